@@ -1,0 +1,28 @@
+"""Hookproof: a conformance suite for the WeChat-message webhook protocol.
+
+The names below are given lazily: importing `conformance` costs nothing, and a load test that imports
+`conformance.dialect` does not pull in the asynchronous engine.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "check_receiver": "conformance.api",
+    "check_receiver_sync": "conformance.api",
+    "Report": "conformance.report",
+}
+
+__all__ = ["Report", "check_receiver", "check_receiver_sync"]  # noqa: F822 - given by __getattr__
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'conformance' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

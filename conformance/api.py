@@ -1,0 +1,82 @@
+"""Running the suites from Python: awaited in a loop that runs, or from a plain script."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterable
+from functools import cache
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeVar
+
+from conformance import dialect as dialects
+from conformance.engine.options import Options, read_header, read_secret
+from conformance.engine.run import Run
+from conformance.report import Report, Result
+
+T = TypeVar("T")
+
+
+async def check_receiver(
+    url: str,
+    *,
+    secret: str,
+    dialect: str = "guide",
+    rules: Iterable[str] = (),
+    strict: bool = False,
+    seed: int = 1,
+    concurrency: int = 16,
+    timeout: float = 120.0,
+    observer_url: str | None = None,
+    restart_command: str | None = None,
+    also_url: str | None = None,
+    headers: Iterable[str] = (),
+    ca: str | PathLike[str] | None = None,
+    scenarios: Iterable[str | PathLike[str]] = (),
+    language: str = "en",
+    on_result: Callable[[Result], None] = lambda result: None,
+) -> Report:
+    """Judge the receiver at `url`, and report.
+
+    `secret` may be `env:NAME` or `file:PATH`; `headers` are lines `Name: value` sent with every
+    request and recorded nowhere; `scenarios` are folders of the user's own scenario files. `timeout`
+    is seconds for the whole run. `on_result` is called with each result as it comes.
+
+    Raises InputError for what cannot be used as given; what is wrong with the target, or could not be
+    judged, stands in the report.
+    """
+    options = Options(
+        url=url,
+        secret=read_secret(secret),
+        dialect=dialects.load(dialect),
+        rules=tuple(rules),
+        strict=strict,
+        seed=seed,
+        concurrency=concurrency,
+        timeout=timeout,
+        observer_url=observer_url,
+        restart_command=restart_command,
+        also_url=also_url,
+        headers=tuple(read_header(line) for line in headers),
+        ca=Path(ca) if ca is not None else None,
+        scenarios=tuple(Path(each) for each in scenarios),
+    )
+    return await Run(options, on_result, language=language).report()
+
+
+def check_receiver_sync(url: str, **options: Any) -> Report:
+    """`check_receiver` for scripts: the same arguments, waits for the report."""
+    return wait_for(check_receiver(url, **options))
+
+
+def wait_for(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, run on a background loop, whether or not this thread has one running."""
+    return asyncio.run_coroutine_threadsafe(work, _background()).result()
+
+
+@cache
+def _background() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="hookproof", daemon=True).start()
+    return loop

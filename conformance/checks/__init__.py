@@ -1,0 +1,1 @@
+"""Checks: pure functions from exchanges to findings. No sockets, no clock, no files."""

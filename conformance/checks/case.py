@@ -1,0 +1,258 @@
+"""Judging one case of a scenario from the exchanges that its steps left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from conformance.checks.facts import Facts
+from conformance.checks.wording import answered, listed
+from conformance.exchange import Exchange, Fault, Role
+from conformance.rules import Finding, Unjudged
+from conformance.scenario import Case, Expect
+from conformance.text import Text
+
+Judgement = Finding | Unjudged
+
+
+def judge(case: Case, exchanges: Sequence[Exchange], facts: Facts) -> list[Judgement]:
+    """All that a case's exchanges show against its expectations; empty when they hold."""
+    found: list[Judgement] = []
+    for index, step in enumerate(case.steps):
+        probes = [each for each in exchanges if each.step == index and each.role is Role.PROBE]
+        if step.resend and not any(each.status in facts.accepted for each in probes):
+            found.append(Unjudged(_STAYED_BUSY if probes else _NEVER_BUSY))
+        for expect in step.expects:
+            if expect.status:
+                found += _statuses(expect, probes, facts)
+            if expect.within is not None:
+                found += _within(expect, probes)
+            if expect.processed is not None:
+                found += _processed(expect, index, exchanges, facts)
+    if not any(isinstance(each, Finding) for each in found):
+        found += _controls(exchanges, facts)
+    return found
+
+
+def _statuses(expect: Expect, probes: Sequence[Exchange], facts: Facts) -> list[Judgement]:
+    wrong = [each for each in probes if not _fits(expect.status, each, facts)]
+    if not wrong:
+        return []
+    first = wrong[0]
+    if first.fault in (Fault.REFUSED, Fault.DNS):
+        return [Unjudged(answered(first, facts), error=True, exchanges=(first.id,))]
+    message = answered(first, facts) + _expected(expect.status, first)
+    if len(probes) > 1:
+        message = (
+            Text(f"{len(wrong)} of {len(probes)} requests: ", f"{len(probes)} 個請求中有 {len(wrong)} 個：")
+            + message
+        )
+    return [Finding(expect.level, message, tuple(each.id for each in wrong[:10]))]
+
+
+def _fits(wanted: Iterable[str | int], exchange: Exchange, facts: Facts) -> bool:
+    return any(_fits_one(word, exchange, facts) for word in wanted)
+
+
+def _fits_one(word: str | int, exchange: Exchange, facts: Facts) -> bool:
+    status = exchange.status
+    match word:
+        case "accepted":
+            return status in facts.accepted
+        case "refused":
+            # A closed connection accepts nothing; signature.refusal-status speaks of it.
+            return status is None or not 200 <= status < 300
+        case "4xx":
+            return status is not None and 400 <= status < 500
+        case "no-5xx":
+            return status is not None and status < 500
+        case _:
+            return status == word
+
+
+def _expected(wanted: tuple[str | int, ...], exchange: Exchange) -> Text:
+    status = exchange.status or 0
+    if wanted == ("4xx",) and 200 <= status < 300:
+        return Text(
+            "; expected 4xx: a success acknowledges what cannot be processed, and it is lost",
+            "；預期 4xx：回應成功等於確認了無法處理的訊息，訊息就此遺失",
+        )
+    if wanted == ("4xx",) and status >= 500:
+        return Text(
+            "; expected 4xx: a 5xx makes the sender repeat what can never succeed",
+            "；預期 4xx：5xx 會讓發送方一再重試永遠不會成功的請求",
+        )
+    return Text("; expected ", "；預期 ") + listed(wanted)
+
+
+def _within(expect: Expect, probes: Sequence[Exchange]) -> list[Judgement]:
+    limit = expect.within or 0.0
+    late = [each for each in probes if each.fault is Fault.TIMEOUT or each.seconds > limit]
+    if not late:
+        return []
+    slowest = max(late, key=lambda each: each.seconds)
+    count = f"{len(late)} of {len(probes)} answers" if len(probes) > 1 else "the answer"
+    zh = f"{len(probes)} 個回應中有 {len(late)} 個" if len(probes) > 1 else "回應"
+    message = Text(
+        f"{count} took longer than {limit:g} s (up to {slowest.seconds:.2f} s)",
+        f"{zh}超過 {limit:g} 秒（最長 {slowest.seconds:.2f} 秒）",
+    )
+    return [Finding(expect.level, message, tuple(each.id for each in late[:10]))]
+
+
+def _processed(
+    expect: Expect, index: int, exchanges: Sequence[Exchange], facts: Facts
+) -> list[Judgement]:
+    """The effects of the step's messages, as the observer counted them or as the answers tell."""
+    wanted = expect.processed or 0
+    if facts.observed:
+        return _counted(expect, wanted, index, exchanges, facts)
+    if facts.learned is None or wanted == 0:
+        return []  # what was refused leaves no answer that could tell
+    ids = {each.msg_id for each in exchanges if each.step == index and each.role is Role.PROBE}
+    found: list[Judgement] = []
+    for msg_id in sorted(ids - {None}, key=str):
+        about = [
+            each
+            for each in exchanges
+            if each.msg_id == msg_id and each.step <= index and each.role is Role.PROBE
+        ]
+        found += _told(expect, about, facts)
+    return found[:1]
+
+
+def _told(expect: Expect, about: Sequence[Exchange], facts: Facts) -> list[Judgement]:
+    """What the answers to one message tell (`about`: its exchanges up to the step)."""
+    learned = facts.learned
+    assert learned is not None  # noqa: S101 - the caller has looked
+    accepted = [each for each in about if each.answer is not None and _told_apart(each, facts)]
+    kinds = [learned.is_first(each.answer) for each in accepted if each.answer is not None]
+    unseen = any(each.status is None for each in about)
+    ids = tuple(each.id for each in about)
+    if not accepted:
+        return []
+    if None in kinds:
+        return [Unjudged(_NEITHER, exchanges=ids)]
+    firsts = kinds.count(True)
+    if firsts > 1:
+        return [Finding(expect.level, _times(firsts) + _BY_ANSWERS, ids)]
+    if firsts == 1 and unseen:
+        # It may have taken effect unseen, or been rolled back: the answers cannot tell.
+        return [Unjudged(_ROLLED_BACK, exchanges=ids)]
+    if firsts == 0 and not unseen:
+        return [Finding(expect.level, _TAKEN_FOR_REPEAT + _BY_ANSWERS, ids)]
+    return []
+
+
+def _told_apart(exchange: Exchange, facts: Facts) -> bool:
+    """Whether an answer is one that the learned observer can be asked about: a repeat may be
+    answered by another status than 200."""
+    return exchange.status in facts.accepted or (
+        exchange.answer is not None
+        and facts.learned is not None
+        and facts.learned.is_first(exchange.answer) is not None
+    )
+
+
+def _counted(
+    expect: Expect, wanted: int, index: int, exchanges: Sequence[Exchange], facts: Facts
+) -> list[Judgement]:
+    counts = {
+        each.msg_id: (count(each), each.id)
+        for each in exchanges
+        if each.step == index and each.role is Role.OBSERVE and each.msg_id is not None
+    }
+    taken = {
+        each.msg_id
+        for each in exchanges
+        if each.step <= index and each.role is Role.PROBE and each.status in facts.accepted
+    }
+    if any(seen is None for seen, _ in counts.values()):
+        return [Unjudged(_OBSERVER_SILENT, error=True, exchanges=tuple(at for _, at in counts.values())[:3])]
+    sentinels = [e for e in exchanges if e.step == index and e.role is Role.CONTROL and e.msg_id in counts]
+    for sentinel in sentinels:
+        if counts.pop(sentinel.msg_id)[0] == 0:
+            return [Unjudged(_NO_LATER_EFFECT, error=True, exchanges=(sentinel.id,))]
+    wrong = [
+        (msg_id, seen or 0, at)
+        for msg_id, (seen, at) in counts.items()
+        if (seen or 0) > wanted or ((seen or 0) < wanted and msg_id in taken)
+    ]
+    if not wrong:
+        return []
+    seen = max(seen for _, seen, _ in wrong)
+    several = Text(f"{len(wrong)} of {len(counts)} messages: ", f"{len(counts)} 則訊息中有 {len(wrong)} 則：")
+    probes = [each.id for each in exchanges if each.msg_id == wrong[0][0]]
+    message = (several if len(counts) > 1 else Text("", "")) + _times(seen, wanted)
+    return [Finding(expect.level, message, tuple(probes[:10]))]
+
+
+def count(exchange: Exchange) -> int | None:
+    """N of an observer's `{"count": N}`; None when it answered anything else."""
+    if exchange.status != 200 or exchange.answer is None:
+        return None
+    try:
+        seen = json.loads(exchange.answer.body)["count"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return seen if isinstance(seen, int) and not isinstance(seen, bool) and seen >= 0 else None
+
+
+def _times(seen: int, wanted: int = 1) -> Text:
+    if seen == 0:
+        return Text(
+            "answered 200, and took no effect within 5 s", "回應 200，但 5 秒內沒有產生任何效果"
+        )
+    if wanted == 0:
+        return Text(
+            f"took effect ({seen}×), though it must not be processed",
+            f"產生了效果（{seen} 次），但它不應被處理",
+        )
+    return Text(f"took effect {seen} times instead of {wanted}", f"產生了 {seen} 次效果，應為 {wanted} 次")
+
+
+def _controls(exchanges: Sequence[Exchange], facts: Facts) -> list[Judgement]:
+    """A refusal counts only while plain valid messages are accepted, before and after."""
+    for each in exchanges:
+        if each.role is Role.CONTROL and each.status not in facts.accepted:
+            reason = Text(
+                "not judged: a plain valid message sent beside it was not accepted (",
+                "無法判定：同時發送的普通有效訊息未被接受（",
+            )
+            return [
+                Unjudged(
+                    reason + answered(each, facts) + Text(")", "）"), error=True, exchanges=(each.id,)
+                )
+            ]
+    return []
+
+
+_BY_ANSWERS = Text(" (judged by the answers)", "（依回應內容判定）")
+_NEITHER = Text(
+    "an answer is neither like one to a first message nor like one to a repeat: give --observer-url",
+    "有回應既不像首次訊息的回應，也不像重複訊息的回應：請提供 --observer-url",
+)
+_ROLLED_BACK = Text(
+    "the message sent again was answered as a first one; whether the attempt that was given up took "
+    "effect cannot be seen from the answers: give --observer-url",
+    "重發的訊息得到首次訊息的回應；無法從回應看出先前放棄的嘗試是否已產生效果：請提供 --observer-url",
+)
+_TAKEN_FOR_REPEAT = Text(
+    "answered as a repeat, though it had never been accepted: the message is lost",
+    "被當成重複訊息回應，但它從未被接受過：訊息已遺失",
+)
+_NEVER_BUSY = Text(
+    "every valid message was taken at once: no 429, 5xx or time-out was seen",
+    "所有有效訊息都一次成功：沒有出現 429、5xx 或超時",
+)
+_STAYED_BUSY = Text(
+    "the messages that were refused for the moment were refused again when they were sent again",
+    "暫時被拒的訊息在重發後仍被拒絕",
+)
+_OBSERVER_SILENT = Text(
+    'the observer did not answer {"count": N}', '觀察端點沒有回應 {"count": N}'
+)
+_NO_LATER_EFFECT = Text(
+    "not judged: a plain valid message sent afterwards was accepted, and showed no effect within 5 s",
+    "無法判定：之後發送的普通有效訊息已被接受，但 5 秒內沒有產生效果",
+)

@@ -1,0 +1,150 @@
+"""What can be done to a signed request so that it is no longer what was signed, or signed well.
+
+Pure: a table from a name that scenarios use to a function over the signed parts. Each entry says in
+shell words what it does to the headers, so that a `curl` line can do the same afresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from conformance.dialect import Dialect, Secret, sign
+from conformance.exchange import Signing
+
+WRONG_SECRET = "hookproof-not-the-secret"
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A request's signed parts. `timestamp` None and no `signatures` stand for absent headers."""
+
+    timestamp: bytes | None
+    signatures: tuple[bytes, ...]
+    body: bytes
+    signing: Signing
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A dialect and a secret: what makes a right signature for the target."""
+
+    dialect: Dialect
+    secret: Secret
+
+    def sign(self, timestamp: bytes, body: bytes) -> Signed:
+        """The parts of a request that is signed well."""
+        signature = sign(self.dialect, self.secret, timestamp, body)
+        return Signed(timestamp, (signature,), body, Signing(timestamp, body))
+
+
+Damage = Callable[[Signed, Signer], Signed]
+
+
+def _shell(signed: Signed, **words: object) -> Signing:
+    return replace(signed.signing, authentic=False, **words)  # type: ignore[arg-type]
+
+
+def _signatures(
+    change: Callable[[bytes], tuple[bytes, ...]], *words: str
+) -> Callable[[Signed, Signer], Signed]:
+    """A damage that changes the signature headers alone; `words` are the same in shell."""
+
+    def damage(signed: Signed, signer: Signer) -> Signed:
+        changed = change(signed.signatures[0])
+        return replace(signed, signatures=changed, signing=_shell(signed, signatures=words))
+
+    return damage
+
+
+def _body(change: Callable[[bytes], bytes]) -> Callable[[Signed, Signer], Signed]:
+    """A damage that changes the body after signing."""
+
+    def damage(signed: Signed, signer: Signer) -> Signed:
+        return replace(signed, body=change(signed.body), signing=_shell(signed))
+
+    return damage
+
+
+def _other_digit(character: bytes) -> bytes:
+    return b"8" if character in b"01234567" else b"0"
+
+
+def _flip_body(body: bytes) -> bytes:
+    """Another digit at the end of the body's last number or text, so that it still parses."""
+    at = max(body.rfind(digit) for digit in (b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9"))
+    return body[:at] + (b"8" if body[at : at + 1] != b"8" else b"9") + body[at + 1 :]
+
+
+def _wrong_secret(signed: Signed, signer: Signer) -> Signed:
+    wrong = sign(signer.dialect, WRONG_SECRET.encode(), signed.signing.timestamp, signed.body)
+    return replace(signed, signatures=(wrong,), signing=_shell(signed, secret=WRONG_SECRET))
+
+
+def _shift_timestamp(signed: Signed, signer: Signer) -> Signed:
+    later = b"%d" % (int(signed.signing.timestamp) + 1)
+    return replace(signed, timestamp=later, signing=_shell(signed, stamp="$((TS+1))"))
+
+
+def _missing_timestamp(signed: Signed, signer: Signer) -> Signed:
+    return replace(signed, timestamp=None, signing=_shell(signed, stamp=None))
+
+
+def _missing_both(signed: Signed, signer: Signer) -> Signed:
+    return replace(
+        signed, timestamp=None, signatures=(), signing=_shell(signed, stamp=None, signatures=())
+    )
+
+
+def _moved_digit(signed: Signed, signer: Signer) -> Signed:
+    stamp = signed.signing.timestamp
+    words = _shell(signed, stamp="${TS%?}", prefix='$(printf %s "$TS" | tail -c 1)')
+    return replace(signed, timestamp=stamp[:-1], body=stamp[-1:] + signed.body, signing=words)
+
+
+def _of_unsent(signed: Signed, signer: Signer) -> Signed:
+    """The right signature of another body, which was never sent."""
+    other = signed.body.replace(b'"msgId":"', b'"msgId":"9', 1)
+    signature = sign(signer.dialect, signer.secret, signed.signing.timestamp, other)
+    return replace(signed, signatures=(signature,), signing=_shell(replace(signed, signing=replace(signed.signing, body=other))))
+
+
+DAMAGES: dict[str, Damage] = {
+    "wrong-secret": _wrong_secret,
+    "flip-body": _body(_flip_body),
+    "shift-timestamp": _shift_timestamp,
+    "missing-signature": _signatures(lambda right: ()),
+    "missing-timestamp": _missing_timestamp,
+    "missing-both": _missing_both,
+    "empty-signature": _signatures(lambda right: (b"",), ""),
+    "truncated": _signatures(
+        lambda right: (right[: len(right) // 2],), '$(printf %s "$SIG" | cut -c 1-$((${#SIG}/2)))'
+    ),
+    "without-last": _signatures(lambda right: (right[:-1],), "${SIG%?}"),
+    "only-first": _signatures(lambda right: (right[:1],), '$(printf %s "$SIG" | cut -c 1)'),
+    "changed-first": _signatures(
+        lambda right: (_other_digit(right[:1]) + right[1:],),
+        """$(printf %s "$SIG" | sed -e 's/^[0-7]/8/' -e t -e 's/^./0/')""",
+    ),
+    "changed-last": _signatures(
+        lambda right: (right[:-1] + _other_digit(right[-1:]),),
+        """$(printf %s "$SIG" | sed -e 's/[0-7]$/8/' -e t -e 's/.$/0/')""",
+    ),
+    "overlong": _signatures(lambda right: (right + b"00",), "${SIG}00"),
+    "twice": _signatures(lambda right: (right + right,), "$SIG$SIG"),
+    "non-hex": _signatures(
+        lambda right: (b"z" * len(right),), "$(printf %s \"$SIG\" | tr '[:print:]' z)"
+    ),
+    "non-ascii": _signatures(
+        lambda right: (b"\xc3\xa9\xff" + right[3:],),
+        "$(printf '\\303\\251\\377'; printf %s \"$SIG\" | cut -c 4-)",
+    ),
+    "of-unsent": _of_unsent,
+    "moved-digit": _moved_digit,
+    "append-blank": _body(lambda body: body + b" "),
+    "pretty": _body(lambda body: body.replace(b',"', b',\n  "')),
+    "duplicate-key-front": _body(lambda body: body.replace(b"{", b'{"content":"x",', 1)),
+    "invalid-byte": _body(lambda body: body.replace("\N{REPLACEMENT CHARACTER}".encode(), b"\xff", 1)),
+    "wrong-first": _signatures(lambda right: (b"0" * len(right), right), "0" * 64, "$SIG"),
+    "wrong-last": _signatures(lambda right: (right, b"0" * len(right)), "$SIG", "0" * 64),
+}

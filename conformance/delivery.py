@@ -1,0 +1,96 @@
+"""The life of a delivery, as tables: what an attempt's outcome means and how long to wait.
+
+Pure: time and randomness come in as arguments. Guide: 接收流程 2-3, 伺服器要求 3, 重試機制, 訊息去重.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import StrEnum
+
+GUIDE_DEADLINE = 5.0
+"""Seconds that a receiver has for its whole answer (guide: 伺服器要求 3)."""
+
+
+class State(StrEnum):
+    """Where a delivery stands."""
+
+    WAITING = "waiting"
+    ATTEMPTED = "attempted"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class Event(StrEnum):
+    """What can happen to a delivery."""
+
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"  # another status, a time-out or a connection fault, and retries are left
+    EXHAUSTED = "exhausted"  # the same, and no retry is left
+    REDELIVER = "redeliver"
+
+
+NEXT = {
+    (State.WAITING, Event.SENT): State.ATTEMPTED,
+    (State.ATTEMPTED, Event.ACCEPTED): State.DELIVERED,
+    (State.ATTEMPTED, Event.REFUSED): State.WAITING,
+    (State.ATTEMPTED, Event.EXHAUSTED): State.FAILED,
+    (State.FAILED, Event.REDELIVER): State.WAITING,
+}
+"""(state, event) → state; a pair that is not listed cannot happen."""
+
+
+def deadline(timeout: float) -> float:
+    """The effective deadline in seconds: the guide's 5 s or the configured Timeout, if shorter."""
+    return min(GUIDE_DEADLINE, timeout)
+
+
+def outcome(
+    status: int | None, elapsed: float, *, timeout: float, attempt: int, retry_count: int
+) -> Event:
+    """What attempt number `attempt` (1 is the first) came to.
+
+    `status` is None when no whole answer came; `elapsed` is seconds until the whole answer. Only 200
+    within the deadline is a success (guide: 接收流程 2); `retry_count` retries follow the first attempt.
+    """
+    if status == 200 and elapsed <= deadline(timeout):
+        return Event.ACCEPTED
+    return Event.REFUSED if attempt <= retry_count else Event.EXHAUSTED
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential waits between attempts, in seconds; `jitter` is a share of the wait."""
+
+    base: float = 1.0
+    factor: float = 2.0
+    jitter: float = 0.2
+    cap: float = 60.0
+
+    def wait(self, attempt: int, draw: float) -> float:
+        """The wait after attempt number `attempt` (1 is the first) has failed.
+
+        `draw` is uniform in [0, 1). The cap bounds the wait before jitter.
+        """
+        # The exponent is bounded so that attempt 5,000 does not overflow a float.
+        plain = min(self.cap, self.base * self.factor ** min(attempt - 1, 64))
+        return plain * (1 + self.jitter * (2 * draw - 1))
+
+
+class Window:
+    """The last `size` message ids, oldest forgotten first."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    def add(self, msg_id: str) -> bool:
+        """Remember `msg_id`; True when it is new. A repeat does not renew its place."""
+        if msg_id in self._seen:
+            return False
+        self._seen[msg_id] = None
+        if len(self._seen) > self.size:
+            self._seen.popitem(last=False)
+        return True

@@ -1,0 +1,41 @@
+"""What can be done to a body before it is signed: signed well, and not what a receiver expects.
+
+Pure: a table from a name that scenarios use to a function from bytes to bytes.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+DEPTH = 10_000
+_SPOT = "測試".encode()  # stands in the content of every plain message
+
+
+def _in_content(piece: bytes) -> Callable[[bytes], bytes]:
+    return lambda body: body.replace(_SPOT, piece, 1)
+
+
+def _msg_id(body: bytes) -> bytes:
+    return body.split(b'"msgId":"', 1)[1].split(b'"', 1)[0]
+
+
+def _other_id(body: bytes, *, first: bool) -> bytes:
+    """The key msgId twice: once with the message's own value, once with its last digit changed."""
+    own = _msg_id(body)
+    other = own[:-1] + (b"1" if own[-1:] != b"1" else b"2")
+    ids = (other, own) if first else (own, other)
+    return body.replace(b'"msgId":"%s"' % own, b'"msgId":"%s","msgId":"%s"' % ids, 1)
+
+
+EDITS: dict[str, Callable[[bytes], bytes]] = {
+    "cut-short": lambda body: body[: len(body) * 2 // 3],
+    "empty": lambda body: b"",
+    "unquoted": lambda body: body.replace(b'"', b"'"),
+    "trailing-comma": lambda body: body[:-1] + b",}",
+    "not-json": lambda body: b"msgId=" + _msg_id(body) + b"&msgType=1",
+    "invalid-utf8": _in_content(b"\xff\xfe"),
+    "cut-utf8": _in_content(_SPOT[:2]),
+    "lone-surrogate": _in_content(b"\\ud83d"),
+    "deep-nesting": lambda body: body[:-1] + b',"extra":' + b"[" * DEPTH + b"]" * DEPTH + b"}",
+    "other-id-first": partial(_other_id, first=True),
+    "other-id-last": partial(_other_id, first=False),
+}

@@ -1,0 +1,135 @@
+"""From a step's words to the exact bytes of a request. Pure: ids and times come in as arguments."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from conformance.checks.facts import Facts
+from conformance.damage import DAMAGES, Signed
+from conformance.dialect import Dialect
+from conformance.edits import EDITS
+from conformance.exchange import Request, Signing
+from conformance.forms import FORMS
+from conformance.message import build
+from conformance.scenario import Send
+
+USER_AGENT = "Hookproof"
+_NOW = re.compile(r"\{now([+-]\d+)?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request as it is sent, and what later steps need to send it, or parts of it, again."""
+
+    msg_id: str
+    fields: dict[str, Any]
+    request: Request
+    signed: Signed
+
+    @property
+    def signing(self) -> Signing:
+        """What its signature was made of."""
+        return self.signed.signing
+
+
+def compose(
+    send: Send, msg_id: str, now: float, url: str, facts: Facts, named: Mapping[str, Sent]
+) -> Sent:
+    """The request that `send` describes. `msg_id` is a fresh id, `now` seconds since the epoch,
+    `named` holds what earlier steps sent under a name (for a list of them, the one that is meant)."""
+    earlier = named.get(send.again or send.id_of or "")
+    if send.exact and earlier is not None:
+        return earlier
+    dialect = facts.scheme.signer.dialect
+    fields = _fields(send, msg_id, now, facts, earlier)
+    body = _body(send, fields, facts)
+    stamp = dialect.timestamp(now)
+    if send.timestamp is not None:
+        stamp = _NOW.sub(lambda found: _time(dialect, now, found), send.timestamp).encode()
+    # Blanks around a header's value are no part of it (RFC 9110, 5.5).
+    signed = facts.scheme.signer.sign(stamp.strip(), body)
+    words = _shell_stamp(send)
+    signing = replace(signed.signing, stamp=words, signed_stamp=words.strip())
+    signed = replace(signed, timestamp=stamp, signing=signing)
+    if send.damage is not None:
+        signed = DAMAGES[send.damage](signed, facts.scheme.signer)
+    if send.signature_of is not None:
+        other = named[send.signature_of].signed
+        signing = replace(other.signing, authentic=False)
+        signed = Signed(other.timestamp, other.signatures, body, signing)
+    return Sent(
+        msg_id=earlier.msg_id if earlier is not None else msg_id,
+        fields=fields,
+        request=_request(send, signed, url, dialect),
+        signed=signed,
+    )
+
+
+def _fields(
+    send: Send, msg_id: str, now: float, facts: Facts, earlier: Sent | None
+) -> dict[str, Any]:
+    if send.again is not None and earlier is not None:
+        fields = dict(earlier.fields)
+    else:
+        kind = facts.plain if send.message == "plain" else send.message
+        # A message that bears another's id is a message of its own in all else.
+        fields = build(kind, earlier.msg_id if earlier else msg_id, int(now)).fields()
+        if send.content_size is not None:
+            fields["content"] = _sized(kind, fields["content"], send.content_size)
+    for name, value in send.fields.items():
+        fields[name] = _moment(value, now)
+    for name in send.without:
+        del fields[name]
+    return fields
+
+
+def _moment(value: Any, now: float) -> Any:
+    """Whole Unix seconds for a value that is `{now}` or `{now-3600}`, else the value."""
+    found = _NOW.fullmatch(value) if isinstance(value, str) else None
+    return int(now) + int(found[1] or 0) if found else value
+
+
+def _time(dialect: Dialect, now: float, found: re.Match[str]) -> str:
+    return dialect.timestamp(int(now) + int(found[1] or 0)).decode()
+
+
+def _sized(kind: str, content: object, size: int) -> str:
+    """Content of `size` characters: a Base64 file padded with zero bytes, or the text repeated."""
+    text = str(content)
+    if kind.endswith("-base64"):
+        file = base64.b64decode(text)
+        return base64.b64encode(file.ljust(-(-size // 4) * 3, b"\0")).decode()
+    return (text * (size // len(text) + 1))[:size]
+
+
+def _body(send: Send, fields: dict[str, Any], facts: Facts) -> bytes:
+    if send.method in ("GET", "HEAD"):
+        return b""
+    if send.body is not None:
+        body = send.body.encode()
+    else:
+        body = FORMS[facts.form if send.form == "compact" else send.form](fields)
+    return EDITS[send.edit](body) if send.edit is not None else body
+
+
+def _shell_stamp(send: Send) -> str:
+    """The timestamp header in shell words, where $TS is the time."""
+    if send.timestamp is None:
+        return "$TS"
+    return _NOW.sub(lambda found: f"$((TS{found[1]}))" if found[1] else "${TS}", send.timestamp)
+
+
+def _request(send: Send, signed: Signed, url: str, dialect: Dialect) -> Request:
+    headers = {"User-Agent": USER_AGENT, "Content-Type": "application/json", **send.headers}
+    lines = [(name.encode(), value.encode()) for name, value in headers.items() if value is not None]
+    if signed.timestamp is not None:
+        lines.append((dialect.timestamp_header.encode(), signed.timestamp))
+    lines += [(dialect.signature_header.encode(), signature) for signature in signed.signatures]
+    if send.header_case is not None:
+        turn = bytes.lower if send.header_case == "lower" else bytes.upper
+        lines = [(turn(name), value) for name, value in lines]
+    return Request(send.method, url, tuple(lines), signed.body, send.transport)

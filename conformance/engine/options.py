@@ -1,0 +1,111 @@
+"""What a run is asked to do; validated here, once, for every face."""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from conformance.dialect import Dialect, Secret
+from conformance.errors import InputError
+from conformance.exchange import Headers
+
+PLACE = "{msgId}"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """A run against a receiver. `timeout` is seconds for the whole run; `headers` are secret."""
+
+    url: str
+    secret: Secret
+    dialect: Dialect
+    rules: tuple[str, ...] = ()
+    strict: bool = False
+    seed: int = 1
+    concurrency: int = 16
+    timeout: float = 120.0
+    observer_url: str | None = None
+    restart_command: str | None = None
+    also_url: str | None = None
+    headers: Headers = field(default=(), repr=False)
+    ca: Path | None = None
+    scenarios: tuple[Path, ...] = ()
+    scenario_files: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_url("the endpoint", self.url)
+        if self.also_url is not None:
+            check_url("--also-url", self.also_url)
+        if self.observer_url is not None:
+            check_url("--observer-url", self.observer_url.replace(PLACE, "0"))
+            if PLACE not in self.observer_url:
+                raise InputError(
+                    f"--observer-url: {self.observer_url} has no {PLACE}: put it where the id belongs, "
+                    "as in http://localhost:5000/processed?msgId={msgId}"
+                )
+        if not self.secret:
+            raise InputError("--secret: the secret is empty; give the one that the receiver verifies with")
+        if self.concurrency < 1:
+            raise InputError("--concurrency: must be at least 1")
+        if not self.timeout > 0:
+            raise InputError("--timeout: must be more than 0 seconds")
+
+
+def check_url(what: str, url: str) -> None:
+    """Raise InputError, naming `what`, for a URL that the suite cannot send to."""
+    try:
+        parts = urlsplit(url)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError as fault:
+        raise InputError(f"{what}: {url!r} is not a URL: {fault}") from None
+    if parts.scheme not in ("http", "https"):
+        raise InputError(f"{what}: {url!r} must start with http:// or https://")
+    if not parts.hostname or not port_is_fine or any(c.isspace() or ord(c) < 32 for c in url):
+        raise InputError(f"{what}: {url!r} is not a URL: it needs a host, and no blanks")
+    if parts.username is not None or parts.password is not None:
+        raise InputError(f"{what}: a URL must not carry credentials; use --header 'Authorization: …'")
+
+
+def read_secret(given: str, option: str = "--secret") -> Secret:
+    """The secret that `given` stands for: itself, `env:NAME` or `file:PATH`. Raises InputError."""
+    if given.startswith("env:"):
+        name = given.removeprefix("env:")
+        if name not in os.environ:
+            raise InputError(f"{option}: the environment variable {name} is not set")
+        value = os.environ[name].encode("utf-8", "surrogateescape")
+    elif given.startswith("file:"):
+        path = given.removeprefix("file:")
+        try:
+            # An editor puts a newline at the end, which is no part of the secret.
+            value = Path(path).read_bytes().removesuffix(b"\n").removesuffix(b"\r")
+        except OSError as fault:
+            raise InputError(f"{option}: {path} cannot be read: {fault.strerror}") from None
+    else:
+        value = given.encode("utf-8", "surrogateescape")
+    if not value:
+        raise InputError(f"{option}: the secret is empty; give the one that the receiver verifies with")
+    return Secret(value)
+
+
+def read_header(given: str) -> tuple[bytes, bytes]:
+    """The header in `K: V`. Raises InputError without quoting the value, which is a secret."""
+    name, colon, value = given.partition(":")
+    name, value = name.strip(), value.strip()
+    if not colon or not name or not name.isascii() or any(c in " \t\r\n" for c in name):
+        raise InputError("--header: write it as 'Name: value'")
+    if not value.isascii() or any(c in "\r\n\0" for c in value):
+        raise InputError(f"--header: the value of {name} must be ASCII, on one line")
+    return name.encode(), value.encode()
+
+
+def read_seed(given: str) -> int:
+    """The seed in `given`: a number, or `random` to draw one. Raises InputError."""
+    if given == "random":
+        return random.SystemRandom().randrange(1, 2**31)
+    try:
+        return int(given)
+    except ValueError:
+        raise InputError(f"--seed: {given!r} is neither a number nor `random`") from None

@@ -1,0 +1,88 @@
+"""From what a case showed to one result: the gravest finding decides, and says how to see it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conformance.checks.case import Judgement
+from conformance.checks.facts import Facts
+from conformance.checks.wording import answered
+from conformance.engine.session import Session
+from conformance.exchange import Exchange, Role
+from conformance.render.curl import curl
+from conformance.report import Result
+from conformance.rules import BROKEN, GRAVITY, Finding, Level, Outcome, Unjudged
+from conformance.scenario import Case, Scenario
+from conformance.text import NO_TEXT, Text
+
+MOST_EXCHANGES = 20
+
+
+def result_of(
+    scenario: Scenario,
+    case: Case,
+    found: Sequence[Judgement],
+    exchanges: Sequence[Exchange],
+    session: Session,
+    *,
+    seconds: float,
+    strict: bool,
+) -> Result:
+    """The result for `case`; `exchanges` are those that it left."""
+    findings = [each for each in found if isinstance(each, Finding)]
+    unjudged = [each for each in found if isinstance(each, Unjudged)]
+    level, outcome, told = case.level, Outcome.PASS, ()  # type: tuple[Level, Outcome, tuple[int, ...]]
+    if findings:
+        worst = max(findings, key=lambda each: GRAVITY[each.level])
+        level, outcome, told = worst.level, BROKEN[worst.level, strict], worst.exchanges
+        message = _joined([each.message for each in findings if each.level is worst.level])
+    elif unjudged:
+        worst_unjudged = max(unjudged, key=lambda each: each.error)
+        outcome = Outcome.ERROR if worst_unjudged.error else Outcome.SKIP
+        message, told = worst_unjudged.reason, worst_unjudged.exchanges
+    else:
+        message = _seen(case, exchanges, session.facts)
+    probes = [each.id for each in exchanges if each.role is Role.PROBE and case.steps]
+    return Result(
+        rule=scenario.rule,
+        case=case.name,
+        level=level,
+        outcome=outcome,
+        message=message,
+        seconds=seconds,
+        exchanges=tuple(dict.fromkeys([*told, *probes]))[:MOST_EXCHANGES],
+        reproduce=_reproduce(told, exchanges, session),
+    )
+
+
+def _joined(messages: Sequence[Text]) -> Text:
+    return Text("; ".join(each.en for each in messages), "；".join(each.zh for each in messages))
+
+
+def _seen(case: Case, exchanges: Sequence[Exchange], facts: Facts) -> Text:
+    """What a case that holds has shown, in a few words."""
+    probes = [each for each in exchanges if each.role is Role.PROBE and each.status is not None]
+    if not probes or not case.steps:
+        return NO_TEXT
+    said = answered(probes[-1], facts)
+    if case.counting and not facts.observed and facts.learned is not None:
+        said += Text(" (judged by the answers)", "（依回應內容判定）")
+    return said
+
+
+def _reproduce(told: Sequence[int], exchanges: Sequence[Exchange], session: Session) -> str | None:
+    """A line for the telling exchange, where it shows the matter by itself."""
+    telling = next((each for each in exchanges if told and each.id == told[0]), None)
+    if telling is None or telling.role is not Role.PROBE:
+        return None
+    case_probes = [
+        each
+        for each in exchanges
+        if each.role is Role.PROBE and (each.rule, each.case) == (telling.rule, telling.case)
+    ]
+    if len(case_probes) > 1:
+        return None
+    facts = session.facts
+    if facts.scheme.signer.secret != session.options.secret:
+        return None  # signed with a secret that was decoded first: openssl would need other words
+    return curl(telling, facts.scheme.signer.dialect, session.options.headers)

@@ -1,0 +1,274 @@
+"""One run against a live receiver: diagnosis, scenarios side by side, and the report.
+
+A case that met a connection fault, a time-out or a "not now" while others ran beside it is run once
+more by itself before it is judged: what another request did to the target is not its fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+
+from conformance import scenario as scenarios
+from conformance.checks.case import Judgement, judge
+from conformance.checks.causes import past
+from conformance.checks.facts import Facts
+from conformance.checks.whole_run import CHECKS
+from conformance.clock import Clock
+from conformance.damage import Signer
+from conformance.engine.diagnosis import Stop, diagnose, look_after
+from conformance.engine.compose import Sent
+from conformance.engine.options import Options
+from conformance.engine.results import result_of
+from conformance.engine.session import Session
+from conformance.engine.steps import CaseRun, is_busy
+from conformance.errors import HarnessError
+from conformance.exchange import Exchange, Fault, Role, Transport
+from conformance.report import Report, Result, in_order
+from conformance.rules import Finding, Unjudged, verdict
+from conformance.scenario import Case, Scenario
+from conformance.schemes import Scheme
+from conformance.text import NO_TEXT, Text
+from conformance.wire.client import Wire, tls_context
+
+GRACE = 1.0
+"""Seconds past the deadline for which an answer is still waited for, to say how late it is."""
+
+Listener = Callable[[Result], None]
+Key = tuple[str, str | None]
+
+
+class Run:
+    """One run. `listener` is told each result as it comes."""
+
+    def __init__(
+        self,
+        options: Options,
+        listener: Listener = lambda result: None,
+        clock: Clock | None = None,
+        language: str = "en",
+    ) -> None:
+        self.options = options
+        self.chosen = scenarios.select(
+            scenarios.load("receiver", options.scenarios, options.scenario_files), options.rules
+        )
+        self._listener = listener
+        self._clock = clock or Clock()
+        self._language = language
+        self._tls = tls_context(options.ca)
+        self._results: dict[Key, Result] = {}
+        self._final: dict[Key, list[Exchange]] = {}
+        self._complete = False
+
+    @property
+    def keys(self) -> list[Key]:
+        """Every (rule, case) that the run will judge, in the catalogue's order."""
+        return [(each.rule.id, case.name) for each in self.chosen for case in each.cases]
+
+    async def report(self) -> Report:
+        """Judge the target; ends within the options' timeout and a little more."""
+        started, begin = datetime.now(UTC), self._clock.monotonic()
+        options = self.options
+        scheme = Scheme(Signer(options.dialect, options.secret), None, NO_TEXT)
+        facts = Facts(
+            url=options.url,
+            asked=options.dialect,
+            scheme=scheme,
+            accepted=frozenset(options.dialect.success),
+            deadline=options.dialect.deadline,
+        )
+        wire = Wire(
+            self._clock,
+            patience=options.dialect.deadline + GRACE,
+            concurrency=options.concurrency,
+            tls=self._tls,
+            extra=options.headers,
+        )
+        async with wire:
+            session = Session(options, wire, facts, self._clock)
+            stop = await self._drive(session)
+        self._judge_the_rest(session, stop)
+        return self._assemble(session, stop, started, self._clock.monotonic() - begin)
+
+    async def _drive(self, session: Session) -> Stop | None:
+        try:
+            async with asyncio.timeout(self.options.timeout):
+                stop = await diagnose(session)
+                if stop is None:
+                    await self._scenarios(session)
+                    session.revive()
+                    await look_after(session)
+                self._complete = True
+                return stop
+        except TimeoutError:
+            return None
+
+    async def _scenarios(self, session: Session) -> None:
+        busy: list[Sent] = []
+        ready = [
+            (each, case)
+            for each in self.chosen
+            if self._skip(each, session.facts) is None
+            for case in each.cases
+            if case.steps
+        ]
+        # What waits by its nature goes first, so that the rest runs meanwhile.
+        beside = sorted((pair for pair in ready if not pair[0].alone), key=lambda it: not _waits(it[1]))
+        settled = await asyncio.gather(*(self._case(session, *pair, busy) for pair in beside))
+        suspects = [pair for pair, done in zip(beside, settled, strict=True) if not done]
+        if suspects:
+            session.revive()
+            await session.wire.renew()
+        for pair in suspects:
+            await self._case(session, *pair, busy, again=True)
+        for pair in ready:
+            if pair[0].alone:
+                await self._case(session, *pair, busy, again=True)
+
+    async def _case(
+        self, session: Session, scenario: Scenario, case: Case, busy: list[Sent], *, again: bool = False
+    ) -> bool:
+        """Run and judge one case; False, and no result, when it should run `again` by itself."""
+        begin = self._clock.monotonic()
+        rule = scenario.rule.id
+        found: list[Judgement]
+        try:
+            exchanges = await CaseRun(session, rule, case, busy).run()
+            found = judge(case, exchanges, session.facts)
+        except HarnessError as fault:
+            exchanges, found = [], [Unjudged(Text(str(fault), str(fault)), error=True)]
+        if found and not again and any(is_busy(e) or e.fault is Fault.REFUSED for e in exchanges):
+            return False
+        if found and not again and any(e.within for step in case.steps for e in step.expects):
+            return False
+        found = past(rule, case is scenario.cases[0], found, session.facts)
+        self._final[rule, case.name] = exchanges
+        self._settle(session, scenario, case, found, exchanges, self._clock.monotonic() - begin)
+        return True
+
+    def _settle(
+        self,
+        session: Session,
+        scenario: Scenario,
+        case: Case,
+        found: Sequence[Judgement],
+        exchanges: Sequence[Exchange] = (),
+        seconds: float = 0.0,
+    ) -> None:
+        result = result_of(
+            scenario, case, found, exchanges, session, seconds=seconds, strict=self.options.strict
+        )
+        self._results[scenario.rule.id, case.name] = result
+        self._listener(result)
+
+    def _skip(self, scenario: Scenario, facts: Facts) -> Unjudged | None:
+        """Why the scenario cannot be seen from outside with what the user gave; None when it can."""
+        options = self.options
+        given = {
+            "observer": facts.observed or facts.learned is not None,
+            "observer-url": facts.observed,
+            "restart": options.restart_command is not None,
+            "also-url": options.also_url is not None,
+            "separator": facts.scheme.signer.dialect.separated,
+        }
+        for need in scenario.needs:
+            if need.startswith("observer") and facts.blind is not None:
+                return Unjudged(facts.blind, error=True)
+            if not given[need]:
+                return Unjudged(NEEDS[need])
+        return None
+
+    def _judge_the_rest(self, session: Session, stop: Stop | None) -> None:
+        """The checks over many rules, and a reason for each case that has no result yet."""
+        first = True
+        for scenario in self.chosen:
+            for case in scenario.cases:
+                if (scenario.rule.id, case.name) in self._results:
+                    continue
+                found: Judgement | None
+                if stop is not None:
+                    found = _stopped(stop, scenario) if first else Unjudged(_SEE_FIRST)
+                    first = False
+                else:
+                    found = self._skip(scenario, session.facts)
+                if found is None and scenario.check is not None:
+                    over = self._over(scenario, session)
+                    judged = CHECKS[scenario.check](over, session.facts, scenario.rule.level)
+                    self._settle(session, scenario, case, judged, over if judged else ())
+                    continue
+                self._settle(session, scenario, case, [found or Unjudged(_TIME_RAN_OUT, error=True)])
+
+    def _over(self, scenario: Scenario, session: Session) -> list[Exchange]:
+        """The exchanges on which a check looks: of the whole run, or of the cases as judged."""
+        if "*" in scenario.over:
+            return list(session.trace)
+        return [
+            exchange
+            for (rule, _), exchanges in self._final.items()
+            if any(fnmatchcase(rule, pattern) for pattern in scenario.over)
+            for exchange in exchanges
+        ]
+
+    def _assemble(
+        self, session: Session, stop: Stop | None, started: datetime, seconds: float
+    ) -> Report:
+        places = {key: place for place, key in enumerate(self.keys)}
+        order = sorted(
+            session.trace,
+            key=lambda e: (e.case == "after", places.get((e.rule or "", e.case), -1), e.id),
+        )
+        renamed = session.trace.number(each.id for each in order)
+        results = [
+            replace(each, exchanges=tuple(renamed[old] for old in each.exchanges))
+            for each in in_order(self._results.values(), places)
+        ]
+        facts = session.facts
+        understood = bool(facts.scheme.said) or any(
+            each.role is Role.PLAIN and each.status in facts.accepted for each in session.trace
+        )
+        cause = stop.reason if stop else NO_TEXT if self._complete else _TIME_RAN_OUT
+        return Report(
+            side="receiver",
+            target=self.options.url,
+            dialect=self.options.dialect.name,
+            spoken=facts.scheme.signer.dialect.name if understood else None,
+            seed=self.options.seed,
+            verdict=verdict((each.outcome for each in results), complete=self._complete),
+            started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            seconds=seconds,
+            results=tuple(results),
+            cause=cause,
+            language=self._language,
+            trace=session.trace,
+        )
+
+
+def _waits(case: Case) -> bool:
+    sends = [step.send for step in case.steps if step.send is not None]
+    return any(send.transport in (Transport.SLOW, Transport.EXPECT) for send in sends)
+
+
+def _stopped(stop: Stop, scenario: Scenario) -> Judgement:
+    if stop.fail:
+        return Finding(scenario.rule.level, stop.reason, stop.exchanges)
+    return Unjudged(stop.reason, error=True, exchanges=stop.exchanges)
+
+
+NEEDS = {
+    "observer": Text(
+        "needs --observer-url, or answers that tell a repeat from a first message",
+        "需要 --observer-url，或能區分重複與首次訊息的回應",
+    ),
+    "observer-url": Text("needs --observer-url", "需要 --observer-url"),
+    "restart": Text("needs --restart-command", "需要 --restart-command"),
+    "also-url": Text("needs --also-url", "需要 --also-url"),
+    "separator": Text(
+        "does not hold in a dialect without a separator between timestamp and body",
+        "時間戳與請求體之間沒有分隔符的方言不適用",
+    ),
+}
+_TIME_RAN_OUT = Text("the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）")
+_SEE_FIRST = Text("not judged: plain valid messages are not accepted", "未判定：普通有效訊息未被接受")

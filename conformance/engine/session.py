@@ -1,0 +1,137 @@
+"""What the parts of one run share: the wire, the trace, fresh ids, and how an exchange is made."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from conformance.checks.case import count
+from conformance.checks.facts import Facts
+from conformance.clock import Clock
+from conformance.engine.compose import USER_AGENT, Sent, compose
+from conformance.engine.options import PLACE, Options
+from conformance.exchange import Exchange, Fault, Request, Role, Signing
+from conformance.scenario import Send
+from conformance.trace import Trace
+from conformance.wire.client import Wire
+from conformance.wire.raw import Connection
+from conformance.wire.reply import Reply
+
+EFFECT_SECONDS = 5.0
+"""How long an effect may come after the answer."""
+DEAD_AFTER = 32
+"""So many requests in a row without an answer, and the target is given up for the time being."""
+ID_STEP = 10
+"""Ids differ in more than their last digit, so that a damaged id is nobody's."""
+
+PLAIN = Send()
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """What an exchange is for: a rule, its case and the step; None outside the scenarios."""
+
+    rule: str | None = None
+    case: str | None = None
+    step: int = 0
+
+
+class Session:
+    """One run's means. `facts` grow as the diagnosis goes on, and stand still afterwards."""
+
+    def __init__(self, options: Options, wire: Wire, facts: Facts, clock: Clock) -> None:
+        self.options = options
+        self.wire = wire
+        self.facts = facts
+        self.clock = clock
+        self.trace = Trace()
+        self._unanswered = 0
+        # 19 digits below 2^63 whatever the draw, so that a run's bodies are equally long.
+        self._last_id = random.SystemRandom().randrange(10**18, 9 * 10**18) // ID_STEP * ID_STEP
+
+    @property
+    def dead(self) -> bool:
+        """Whether the target has stopped answering; then nothing is sent to it."""
+        return self._unanswered >= DEAD_AFTER
+
+    def revive(self) -> None:
+        """Let the next request go out, whatever came of the last ones."""
+        self._unanswered = 0
+
+    def fresh_id(self) -> str:
+        """A msgId that no run has used."""
+        self._last_id += ID_STEP
+        return str(self._last_id)
+
+    def compose(self, send: Send, named: dict[str, Sent] | None = None) -> Sent:
+        """The request for `send`, with a fresh id and the time now."""
+        also = self.options.also_url
+        url = also if send.other_instance and also is not None else self.options.url
+        return compose(send, self.fresh_id(), self.clock.now(), url, self.facts, named or {})
+
+    async def exchange(
+        self,
+        sent: Sent,
+        role: Role,
+        at: At,
+        *,
+        burst: bool = False,
+        kept: list[Connection] | None = None,
+    ) -> Exchange:
+        """Send a composed request and record what came of it."""
+        if self.dead:
+            now = self.clock.monotonic()
+            reply = Reply(None, Fault.REFUSED, "not sent: the target stopped answering", now, now, now)
+        else:
+            reply = await self.wire.send(sent.request, burst=burst, kept=kept)
+        if reply.fault is not Fault.GIVEN_UP:
+            self._unanswered = self._unanswered + 1 if reply.answer is None else 0
+        return self.trace.add(_exchange(sent.request, sent.signing, reply, role, at, sent.msg_id))
+
+    async def plain(self, role: Role, at: At) -> Exchange:
+        """Send a plain valid message."""
+        return await self.exchange(self.compose(PLAIN), role, at)
+
+    async def effects(self, ids: Sequence[str], wanted: int, at: At) -> list[Exchange]:
+        """Ask the observer about each message until `wanted` effects show, at most EFFECT_SECONDS;
+        the last answer for each is recorded."""
+        deadline = self.clock.monotonic() + EFFECT_SECONDS
+        return await asyncio.gather(*(self._effect(each, wanted, deadline, at) for each in ids))
+
+    async def _effect(self, msg_id: str, wanted: int, deadline: float, at: At) -> Exchange:
+        assert self.options.observer_url is not None  # noqa: S101 - asked only with an observer
+        url = self.options.observer_url.replace(PLACE, msg_id)
+        request = Request("GET", url, ((b"User-Agent", USER_AGENT.encode()),), b"")
+        pause = 0.01
+        while True:
+            reply = await self.wire.send(request)
+            asked = _exchange(request, None, reply, Role.OBSERVE, at, msg_id)
+            seen = count(asked)
+            if seen is None or seen >= wanted or self.clock.monotonic() >= deadline:
+                return self.trace.add(asked)
+            await self.clock.sleep(pause)
+            pause = min(0.2, pause * 1.5)
+
+
+def _exchange(
+    request: Request, signing: Signing | None, reply: Reply, role: Role, at: At, msg_id: str
+) -> Exchange:
+    return Exchange(
+        id=0,
+        role=role,
+        rule=at.rule,
+        case=at.case,
+        step=at.step,
+        msg_id=msg_id,
+        request=request,
+        signing=signing,
+        answer=reply.answer,
+        fault=reply.fault,
+        detail=reply.detail,
+        started=reply.started,
+        sent=reply.sent,
+        ended=reply.ended,
+        peer=reply.peer,
+    )

@@ -1,0 +1,126 @@
+"""One HTTP request and what came of it: bytes, times, and why it was sent.
+
+These records are all that a check may look at. They know nothing of sockets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class Role(StrEnum):
+    """Why an exchange was made."""
+
+    PLAIN = "plain"  # before the suite: does the target take a plain valid message?
+    DIAGNOSE = "diagnose"  # before the suite: which scheme does it speak, which answers tell repeats?
+    CONTROL = "control"  # around a refusal: are plain valid messages still accepted?
+    PROBE = "probe"  # what a scenario is about
+    OBSERVE = "observe"  # the question how often a message took effect
+
+
+class Fault(StrEnum):
+    """Why an exchange has no (whole) answer."""
+
+    DNS = "dns"  # the host name does not resolve
+    REFUSED = "refused"  # nothing listens, or no route
+    TLS = "tls"  # the handshake or the certificate failed
+    TIMEOUT = "timeout"  # no whole answer in time
+    CLOSED = "closed"  # the connection ended before a whole answer
+    GARBAGE = "garbage"  # bytes that are not HTTP, or headers without an end
+    GIVEN_UP = "given-up"  # the suite itself left, as the scenario asks
+
+
+class Transport(StrEnum):
+    """How a request is put on the wire."""
+
+    POOLED = "pooled"  # well-formed, on a pooled connection
+    RAW = "raw"  # bytes as they stand, on a connection of its own
+    CHUNKED = "chunked"  # Transfer-Encoding: chunked, in several chunks
+    EXPECT = "expect"  # Expect: 100-continue, the body once it is asked for
+    SLOW = "slow"  # the body drips for 1.5 s
+    KEEP_ALIVE = "keep-alive"  # the same connection as the message before
+    CUT = "cut"  # half of the body, then the connection ends
+    OVERLONG = "overlong"  # the whole body under too large a Content-Length, then the end
+    GIVE_UP = "give-up"  # the whole request, then the connection is closed at once
+    RESET = "reset"  # the whole request, then the connection is reset a moment later
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """What the signature of a request was made of, so that it can be made again in a shell.
+
+    `timestamp` and `body` are what was signed. `secret` is None for the target's own secret, else the
+    wrong one that was used. The rest is the same in shell words, where $SIG is the right signature and
+    $TS the time: the timestamp that was signed, the headers (None and () for absent ones), and what
+    stands before the body when it is sent.
+    """
+
+    timestamp: bytes
+    body: bytes
+    secret: str | None = None
+    signed_stamp: str = "$TS"
+    signatures: tuple[str, ...] = ("$SIG",)
+    stamp: str | None = "$TS"
+    prefix: str = ""
+    authentic: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Exact bytes to send. `headers` holds what the suite sets; Host and the framing are the wire's."""
+
+    method: str
+    url: str
+    headers: Headers
+    body: bytes
+    transport: Transport = Transport.POOLED
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; `body` holds at most 64 KiB, `cut` tells whether there was more."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request, and its answer or its fault. Times are seconds on one monotonic clock per run:
+    `started`, `sent` (last byte of the request), `ended` (last byte of the answer)."""
+
+    id: int
+    role: Role
+    rule: str | None
+    case: str | None
+    step: int
+    msg_id: str | None
+    request: Request
+    signing: Signing | None
+    answer: Answer | None
+    fault: Fault | None
+    detail: str
+    started: float
+    sent: float
+    ended: float
+    peer: str | None = None
+
+    @property
+    def status(self) -> int | None:
+        """The status, or None without a whole answer."""
+        return self.answer.status if self.answer is not None and self.fault is None else None
+
+    @property
+    def seconds(self) -> float:
+        """From the last byte of the request to the last byte of the answer."""
+        return self.ended - self.sent
+
+    def header(self, name: bytes) -> bytes | None:
+        """The request's header `name` (any case), or None."""
+        wanted = name.lower()
+        return next((value for key, value in self.request.headers if key.lower() == wanted), None)

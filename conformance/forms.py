@@ -1,0 +1,88 @@
+"""The ways in which encoders write the same JSON value, each of which a receiver must take.
+
+A form turns a value into bytes. `compact` is the plain one: compact UTF-8 in the guide's field order.
+"""
+
+import json
+import re
+from collections.abc import Callable
+
+Form = Callable[[object], bytes]
+
+
+def compact(value: object) -> bytes:
+    """No blanks, UTF-8: what JSON.stringify and most encoders write."""
+    # surrogatepass, so that a lone surrogate fails at the receiver under test and not here.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def spaced(value: object) -> bytes:
+    """A blank after each comma and colon, UTF-8."""
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def spaced_ascii(value: object) -> bytes:
+    """What Python's json.dumps writes when nothing is said: blanks, and \\uXXXX escapes."""
+    return json.dumps(value).encode()
+
+
+def ascii_only(value: object) -> bytes:
+    """Compact, with \\uXXXX for all that is not ASCII."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def indented(value: object) -> bytes:
+    """Printed prettily, two blanks a level."""
+    return json.dumps(value, ensure_ascii=False, indent=2).encode()
+
+
+def crlf(value: object) -> bytes:
+    """Printed prettily with CRLF line ends."""
+    return indented(value).replace(b"\n", b"\r\n")
+
+
+def html_escaped(value: object) -> bytes:
+    """Compact, with \\u003c, \\u003e and \\u0026, as Go's encoder writes it."""
+    escapes = {b"<": b"\\u003c", b">": b"\\u003e", b"&": b"\\u0026"}
+    return re.sub(rb"[<>&]", lambda found: escapes[found[0]], compact(value))
+
+
+def slash_escaped(value: object) -> bytes:
+    """Compact, with every slash written as \\/, as PHP's encoder writes it."""
+    return compact(value).replace(b"/", b"\\/")
+
+
+def blanks_around(value: object) -> bytes:
+    """Compact, between blanks."""
+    return b"  " + compact(value) + b" "
+
+
+def newline_after(value: object) -> bytes:
+    """Compact, and a newline at the end."""
+    return compact(value) + b"\n"
+
+
+def sorted_keys(value: object) -> bytes:
+    """Compact, keys in alphabetical order."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+def reversed_keys(value: object) -> bytes:
+    """Compact, keys in the reverse of the guide's order."""
+    return compact(dict(reversed(value.items()))) if isinstance(value, dict) else compact(value)
+
+
+FORMS: dict[str, Form] = {
+    "compact": compact,
+    "spaced": spaced,
+    "spaced-ascii": spaced_ascii,
+    "ascii-only": ascii_only,
+    "indented": indented,
+    "crlf": crlf,
+    "html-escaped": html_escaped,
+    "slash-escaped": slash_escaped,
+    "blanks-around": blanks_around,
+    "newline-after": newline_after,
+    "sorted-keys": sorted_keys,
+    "reversed-keys": reversed_keys,
+}

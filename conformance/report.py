@@ -1,0 +1,122 @@
+"""What a run found: results by rule, the verdict, and the report that other tools read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance import __version__
+from conformance.rules import Level, Outcome, Rule, Verdict
+from conformance.text import NO_TEXT, Text
+from conformance.trace import Trace
+
+EXIT_STATUS = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.ERROR: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came out for one case of a rule; (rule, case) is unique in a report.
+
+    `level` is that of what was broken, else the case's own. `exchanges` are ids in the trace, the
+    telling one first; `reproduce` is a shell line that shows it again, None where no single one does.
+    """
+
+    rule: Rule
+    case: str | None
+    level: Level
+    outcome: Outcome
+    message: Text = NO_TEXT
+    seconds: float = 0.0
+    exchanges: tuple[int, ...] = ()
+    reproduce: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The rule's id, and the case in brackets: `receiver.accepts.documented-type[43]`."""
+        return self.rule.id if self.case is None else f"{self.rule.id}[{self.case}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole run. `started` is UTC in ISO 8601, `seconds` the wall time; `dialect` was asked for and
+    `spoken` is the one that the target speaks (None when that was not found out). `cause` says why
+    nothing, or not all, could be judged."""
+
+    side: str
+    target: str
+    dialect: str
+    spoken: str | None
+    seed: int
+    verdict: Verdict
+    started: str
+    seconds: float
+    results: tuple[Result, ...]
+    cause: Text = NO_TEXT
+    language: str = "en"
+    trace: Trace = field(default_factory=Trace, repr=False, compare=False)
+
+    @property
+    def failures(self) -> list[Result]:
+        """The results that are `fail`, in the catalogue's order."""
+        return self.having(Outcome.FAIL)
+
+    @property
+    def exit_status(self) -> int:
+        """The command's exit status for this verdict."""
+        return EXIT_STATUS[self.verdict]
+
+    def having(self, *outcomes: Outcome) -> list[Result]:
+        """The results with one of `outcomes`, in the catalogue's order."""
+        return [each for each in self.results if each.outcome in outcomes]
+
+    def summary(self) -> dict[Outcome, int]:
+        """How many results have each outcome."""
+        return {outcome: len(self.having(outcome)) for outcome in Outcome}
+
+    def as_json(self, language: str | None = None) -> dict[str, Any]:
+        """The report as `schemas/report.schema.json` describes it, texts in `language`."""
+        language = language or self.language
+        return {
+            "hookproof": __version__,
+            "side": self.side,
+            "target": self.target,
+            "dialect": self.dialect,
+            "seed": self.seed,
+            "verdict": self.verdict.value,
+            "spoken": self.spoken,
+            "started": self.started,
+            "seconds": round(self.seconds, 3),
+            "summary": {outcome.value: number for outcome, number in self.summary().items()},
+            "results": [_result(each, language) for each in self.results],
+        }
+
+    def __str__(self) -> str:
+        from conformance.render.terminal import plain
+
+        return plain(self)
+
+    def _repr_html_(self) -> str:
+        from conformance.render.html import fragment
+
+        return fragment(self)
+
+
+def _result(each: Result, language: str) -> dict[str, Any]:
+    return {
+        "rule": each.rule.id,
+        "case": each.case,
+        "level": each.level.value,
+        "outcome": each.outcome.value,
+        "message": each.message.in_(language),
+        "source": each.rule.source,
+        "fix": each.rule.fix.in_(language),
+        "seconds": round(each.seconds, 4),
+        "exchanges": list(each.exchanges),
+        "reproduce": each.reproduce,
+    }
+
+
+def in_order(results: Iterable[Result], order: dict[tuple[str, str | None], int]) -> tuple[Result, ...]:
+    """Results in the catalogue's order, whatever the order in which they came."""
+    return tuple(sorted(results, key=lambda each: order[each.rule.id, each.case]))

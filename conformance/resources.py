@@ -1,0 +1,20 @@
+"""Where the files that ship with Hookproof are: schemas and scenarios.
+
+They stand at the top of a checkout, where people look for them, and inside the package in a wheel.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from conformance.errors import InputError
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+@cache
+def folder(name: str) -> Path:
+    """The folder `name` ("schemas" or "scenarios"), from the wheel or from the checkout."""
+    for place in (PACKAGE / name, PACKAGE.parent / name):
+        if place.is_dir():
+            return place
+    raise InputError(f"the folder {name}/ is missing from this installation: install hookproof again")

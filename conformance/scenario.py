@@ -1,0 +1,325 @@
+"""Scenario files: YAML to frozen records, with file and line in every error.
+
+Knows the format (`schemas/scenario.schema.json`) and nothing of how a step is carried out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from conformance.errors import InputError
+from conformance.exchange import Transport
+from conformance.resources import folder
+from conformance.rules import Level, Rule
+from conformance.schema import problems
+from conformance.text import Text
+
+# The C parser where PyYAML was built with it: start-up counts.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One request, or many alike; see the schema for what each word means."""
+
+    message: str = "plain"
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+    content_size: int | None = None
+    form: str = "compact"
+    body: str | None = None
+    edit: str | None = None
+    timestamp: str | None = None
+    damage: str | None = None
+    signature_of: str | None = None
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    header_case: str | None = None
+    method: str = "POST"
+    transport: Transport = Transport.POOLED
+    name: str | None = None
+    again: str | None = None
+    exact: bool = False
+    id_of: str | None = None
+    copies: int = 1
+    messages: int = 1
+    at_once: bool = False
+    last: int | None = None
+    background: bool = False
+    other_instance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """What must be seen of a step; `level` is how grave it is when it is not."""
+
+    level: Level
+    status: tuple[str | int, ...] = ()
+    within: float | None = None
+    processed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a case: exactly one of `send`, `resend`, `restart` and `observe`."""
+
+    send: Send | None = None
+    resend: bool = False
+    restart: bool = False
+    observe: str | None = None
+    expects: tuple[Expect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case of a rule; `name` is None where the rule has only one."""
+
+    name: str | None
+    level: Level
+    steps: tuple[Step, ...]
+
+    @property
+    def refusing(self) -> bool:
+        """Whether it expects a refusal, which counts only beside accepted plain messages."""
+        words = {word for step in self.steps for expect in step.expects for word in expect.status}
+        return bool(words & {"refused", "4xx"})
+
+    @property
+    def counting(self) -> bool:
+        """Whether it expects a number of effects."""
+        return any(expect.processed is not None for step in self.steps for expect in step.expects)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A rule and how it is judged: by the steps of its cases, by a named check over the exchanges of
+    other rules (`over`), or by both."""
+
+    rule: Rule
+    cases: tuple[Case, ...]
+    place: str
+    needs: tuple[str, ...] = ()
+    alone: bool = False
+    on_request: bool = False
+    over: tuple[str, ...] = ()
+    check: str | None = None
+
+
+@cache
+def built_in(side: str) -> tuple[Scenario, ...]:
+    """The scenarios that ship with Hookproof for `side` ("receiver" or "sender")."""
+    place = folder("scenarios")
+    return tuple(
+        scenario
+        for path in sorted((place / side).glob("*.yaml"))
+        # Its tests hold them to the schema; a user's start-up need not.
+        for scenario in _scenarios(_parse(path), path, str(path.relative_to(place.parent)))
+    )
+
+
+def load(side: str, folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> tuple[Scenario, ...]:
+    """The built-in scenarios for `side` and the user's own, in files or in folders of YAML files.
+
+    Raises InputError, with file and line, for the first mistake.
+    """
+    every = list(built_in(side))
+    paths = list(files)
+    for place in folders:
+        found = sorted([*place.rglob("*.yaml"), *place.rglob("*.yml")]) if place.is_dir() else []
+        if not found:
+            raise InputError(f"--scenarios: there is no folder with YAML files at {place}")
+        paths += found
+    for path in paths:
+        every += [own for own in read(path) if own.rule.id.startswith(f"{side}.")]
+    homes: dict[str, str] = {}
+    for scenario in every:
+        if scenario.rule.id in homes:
+            raise InputError(
+                f"{scenario.place}: the rule {scenario.rule.id} stands in {homes[scenario.rule.id]} "
+                "already: give this one an id of its own"
+            )
+        homes[scenario.rule.id] = scenario.place
+    return tuple(every)
+
+
+def read(path: Path) -> tuple[Scenario, ...]:
+    """The scenarios of one file that somebody else wrote. Raises InputError with file and line."""
+    data = _parse(path)
+    wrong = problems("scenario", data)
+    if wrong:
+        raise InputError(f"{path}:{_line(path, wrong[0].path)}: {wrong[0]}")
+    found = tuple(_scenarios(data, path, str(path)))
+    _check_names(found)
+    return found
+
+
+def select(scenarios: Iterable[Scenario], globs: Iterable[str]) -> tuple[Scenario, ...]:
+    """The scenarios whose rule fits one of `globs`; all but those on request when there is none.
+
+    A glob names a rule that runs only on request when it stands there in full, or up to a `*` after
+    that rule's own name. Raises InputError for a glob that fits nothing.
+    """
+    every, wanted = list(scenarios), list(globs)
+    if not wanted:
+        return tuple(each for each in every if not each.on_request)
+    chosen: dict[str, Scenario] = {}
+    for pattern in wanted:
+        fitting = [each for each in every if fnmatchcase(each.rule.id, pattern)]
+        if not fitting:
+            near = get_close_matches(pattern, [each.rule.id for each in every], n=1, cutoff=0.4)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise InputError(f"--rules: no rule fits {pattern!r}{hint} (see `hookproof rules`)")
+        for each in fitting:
+            if not each.on_request or each.rule.id == pattern:
+                chosen[each.rule.id] = each
+    return tuple(each for each in every if each.rule.id in chosen)
+
+
+def _parse(path: Path) -> Any:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe loader
+    except (OSError, UnicodeDecodeError) as fault:
+        raise InputError(f"{path}: the scenario file cannot be read: {fault}") from None
+    except yaml.YAMLError as fault:
+        mark = getattr(fault, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise InputError(f"{path}:{line}: not YAML: {getattr(fault, 'problem', fault)}") from None
+
+
+def _scenarios(data: Any, path: Path, place: str) -> Iterable[Scenario]:
+    for index, record in enumerate(data["rules"]):
+        where = f"{place}:{_line(path, f'rules[{index}]')}" if place == str(path) else place
+        yield _scenario(record, where)
+
+
+def _scenario(record: Mapping[str, Any], place: str) -> Scenario:
+    level = Level(record["level"])
+    steps = record.get("steps", ())
+    rule = Rule(
+        id=record["rule"],
+        level=level,
+        source=record["source"],
+        title=_text(record["title"]),
+        why=_text(record["why"]),
+        fix=_text(record["fix"]),
+    )
+    named = record.get("cases")
+    if named:
+        cases = [_case(name, words or {}, steps, level) for name, words in named.items()]
+    else:
+        cases = [_case(None, {}, steps, level)]
+    scenario = Scenario(
+        rule=rule,
+        cases=tuple(cases),
+        place=place,
+        needs=tuple(record.get("needs", ())),
+        alone=record.get("alone", False),
+        on_request=record.get("on-request", False),
+        over=tuple(record.get("over", ())),
+        check=record.get("check"),
+    )
+    if scenario.check is None and not all(case.steps for case in cases):
+        raise InputError(f"{place}: {rule.id}: every case needs `steps`, or the rule needs a `check`")
+    return scenario
+
+
+def _case(name: str | None, words: Mapping[str, Any], steps: Any, level: Level) -> Case:
+    level = Level(words.get("level", level))
+    steps = [dict(step) for step in words.get("steps", steps)]
+    sends = [step for step in steps if "send" in step]
+    if sends:
+        sends[-1]["send"] = {**sends[-1]["send"], **words.get("send", {})}
+    return Case(name, level, tuple(_step(step, level) for step in steps))
+
+
+def _step(words: Mapping[str, Any], level: Level) -> Step:
+    expects = words.get("expect", [])
+    return Step(
+        send=_send(words["send"]) if "send" in words else None,
+        resend="resend" in words,
+        restart=words.get("restart", False),
+        observe=words.get("observe"),
+        expects=tuple(
+            _expect(each, level) for each in (expects if isinstance(expects, list) else [expects])
+        ),
+    )
+
+
+_RENAMED = {
+    "with": "fields",
+    "as": "name",
+    "content-size": "content_size",
+    "signature-of": "signature_of",
+    "header-case": "header_case",
+    "id-of": "id_of",
+    "at-once": "at_once",
+}
+
+
+def _send(words: Mapping[str, Any]) -> Send:
+    given = {_RENAMED.get(word, word): value for word, value in words.items()}
+    if "without" in given:
+        given["without"] = tuple(given["without"])
+    if "transport" in given:
+        given["transport"] = Transport(given["transport"])
+    if given.pop("to", None):
+        given["other_instance"] = True
+    return Send(**given)
+
+
+def _expect(words: Mapping[str, Any], level: Level) -> Expect:
+    status = words.get("status", [])
+    return Expect(
+        level=Level(words.get("level", level)),
+        status=tuple(status) if isinstance(status, list) else (status,),
+        within=words.get("within"),
+        processed=words.get("processed"),
+    )
+
+
+def _text(words: Mapping[str, str]) -> Text:
+    return Text(words["en"].strip(), words["zh-Hant"].strip())
+
+
+def _check_names(scenarios: Iterable[Scenario]) -> None:
+    """A step may only speak of messages that an earlier step of its case has named."""
+    for scenario in scenarios:
+        for case in scenario.cases:
+            known: set[str] = set()
+            for send in [step.send for step in case.steps if step.send is not None]:
+                for name in (send.again, send.id_of, send.signature_of):
+                    if name is not None and name not in known:
+                        hint = f"known here: {', '.join(sorted(known))}" if known else "none is named"
+                        raise InputError(
+                            f"{scenario.place}: {scenario.rule.id}: no earlier step is called "
+                            f"{name!r} ({hint}); name it there with `as: {name}`"
+                        )
+                if send.name is not None:
+                    known.add(send.name)
+
+
+def _line(path: Path, where: str) -> int:
+    """The line in which `where` (as in `rules[3].steps[0].send.form`) stands, as far as it is there."""
+    node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_LOADER)
+    line: int = node.start_mark.line + 1 if node is not None else 1
+    for key, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", where):
+        if index and isinstance(node, yaml.SequenceNode) and int(index) < len(node.value):
+            node = node.value[int(index)]
+        elif isinstance(node, yaml.MappingNode):
+            pairs = [(name, value) for name, value in node.value if name.value == key]
+            if not pairs:
+                break
+            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
+            continue
+        else:
+            break
+        line = node.start_mark.line + 1
+    return line

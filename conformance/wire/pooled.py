@@ -1,0 +1,131 @@
+"""Well-formed requests over aiohttp's pooled connections."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+import aiohttp
+from aiohttp import payload
+from aiohttp.abc import AbstractStreamWriter
+from multidict import CIMultiDict
+from yarl import URL
+
+from conformance.clock import Clock
+from conformance.exchange import Answer, Fault, Headers, Request
+from conformance.wire.reply import Body, EndlessError, Reply
+
+# Shorter than any server keeps an idle connection open, so that a request never meets the moment in
+# which the server closes one: aiohttp does not send a POST again.
+IDLE = 1.0
+UPLOAD_RATE = 250_000
+"""Bytes a second that a slow line is taken to carry, for the time that a large body may take."""
+
+_FAULTS: list[tuple[type[BaseException], Fault]] = [
+    (aiohttp.ClientConnectorDNSError, Fault.DNS),
+    (aiohttp.ClientConnectorCertificateError, Fault.TLS),
+    (aiohttp.ClientSSLError, Fault.TLS),
+    (aiohttp.ClientConnectorError, Fault.REFUSED),
+    (TimeoutError, Fault.TIMEOUT),
+    (EndlessError, Fault.GARBAGE),
+    (aiohttp.ClientResponseError, Fault.GARBAGE),
+    (aiohttp.InvalidURL, Fault.GARBAGE),
+    (aiohttp.ClientError, Fault.CLOSED),
+    (OSError, Fault.CLOSED),
+    (ValueError, Fault.GARBAGE),  # what aiohttp's parser lets through of malformed headers
+]
+
+
+class _Timed(payload.BytesPayload):
+    """A body that notes when its last byte was handed to the socket."""
+
+    def __init__(self, value: bytes, clock: Clock) -> None:
+        super().__init__(value)
+        self._clock = clock
+        self.sent = 0.0
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        await super().write_with_length(writer, content_length)
+        self.sent = self._clock.monotonic()
+
+
+class Pooled:
+    """A pool of connections. `patience` is how many seconds to wait for a whole answer."""
+
+    def __init__(self, clock: Clock, patience: float, tls: ssl.SSLContext, extra: Headers) -> None:
+        self._clock = clock
+        self._patience = patience
+        self._extra = extra
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=IDLE),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(),
+            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
+            auto_decompress=False,
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+    async def send(self, request: Request) -> Reply:
+        """Send `request` and read the answer; ends within `patience` and the time of the upload."""
+        started = self._clock.monotonic()
+        body = _Timed(request.body, self._clock) if request.body else None
+        collected, peer = Body(), None
+        answer: Answer | None = None
+        headers = CIMultiDict(
+            (name.decode("ascii"), value.decode("ascii"))
+            for name, value in (*request.headers, *self._extra)
+        )
+        try:
+            async with (
+                asyncio.timeout(self._patience + len(request.body) / UPLOAD_RATE),
+                self._session.request(
+                    request.method,
+                    URL(request.url, encoded=True),
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,
+                ) as response,
+            ):
+                if response.connection is not None and response.connection.transport is not None:
+                    address = response.connection.transport.get_extra_info("peername")
+                    peer = address[0] if address else None
+                try:
+                    async for chunk in response.content.iter_any():
+                        collected.add(chunk)
+                finally:
+                    answer = collected.answer(response.status, tuple(response.raw_headers))
+                    if not response.content.at_eof():
+                        response.close()
+        except (aiohttp.ClientError, OSError, ValueError, EndlessError) as problem:
+            fault = next(fault for kind, fault in _FAULTS if isinstance(problem, kind))
+            return self._reply(answer, fault, _say(problem), started, body, peer)
+        return self._reply(answer, None, "", started, body, peer)
+
+    def _reply(
+        self,
+        answer: Answer | None,
+        fault: Fault | None,
+        detail: str,
+        started: float,
+        body: _Timed | None,
+        peer: str | None,
+    ) -> Reply:
+        sent = body.sent if body is not None and body.sent else started
+        return Reply(answer, fault, detail, started, sent, self._clock.monotonic(), peer)
+
+
+def _say(problem: BaseException) -> str:
+    if isinstance(problem, EndlessError):
+        return "the answer has no end"
+    if isinstance(problem, aiohttp.ClientConnectorError) and not isinstance(
+        problem, aiohttp.ClientSSLError | aiohttp.ClientConnectorCertificateError
+    ):
+        return str(problem.os_error.strerror or problem.os_error)
+    if isinstance(problem, aiohttp.ClientResponseError):
+        return problem.message.strip().splitlines()[0][:200] if problem.message else "not HTTP"
+    return str(problem)[:200] or type(problem).__name__

@@ -1,0 +1,504 @@
+"""The schemas, and what `conformance.schema` says about documents that do not fit them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from conformance import resources, schema
+from conformance.schema import LONGEST, Problem, message_problems, problems, validator
+
+SCHEMAS: dict[str, Any] = {
+    file.name.removesuffix(".schema.json"): json.loads(file.read_text("utf-8"))
+    for file in sorted(resources.folder("schemas").glob("*.schema.json"))
+}
+DOCUMENTED_TYPES = [1, 3, 34, 43, 47, 49, 10000, 10002]  # 訊息類型說明
+ABSENT: Any = object()
+
+TEXT: dict[str, Any] = SCHEMAS["message-1"]["examples"][0]
+FITTING: dict[str, dict[str, Any]] = {
+    "message": TEXT,
+    "configuration": {"URL": "http://localhost:5000/hook"},
+    "dialect": SCHEMAS["dialect"]["examples"][0],
+    "report": SCHEMAS["report"]["examples"][0],
+}
+
+
+def changed(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` made to it; what is ABSENT is taken out."""
+    return {name: value for name, value in (base | changes).items() if value is not ABSENT}
+
+
+def told(found: list[Problem]) -> list[str]:
+    return [str(problem) for problem in found]
+
+
+@cache
+def second_validator(name: str) -> jsonschema_rs.Draft202012Validator:
+    """An independent implementation, in Rust, of the same standard."""
+    known = jsonschema_rs.Registry([(one["$id"], one) for one in SCHEMAS.values()])
+    return jsonschema_rs.Draft202012Validator(SCHEMAS[name], registry=known)
+
+
+def fit(label: str, changes: dict[str, Any]) -> Any:
+    """A message that fits."""
+    return pytest.param(changed(TEXT, changes), id=label)
+
+
+def misfit(label: str, changes: dict[str, Any], *expected: str) -> Any:
+    """A document, named before the first hyphen of `label`, with what is said about `changes`."""
+    name = label.partition("-")[0]
+    return pytest.param(name, changed(FITTING[name], changes), list(expected), id=label)
+
+
+each_schema = pytest.mark.parametrize("name", SCHEMAS)
+
+VALID_MESSAGES = [
+    fit("text", {}),
+    fit("empty-text", {"content": ""}),
+    fit("odd-text", {"content": "\x00\u202e e\u0301 🏮"}),
+    fit("long-text", {"content": "x" * 100_000}),
+    fit("image-url", {"msgType": 3, "content": "https://media.example.com/1.png"}),
+    fit("voice-base64", {"msgType": 34, "content": "IyFTSUxLX1Yz"}),
+    fit("video-any-string", {"msgType": 43, "content": "neither URL nor Base64"}),
+    fit("emoji-empty", {"msgType": 47, "content": ""}),
+    fit("link", {"msgType": 49, "content": {"title": "Tides"}}),
+    fit("notice", {"msgType": 10000, "content": "Harbour joined"}),
+    fit("recall", {"msgType": 10002, "content": "Harbour took it back"}),
+    fit("unknown-type-object", {"msgType": 37, "content": {"scene": 1}}),
+    fit("unknown-type-null", {"msgType": 9999, "content": None}),
+    fit("huge-type", {"msgType": 10**30, "content": True}),
+    fit("type-written-1.0", {"msgType": 1.0}),
+    fit("type-written-49.0", {"msgType": 49.0, "content": {}}),
+    fit("int64-bounds", {"timestamp": 2**63 - 1, "createTime": -(2**63)}),
+    fit("group", {"fromUser": "4821@chatroom", "isSelfMsg": True, "isHistory": True}),
+    fit("unlisted-field", {"surplus": {"of": ["any", "kind"]}}),
+]
+
+NOUNS = {
+    "a string": ["key", "msgId", "fromUser", "toUser", "content"],
+    "an integer": ["timestamp", "createTime", "msgType"],
+    "a boolean": ["isSelfMsg", "isHistory"],
+}
+INVALID_MESSAGES = [
+    *(misfit(f"message-no-{field}", {field: ABSENT}, f"{field} is missing") for field in TEXT),
+    *(
+        misfit(f"message-{field}-odd", {field: None}, f"{field} must be {noun}, not null")
+        for noun, fields in NOUNS.items()
+        for field in fields
+    ),
+    *(
+        misfit(
+            f"message-content-object-{kind}",
+            {"msgType": kind, "content": {}},
+            "content must be a string, not an object",
+        )
+        for kind in DOCUMENTED_TYPES
+        if kind != 49
+    ),
+    *(
+        misfit(label, {"msgType": kind, "content": value}, f"content must be an object, not {seen}")
+        for label, kind, value, seen in [
+            ("message-content-string-49", 49, "tides", "'tides'"),
+            ("message-content-string-49.0", 49.0, "tides", "'tides'"),
+            ("message-content-array-49", 49, [], "an array"),
+        ]
+    ),
+    misfit("message-msgId-array", {"msgId": []}, "msgId must be a string, not an array"),
+    misfit("message-msgId-empty", {"msgId": ""}, "msgId must not be empty"),
+    misfit("message-msgType-true", {"msgType": True}, "msgType must be an integer, not true"),
+    misfit("message-msgType-1.5", {"msgType": 1.5}, "msgType must be an integer, not 1.5"),
+    misfit(
+        "message-above-int64",
+        {"timestamp": 2**63},
+        f"timestamp must be at most {2**63 - 1}, not {2**63}",
+    ),
+    misfit(
+        "message-below-int64",
+        {"createTime": -(2**63) - 1},
+        f"createTime must be at least {-(2**63)}, not {-(2**63) - 1}",
+    ),
+    misfit("message-typeless", {"msgType": ABSENT, "content": []}, "msgType is missing"),
+    misfit("message-unknown-type", {"msgType": 37, "content": ABSENT}, "content is missing"),
+]
+
+NO_OBJECTS = [
+    pytest.param(None, "null", id="null"),
+    pytest.param(True, "true", id="true"),
+    pytest.param(49, "49", id="number"),
+    pytest.param("msgType", "'msgType'", id="string"),
+    pytest.param([TEXT], "an array", id="array"),
+]
+
+GOOD_CONFIGURATIONS = [
+    pytest.param({"URL": "https://example.com"}, id="bare-host"),
+    pytest.param({"URL": "HTTPS://Example.com/"}, id="upper-case"),
+    pytest.param({"URL": "http://user:pass@[::1]:5000/hook?a=b#c"}, id="every-part"),
+    pytest.param({"URL": "http://例子.測試/接收"}, id="not-ascii"),
+    pytest.param({"URL": "http://localhost:1/", "Owner": "keeper"}, id="unlisted-field"),
+]
+BAD_URLS = {
+    "empty": "",
+    "scheme": "ftp://example.com/",
+    "no-scheme": "example.com/hook",
+    "no-host": "http://",
+    "blank": "http://exam ple.com/",
+    "newline": "http://example.com/\n",
+    "port": "http://example.com:port/",
+}
+REPORT = FITTING["report"]
+SUMMARY, RESULT = REPORT["summary"], REPORT["results"][0]
+
+INVALID_DOCUMENTS = [
+    misfit("configuration-no-url", {"URL": ABSENT}, "URL is missing"),
+    *(
+        misfit(
+            f"configuration-{label}", {"URL": url}, f"URL must be an http or https URL, not {url!r}"
+        )
+        for label, url in BAD_URLS.items()
+    ),
+    misfit("configuration-short", {"Timeout": 0}, "Timeout must be at least 1, not 0"),
+    misfit("configuration-long", {"Timeout": 31}, "Timeout must be at most 30, not 31"),
+    misfit("configuration-few", {"RetryCount": -1}, "RetryCount must be at least 0, not -1"),
+    misfit("configuration-many", {"RetryCount": 101}, "RetryCount must be at most 100, not 101"),
+    misfit(
+        "configuration-types",
+        {"MessageTypes": ["1", 3, "text", "4\n", "٤", "*"]},
+        "MessageTypes[1] must be a string, not 3",
+        "MessageTypes[2] must be a msgType in digits, or *, not 'text'",
+        "MessageTypes[3] must be a msgType in digits, or *, not '4\\n'",
+        "MessageTypes[4] must be a msgType in digits, or *, not '٤'",
+    ),
+    misfit("dialect-open", {"colour": "red"}, "colour is not a known field"),
+    misfit("dialect-no-status", {"success": []}, "success must not be empty"),
+    misfit("dialect-repeat", {"success": [200, 200]}, "success breaks uniqueItems: true"),
+    misfit("dialect-low", {"success": [99]}, "success[0] must be at least 100, not 99"),
+    misfit("dialect-high", {"success": [600]}, "success[0] must be at most 599, not 600"),
+    misfit(
+        "dialect-no-body",
+        {"string-to-sign": "{timestamp}"},
+        "string-to-sign must be a text that contains {body}, not '{timestamp}'",
+    ),
+    misfit(
+        "dialect-unknown-placeholder",
+        {"string-to-sign": "{a}{body}"},
+        "string-to-sign must be a text with no braces but those of {timestamp} and {body}, "
+        "not '{a}{body}'",
+    ),
+    misfit("dialect-encoding", {"encoding": "b"}, "encoding must be one of hex, base64, not 'b'"),
+    misfit(
+        "dialect-name", {"name": "A"}, "name must be lower-case words joined by hyphens, not 'A'"
+    ),
+    misfit(
+        "dialect-header",
+        {"signature-header": "X Y", "timestamp-header": ""},
+        "signature-header must be an HTTP header name, not 'X Y'",
+        "timestamp-header must be an HTTP header name, not ''",
+    ),
+    misfit("report-side", {"side": "both"}, "side must be one of receiver, sender, not 'both'"),
+    misfit("report-passed", {"verdict": "pass"}, "verdict must be \"fail\", not 'pass'"),
+    misfit(
+        "report-failed",
+        {"summary": SUMMARY | {"fail": 0}},
+        "summary.fail must be at least 1, not 0",
+    ),
+    misfit(
+        "report-count",
+        {"summary": SUMMARY | {"skip": -1}},
+        "summary.skip must be at least 0, not -1",
+    ),
+    misfit("report-seconds", {"seconds": -1}, "seconds must be at least 0, not -1"),
+    misfit(
+        "report-pass-without-a-pass",
+        {"verdict": "pass", "summary": SUMMARY | {"pass": 0, "fail": 0, "error": 1}},
+        "summary.error must be 0, not 1",
+        "summary.pass must be at least 1, not 0",
+    ),
+    misfit("report-odd", {"results": [RESULT | {"a": 1}]}, "results[0].a is not a known field"),
+    misfit(
+        "report-lacking", {"results": [{}]}, *(f"results[0].{f} is missing" for f in sorted(RESULT))
+    ),
+    misfit("report-open", {"hint": ""}, "hint is not a known field"),
+]
+
+WRONG_FIELDS = [
+    *(
+        pytest.param(name, FITTING[name] | {field: [[]]}, field, id=f"{name}-{field}")
+        for name in ("configuration", "dialect", "report")
+        for field in SCHEMAS[name]["properties"]
+    ),
+    *(
+        pytest.param("report", REPORT | {"summary": SUMMARY | {n: "7"}}, f"summary.{n}", id=n)
+        for n in SUMMARY
+    ),
+    *(
+        pytest.param("report", REPORT | {"results": [RESULT | {n: [[]]}]}, f"results[0].{n}", id=n)
+        for n in RESULT
+    ),
+]
+
+
+@each_schema
+def test_a_schema_is_valid_under_the_meta_schema(name: str) -> None:
+    Draft202012Validator.check_schema(SCHEMAS[name])
+
+
+@each_schema
+def test_a_schema_is_identified_by_its_standard_and_its_file_name(name: str) -> None:
+    assert SCHEMAS[name]["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert SCHEMAS[name]["$id"] == f"https://hookproof.dev/schemas/{name}.schema.json"
+
+
+@each_schema
+def test_a_schema_explains_itself(name: str) -> None:
+    assert all(SCHEMAS[name].get(word) for word in ("title", "description", "examples"))
+
+
+@pytest.mark.parametrize(
+    ("name", "example"),
+    [
+        pytest.param(name, example, id=f"{name}-{number}")
+        for name, one in SCHEMAS.items()
+        for number, example in enumerate(one.get("examples", []))
+    ],
+)
+def test_an_example_fits_its_schema(name: str, example: object) -> None:
+    assert problems(name, example) == []
+
+
+def test_exactly_the_documented_types_have_a_schema() -> None:
+    assert {name for name in SCHEMAS if name.startswith("message-")} == {
+        f"message-{kind}" for kind in DOCUMENTED_TYPES
+    }
+
+
+@pytest.mark.parametrize("kind", DOCUMENTED_TYPES)
+def test_a_type_schema_refuses_another_type(kind: int) -> None:
+    message = TEXT | {"msgType": 9999, "content": {} if kind == 49 else ""}
+    assert told(problems(f"message-{kind}", message)) == [f"msgType must be {kind}, not 9999"]
+
+
+def test_the_defaults_of_a_configuration_are_those_of_the_contract() -> None:
+    fields = SCHEMAS["configuration"]["properties"]
+    assert {name: field["default"] for name, field in fields.items() if "default" in field} == {
+        "Enabled": True,
+        "Timeout": 10,
+        "RetryCount": 3,
+        "MessageTypes": ["*"],
+        "IncludeSelfMessage": False,
+    }
+
+
+@pytest.mark.parametrize("configuration", GOOD_CONFIGURATIONS)
+def test_a_configuration_that_fits_has_no_problems(configuration: object) -> None:
+    assert problems("configuration", configuration) == []
+
+
+@pytest.mark.parametrize("message", VALID_MESSAGES)
+def test_a_message_that_fits_has_no_problems(message: object) -> None:
+    assert message_problems(message) == []
+
+
+@pytest.mark.parametrize(("name", "message", "expected"), INVALID_MESSAGES)
+def test_a_problem_names_the_field_of_the_message(
+    name: str, message: object, expected: list[str]
+) -> None:
+    assert told(message_problems(message)) == expected
+
+
+@pytest.mark.parametrize(("value", "seen"), NO_OBJECTS)
+def test_what_is_no_object_is_wrong_as_a_whole(value: object, seen: str) -> None:
+    assert told(message_problems(value)) == [f"(whole) must be an object, not {seen}"]
+
+
+@pytest.mark.parametrize(("name", "instance", "expected"), INVALID_DOCUMENTS)
+def test_a_problem_names_the_field_of_the_document(
+    name: str, instance: object, expected: list[str]
+) -> None:
+    assert told(problems(name, instance)) == expected
+
+
+@pytest.mark.parametrize(("name", "instance", "path"), WRONG_FIELDS)
+def test_a_value_of_another_type_is_named_by_its_field(
+    name: str, instance: object, path: str
+) -> None:
+    assert {problem.path.removesuffix("[0]") for problem in problems(name, instance)} == {path}
+
+
+@pytest.mark.parametrize("name", ["message", "dialect", "report"])
+def test_a_document_without_fields_lacks_each_of_them_by_name(name: str) -> None:
+    assert told(problems(name, {})) == [f"{field} is missing" for field in sorted(FITTING[name])]
+
+
+@pytest.mark.parametrize("kind", DOCUMENTED_TYPES)
+def test_a_type_schema_asks_for_the_whole_envelope(kind: int) -> None:
+    assert problems(f"message-{kind}", {}) == problems("message", {})
+
+
+def test_a_long_value_is_cut() -> None:
+    (problem,) = message_problems(TEXT | {"isHistory": "7" * 1_000_000})
+    assert len(problem.message) < 2 * LONGEST
+
+
+def test_a_long_field_name_is_cut() -> None:
+    (problem,) = problems("dialect", FITTING["dialect"] | {"x" * 1_000_000: 1})
+    assert len(problem.path) == LONGEST
+
+
+def test_a_secret_of_the_wrong_type_is_not_quoted() -> None:
+    assert told(problems("configuration", FITTING["configuration"] | {"Secret": 271828})) == [
+        "Secret must be a string"
+    ]
+
+
+def test_a_lone_surrogate_is_quoted_in_text_that_can_be_written() -> None:
+    (problem,) = message_problems(TEXT | {"isHistory": "\ud83d"})
+    assert problem.message.encode() == b"must be a boolean, not '\\ud83d'"
+
+
+def test_a_value_nested_too_deeply_to_be_shown_is_a_problem_and_no_crash() -> None:
+    nested: list[Any] = []
+    for _ in range(5_000):
+        nested = [nested]
+    assert told(message_problems(TEXT | {"content": nested})) == [
+        "(whole) is nested too deeply to be judged"
+    ]
+
+
+def test_a_yaml_value_that_json_lacks_is_told_by_its_type() -> None:
+    assert told(problems("dialect", FITTING["dialect"] | {"title": {1}})) == [
+        "title must be a string, not a set"
+    ]
+
+
+def test_a_validator_is_built_once() -> None:
+    assert validator("message") is validator("message")
+
+
+def test_a_schema_that_does_not_exist_is_refused_by_name() -> None:
+    with pytest.raises(KeyError, match="no schema is called 'letter'"):
+        validator("letter")
+
+
+@pytest.fixture
+def own_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A file for a schema called "own", the only one there is."""
+
+    def forget() -> None:
+        for remembered in (validator, schema._message_types, schema._schemas, schema._registry):
+            remembered.cache_clear()
+
+    monkeypatch.setattr(resources, "folder", lambda name: tmp_path)
+    forget()
+    yield tmp_path / "own.schema.json"
+    forget()
+
+
+@pytest.mark.parametrize(
+    ("rules", "instance", "expected"),
+    [
+        pytest.param(
+            {"anyOf": [{"type": "string"}, {"type": "object", "required": ["at"]}]},
+            {},
+            ["at is missing"],
+            id="alternative-meant",
+        ),
+        pytest.param(
+            {"oneOf": [{"type": "string"}, {"type": "array"}]},
+            7,
+            ["(whole) fits none, or more than one, of the 2 forms that are allowed here"],
+            id="no-alternative-meant",
+        ),
+        pytest.param(
+            {"patternProperties": {"^x-": True}, "additionalProperties": False},
+            {"x-a": 1, "y-a": 1},
+            ["y-a is not a known field"],
+            id="field-patterns",
+        ),
+        pytest.param(
+            {"properties": {"a": {"not": {}}}}, {"a": 1}, ["a is not allowed here"], id="never"
+        ),
+        pytest.param(
+            {"pattern": "^a"},
+            "b",
+            ["(whole) must be a text that matches ^a, not 'b'"],
+            id="pattern",
+        ),
+        pytest.param({"maxItems": 1}, [1, 2], ["(whole) breaks maxItems: 1"], id="other-keyword"),
+    ],
+)
+def test_a_problem_is_clear_whatever_the_keyword(
+    own_schema: Path, rules: dict[str, Any], instance: object, expected: list[str]
+) -> None:
+    meta = "https://json-schema.org/draft/2020-12/schema"
+    own_schema.write_text(json.dumps({"$schema": meta, "$id": "https://own.example/"} | rules))
+    assert told(problems("own", instance)) == expected
+
+
+# Two judges of the same thing: the schema of the type and `message`; jsonschema and jsonschema-rs.
+
+anything: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(2**63 - 2, 2**64 + 2)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from([*DOCUMENTED_TYPES, *map(float, DOCUMENTED_TYPES)])
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+changes_to_a_message = st.dictionaries(
+    st.sampled_from([*TEXT, "surplus"]), anything | st.just(ABSENT), max_size=4
+)
+messages = st.builds(changed, st.just(TEXT), changes_to_a_message) | anything
+
+every_message = [
+    *VALID_MESSAGES,
+    *(pytest.param(case.values[1], id=case.id) for case in INVALID_MESSAGES),
+    *(pytest.param(case.values[0], id=case.id) for case in NO_OBJECTS),
+]
+
+
+@pytest.mark.parametrize("message", every_message)
+def test_the_schema_of_the_type_says_what_the_whole_schema_says(message: object) -> None:
+    assert message_problems(message) == problems("message", message)
+
+
+@settings(deadline=None)
+@given(messages)
+def test_the_two_schemas_say_the_same_of_any_message(message: object) -> None:
+    assert message_problems(message) == problems("message", message)
+
+
+@pytest.mark.parametrize("message", every_message)
+def test_a_second_validator_agrees(message: object) -> None:
+    assert second_validator("message").is_valid(message) == (not message_problems(message))
+
+
+@settings(deadline=None)
+@given(messages)
+def test_a_second_validator_agrees_on_any_message(message: object) -> None:
+    assert second_validator("message").is_valid(message) == (not message_problems(message))
+
+
+@pytest.mark.parametrize(
+    ("name", "instance"),
+    [pytest.param(*case.values[:2], id=case.id) for case in [*INVALID_DOCUMENTS, *WRONG_FIELDS]],
+)
+def test_a_second_validator_refuses_the_same_documents(name: str, instance: object) -> None:
+    assert not second_validator(name).is_valid(instance)
+
+
+@each_schema
+def test_a_second_validator_accepts_the_examples(name: str) -> None:
+    assert all(map(second_validator(name).is_valid, SCHEMAS[name].get("examples", [])))
