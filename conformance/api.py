@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import fields
 from functools import cache
 from os import PathLike
 from pathlib import Path
@@ -13,9 +14,24 @@ from typing import Any, TypeVar
 from conformance import dialect as dialects
 from conformance.engine.options import Options, read_header, read_secret
 from conformance.engine.run import Run
-from conformance.report import Report, Result
+from conformance.render.html import fragment
+from conformance.render.terminal import plain
+from conformance.report import Report as Record
+from conformance.report import Result
 
 T = TypeVar("T")
+
+
+class Report(Record):
+    """A report that shows itself: a rich table in Jupyter, plain text elsewhere."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return plain(self)
+
+    def _repr_html_(self) -> str:
+        return fragment(self)
 
 
 async def check_receiver(
@@ -40,11 +56,11 @@ async def check_receiver(
     """Judge the receiver at `url`, and report.
 
     `secret` may be `env:NAME` or `file:PATH`; `headers` are lines `Name: value` sent with every
-    request and recorded nowhere; `scenarios` are folders of the user's own scenario files. `timeout`
-    is seconds for the whole run. `on_result` is called with each result as it comes.
+    request and recorded nowhere; `scenarios` are folders of the user's own scenario files.
+    `timeout` is seconds for the whole run. `on_result` is called with each result as it comes.
 
-    Raises InputError for what cannot be used as given; what is wrong with the target, or could not be
-    judged, stands in the report.
+    Raises InputError for what cannot be used as given; what is wrong with the target, or could
+    not be judged, stands in the report.
     """
     options = Options(
         url=url,
@@ -62,7 +78,8 @@ async def check_receiver(
         ca=Path(ca) if ca is not None else None,
         scenarios=tuple(Path(each) for each in scenarios),
     )
-    return await Run(options, on_result, language=language).report()
+    record = await Run(options, on_result, language=language).report()
+    return Report(**{each.name: getattr(record, each.name) for each in fields(record)})
 
 
 def check_receiver_sync(url: str, **options: Any) -> Report:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from conformance.dialect import Dialect, Secret, sign
 from conformance.exchange import Signing
 
-WRONG_SECRET = "hookproof-not-the-secret"
+WRONG_SECRET = "hookproof-not-the-secret"  # noqa: S105 - anybody may know it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ def _other_digit(character: bytes) -> bytes:
 
 def _flip_body(body: bytes) -> bytes:
     """Another digit at the end of the body's last number or text, so that it still parses."""
-    at = max(body.rfind(digit) for digit in (b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9"))
+    at = max(
+        body.rfind(digit) for digit in (b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9")
+    )
     return body[:at] + (b"8" if body[at : at + 1] != b"8" else b"9") + body[at + 1 :]
 
 
@@ -106,7 +108,11 @@ def _of_unsent(signed: Signed, signer: Signer) -> Signed:
     """The right signature of another body, which was never sent."""
     other = signed.body.replace(b'"msgId":"', b'"msgId":"9', 1)
     signature = sign(signer.dialect, signer.secret, signed.signing.timestamp, other)
-    return replace(signed, signatures=(signature,), signing=_shell(replace(signed, signing=replace(signed.signing, body=other))))
+    return replace(
+        signed,
+        signatures=(signature,),
+        signing=_shell(replace(signed, signing=replace(signed.signing, body=other))),
+    )
 
 
 DAMAGES: dict[str, Damage] = {
@@ -144,7 +150,9 @@ DAMAGES: dict[str, Damage] = {
     "append-blank": _body(lambda body: body + b" "),
     "pretty": _body(lambda body: body.replace(b',"', b',\n  "')),
     "duplicate-key-front": _body(lambda body: body.replace(b"{", b'{"content":"x",', 1)),
-    "invalid-byte": _body(lambda body: body.replace("\N{REPLACEMENT CHARACTER}".encode(), b"\xff", 1)),
+    "invalid-byte": _body(
+        lambda body: body.replace("\N{REPLACEMENT CHARACTER}".encode(), b"\xff", 1)
+    ),
     "wrong-first": _signatures(lambda right: (b"0" * len(right), right), "0" * 64, "$SIG"),
     "wrong-last": _signatures(lambda right: (right, b"0" * len(right)), "$SIG", "0" * 64),
 }

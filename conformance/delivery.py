@@ -52,8 +52,9 @@ def outcome(
 ) -> Event:
     """What attempt number `attempt` (1 is the first) came to.
 
-    `status` is None when no whole answer came; `elapsed` is seconds until the whole answer. Only 200
-    within the deadline is a success (guide: 接收流程 2); `retry_count` retries follow the first attempt.
+    `status` is None when no whole answer came; `elapsed` is seconds until the whole answer. Only
+    200 within the deadline is a success (guide: 接收流程 2); `retry_count` retries follow the first
+    attempt.
     """
     if status == 200 and elapsed <= deadline(timeout):
         return Event.ACCEPTED

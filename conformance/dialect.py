@@ -1,7 +1,7 @@
 """Dialects: how a service names its headers and signs its bytes; signing and verifying in one.
 
-Pure but for `load`, which reads a dialect's YAML file. Signing is over bytes: the bytes that are signed
-are the bytes that are sent. Guide: 請求頭, 驗證簽名.
+Pure but for `load`, which reads a dialect's YAML file. Signing is over bytes: the bytes that are
+signed are the bytes that are sent. Guide: 請求頭, 驗證簽名.
 """
 
 from __future__ import annotations
@@ -83,9 +83,11 @@ def sign(dialect: Dialect, secret: bytes, timestamp: bytes, body: bytes) -> byte
     return base64.b64encode(digest) if dialect.encoding == "base64" else digest.hex().encode()
 
 
-def verify(dialect: Dialect, secret: bytes, timestamp: bytes, body: bytes, signature: bytes) -> bool:
-    """Whether `signature` is right for these bytes. Any bytes are only ever a wrong signature, never
-    an exception; compared in constant time."""
+def verify(
+    dialect: Dialect, secret: bytes, timestamp: bytes, body: bytes, signature: bytes
+) -> bool:
+    """Whether `signature` is right for these bytes. Any bytes are only ever a wrong signature,
+    never an exception; compared in constant time."""
     return hmac.compare_digest(sign(dialect, secret, timestamp, body), signature)
 
 
@@ -97,7 +99,8 @@ def names() -> list[str]:
 def load(name: str) -> Dialect:
     """The built-in dialect `name`, or the one in the file of that name.
 
-    Raises InputError, naming the file and the line or key, when there is none or it is not well formed.
+    Raises InputError, naming the file and the line or key, when there is none or it is not well
+    formed.
     """
     if name in names():
         return read(BUILT_IN / f"{name}.yaml")

@@ -1,7 +1,7 @@
 """The exceptions of Hookproof, split by whose fault they are.
 
-A verdict is never an exception: what a target does wrong, or what could not be judged, is a value in
-the report. An exception here means that the run could not be set up as asked.
+A verdict is never an exception: what a target does wrong, or what could not be judged, is a value
+in the report. An exception here means that the run could not be set up as asked.
 """
 
 

@@ -15,7 +15,9 @@ class Role(StrEnum):
     """Why an exchange was made."""
 
     PLAIN = "plain"  # before the suite: does the target take a plain valid message?
-    DIAGNOSE = "diagnose"  # before the suite: which scheme does it speak, which answers tell repeats?
+    DIAGNOSE = (
+        "diagnose"  # before the suite: which scheme does it speak, which answers tell repeats?
+    )
     CONTROL = "control"  # around a refusal: are plain valid messages still accepted?
     PROBE = "probe"  # what a scenario is about
     OBSERVE = "observe"  # the question how often a message took effect
@@ -52,10 +54,10 @@ class Transport(StrEnum):
 class Signing:
     """What the signature of a request was made of, so that it can be made again in a shell.
 
-    `timestamp` and `body` are what was signed. `secret` is None for the target's own secret, else the
-    wrong one that was used. The rest is the same in shell words, where $SIG is the right signature and
-    $TS the time: the timestamp that was signed, the headers (None and () for absent ones), and what
-    stands before the body when it is sent.
+    `timestamp` and `body` are what was signed. `secret` is None for the target's own secret, else
+    the wrong one that was used. The rest is the same in shell words, where $SIG is the right
+    signature and $TS the time: the timestamp that was signed, the headers (None and () for absent
+    ones), and what stands before the body when it is sent.
     """
 
     timestamp: bytes

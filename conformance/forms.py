@@ -1,6 +1,7 @@
 """The ways in which encoders write the same JSON value, each of which a receiver must take.
 
-A form turns a value into bytes. `compact` is the plain one: compact UTF-8 in the guide's field order.
+A form turns a value into bytes. `compact` is the plain one: compact UTF-8 in the guide's field
+order.
 """
 
 import json
@@ -13,7 +14,9 @@ Form = Callable[[object], bytes]
 def compact(value: object) -> bytes:
     """No blanks, UTF-8: what JSON.stringify and most encoders write."""
     # surrogatepass, so that a lone surrogate fails at the receiver under test and not here.
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(
+        "utf-8", "surrogatepass"
+    )
 
 
 def spaced(value: object) -> bytes:

@@ -19,7 +19,8 @@ class Result:
     """What came out for one case of a rule; (rule, case) is unique in a report.
 
     `level` is that of what was broken, else the case's own. `exchanges` are ids in the trace, the
-    telling one first; `reproduce` is a shell line that shows it again, None where no single one does.
+    telling one first; `reproduce` is a shell line that shows it again, None where no single one
+    does.
     """
 
     rule: Rule
@@ -39,9 +40,9 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole run. `started` is UTC in ISO 8601, `seconds` the wall time; `dialect` was asked for and
-    `spoken` is the one that the target speaks (None when that was not found out). `cause` says why
-    nothing, or not all, could be judged."""
+    """A whole run, as data. `started` is UTC in ISO 8601, `seconds` the wall time; `dialect` was asked
+    for and `spoken` is the one that the target speaks (None when that was not found out).
+    `cause` says why nothing, or not all, could be judged."""
 
     side: str
     target: str
@@ -91,16 +92,6 @@ class Report:
             "results": [_result(each, language) for each in self.results],
         }
 
-    def __str__(self) -> str:
-        from conformance.render.terminal import plain
-
-        return plain(self)
-
-    def _repr_html_(self) -> str:
-        from conformance.render.html import fragment
-
-        return fragment(self)
-
 
 def _result(each: Result, language: str) -> dict[str, Any]:
     return {
@@ -117,6 +108,8 @@ def _result(each: Result, language: str) -> dict[str, Any]:
     }
 
 
-def in_order(results: Iterable[Result], order: dict[tuple[str, str | None], int]) -> tuple[Result, ...]:
+def in_order(
+    results: Iterable[Result], order: dict[tuple[str, str | None], int]
+) -> tuple[Result, ...]:
     """Results in the catalogue's order, whatever the order in which they came."""
     return tuple(sorted(results, key=lambda each: order[each.rule.id, each.case]))

@@ -17,4 +17,6 @@ def folder(name: str) -> Path:
     for place in (PACKAGE / name, PACKAGE.parent / name):
         if place.is_dir():
             return place
-    raise InputError(f"the folder {name}/ is missing from this installation: install hookproof again")
+    raise InputError(
+        f"the folder {name}/ is missing from this installation: install hookproof again"
+    )

@@ -100,8 +100,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A rule and how it is judged: by the steps of its cases, by a named check over the exchanges of
-    other rules (`over`), or by both."""
+    """A rule and how it is judged: by the steps of its cases, by a named check over the
+    exchanges of other rules (`over`), or by both."""
 
     rule: Rule
     cases: tuple[Case, ...]
@@ -125,7 +125,9 @@ def built_in(side: str) -> tuple[Scenario, ...]:
     )
 
 
-def load(side: str, folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> tuple[Scenario, ...]:
+def load(
+    side: str, folders: Iterable[Path] = (), files: Iterable[Path] = ()
+) -> tuple[Scenario, ...]:
     """The built-in scenarios for `side` and the user's own, in files or in folders of YAML files.
 
     Raises InputError, with file and line, for the first mistake.
@@ -227,7 +229,9 @@ def _scenario(record: Mapping[str, Any], place: str) -> Scenario:
         check=record.get("check"),
     )
     if scenario.check is None and not all(case.steps for case in cases):
-        raise InputError(f"{place}: {rule.id}: every case needs `steps`, or the rule needs a `check`")
+        raise InputError(
+            f"{place}: {rule.id}: every case needs `steps`, or the rule needs a `check`"
+        )
     return scenario
 
 
@@ -297,7 +301,9 @@ def _check_names(scenarios: Iterable[Scenario]) -> None:
             for send in [step.send for step in case.steps if step.send is not None]:
                 for name in (send.again, send.id_of, send.signature_of):
                     if name is not None and name not in known:
-                        hint = f"known here: {', '.join(sorted(known))}" if known else "none is named"
+                        hint = (
+                            f"known here: {', '.join(sorted(known))}" if known else "none is named"
+                        )
                         raise InputError(
                             f"{scenario.place}: {scenario.rule.id}: no earlier step is called "
                             f"{name!r} ({hint}); name it there with `as: {name}`"

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -134,7 +135,9 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
                     yield Problem(_path(*place, name), "is missing")
         case "additionalProperties":
             for name in _unknown(error.schema, value):
-                yield Problem(_path(*place, name), "is not a known field")
+                known: Any = error.schema
+                hint = _near(name, known.get("properties", ()))
+                yield Problem(_path(*place, name), f"is not a known field{hint}")
         case "anyOf" | "oneOf" if branch := _branch_meant(error):
             for inner in branch:
                 yield from _problems(inner)
@@ -146,6 +149,12 @@ def _unknown(schema: Any, value: dict[Any, object]) -> list[Any]:
     known, patterns = schema.get("properties", ()), schema.get("patternProperties", ())
     unlisted = (name for name in value if name not in known)
     return [name for name in unlisted if not any(re.search(p, name) for p in patterns)]
+
+
+def _near(word: object, known: Iterable[str]) -> str:
+    """A hint at the known word that is meant, if one is like it."""
+    near = get_close_matches(word, list(known), n=1) if isinstance(word, str) else []
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _branch_meant(error: ValidationError) -> list[ValidationError]:
@@ -171,7 +180,8 @@ def _predicate(error: ValidationError) -> str:
         case "const":
             expected = _cut(json.dumps(wanted, ensure_ascii=False))
         case "enum":
-            expected = _cut("one of " + ", ".join(map(str, wanted)))
+            near = _near(error.instance, map(str, wanted))
+            expected = _cut("one of " + ", ".join(map(str, wanted))) + near
         case "pattern":
             expected = schema.get("title") or _cut(f"a text that matches {wanted}")
         case "minimum" | "maximum" | "exclusiveMinimum" as bound:

@@ -1,7 +1,7 @@
 """Other ways of signing that a peer may turn out to speak, and how to say so.
 
-Pure. A scheme is a dialect and what else an implementation may do to secret and body before it signs:
-the dialects that are known, and the mistakes that are met again and again.
+Pure. A scheme is a dialect and what else an implementation may do to secret and body before it
+signs: the dialects that are known, and the mistakes that are met again and again.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from conformance.dialect import Dialect, Secret, parse_template
 from conformance.text import Text
 
 _TEMPLATES = {
-    "{timestamp}{body}": Text("timestamp and body without a separator", "時間戳與請求體直接相接，沒有分隔符"),
+    "{timestamp}{body}": Text(
+        "timestamp and body without a separator", "時間戳與請求體直接相接，沒有分隔符"
+    ),
     "{timestamp}.{body}": Text("timestamp, a dot and the body", "時間戳、一個點、請求體"),
     "{timestamp}:{body}": Text("timestamp, a colon and the body", "時間戳、冒號、請求體"),
     "{timestamp}\n{body}": Text("timestamp, a newline and the body", "時間戳、換行、請求體"),
     "{body}": Text("the body alone, without the timestamp", "只有請求體，沒有時間戳"),
     "{body}{timestamp}": Text("the body first, then the timestamp", "請求體在前，時間戳在後"),
-    "{body}:{timestamp}": Text("the body first, a colon, the timestamp", "請求體在前，冒號，時間戳在後"),
+    "{body}:{timestamp}": Text(
+        "the body first, a colon, the timestamp", "請求體在前，冒號，時間戳在後"
+    ),
 }
 
 REWRITTEN = {

@@ -1,6 +1,7 @@
 """The exchanges of a run: a list in memory, and one SQLite file when it is asked for.
 
-A trace never holds the secret: it records what was sent, and of a signature only what it was made of.
+A trace never holds the secret: it records what was sent, and of a signature only what it was made
+of.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Trace:
                 )
                 store.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
                 store.executemany(
-                    f"INSERT INTO exchanges VALUES ({','.join('?' * 20)})",
+                    f"INSERT INTO exchanges VALUES ({','.join('?' * 20)})",  # noqa: S608 - no input
                     (_row(each) for each in self.exchanges),
                 )
             part.replace(path)
@@ -141,4 +142,6 @@ def _row(each: Exchange) -> tuple[object, ...]:
 
 def _headers(headers: Headers) -> str:
     """Header bytes as JSON; latin-1 gives every byte a character and back."""
-    return json.dumps([[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers])
+    return json.dumps(
+        [[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers]
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from conformance.checks.facts import Facts
 from conformance.checks.wording import answered, listed
-from conformance.exchange import Exchange, Fault, Role
+from conformance.exchange import Exchange, Fault, Role, Transport
 from conformance.rules import Finding, Unjudged
 from conformance.scenario import Case, Expect
 from conformance.text import Text
@@ -44,7 +44,10 @@ def _statuses(expect: Expect, probes: Sequence[Exchange], facts: Facts) -> list[
     message = answered(first, facts) + _expected(expect.status, first)
     if len(probes) > 1:
         message = (
-            Text(f"{len(wrong)} of {len(probes)} requests: ", f"{len(probes)} 個請求中有 {len(wrong)} 個：")
+            Text(
+                f"{len(wrong)} of {len(probes)} requests: ",
+                f"{len(probes)} 個請求中有 {len(wrong)} 個：",
+            )
             + message
         )
     return [Finding(expect.level, message, tuple(each.id for each in wrong[:10]))]
@@ -127,7 +130,8 @@ def _told(expect: Expect, about: Sequence[Exchange], facts: Facts) -> list[Judge
     assert learned is not None  # noqa: S101 - the caller has looked
     accepted = [each for each in about if each.answer is not None and _told_apart(each, facts)]
     kinds = [learned.is_first(each.answer) for each in accepted if each.answer is not None]
-    unseen = any(each.status is None for each in about)
+    # A body that was cut must leave nothing behind; any other unanswered request may have.
+    unseen = any(each.status is None and each.request.transport not in _CUT for each in about)
     ids = tuple(each.id for each in about)
     if not accepted:
         return []
@@ -168,10 +172,16 @@ def _counted(
         if each.step <= index and each.role is Role.PROBE and each.status in facts.accepted
     }
     if any(seen is None for seen, _ in counts.values()):
-        return [Unjudged(_OBSERVER_SILENT, error=True, exchanges=tuple(at for _, at in counts.values())[:3])]
-    sentinels = [e for e in exchanges if e.step == index and e.role is Role.CONTROL and e.msg_id in counts]
+        return [
+            Unjudged(
+                _OBSERVER_SILENT, error=True, exchanges=tuple(at for _, at in counts.values())[:3]
+            )
+        ]
+    sentinels = [
+        e for e in exchanges if e.step == index and e.role is Role.CONTROL and e.msg_id in counts
+    ]
     for sentinel in sentinels:
-        if counts.pop(sentinel.msg_id)[0] == 0:
+        if sentinel.msg_id is not None and counts.pop(sentinel.msg_id)[0] == 0:
             return [Unjudged(_NO_LATER_EFFECT, error=True, exchanges=(sentinel.id,))]
     wrong = [
         (msg_id, seen or 0, at)
@@ -181,7 +191,9 @@ def _counted(
     if not wrong:
         return []
     seen = max(seen for _, seen, _ in wrong)
-    several = Text(f"{len(wrong)} of {len(counts)} messages: ", f"{len(counts)} 則訊息中有 {len(wrong)} 則：")
+    several = Text(
+        f"{len(wrong)} of {len(counts)} messages: ", f"{len(counts)} 則訊息中有 {len(wrong)} 則："
+    )
     probes = [each.id for each in exchanges if each.msg_id == wrong[0][0]]
     message = (several if len(counts) > 1 else Text("", "")) + _times(seen, wanted)
     return [Finding(expect.level, message, tuple(probes[:10]))]
@@ -208,7 +220,9 @@ def _times(seen: int, wanted: int = 1) -> Text:
             f"took effect ({seen}×), though it must not be processed",
             f"產生了效果（{seen} 次），但它不應被處理",
         )
-    return Text(f"took effect {seen} times instead of {wanted}", f"產生了 {seen} 次效果，應為 {wanted} 次")
+    return Text(
+        f"took effect {seen} times instead of {wanted}", f"產生了 {seen} 次效果，應為 {wanted} 次"
+    )
 
 
 def _controls(exchanges: Sequence[Exchange], facts: Facts) -> list[Judgement]:
@@ -221,12 +235,15 @@ def _controls(exchanges: Sequence[Exchange], facts: Facts) -> list[Judgement]:
             )
             return [
                 Unjudged(
-                    reason + answered(each, facts) + Text(")", "）"), error=True, exchanges=(each.id,)
+                    reason + answered(each, facts) + Text(")", "）"),
+                    error=True,
+                    exchanges=(each.id,),
                 )
             ]
     return []
 
 
+_CUT = (Transport.CUT, Transport.OVERLONG)
 _BY_ANSWERS = Text(" (judged by the answers)", "（依回應內容判定）")
 _NEITHER = Text(
     "an answer is neither like one to a first message nor like one to a repeat: give --observer-url",
@@ -249,9 +266,7 @@ _STAYED_BUSY = Text(
     "the messages that were refused for the moment were refused again when they were sent again",
     "暫時被拒的訊息在重發後仍被拒絕",
 )
-_OBSERVER_SILENT = Text(
-    'the observer did not answer {"count": N}', '觀察端點沒有回應 {"count": N}'
-)
+_OBSERVER_SILENT = Text('the observer did not answer {"count": N}', '觀察端點沒有回應 {"count": N}')
 _NO_LATER_EFFECT = Text(
     "not judged: a plain valid message sent afterwards was accepted, and showed no effect within 5 s",
     "無法判定：之後發送的普通有效訊息已被接受，但 5 秒內沒有產生效果",

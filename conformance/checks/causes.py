@@ -13,18 +13,19 @@ RAW_BYTES = "receiver.signature.raw-bytes"
 EQUAL_MEANING = "receiver.signature.equal-meaning"
 
 
-def past(
-    rule: str, first: bool, found: Sequence[Judgement], facts: Facts
-) -> list[Judgement]:
+def past(rule: str, first: bool, found: Sequence[Judgement], facts: Facts) -> list[Judgement]:
     """`found` for one case of `rule`, seen past a signature that is taken over rewritten JSON.
 
-    The `first` case of raw-bytes carries the finding; what else the same cause breaks is not judged.
+    The `first` case of raw-bytes carries the finding; what else the same cause breaks is not
+    judged.
     """
     if facts.scheme.rewritten is None:
         return list(found)
     if rule == RAW_BYTES and first:
-        message = Text("the signature is checked over ", "簽名是對") + facts.scheme.said + Text(
-            ", not over the bytes as received", "計算的，而不是對收到的原始位元組"
+        message = (
+            Text("the signature is checked over ", "簽名是對")
+            + facts.scheme.said
+            + Text(", not over the bytes as received", "計算的，而不是對收到的原始位元組")
         )
         return [Finding(Level.MUST, message)]
     broken = any(isinstance(each, Finding) for each in found)

@@ -14,11 +14,12 @@ from conformance.text import Text
 class Facts:
     """What the judging rests on.
 
-    `asked` is the dialect that the user named and `scheme` the one that the target speaks; `accepted`
-    are the statuses that count as success; `deadline` is in seconds. `observed` tells that
-    --observer-url is given and can be relied on, `blind` says why it cannot; `learned` is the observer read off the answers. `plain` is the kind of
-    message that the target was seen to accept. `certificate` says why its certificate was not
-    verified; empty when it was, or there is none.
+    `asked` is the dialect that the user named and `scheme` the one that the target speaks;
+    `accepted` are the statuses that count as success; `deadline` is in seconds. `observed` tells
+    that --observer-url is given and can be relied on, `blind` says why it cannot; `learned` is
+    the observer read off the answers. `plain` is the kind of message that the target was seen to
+    accept. `certificate` says why its certificate was not verified; empty when it was, or there
+    is none.
     """
 
     url: str

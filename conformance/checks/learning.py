@@ -1,8 +1,8 @@
 """The observer that is learned: how an answer to a first message differs from one to its repeat.
 
-Pure. What varies by itself (ids, times, counters) is found by comparing answers of the same kind and
-left out; what is then the same in all firsts, the same in all repeats, and not the same in both, tells
-the two apart.
+Pure. What varies by itself (ids, times, counters) is found by comparing answers of the same kind
+and left out; what is then the same in all firsts, the same in all repeats, and not the same in
+both, tells the two apart.
 """
 
 from __future__ import annotations

@@ -44,17 +44,23 @@ def dialect(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgem
     spoken = facts.scheme.signer.dialect
     if not facts.scheme.said or facts.scheme.rewritten:
         return []
-    message = Text("the target signs ", "目標所簽的是：") + facts.scheme.said + Text(
-        f" (dialect {spoken.name}), not {facts.asked.name}: {facts.asked.summary} "
-        "Everything else was judged in the dialect that it speaks.",
-        f"（方言 {spoken.name}），而不是 {facts.asked.name}。其餘規則已按它所說的方言判定。",
+    message = (
+        Text("the target signs ", "目標所簽的是：")
+        + facts.scheme.said
+        + Text(
+            f" (dialect {spoken.name}), not {facts.asked.name}: {facts.asked.summary} "
+            "Everything else was judged in the dialect that it speaks.",
+            f"（方言 {spoken.name}），而不是 {facts.asked.name}。其餘規則已按它所說的方言判定。",
+        )
     )
     accepted = [e for e in over if e.role is Role.DIAGNOSE and e.status in facts.accepted]
     refused = [e for e in over if e.role is Role.PLAIN and e.status not in facts.accepted]
     return [Finding(level, message, _ids([*accepted[:1], *refused]))]
 
 
-def signature_refusal_status(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
+def signature_refusal_status(
+    over: Sequence[Exchange], facts: Facts, level: Level
+) -> list[Judgement]:
     """Forged requests are refused by 401; other statuses of 4xx are no more than worth a note."""
     forged = [e for e in over if e.role is Role.PROBE and e.signing and not e.signing.authentic]
     refused = [e for e in forged if e.fault is Fault.CLOSED or (e.status or 200) >= 300]
@@ -72,9 +78,15 @@ def signature_refusal_status(over: Sequence[Exchange], facts: Facts, level: Leve
 
 def body_refusal_status(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
     """Malformed bodies are refused by 400; 401 is as good for bytes that are no text."""
-    refused = [e for e in over if e.role is Role.PROBE and e.status is not None and 400 <= e.status < 500]
+    refused = [
+        e for e in over if e.role is Role.PROBE and e.status is not None and 400 <= e.status < 500
+    ]
     if not refused:
-        return [Unjudged(Text("no malformed body was refused by 4xx", "沒有任何錯誤的請求體被 4xx 拒絕"))]
+        return [
+            Unjudged(
+                Text("no malformed body was refused by 4xx", "沒有任何錯誤的請求體被 4xx 拒絕")
+            )
+        ]
     fine = {("receiver.body.invalid-utf8", 401)}
     other = [e for e in refused if e.status != 400 and (e.rule, e.status) not in fine]
     return [Finding(level, _by_status(other, facts, "400"), _ids(other))] if other else []
@@ -90,7 +102,9 @@ def body_answered(over: Sequence[Exchange], facts: Facts, level: Level) -> list[
 def within_deadline(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
     """Every answer of the whole run within the deadline."""
     asked = [e for e in over if e.role is not Role.OBSERVE and e.fault is not Fault.GIVEN_UP]
-    late = [e for e in asked if e.fault is Fault.TIMEOUT or (e.status and e.seconds > facts.deadline)]
+    late = [
+        e for e in asked if e.fault is Fault.TIMEOUT or (e.status and e.seconds > facts.deadline)
+    ]
     if not late:
         return []
     slowest = max(late, key=lambda each: each.seconds)
@@ -106,7 +120,9 @@ def within_deadline(over: Sequence[Exchange], facts: Facts, level: Level) -> lis
 
 def fast_ack(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
     """The median answer to plain messages that were sent one at a time, before the suite."""
-    alone = [e for e in over if e.role in (Role.PLAIN, Role.DIAGNOSE) and e.status in facts.accepted]
+    alone = [
+        e for e in over if e.role in (Role.PLAIN, Role.DIAGNOSE) and e.status in facts.accepted
+    ]
     if len(alone) < ENOUGH:
         return [Unjudged(Text("too few plain messages were answered", "得到回應的普通訊息太少"))]
     median = statistics.median(each.seconds for each in alone)
@@ -126,15 +142,17 @@ def alive(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgemen
         return [Unjudged(Text("the run did not come to its end", "測試沒有執行到最後"), error=True)]
     if after[-1].status in facts.accepted:
         return []
-    message = Text("after the run, a plain valid message: ", "測試結束後的普通有效訊息：") + answered(
-        after[-1], facts
-    )
+    message = Text(
+        "after the run, a plain valid message: ", "測試結束後的普通有效訊息："
+    ) + answered(after[-1], facts)
     # The first request that the connection died under is the likeliest to have killed it.
     died = [e for e in over if e.role is Role.PROBE and e.fault in (Fault.CLOSED, Fault.TIMEOUT)]
     first = min(died, key=lambda each: each.started, default=None)
     if first is not None:
         place = _places([first])
-        message += Text(f"; the first request without an answer was {place}", f"；最先沒有回應的請求是 {place}")
+        message += Text(
+            f"; the first request without an answer was {place}", f"；最先沒有回應的請求是 {place}"
+        )
     return [Finding(level, message, _ids([*after[-1:], *([first] if first else [])]))]
 
 
@@ -151,7 +169,9 @@ def https(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgemen
         return []
     peers = {each.peer for each in over if each.role is Role.PLAIN and each.peer}
     if all(ipaddress.ip_address(peer.split("%")[0]).is_loopback for peer in peers):
-        return [Unjudged(Text("an endpoint on loopback needs no https", "本機回送位址不需要 HTTPS"))]
+        return [
+            Unjudged(Text("an endpoint on loopback needs no https", "本機回送位址不需要 HTTPS"))
+        ]
     return [Finding(level, Text("the endpoint is plain http", "端點使用未加密的 http"), _ids(over))]
 
 
@@ -188,7 +208,7 @@ def reveals_nothing(over: Sequence[Exchange], facts: Facts, level: Level) -> lis
 
 def _leak(exchange: Exchange, text: bytes, facts: Facts) -> Text | None:
     signer = facts.scheme.signer
-    if len(signer.secret) >= SHORTEST and signer.secret in text:
+    if len(signer.secret) >= SHORTEST and bytes(signer.secret) in text:
         return Text("the secret", "密鑰")
     signing = exchange.signing
     if signing is not None and not signing.authentic:
@@ -216,7 +236,9 @@ def _by_status(exchanges: Sequence[Exchange], facts: Facts, instead: str | None)
 
 
 def _places(exchanges: Sequence[Exchange], most: int = 4) -> str:
-    names = sorted({f"{e.rule or 'plain message'}{f'[{e.case}]' if e.case else ''}" for e in exchanges})
+    names = sorted(
+        {f"{e.rule or 'plain message'}{f'[{e.case}]' if e.case else ''}" for e in exchanges}
+    )
     rest = f" +{len(names) - most}" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
 

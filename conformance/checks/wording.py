@@ -12,9 +12,7 @@ _FAULTS = {
     Fault.DNS: Text("the host name does not resolve", "無法解析主機名稱"),
     Fault.REFUSED: Text("the connection was refused", "連線被拒絕"),
     Fault.TLS: Text("the TLS handshake failed", "TLS 交握失敗"),
-    Fault.CLOSED: Text(
-        "closed the connection without a whole answer", "沒有完整回應就關閉了連線"
-    ),
+    Fault.CLOSED: Text("closed the connection without a whole answer", "沒有完整回應就關閉了連線"),
     Fault.GARBAGE: Text("answered with something that is not HTTP", "回應的內容不是 HTTP"),
     Fault.GIVEN_UP: Text("the suite gave the request up", "測試套件放棄了請求"),
 }
@@ -40,5 +38,7 @@ def answered(exchange: Exchange, facts: Facts) -> Text:
 
 def listed(words: Iterable[str | int]) -> Text:
     """Expected statuses, joined by "or"."""
-    texts = [_WORDS[word] if isinstance(word, str) else Text(str(word), str(word)) for word in words]
+    texts = [
+        _WORDS[word] if isinstance(word, str) else Text(str(word), str(word)) for word in words
+    ]
     return Text(" or ".join(text.en for text in texts), " 或 ".join(text.zh for text in texts))

@@ -125,7 +125,9 @@ def _shell_stamp(send: Send) -> str:
 
 def _request(send: Send, signed: Signed, url: str, dialect: Dialect) -> Request:
     headers = {"User-Agent": USER_AGENT, "Content-Type": "application/json", **send.headers}
-    lines = [(name.encode(), value.encode()) for name, value in headers.items() if value is not None]
+    lines = [
+        (name.encode(), value.encode()) for name, value in headers.items() if value is not None
+    ]
     if signed.timestamp is not None:
         lines.append((dialect.timestamp_header.encode(), signed.timestamp))
     lines += [(dialect.signature_header.encode(), signature) for signature in signed.signatures]

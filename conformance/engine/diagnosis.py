@@ -1,7 +1,8 @@
 """Before the suite: do target, path, secret and dialect fit, and what tells a repeat from a first?
 
-A few plain valid messages, one at a time. When they are refused, the other schemes are tried, so that
-one cause is found once. What is found goes into the facts; what stops the run is said in one sentence.
+A few plain valid messages, one at a time. When they are refused, the other schemes are tried, so
+that one cause is found once. What is found goes into the facts; what stops the run is said in one
+sentence.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from conformance.engine.session import PLAIN, At, Session
 from conformance.exchange import Answer, Exchange, Fault, Role
 from conformance.forms import FORMS
 from conformance.message import TYPES
-from conformance.schemes import REWRITTEN, Scheme, others
 from conformance.scenario import Send
+from conformance.schemes import REWRITTEN, Scheme, others
 from conformance.text import Text
 
 PLAIN_MESSAGES = 3
@@ -141,7 +142,11 @@ def _signed(session: Session, send: Send, scheme: Scheme) -> Sent:
     stamp = dialect.timestamp(session.clock.now())
     signed: Signed = replace(scheme.signer.sign(stamp, over), body=body)
     headers = (
-        *((name, value) for name, value in sent.request.headers if not name.startswith(b"X-Webhook")),
+        *(
+            (name, value)
+            for name, value in sent.request.headers
+            if not name.startswith(b"X-Webhook")
+        ),
         (dialect.timestamp_header.encode(), stamp),
         (dialect.signature_header.encode(), signed.signatures[0]),
     )
@@ -177,10 +182,8 @@ async def _learn_observer(session: Session) -> None:
     repeats: list[Answer] = []
     sent = session.compose(PLAIN)
     for mark in LEARNING.replace(" ", ""):
-        if mark == "F":
-            sent = session.compose(PLAIN)
-        else:
-            sent = session.compose(Send(again="it"), {"it": sent})
+        again = Send(again="it")
+        sent = session.compose(PLAIN) if mark == "F" else session.compose(again, {"it": sent})
         exchange = await session.exchange(sent, Role.DIAGNOSE, BEFORE)
         if exchange.answer is not None and exchange.fault is None:
             (firsts if mark == "F" else repeats).append(exchange.answer)
@@ -193,7 +196,9 @@ def _unreached(last: Exchange, session: Session) -> Text:
     hints = {
         Fault.DNS: Text("check the host name", "請檢查主機名稱"),
         Fault.REFUSED: Text("is the receiver running, on this port?", "接收端是否已在此埠口啟動？"),
-        Fault.TLS: Text("check the certificate, or whether it speaks https", "請檢查憑證，或它是否支援 https"),
+        Fault.TLS: Text(
+            "check the certificate, or whether it speaks https", "請檢查憑證，或它是否支援 https"
+        ),
         Fault.TIMEOUT: Text(
             "it takes connections and does not answer: is something else listening there?",
             "它接受連線但不回應：是否有其他程式在監聽？",
@@ -206,7 +211,9 @@ def _unreached(last: Exchange, session: Session) -> Text:
     }
     hint = hints.get(last.fault or Fault.CLOSED, hints[Fault.CLOSED])
     said = answered(last, session.facts)
-    return Text(f"{url} cannot be judged: {said.en}; {hint.en}", f"無法判定 {url}：{said.zh}；{hint.zh}")
+    return Text(
+        f"{url} cannot be judged: {said.en}; {hint.en}", f"無法判定 {url}：{said.zh}；{hint.zh}"
+    )
 
 
 def _refused(last: Exchange, session: Session) -> Text:
@@ -236,8 +243,8 @@ _TRIED = Text(
     "body; the body alone or first; JSON written again (compact, with blanks, ASCII only, sorted, HTML "
     "escapes); a secret decoded from hex or Base64; a Base64 digest",
     "請檢查密鑰、IP 白名單，或閘道要求的請求頭（--header）。已嘗試但未成功：方言 guide 與 timestamp-body；"
-    "時間戳與請求體之間用點、換行或不分隔；只簽請求體或請求體在前；重新序列化的 JSON（緊湊、帶空格、純 ASCII、"
-    "鍵排序、HTML 轉義）；先以 hex 或 Base64 解碼密鑰；Base64 摘要",
+    "時間戳與請求體之間用點、換行或不分隔；只簽請求體或請求體在前；重新序列化的 JSON（緊湊、帶空格、"
+    "純 ASCII、鍵排序、HTML 轉義）；先以 hex 或 Base64 解碼密鑰；Base64 摘要",
 )
 
 

@@ -47,7 +47,9 @@ class Options:
                     "as in http://localhost:5000/processed?msgId={msgId}"
                 )
         if not self.secret:
-            raise InputError("--secret: the secret is empty; give the one that the receiver verifies with")
+            raise InputError(
+                "--secret: the secret is empty; give the one that the receiver verifies with"
+            )
         if self.concurrency < 1:
             raise InputError("--concurrency: must be at least 1")
         if not self.timeout > 0:
@@ -66,7 +68,9 @@ def check_url(what: str, url: str) -> None:
     if not parts.hostname or not port_is_fine or any(c.isspace() or ord(c) < 32 for c in url):
         raise InputError(f"{what}: {url!r} is not a URL: it needs a host, and no blanks")
     if parts.username is not None or parts.password is not None:
-        raise InputError(f"{what}: a URL must not carry credentials; use --header 'Authorization: …'")
+        raise InputError(
+            f"{what}: a URL must not carry credentials; use --header 'Authorization: …'"
+        )
 
 
 def read_secret(given: str, option: str = "--secret") -> Secret:
@@ -86,7 +90,9 @@ def read_secret(given: str, option: str = "--secret") -> Secret:
     else:
         value = given.encode("utf-8", "surrogateescape")
     if not value:
-        raise InputError(f"{option}: the secret is empty; give the one that the receiver verifies with")
+        raise InputError(
+            f"{option}: the secret is empty; give the one that the receiver verifies with"
+        )
     return Secret(value)
 
 

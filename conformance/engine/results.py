@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from conformance.checks.case import Judgement
 from conformance.checks.facts import Facts
 from conformance.checks.wording import answered
+from conformance.curl import curl
 from conformance.engine.session import Session
 from conformance.exchange import Exchange, Role
-from conformance.render.curl import curl
 from conformance.report import Result
-from conformance.rules import BROKEN, GRAVITY, Finding, Level, Outcome, Unjudged
+from conformance.rules import BROKEN, GRAVITY, Finding, Outcome, Unjudged
 from conformance.scenario import Case, Scenario
 from conformance.text import NO_TEXT, Text
 
@@ -31,7 +31,8 @@ def result_of(
     """The result for `case`; `exchanges` are those that it left."""
     findings = [each for each in found if isinstance(each, Finding)]
     unjudged = [each for each in found if isinstance(each, Unjudged)]
-    level, outcome, told = case.level, Outcome.PASS, ()  # type: tuple[Level, Outcome, tuple[int, ...]]
+    level, outcome = case.level, Outcome.PASS
+    told: tuple[int, ...] = ()
     if findings:
         worst = max(findings, key=lambda each: GRAVITY[each.level])
         level, outcome, told = worst.level, BROKEN[worst.level, strict], worst.exchanges

@@ -19,8 +19,8 @@ from conformance.checks.facts import Facts
 from conformance.checks.whole_run import CHECKS
 from conformance.clock import Clock
 from conformance.damage import Signer
-from conformance.engine.diagnosis import Stop, diagnose, look_after
 from conformance.engine.compose import Sent
+from conformance.engine.diagnosis import Stop, diagnose, look_after
 from conformance.engine.options import Options
 from conformance.engine.results import result_of
 from conformance.engine.session import Session
@@ -62,6 +62,10 @@ class Run:
         self._results: dict[Key, Result] = {}
         self._final: dict[Key, list[Exchange]] = {}
         self._complete = False
+
+    def listen(self, listener: Listener) -> None:
+        """Tell `listener` each result as it comes, in place of the one before."""
+        self._listener = listener
 
     @property
     def keys(self) -> list[Key]:
@@ -116,7 +120,9 @@ class Run:
             if case.steps
         ]
         # What waits by its nature goes first, so that the rest runs meanwhile.
-        beside = sorted((pair for pair in ready if not pair[0].alone), key=lambda it: not _waits(it[1]))
+        beside = sorted(
+            (pair for pair in ready if not pair[0].alone), key=lambda it: not _waits(it[1])
+        )
         settled = await asyncio.gather(*(self._case(session, *pair, busy) for pair in beside))
         suspects = [pair for pair, done in zip(beside, settled, strict=True) if not done]
         if suspects:
@@ -129,7 +135,13 @@ class Run:
                 await self._case(session, *pair, busy, again=True)
 
     async def _case(
-        self, session: Session, scenario: Scenario, case: Case, busy: list[Sent], *, again: bool = False
+        self,
+        session: Session,
+        scenario: Scenario,
+        case: Case,
+        busy: list[Sent],
+        *,
+        again: bool = False,
     ) -> bool:
         """Run and judge one case; False, and no result, when it should run `again` by itself."""
         begin = self._clock.monotonic()
@@ -199,7 +211,9 @@ class Run:
                     judged = CHECKS[scenario.check](over, session.facts, scenario.rule.level)
                     self._settle(session, scenario, case, judged, over if judged else ())
                     continue
-                self._settle(session, scenario, case, [found or Unjudged(_TIME_RAN_OUT, error=True)])
+                self._settle(
+                    session, scenario, case, [found or Unjudged(_TIME_RAN_OUT, error=True)]
+                )
 
     def _over(self, scenario: Scenario, session: Session) -> list[Exchange]:
         """The exchanges on which a check looks: of the whole run, or of the cases as judged."""
@@ -270,5 +284,9 @@ NEEDS = {
         "時間戳與請求體之間沒有分隔符的方言不適用",
     ),
 }
-_TIME_RAN_OUT = Text("the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）")
-_SEE_FIRST = Text("not judged: plain valid messages are not accepted", "未判定：普通有效訊息未被接受")
+_TIME_RAN_OUT = Text(
+    "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
+)
+_SEE_FIRST = Text(
+    "not judged: plain valid messages are not accepted", "未判定：普通有效訊息未被接受"
+)

@@ -83,7 +83,9 @@ class Session:
         """Send a composed request and record what came of it."""
         if self.dead:
             now = self.clock.monotonic()
-            reply = Reply(None, Fault.REFUSED, "not sent: the target stopped answering", now, now, now)
+            reply = Reply(
+                None, Fault.REFUSED, "not sent: the target stopped answering", now, now, now
+            )
         else:
             reply = await self.wire.send(sent.request, burst=burst, kept=kept)
         if reply.fault is not Fault.GIVEN_UP:

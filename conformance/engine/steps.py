@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from conformance.checks.case import count
 from conformance.engine.compose import Sent
-from conformance.errors import HarnessError
 from conformance.engine.session import At, Session
+from conformance.errors import HarnessError
 from conformance.exchange import Exchange, Fault, Role
 from conformance.scenario import Case, Send, Step
 from conformance.wire.raw import Connection
@@ -102,7 +102,8 @@ class CaseRun:
         if send.again is not None:
             earlier = self._named[send.again][-(send.last or 0) :]
             requests = [
-                session.compose(send, {**self._first_of_each(), send.again: sent}) for sent in earlier
+                session.compose(send, {**self._first_of_each(), send.again: sent})
+                for sent in earlier
             ]
         else:
             requests = [session.compose(send, self._first_of_each()) for _ in range(send.messages)]
@@ -118,8 +119,17 @@ class CaseRun:
     def _note_busy(self, step: Step) -> None:
         """Remember valid messages that were not taken for the moment."""
         send = step.send
-        valid = send is not None and send.method == "POST" and not (
-            send.damage or send.edit or send.body or send.signature_of or send.without or send.timestamp
+        valid = (
+            send is not None
+            and send.method == "POST"
+            and not (
+                send.damage
+                or send.edit
+                or send.body
+                or send.signature_of
+                or send.without
+                or send.timestamp
+            )
         )
         if valid:
             # Without an observer, whether an unanswered message took effect cannot be told.
@@ -172,4 +182,3 @@ def is_busy(exchange: Exchange) -> bool:
     if exchange.status is not None:
         return exchange.status == 429 or exchange.status >= 500
     return exchange.fault in (Fault.TIMEOUT, Fault.CLOSED)
-

@@ -1,8 +1,12 @@
 """Where the receiver keeps what it has taken: one SQLite file, one writer, group commits.
 
-A delivery is handed in and awaited; the wait ends after the commit, so that whoever then answers 200
-promises no more than the disk holds. Dedup and effect are one transaction: neither is ever there
-without the other. Knows nothing of HTTP, signatures or JSON. Guide: 訊息去重, 常見問題 3 and 5.
+A delivery is handed in and awaited; the wait ends after the commit, so that whoever then answers
+200 promises no more than the disk holds. Dedup and effect are one transaction: neither is ever
+there without the other. Knows nothing of HTTP, signatures or JSON. Guide: 訊息去重, 常見問題 3, 5.
+
+A batch is written on the event loop, a few milliseconds at most, and only its commit waits for the
+disk in a thread. A thread that did all of it would ask for the interpreter's lock again after every
+statement, and wait for up to 5 ms each time beside a busy loop.
 """
 
 from __future__ import annotations
@@ -25,11 +29,8 @@ PREVIEW = 2048
 
 BATCH_ROWS = 256
 BATCH_BYTES = 4 * 1024 * 1024
-# A batch is written on the event loop, a few milliseconds at most, and only its commit waits for the
-# disk in a thread. A thread that did all of it would ask for the interpreter's lock again after every
-# statement, 5 ms each time beside a busy loop.
+"""What ends a batch: so many deliveries, or so many bytes of their bodies."""
 
-OPEN_PATIENCE = 5.0
 BUSY_PATIENCE = 3.0
 """Seconds to wait for another process that writes to the same file: less than the sender's 5 s."""
 BUSY_PAUSE = 0.002
@@ -50,7 +51,8 @@ COMMIT;
 
 
 class NotStoredError(Exception):
-    """A delivery could not be committed (disk full, file locked): it had no effect and may come again."""
+    """A delivery could not be committed (disk full, file locked): it took no effect and may come
+    again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,10 @@ class Inbox:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         self._closing = True
         self._wake.set()
@@ -119,10 +124,12 @@ class Inbox:
         """Let `delivery` take effect unless `key` is known already; None takes effect every time.
 
         Returns whether it took effect, once that is committed. Raises NotStoredError, and then it
-        did not.
+        did not; UnicodeEncodeError for an id or key that is no Unicode text.
         """
         if self._closing:
             raise NotStoredError("the inbox is closed")
+        # A lone surrogate raises here, where it does not take a whole batch down with it.
+        f"{delivery.msg_id}{key}".encode()
         taken: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._pending.append(_Waiting(delivery, key, taken))
         self._wake.set()
@@ -152,7 +159,7 @@ class Inbox:
             batch = self._batch()
             try:
                 news = await self._commit(batch)
-            except Exception as fault:  # noqa: BLE001 - it belongs to those who wait, whatever it is
+            except Exception as fault:  # whatever it is, it belongs to those who wait
                 for waiting in batch:
                     if not waiting.taken.done():
                         waiting.taken.set_exception(NotStoredError(str(fault)))
@@ -179,7 +186,7 @@ class Inbox:
                 await loop.run_in_executor(self._thread, self._db.commit)
             else:
                 self._db.commit()
-        except BaseException:
+        except Exception:
             if self._db.in_transaction:
                 self._db.rollback()
             raise
@@ -194,7 +201,8 @@ class Inbox:
                 self._db.execute("BEGIN IMMEDIATE")
                 return
             except sqlite3.OperationalError as fault:
-                if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY or loop.time() > until:
+                # The low byte is the kind of error; there are several ways of being busy.
+                if fault.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or loop.time() > until:
                     raise
             await asyncio.sleep(BUSY_PAUSE)
 
@@ -212,7 +220,7 @@ class Inbox:
 
 def _connect(path: str) -> sqlite3.Connection:
     return sqlite3.connect(
-        path, timeout=OPEN_PATIENCE, isolation_level=None, check_same_thread=False
+        path, timeout=BUSY_PATIENCE, isolation_level=None, check_same_thread=False
     )
 
 
@@ -228,7 +236,9 @@ def _open(path: str) -> sqlite3.Connection:
         # that cannot be written is found out now.
         db.executescript(_TABLES)
         db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")  # a commit outlives the machine, not only the process
+        db.execute(
+            "PRAGMA synchronous = FULL"
+        )  # a commit survives the machine, not the process only
         db.execute("PRAGMA busy_timeout = 0")
     except sqlite3.Error as fault:
         if db is not None:

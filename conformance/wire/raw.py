@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import h11
@@ -65,8 +66,16 @@ class Raw:
             async with asyncio.timeout(SLOW_SECONDS + EXPECT_SECONDS + self._patience):
                 early = await self._write(connection, request)
                 sent = self._clock.monotonic()
-            if request.transport in (Transport.CUT, Transport.OVERLONG, Transport.GIVE_UP, Transport.RESET):
-                fault, detail = Fault.GIVEN_UP, "the suite closed the connection, as the scenario asks"
+            if request.transport in (
+                Transport.CUT,
+                Transport.OVERLONG,
+                Transport.GIVE_UP,
+                Transport.RESET,
+            ):
+                fault, detail = (
+                    Fault.GIVEN_UP,
+                    "the suite closed the connection, as the scenario asks",
+                )
             else:
                 async with asyncio.timeout(self._patience):
                     answer = await _answer(connection, early)
@@ -98,7 +107,9 @@ class Raw:
         writer, way = connection.writer, request.transport
         writer.write(_head(request, self._extra))
         # The parser is told the least that it needs in order to read an answer.
-        connection.parser.send(h11.Request(method=request.method, target="/", headers=[("Host", "-")]))
+        connection.parser.send(
+            h11.Request(method=request.method, target="/", headers=[("Host", "-")])
+        )
         connection.parser.send(h11.EndOfMessage())
         if way is Transport.EXPECT:
             early = await _asked(connection)
@@ -112,10 +123,8 @@ class Raw:
         if way is Transport.CUT:
             await writer.drain()
             await self._clock.sleep(RESET_AFTER)
-        try:
+        with suppress(ConnectionError):  # a server that has read enough may have answered already
             await writer.drain()
-        except ConnectionError:
-            pass  # a server that has read enough may have answered already
         return None
 
     async def _leave(
@@ -200,7 +209,9 @@ async def _answer(connection: Connection, early: h11.Response | None) -> Answer:
         elif isinstance(event, h11.EndOfMessage):
             break
     assert head is not None  # noqa: S101 - h11 gives no end without a head
-    return body.answer(head.status_code, tuple((bytes(n), bytes(v)) for n, v in head.headers.raw_items()))
+    return body.answer(
+        head.status_code, tuple((bytes(n), bytes(v)) for n, v in head.headers.raw_items())
+    )
 
 
 def _fault(problem: BaseException) -> Fault:

@@ -65,7 +65,9 @@ def _printed(body: bytes, msg_id: bytes) -> str:
         return "printf ''"
     pieces = body.split(msg_id) if msg_id and msg_id in body else [body]
     if all(len(piece) <= LONGEST and _is_text(piece) for piece in pieces):
-        return "printf %s " + '"$ID"'.join(quote(piece.decode()) if piece else "" for piece in pieces)
+        return "printf %s " + '"$ID"'.join(
+            quote(piece.decode()) if piece else "" for piece in pieces
+        )
     return """; printf %s "$ID"; """.join(_unpacked(piece) for piece in pieces if piece)
 
 
@@ -88,7 +90,11 @@ def _signed(dialect: Dialect, signing: Signing) -> str:
     parts = "; ".join(words.get(part, f"printf %s {quote(part)}") for part in dialect.parts)
     key = quote(signing.secret) if signing.secret is not None else '"$HOOKPROOF_SECRET"'
     digest = f"{{ {parts}; }} | openssl dgst -sha256 -hmac {key}"
-    return f"{digest} -binary | base64" if dialect.encoding == "base64" else f"{digest} | sed 's/^.* //'"
+    return (
+        f"{digest} -binary | base64"
+        if dialect.encoding == "base64"
+        else f"{digest} | sed 's/^.* //'"
+    )
 
 
 def _headers(

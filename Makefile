@@ -1,0 +1,33 @@
+# Everything happens in .venv, so that two commands are enough on a fresh machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint bench check clean
+
+demo: $(STAMP)  ## the suite against the embedded reference receiver
+	$(BIN)/hookproof demo
+
+test: $(STAMP)  ## all tests
+	$(BIN)/pytest
+
+lint: $(STAMP)  ## style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## figures, each as a ratio to a bare baseline in the same run
+	$(BIN)/python benchmarks/run.py
+
+check:  ## what CI runs
+	bash .ci/run
+
+clean:
+	rm -rf $(VENV) dist build
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@

@@ -1,0 +1,202 @@
+"""The command line. Each command imports what it needs: `--help` must not pay for the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from conformance import __version__
+from conformance.errors import InputError
+
+if TYPE_CHECKING:
+    from conformance.report import Report
+
+T = TypeVar("T")
+FILE = click.Path(path_type=Path)
+LANGUAGE = click.Choice(["en", "zh-Hant"])
+
+
+class _Group(click.Group):
+    """Turns what the user gave wrongly into one line and status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as fault:
+            click.echo(f"hookproof: {fault}", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hookproof")
+def main() -> None:
+    """Judge, load and debug webhooks of the WeChat-message protocol."""
+
+
+@main.group()
+def check() -> None:
+    """Judge a live endpoint."""
+
+
+@main.group()
+def serve() -> None:
+    """Run a reference part."""
+
+
+def _report_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Options of every command that ends in a report."""
+    for option in (
+        click.option("--quiet", is_flag=True, help="Print the verdict alone."),
+        click.option("--lang", type=LANGUAGE, default="en", help="Language of texts."),
+        click.option("--trace", type=FILE, help="Write every exchange to this SQLite file."),
+        click.option("--html", type=FILE, help="Write the report as one HTML file."),
+        click.option("--junit", type=FILE, help="Write the report as JUnit XML."),
+        click.option("--json", type=FILE, help="Write the report as JSON."),
+    ):
+        command = option(command)
+    return command
+
+
+@check.command("receiver")
+@click.argument("url")
+@click.option("--secret", required=True, help="What it verifies with; or env:NAME, file:PATH.")
+@click.option("--dialect", default="guide", show_default=True, help="A dialect's name or its file.")
+@click.option("--rules", multiple=True, metavar="GLOB", help="Only these rules (repeatable).")
+@click.option("--strict", is_flag=True, help="A broken SHOULD fails too.")
+@click.option(
+    "--fuzz",
+    type=click.IntRange(min=0),
+    default=200,
+    help="Examples for each receiver.fuzz.* rule; this version has none.",
+)
+@click.option("--seed", default="1", show_default=True, help="A number, or `random`.")
+@click.option("--concurrency", default=16, show_default=True, help="Requests in flight.")
+@click.option("--timeout", default=120.0, show_default=True, help="Seconds for the whole run.")
+@click.option("--observer-url", metavar="TEMPLATE", help='With {msgId}; answers {"count": N}.')
+@click.option(
+    "--restart-command", metavar="CMD", help="Kills the receiver hard and starts it again."
+)
+@click.option("--also-url", metavar="URL", help="Another instance of the same service.")
+@click.option(
+    "--header", "headers", multiple=True, metavar="'K: V'", help="Sent with every request."
+)
+@click.option("--ca", type=FILE, help="Certificates to trust beside the system's.")
+@click.option("--scenarios", multiple=True, type=FILE, metavar="DIR", help="Your own scenarios.")
+@_report_options
+def check_receiver(**given: Any) -> None:
+    """Judge the receiver at URL: every rule that it keeps or breaks, why, and how to mend it."""
+    from conformance.dialect import load
+    from conformance.engine.options import Options, read_header, read_secret, read_seed
+
+    options = Options(
+        url=given["url"],
+        secret=read_secret(given["secret"]),
+        dialect=load(given["dialect"]),
+        rules=given["rules"],
+        strict=given["strict"],
+        seed=read_seed(given["seed"]),
+        concurrency=given["concurrency"],
+        timeout=given["timeout"],
+        observer_url=given["observer_url"],
+        restart_command=given["restart_command"],
+        also_url=given["also_url"],
+        headers=tuple(read_header(line) for line in given["headers"]),
+        ca=given["ca"],
+        scenarios=given["scenarios"],
+    )
+    from conformance.engine.run import Run
+    from conformance.render.files import Files
+    from conformance.render.progress import progress
+
+    files = Files(
+        json=given["json"], junit=given["junit"], html=given["html"], trace=given["trace"]
+    )
+    files.check()
+    run = Run(options, language=given["lang"])
+    with progress(len(run.keys), quiet=given["quiet"]) as advance:
+        run.listen(advance)
+        report = _run(run.report())
+    _finish(report, files, quiet=given["quiet"])
+
+
+@main.command()
+@_report_options
+def demo(**given: Any) -> None:
+    """Judge the embedded reference receiver, and write hookproof-report.html."""
+    from conformance.demo import judge_reference
+    from conformance.render.files import Files
+
+    html = given["html"] or Path("hookproof-report.html")
+    files = Files(json=given["json"], junit=given["junit"], html=html, trace=given["trace"])
+    files.check()
+    report = _run(judge_reference(language=given["lang"]))
+    _finish(report, files, quiet=given["quiet"], after=f"The report: {html}")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="The whole catalogue as JSON.")
+@click.option("--lang", type=LANGUAGE, default="en", help="Language of texts.")
+def rules(as_json: bool, lang: str) -> None:
+    """The catalogue: id, level, text, source."""
+    from conformance.render.catalogue import as_data, as_text
+
+    click.echo(as_data(lang) if as_json else as_text(lang))
+
+
+@main.command()
+@click.option("--only", multiple=True, metavar="GLOB", help="Only these peers (repeatable).")
+@click.option("--lang", type=LANGUAGE, default="en", help="Language of texts.")
+def selftest(only: tuple[str, ...], lang: str) -> None:
+    """The suite against its gallery of faulty and correct peers: caught, missed, accused."""
+    from conformance.gallery.matrix import run_matrix
+    from conformance.render.matrix import show
+
+    matrix = _run(run_matrix(only))
+    show(matrix, lang)
+    sys.exit(0 if matrix.holds else 1)
+
+
+@serve.command("receiver")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=5000, show_default=True, help="0 takes a free one.")
+@click.option("--secret", required=True, help="What it verifies with; or env:NAME, file:PATH.")
+@click.option("--db", metavar="FILE", help="Keep deliveries in this SQLite file; else in memory.")
+@click.option("--dialect", default="guide", show_default=True, help="A dialect's name or its file.")
+def serve_receiver(host: str, port: int, secret: str, db: str | None, dialect: str) -> None:
+    """Run the reference receiver until it is stopped."""
+    from conformance.damage import Signer
+    from conformance.dialect import load
+    from conformance.engine.options import read_secret
+    from conformance.receiver.app import serve
+
+    _run(serve(host, port, Signer(load(dialect), read_secret(secret)), db or ":memory:"))
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work`, on uvloop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+def _finish(report: Report, files: Any, *, quiet: bool, after: str | None = None) -> None:
+    from rich.console import Console
+
+    from conformance.render.terminal import show
+
+    files.write(report)
+    show(report, Console(highlight=False), quiet=quiet)
+    if after is not None:
+        click.echo(after)
+    sys.exit(report.exit_status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""The receiver on HTTP: its routes, its life from start to stop, and faults kept away from answers.
+
+What a request is worth is decided by the `Policy` and nowhere here. Guide: 訊息接收.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import html
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from conformance.clock import Clock
+from conformance.damage import Signer
+from conformance.errors import InputError
+from conformance.receiver.inbox import Inbox, NotStoredError
+from conformance.receiver.policy import Answer, Policy
+
+ENDPOINT = "/webhook/receiver"
+OBSERVER = "/processed?msgId={msgId}"
+"""Behind the base URL: where deliveries go, and the template for --observer-url."""
+
+KEEP_ALIVE = 75.0
+"""Seconds that an idle connection is kept."""
+GRACE = 2.0
+"""Seconds that requests in flight have left when the receiver stops."""
+
+LISTED, MOST_LISTED = 100, 1000
+_SHOWN = 200  # characters of a body on the page
+
+_LOG = logging.getLogger("hookproof.receiver")
+# Whoever wants to see what goes wrong inside sets logging up; a garbled request is not worth a
+# traceback on the terminal.
+_LOG.addHandler(logging.NullHandler())
+
+_CLOCK = Clock()
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Hookproof receiver</title>
+<style>
+body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 2rem; }}
+td, th {{ padding: .25rem 1rem .25rem 0; text-align: left; vertical-align: top; }}
+td:last-child {{ overflow-wrap: anywhere; }}
+</style>
+</head>
+<body>
+<h1>Newest deliveries</h1>
+<table>
+<thead><tr><th>Received (UTC)</th><th>msgId</th><th>Bytes</th><th>Body</th></tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """The handlers of one receiver."""
+
+    policy: Policy
+    inbox: Inbox
+    signer: Signer
+    clock: Clock
+
+    def application(self) -> web.Application:
+        """The routes. Every method reaches the endpoint, since which of them deliver is policy."""
+        app = web.Application(client_max_size=self.policy.limit)
+        app.router.add_route("*", ENDPOINT, self.deliver)
+        app.router.add_get("/processed", self.processed)
+        app.router.add_get("/deliveries", self.deliveries)
+        app.router.add_get("/", self.page)
+        return app
+
+    async def deliver(self, request: web.Request) -> web.StreamResponse:
+        """Take one delivery. A fault inside is told as one, and never what it was."""
+        try:
+            answer = await self._judge(request)
+        except NotStoredError as fault:
+            _LOG.error("a delivery could not be stored: %s", fault)
+            answer = Answer(503, "the message could not be stored: send it again")
+        except Exception:  # aiohttp's own answer shows a traceback when asyncio is in debug mode
+            _LOG.exception("a delivery failed")
+            answer = Answer(500, "internal error")
+        return await self.policy.respond(request, answer)
+
+    async def _judge(self, request: web.Request) -> Answer:
+        policy = self.policy
+        if request.method not in policy.methods:
+            allowed = ", ".join(sorted(policy.methods))
+            return Answer(405, f"deliveries come by {allowed}", (("Allow", allowed),))
+        body = await policy.receive(request)
+        if isinstance(body, Answer):
+            return body
+        arrival = policy.examine(
+            request.raw_headers,
+            body,
+            self.signer,
+            self.clock.now(),
+            lambda: request.transport is not None,
+        )
+        if isinstance(arrival, Answer):
+            return arrival
+        stored = await policy.store(self.inbox, arrival, policy.key(arrival))
+        return stored if isinstance(stored, Answer) else policy.acknowledge(arrival, stored)
+
+    async def processed(self, request: web.Request) -> web.Response:
+        """How many times `?msgId=` took effect: {"count": N}."""
+        msg_id = request.query.get("msgId")
+        if not msg_id:
+            return _json({"status": "error", "message": "give ?msgId="}, status=400)
+        return _json({"count": self.inbox.count(msg_id)})
+
+    async def deliveries(self, request: web.Request) -> web.Response:
+        """The newest `?limit=` (100) deliveries that took effect, newest first, as an array of
+        {"msgId", "received" (Unix seconds), "size" (bytes), "body" (its beginning, as text)}."""
+        limit = request.query.get("limit", str(LISTED))
+        if not limit.isdecimal() or not 1 <= int(limit[:9]) <= MOST_LISTED:
+            message = f"limit is a number from 1 to {MOST_LISTED}"
+            return _json({"status": "error", "message": message}, status=400)
+        entries = self.inbox.deliveries(int(limit))
+        return _json(
+            [
+                {
+                    "msgId": entry.msg_id,
+                    "received": entry.received,
+                    "size": entry.size,
+                    "body": entry.start.decode("utf-8", "replace"),
+                }
+                for entry in entries
+            ]
+        )
+
+    async def page(self, request: web.Request) -> web.Response:
+        """The newest deliveries for people."""
+        rows = "\n".join(
+            "<tr>"
+            + "".join(
+                f"<td>{html.escape(cell)}</td>"
+                for cell in (
+                    datetime.fromtimestamp(entry.received, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+                    entry.msg_id,
+                    str(entry.size),
+                    entry.start.decode("utf-8", "replace")[:_SHOWN],
+                )
+            )
+            + "</tr>"
+            for entry in self.inbox.deliveries(LISTED)
+        )
+        return web.Response(text=_PAGE.format(rows=rows), content_type="text/html")
+
+
+def _json(value: Any, status: int = 200) -> web.Response:
+    return web.json_response(value, status=status)
+
+
+@asynccontextmanager
+async def serving(
+    policy: Policy,
+    inbox: Inbox,
+    signer: Signer,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    clock: Clock = _CLOCK,
+) -> AsyncIterator[str]:
+    """Serve within the context; gives the base URL, before ENDPOINT and OBSERVER, without a slash
+    at its end. Port 0 takes a free one. Raises InputError when the address cannot be had."""
+    runner = web.AppRunner(
+        Receiver(policy, inbox, signer, clock).application(),
+        access_log=None,
+        logger=_LOG,
+        handler_cancellation=False,
+        keepalive_timeout=KEEP_ALIVE,
+        shutdown_timeout=GRACE,
+        auto_decompress=False,  # the signature is over the bytes as received
+    )
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as fault:
+            raise InputError(_no_address(host, port, fault)) from None
+        address = runner.addresses[0]
+        name = f"[{address[0]}]" if ":" in address[0] else address[0]
+        yield f"http://{name}:{address[1]}"
+    finally:
+        await runner.cleanup()
+
+
+def _no_address(host: str, port: int, fault: OSError) -> str:
+    if fault.errno == errno.EADDRINUSE:
+        return f"--port: {port} on {host} is in use already: give another, or 0 for a free one"
+    if fault.errno == errno.EACCES:
+        return f"--port: {port} needs more rights: give one above 1023, or 0 for a free one"
+    return f"--host: {host} is no address of this machine ({fault.strerror}): try 127.0.0.1"
+
+
+async def serve(host: str, port: int, signer: Signer, db: str) -> None:
+    """Run the reference receiver on the file `db` until SIGINT or SIGTERM; prints its URL in one
+    line once it serves. Raises InputError for an address or a file that cannot be used."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with Inbox(db) as inbox, serving(Policy(), inbox, signer, host, port) as url:
+            print(url + ENDPOINT, flush=True)
+            await stop.wait()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

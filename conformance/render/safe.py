@@ -1,0 +1,18 @@
+"""Text from a target, made harmless to show: what a terminal or a reader would obey is spelled out."""
+
+import re
+
+_UNSAFE = re.compile(
+    # C0 but for newline and tab, DEL, C1, line separators, bidi marks and overrides, BOM,
+    # surrogates
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    """`text` with control, bidi and surrogate characters written as `\\x1b` or `\\u202e`."""
+    return _UNSAFE.sub(lambda found: _escape(ord(found[0])), text)
+
+
+def _escape(code: int) -> str:
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"

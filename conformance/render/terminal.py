@@ -1,0 +1,149 @@
+"""The report in a terminal: failures first, with all that mends them; a line each for the rest."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from itertools import groupby
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text as Line
+
+from conformance.render.safe import visible
+from conformance.report import Report, Result
+from conformance.rules import Outcome, Verdict
+from conformance.text import Text
+
+STYLES = {
+    Outcome.PASS: "green",
+    Outcome.FAIL: "bold red",
+    Outcome.WARN: "yellow",
+    Outcome.NOTE: "cyan",
+    Outcome.SKIP: "dim",
+    Outcome.ERROR: "bold magenta",
+}
+NAMES = {
+    Outcome.PASS: Text("pass", "通過"),
+    Outcome.FAIL: Text("fail", "失敗"),
+    Outcome.WARN: Text("warn", "警告"),
+    Outcome.NOTE: Text("note", "提示"),
+    Outcome.SKIP: Text("skip", "略過"),
+    Outcome.ERROR: Text("error", "無法判定"),
+}
+VERDICTS = {
+    Verdict.PASS: (Text("PASS", "通過"), "bold green"),
+    Verdict.FAIL: (Text("FAIL", "失敗"), "bold red"),
+    Verdict.ERROR: (Text("ERROR: could not be judged", "無法判定"), "bold magenta"),
+}
+IN_FULL = (Outcome.FAIL, Outcome.WARN)
+IN_SHORT = (Outcome.ERROR, Outcome.NOTE, Outcome.SKIP, Outcome.PASS)
+_WHAT, _WHY = Text("what", "情況"), Text("why", "原因")
+_FIX, _SHOW = Text("fix", "修正"), Text("again", "重現")
+_CASES = Text("cases", "個案例")
+
+
+def plain(report: Report) -> str:
+    """The whole report as text without colours, lines not wrapped."""
+    out = io.StringIO()
+    show(report, Console(file=out, width=100, color_system=None, force_terminal=False))
+    return out.getvalue()
+
+
+def show(report: Report, console: Console, *, quiet: bool = False) -> None:
+    """Print the report; `quiet` prints its last line alone."""
+    if not quiet:
+        _head(report, console)
+        for result in report.having(*IN_FULL):
+            _in_full(result, report.language, console)
+        for outcome in IN_SHORT:
+            _in_short(report.having(outcome), outcome, report, console)
+        console.print()
+    _summary(report, console)
+
+
+def _head(report: Report, console: Console) -> None:
+    spoken = ""
+    if report.spoken not in (None, report.dialect):
+        spoken = Text(f" (it speaks {report.spoken})", f"（實際使用 {report.spoken}）").in_(
+            report.language
+        )
+    line = Line.assemble(
+        ("hookproof ", "bold"),
+        f"{report.side} {visible(report.target)}  dialect {report.dialect}{visible(spoken)}"
+        f"  seed {report.seed}",
+    )
+    console.print(line, soft_wrap=True)
+    console.print()
+    if report.cause:
+        console.print(Line(visible(report.cause.in_(report.language)), style="bold magenta"))
+        console.print()
+
+
+def _in_full(result: Result, language: str, console: Console) -> None:
+    source = f" · {result.rule.source}" if result.rule.source else ""
+    name = NAMES[result.outcome].in_(language).upper()
+    console.print(
+        Line.assemble(
+            (f"{name:5} ", STYLES[result.outcome]),
+            (result.name, "bold"),
+            f"  {result.level}{source}",
+        ),
+        soft_wrap=True,
+    )
+    console.print(Padding(Line(result.rule.title.in_(language)), (0, 0, 0, 6)))
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, text in (
+        (_WHAT, visible(result.message.in_(language))),
+        (_WHY, result.rule.why.in_(language)),
+        (_FIX, result.rule.fix.in_(language)),
+    ):
+        table.add_row(label.in_(language), Line(text))
+    console.print(Padding(table, (0, 0, 0, 6)))
+    if result.reproduce is not None:
+        # Never wrapped: it must work when it is pasted.
+        again = Line(f"      {_SHOW.in_(language)}  ", style="dim")
+        again.append(result.reproduce, style="default")
+        console.print(again, soft_wrap=True, no_wrap=True)
+    console.print()
+
+
+def _in_short(results: list[Result], outcome: Outcome, report: Report, console: Console) -> None:
+    """A line for each rule; cases that came to the same share one."""
+    language = report.language
+    style = STYLES[outcome]
+
+    def alike(result: Result) -> tuple[str, str]:
+        said = "" if outcome is Outcome.PASS else result.message.in_(language)
+        return result.rule.id, said
+
+    for (rule, said), group in groupby(results, key=alike):
+        cases = list(group)
+        name = cases[0].name if len(cases) == 1 else f"{rule} ({len(cases)} {_CASES.in_(language)})"
+        line = Line.assemble((f"{NAMES[outcome].in_(language):5} ", style), name)
+        if said:
+            line.append(f"  {visible(said)}", style="dim" if outcome is Outcome.SKIP else "default")
+        console.print(line, soft_wrap=True)
+
+
+def _summary(report: Report, console: Console) -> None:
+    text, style = VERDICTS[report.verdict]
+    language = report.language
+    counts = report.summary()
+    parts = [f"{counts[o]} {NAMES[o].in_(language)}" for o in (*IN_FULL, *IN_SHORT) if counts[o]]
+    line = Line.assemble((text.in_(language), style), "  " + ", ".join(parts))
+    line.append(f"  {report.seconds:.1f} s")
+    if report.failures:
+        line.append("  " + _names(report.failures), style="red")
+    elif report.cause:
+        line.append(f"  {visible(report.cause.in_(language))}")
+    console.print(line, soft_wrap=True)
+
+
+def _names(results: Iterable[Result], most: int = 6) -> str:
+    names = list(dict.fromkeys(each.rule.id for each in results))
+    rest = f" +{len(names) - most}" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
