@@ -10,7 +10,7 @@ from conformance.checks.wording import answered, listed
 from conformance.exchange import Exchange, Fault, Role, Transport
 from conformance.rules import Finding, Unjudged
 from conformance.scenario import Case, Expect
-from conformance.text import Text
+from conformance.text import NO_TEXT, Text
 
 Judgement = Finding | Unjudged
 
@@ -107,10 +107,9 @@ def _processed(
     expect: Expect, index: int, exchanges: Sequence[Exchange], facts: Facts
 ) -> list[Judgement]:
     """The effects of the step's messages, as the observer counted them or as the answers tell."""
-    wanted = expect.processed or 0
     if facts.observed:
-        return _counted(expect, wanted, index, exchanges, facts)
-    if facts.learned is None or wanted == 0:
+        return _counted(expect, index, exchanges, facts)
+    if facts.learned is None or expect.processed == 0:
         return []  # what was refused leaves no answer that could tell
     ids = {each.msg_id for each in exchanges if each.step == index and each.role is Role.PROBE}
     found: list[Judgement] = []
@@ -159,44 +158,47 @@ def _told_apart(exchange: Exchange, facts: Facts) -> bool:
 
 
 def _counted(
-    expect: Expect, wanted: int, index: int, exchanges: Sequence[Exchange], facts: Facts
+    expect: Expect, index: int, exchanges: Sequence[Exchange], facts: Facts
 ) -> list[Judgement]:
-    counts = {
-        each.msg_id: (count(each), each.id)
-        for each in exchanges
-        if each.step == index and each.role is Role.OBSERVE and each.msg_id is not None
-    }
+    """The effects that the observer counted for the step's messages."""
+    here = [each for each in exchanges if each.step == index]
+    asked = [each for each in here if each.role is Role.OBSERVE]
+    silent = [each for each in asked if count(each) is None]
+    if silent:
+        return [Unjudged(_OBSERVER_SILENT, error=True, exchanges=(silent[0].id,))]
+    before = {each.msg_id: count(each) or 0 for each in reversed(asked)}
+    after = {each.msg_id: count(each) or 0 for each in asked}
+    later = [each.msg_id for each in here if each.role is Role.CONTROL and each.msg_id in after]
+    shown = not later or any(after[msg_id] for msg_id in later)
     taken = {
         each.msg_id
         for each in exchanges
         if each.step <= index and each.role is Role.PROBE and each.status in facts.accepted
     }
-    if any(seen is None for seen, _ in counts.values()):
-        return [
-            Unjudged(
-                _OBSERVER_SILENT, error=True, exchanges=tuple(at for _, at in counts.values())[:3]
-            )
-        ]
-    sentinels = [
-        e for e in exchanges if e.step == index and e.role is Role.CONTROL and e.msg_id in counts
-    ]
-    for sentinel in sentinels:
-        if sentinel.msg_id is not None and counts.pop(sentinel.msg_id)[0] == 0:
-            return [Unjudged(_NO_LATER_EFFECT, error=True, exchanges=(sentinel.id,))]
-    wrong = [
-        (msg_id, seen or 0, at)
-        for msg_id, (seen, at) in counts.items()
-        if (seen or 0) > wanted or ((seen or 0) < wanted and msg_id in taken)
-    ]
-    if not wrong:
-        return []
-    seen = max(seen for _, seen, _ in wrong)
-    several = Text(
-        f"{len(wrong)} of {len(counts)} messages: ", f"{len(counts)} 則訊息中有 {len(wrong)} 則："
-    )
-    probes = [each.id for each in exchanges if each.msg_id == wrong[0][0]]
-    message = (several if len(counts) > 1 else Text("", "")) + _times(seen, wanted)
-    return [Finding(expect.level, message, tuple(probes[:10]))]
+    wrong = []
+    for msg_id in (each for each in after if each not in later):
+        seen = after[msg_id]
+        wanted = before[msg_id] if expect.processed == "unchanged" else expect.processed or 0
+        if seen > wanted or (seen < wanted and shown and msg_id in taken):
+            wrong.append((msg_id, seen, wanted))
+    if wrong:
+        return [_miscounted(expect, wrong, len(after) - len(later), exchanges)]
+    if not shown:
+        return [Unjudged(_NO_LATER_EFFECT, error=True)]
+    return []
+
+
+def _miscounted(
+    expect: Expect,
+    wrong: Sequence[tuple[str | None, int, int]],
+    of: int,
+    exchanges: Sequence[Exchange],
+) -> Finding:
+    msg_id, seen, wanted = max(wrong, key=lambda each: each[1])
+    several = Text(f"{len(wrong)} of {of} messages: ", f"{of} 則訊息中有 {len(wrong)} 則：")
+    probes = [each.id for each in exchanges if each.msg_id == msg_id and each.role is Role.PROBE]
+    message = (several if of > 1 else NO_TEXT) + _times(seen, wanted)
+    return Finding(expect.level, message, tuple(probes[:10]))
 
 
 def count(exchange: Exchange) -> int | None:
@@ -211,6 +213,7 @@ def count(exchange: Exchange) -> int | None:
 
 
 def _times(seen: int, wanted: int = 1) -> Text:
+    """How often something took effect, against how often it should have."""
     if seen == 0:
         return Text(
             "answered 200, and took no effect within 5 s", "回應 200，但 5 秒內沒有產生任何效果"

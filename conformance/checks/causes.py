@@ -10,7 +10,6 @@ from conformance.rules import Finding, Level, Unjudged
 from conformance.text import Text
 
 RAW_BYTES = "receiver.signature.raw-bytes"
-EQUAL_MEANING = "receiver.signature.equal-meaning"
 
 
 def past(rule: str, first: bool, found: Sequence[Judgement], facts: Facts) -> list[Judgement]:
@@ -28,7 +27,6 @@ def past(rule: str, first: bool, found: Sequence[Judgement], facts: Facts) -> li
             + Text(", not over the bytes as received", "計算的，而不是對收到的原始位元組")
         )
         return [Finding(Level.MUST, message)]
-    broken = any(isinstance(each, Finding) for each in found)
-    if rule == RAW_BYTES or (rule == EQUAL_MEANING and broken):
+    if rule == RAW_BYTES:
         return [Unjudged(Text(f"the same cause as {RAW_BYTES}", f"與 {RAW_BYTES} 原因相同"))]
     return list(found)

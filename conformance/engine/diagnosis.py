@@ -48,6 +48,7 @@ async def diagnose(session: Session) -> Stop | None:
     plain = [await _first_plain(session)]
     if plain[0].fault is None:
         plain += [await session.plain(Role.PLAIN, BEFORE) for _ in range(PLAIN_MESSAGES - 1)]
+        await _look_for_single_use(session, plain)
     stop = await _understand(session, plain)
     if stop is not None:
         return stop
@@ -70,6 +71,18 @@ async def _first_plain(session: Session) -> Exchange:
     if first.fault is Fault.CLOSED:  # a server that is just starting; once is no sign
         return await session.plain(Role.PLAIN, BEFORE)
     return first
+
+
+async def _look_for_single_use(session: Session, plain: Sequence[Exchange]) -> None:
+    """A target that takes only the first request on a connection breaks all that comes over a pool:
+    receiver.http.keep-alive tells of it, and the rest goes over a fresh connection each."""
+    taken = [each.status in session.facts.accepted for each in plain]
+    if not taken[0] or all(taken):
+        return
+    await session.wire.share_connections(False)
+    fresh = [await session.plain(Role.DIAGNOSE, BEFORE) for _ in range(PLAIN_MESSAGES)]
+    if not all(each.status in session.facts.accepted for each in fresh):
+        await session.wire.share_connections(True)
 
 
 async def _understand(session: Session, plain: Sequence[Exchange]) -> Stop | None:

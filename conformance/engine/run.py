@@ -22,7 +22,7 @@ from conformance.damage import Signer
 from conformance.engine.compose import Sent
 from conformance.engine.diagnosis import Stop, diagnose, look_after
 from conformance.engine.options import Options
-from conformance.engine.results import result_of
+from conformance.engine.results import result_of, unchecked
 from conformance.engine.session import Session
 from conformance.engine.steps import CaseRun, is_busy
 from conformance.errors import HarnessError
@@ -244,6 +244,8 @@ class Run:
             each.role is Role.PLAIN and each.status in facts.accepted for each in session.trace
         )
         cause = stop.reason if stop else NO_TEXT if self._complete else _TIME_RAN_OUT
+        if not cause and unchecked(results):
+            cause = _UNCHECKED
         return Report(
             side="receiver",
             target=self.options.url,
@@ -262,6 +264,8 @@ class Run:
 
 def _waits(case: Case) -> bool:
     sends = [step.send for step in case.steps if step.send is not None]
+    if any(step.pause for step in case.steps):
+        return True
     return any(send.transport in (Transport.SLOW, Transport.EXPECT) for send in sends)
 
 
@@ -284,6 +288,10 @@ NEEDS = {
         "時間戳與請求體之間沒有分隔符的方言不適用",
     ),
 }
+_UNCHECKED = Text(
+    "Every forged request was accepted: the signature is not checked at all. Mend that first.",
+    "所有偽造的請求都被接受：完全沒有驗證簽名。請先修正這一點。",
+)
 _TIME_RAN_OUT = Text(
     "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
 )

@@ -96,10 +96,12 @@ class Session:
         """Send a plain valid message."""
         return await self.exchange(self.compose(PLAIN), role, at)
 
-    async def effects(self, ids: Sequence[str], wanted: int, at: At) -> list[Exchange]:
-        """Ask the observer about each message until `wanted` effects show, at most EFFECT_SECONDS;
-        the last answer for each is recorded."""
-        deadline = self.clock.monotonic() + EFFECT_SECONDS
+    async def effects(
+        self, ids: Sequence[str], wanted: int, at: At, seconds: float = EFFECT_SECONDS
+    ) -> list[Exchange]:
+        """Ask the observer about each message until `wanted` effects show, at most `seconds`; the
+        last answer for each is recorded."""
+        deadline = self.clock.monotonic() + seconds
         return await asyncio.gather(*(self._effect(each, wanted, deadline, at) for each in ids))
 
     async def _effect(self, msg_id: str, wanted: int, deadline: float, at: At) -> Exchange:

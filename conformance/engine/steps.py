@@ -17,6 +17,8 @@ RETRIES = 3
 """How often a message that was refused as busy is sent again, as a sender would."""
 RETRY_SECONDS = 0.2
 MOST_RETRIED = 50
+LATER = (1.5, 1.5, 5.0)
+"""Seconds in which each of three later messages may show its effect; one may be lost by chance."""
 BACKGROUND_LEAD = 0.25
 """Seconds for which a background request is under way before the next step."""
 
@@ -65,11 +67,16 @@ class CaseRun:
     async def _step(self, index: int, step: Step) -> list[Exchange]:
         found: list[Exchange] = []
         ids: list[str] = []
+        wanted = [expect.processed for expect in step.expects if expect.processed is not None]
+        observed = bool(wanted) and self._session.facts.observed
+        if observed and wanted == ["unchanged"] and step.send is not None and step.send.again:
+            ids = [sent.msg_id for sent in self._named[step.send.again]]
+            found = await self._session.effects(ids, 1, self._at(index))
         if step.send is not None and step.send.background:
             self._behind.append(asyncio.ensure_future(self._send(index, step.send)))
             await self._session.clock.sleep(BACKGROUND_LEAD)
         elif step.send is not None:
-            found = await self._send(index, step.send)
+            found += await self._send(index, step.send)
             self._note_busy(step)
         elif step.resend:
             found = await self._resend(index)
@@ -77,10 +84,12 @@ class CaseRun:
             await self._restart()
         elif step.observe is not None:
             ids = [sent.msg_id for sent in self._named[step.observe]]
-        wanted = [expect.processed for expect in step.expects if expect.processed is not None]
-        if wanted and self._session.facts.observed:
+        elif step.pause:
+            await self._session.clock.sleep(step.pause)
+        if observed:
             ids = ids or list(dict.fromkeys(each.msg_id for each in found if each.msg_id))
-            found += await self._observe(index, ids, wanted[0])
+            effects = 1 if wanted[0] == "unchanged" else wanted[0]
+            found += await self._observe(index, ids, effects)
         return found
 
     async def _send(self, index: int, send: Send) -> list[Exchange]:
@@ -168,12 +177,15 @@ class CaseRun:
     async def _observe(self, index: int, ids: Sequence[str], wanted: int) -> list[Exchange]:
         """Ask about effects, once a later plain message has shown its own."""
         at = self._at(index)
-        later = await self._session.plain(Role.CONTROL, at)
-        asked: list[Exchange] = [later]
-        if later.msg_id is not None and later.status in self._session.facts.accepted:
-            asked += await self._session.effects([later.msg_id], 1, at)
-            if count(asked[-1]) in (0, None):
-                return asked
+        asked: list[Exchange] = []
+        for seconds in LATER:
+            later = await self._session.plain(Role.CONTROL, at)
+            asked.append(later)
+            if later.status not in self._session.facts.accepted:
+                break
+            asked += await self._session.effects([str(later.msg_id)], 1, at, seconds)
+            if count(asked[-1]) != 0:
+                break
         return asked + await self._session.effects(ids, wanted, at)
 
 

@@ -34,6 +34,7 @@ class Wire:
     ) -> None:
         self._tls = tls
         self._means = (clock, patience, tls, extra)
+        self._reuse = True
         self._pooled = Pooled(*self._means)
         self._raw = Raw(*self._means)
         self._places = asyncio.Semaphore(concurrency)
@@ -57,7 +58,12 @@ class Wire:
     async def renew(self) -> None:
         """Let go of idle connections: the target may have ended its side of them."""
         await self._pooled.close()
-        self._pooled = Pooled(*self._means)
+        self._pooled = Pooled(*self._means, reuse=self._reuse)
+
+    async def share_connections(self, reuse: bool) -> None:
+        """Whether well-formed requests share connections from now on, as they do at first."""
+        self._reuse = reuse
+        await self.renew()
 
     async def send(
         self, request: Request, *, burst: bool = False, kept: list[Connection] | None = None

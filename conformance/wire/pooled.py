@@ -52,14 +52,28 @@ class _Timed(payload.BytesPayload):
 
 
 class Pooled:
-    """A pool of connections. `patience` is how many seconds to wait for a whole answer."""
+    """A pool of connections, or a fresh one for each request without `reuse`. `patience` is how many
+    seconds to wait for a whole answer."""
 
-    def __init__(self, clock: Clock, patience: float, tls: ssl.SSLContext, extra: Headers) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        patience: float,
+        tls: ssl.SSLContext,
+        extra: Headers,
+        *,
+        reuse: bool = True,
+    ) -> None:
         self._clock = clock
         self._patience = patience
         self._extra = extra
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=IDLE),
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                ssl=tls,
+                keepalive_timeout=IDLE if reuse else None,
+                force_close=not reuse,
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(),
             skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),

@@ -136,7 +136,8 @@ class Raw:
         if request.transport is Transport.RESET:
             await self._clock.sleep(RESET_AFTER)
             raw = connection.writer.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if raw is not None:  # the target may have closed it by now
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.writer.close()
 
 
