@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -131,6 +132,26 @@ async def test_a_file_that_stays_locked_refuses_the_delivery_and_takes_the_next(
         assert await take(inbox, "1")
 
 
+def _fill_disk(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA max_page_count = 1")  # no less than there are already
+
+
+def _forbid_large(db: sqlite3.Connection) -> None:
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 50_000)  # SQLite leaves the transaction open here
+
+
+@pytest.mark.parametrize("spoil", [_fill_disk, _forbid_large])
+async def test_what_cannot_be_written_is_not_known_afterwards(
+    place: str, spoil: Callable[[sqlite3.Connection], None]
+) -> None:
+    async with Inbox(place) as inbox:
+        spoil(inbox._db)
+        with pytest.raises(NotStoredError):
+            await inbox.add(delivery("1", b"x" * 100_000), "1")
+        inbox._db.execute("PRAGMA max_page_count = 1000000")
+        assert (await take(inbox, "1"), inbox.count("1")) == (True, 1)
+
+
 async def test_an_id_that_is_no_text_does_not_harm_its_neighbours(place: str) -> None:
     async with Inbox(place) as inbox:
         ids = ["1", "\ud83d", "2"]
@@ -187,9 +208,8 @@ def _later_version(file: Path) -> None:
     ],
 )
 def test_a_file_that_is_not_an_inbox_is_refused_and_left_as_it_is(
-    file: Path, make: object, words: str
+    file: Path, make: Callable[[Path], object], words: str
 ) -> None:
-    assert callable(make)
     make(file)
     before = {path.name: path.read_bytes() for path in file.parent.iterdir()}
     with pytest.raises(InputError, match=words):
@@ -204,7 +224,7 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, name: str) -> 
 
 
 async def test_an_empty_file_becomes_an_inbox(file: Path) -> None:
-    file.touch()
+    await asyncio.to_thread(file.touch)
     async with Inbox(str(file)) as inbox:
         assert await take(inbox, "1")
 

@@ -1,0 +1,442 @@
+"""The HTML page and the notebook's table: whole, safe whatever a target sent, in both languages."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from conformance.exchange import Answer, Exchange, Fault, Headers, Request, Role, Transport
+from conformance.render.evidence import as_text, marked
+from conformance.render.html import LARGEST, ORDER, fragment, page
+from conformance.report import Report, Result
+from conformance.rules import Level, Outcome, Rule, Verdict
+from conformance.text import NO_TEXT, Text
+from conformance.trace import Trace
+
+VOID = {"meta", "br", "wbr", "rect", "link", "img", "input", "hr"}
+BODY = b'{"msgId":"1"}'
+TAMPERED = "receiver.signature.tampered-body"
+# What a target may put into an answer to harm whoever reads the report.
+PAYLOADS = [
+    pytest.param(
+        b"<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;", id="script"
+    ),
+    pytest.param(
+        b"</pre></details><img src=x onerror=alert(1)>", "&lt;/pre&gt;", id="closing-tags"
+    ),
+    pytest.param(b"\" onmouseover='alert(1)", "&#34; onmouseover=&#39;alert(1)", id="quotes"),
+    pytest.param(b"]]>", "]]&gt;", id="cdata-end"),
+    pytest.param(b"{{ 7 * 7 }}{% raw %}", "{{ 7 * 7 }}{% raw %}", id="template"),
+    pytest.param(b"&lt;b&gt;", "&amp;lt;b&amp;gt;", id="entities"),
+    pytest.param(b"\x1b[31mred", r"<i>\x1b</i>[31mred", id="escape-sequence"),
+    pytest.param(b"a\x00b", r"a<i>\x00</i>b", id="nul"),
+    pytest.param("\u009b1m".encode(), r"<i>\x9b</i>1m", id="c1"),
+    pytest.param("\u202eevil\u202c".encode(), r"<i>\u202e</i>evil<i>\u202c</i>", id="bidi"),
+    pytest.param("\u2067x\u2069".encode(), r"<i>\u2067</i>x<i>\u2069</i>", id="bidi-isolate"),
+    pytest.param(b"\xff\xfe!", r"<i>\xff\xfe</i>!", id="invalid-utf8"),
+    pytest.param(b"\xed\xa0\xbd", r"<i>\xed\xa0\xbd</i>", id="surrogate-bytes"),
+    pytest.param(b"one\r\ntwo", "one<i>\\r</i>\ntwo".replace("\\r", "\\x0d"), id="carriage-return"),
+]
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def rule(id: str = TAMPERED, source: str | None = "驗證簽名") -> Rule:  # noqa: A002 - as Rule's own
+    return Rule(
+        id,
+        Level.MUST,
+        source,
+        Text("A changed body is refused", "改動過的內容會被拒絕"),
+        Text("Anyone could forge it", "任何人都能偽造"),
+        Text("Compare the signatures", "比較簽名"),
+    )
+
+
+def result(outcome: Outcome = Outcome.FAIL, **changes: Any) -> Result:
+    made = Result(
+        rule(), None, Level.MUST, outcome, Text("answered 200", "回應 200"), exchanges=(1,)
+    )
+    return replace(made, **changes)
+
+
+def exchange(
+    id: int = 1,  # noqa: A002 - as Exchange's own
+    *,
+    body: bytes = BODY,
+    answer: Answer | None = Answer(200, ((b"Server", b"test"),), b"fine"),  # noqa: B008 - frozen
+    fault: Fault | None = None,
+    detail: str = "",
+    headers: Headers = ((b"X-Webhook-Timestamp", b"1"),),
+    transport: Transport = Transport.POOLED,
+) -> Exchange:
+    request = Request("POST", "http://127.0.0.1:5000/hook?a=1", headers, body, transport)
+    return Exchange(
+        id,
+        Role.PROBE,
+        TAMPERED,
+        None,
+        0,
+        "1",
+        request,
+        None,
+        answer,
+        fault,
+        detail,
+        1.0,
+        1.5,
+        1.762,
+    )
+
+
+def report(
+    *results: Result, exchanges: tuple[Exchange, ...] = (exchange(),), **changes: Any
+) -> Report:
+    trace = Trace()
+    trace.exchanges = list(exchanges)
+    made = Report(
+        side="receiver",
+        target="http://127.0.0.1:5000/hook",
+        dialect="guide",
+        spoken="guide",
+        seed=7,
+        verdict=Verdict.FAIL,
+        started="2026-11-24T02:00:00Z",
+        seconds=1.84,
+        results=results or (result(),),
+        trace=trace,
+    )
+    return replace(made, **changes)
+
+
+def answering(body: bytes, headers: Headers = ()) -> Report:
+    return report(exchanges=(exchange(answer=Answer(500, headers, body)),))
+
+
+class Tree(HTMLParser):
+    """Every tag with its attributes, what text stands in which, and whether all of them close."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open:
+            self.texts.append((self.open[-1], data))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def inside(self, tag: str) -> str:
+        return "".join(text for name, text in self.texts if name == tag)
+
+
+def policy(text: str) -> dict[str, str]:
+    """The page's Content-Security-Policy, by directive."""
+    (found,) = [
+        each["content"] or ""
+        for each in Tree(text).all("meta")
+        if each.get("http-equiv") == "Content-Security-Policy"
+    ]
+    parts = [part.split(maxsplit=1) for part in found.split("; ")]
+    return {part[0]: part[1] for part in parts}
+
+
+def digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def test_the_page_is_well_formed():
+    every = [result(outcome, rule=rule(f"receiver.x.{outcome}")) for outcome in Outcome]
+    assert Tree(page(report(*every))).open == []
+
+
+def test_the_policy_forbids_everything_but_its_own_style_and_script():
+    text = page(report())
+    assert policy(text) == {
+        "default-src": "'none'",
+        "style-src": digest(Tree(text).inside("style")),
+        "script-src": digest(Tree(text).inside("script")),
+        "img-src": "'none'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+
+
+def test_nothing_in_the_page_needs_what_the_policy_forbids():
+    for _, attributes in Tree(page(report())).tags:
+        assert not attributes.keys() & {"src", "style", "srcset", "data", "action"}
+        assert not [name for name in attributes if name.startswith("on")]
+        assert (attributes.get("href") or "#").startswith("#")
+
+
+def test_each_link_leads_to_a_place_in_the_page():
+    first, second = result(case="a"), result(case="b")
+    tree = Tree(page(report(first, second)))
+    places = {attributes.get("id") for _, attributes in tree.tags}
+    assert {each["href"] for each in tree.all("a")} <= {f"#{place}" for place in places}
+
+
+def test_ids_are_unique():
+    failed, warned = result(case="a"), result(Outcome.WARN, case="b")
+    ids = [each["id"] for _, each in Tree(page(report(failed, warned))).tags if "id" in each]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(("payload", "shown"), PAYLOADS)
+def test_an_answer_is_shown_escaped(payload: bytes, shown: str):
+    assert shown in page(answering(payload))
+
+
+@pytest.mark.parametrize(("payload", "shown"), PAYLOADS)
+def test_an_answer_adds_no_element_but_marks_and_no_unseen_character(payload: bytes, shown: str):
+    plain, hostile = page(answering(b"fine")), page(answering(payload))
+    elements = [tag for tag, _ in Tree(hostile).tags if tag != "i"]
+    assert elements == [tag for tag, _ in Tree(plain).tags if tag != "i"]
+    assert not UNSEEN.search(hostile)
+
+
+@pytest.mark.parametrize(("payload", "shown"), PAYLOADS)
+def test_header_values_are_escaped_and_stay_on_their_line(payload: bytes, shown: str):
+    text = page(answering(b"", ((b"X-Evil", payload),)))
+    assert shown.replace("\n", r"\n").replace(r"</i>\n", r"\n</i>") in text
+    assert not UNSEEN.search(text)
+
+
+@pytest.mark.parametrize("show", [page, fragment])
+@pytest.mark.parametrize(
+    "hostile", ["<script>x</script>", "\x1b[2J", "\u202e", "\0", "\ud83d", "\ufdd0"]
+)
+def test_every_text_is_made_harmless(show: Any, hostile: str):
+    text = Text(hostile, hostile)
+    evil = Rule(f"receiver.x{hostile}.y", Level.MUST, hostile, text, text, text)
+    each = result(rule=evil, case=hostile, message=text, reproduce=hostile)
+    shown = show(
+        report(
+            each,
+            replace(each, outcome=Outcome.SKIP),
+            replace(each, outcome=Outcome.PASS),
+            exchanges=(exchange(fault=Fault.CLOSED, answer=None, detail=hostile),),
+            target=f"http://x/{hostile}",
+            dialect=hostile,
+            spoken=hostile + "2",
+            cause=text,
+        )
+    )
+    assert "<script>x" not in shown
+    assert not UNSEEN.search(shown)
+    shown.encode()
+
+
+def test_a_byte_that_is_no_text_is_told_from_the_four_characters_that_spell_it():
+    assert as_text(b"\xff", 10) != as_text(rb"\xff", 10)
+
+
+def test_a_lone_surrogate_of_a_text_keeps_its_own_name():
+    assert marked("\udcff") == r"<i>\udcff</i>"
+
+
+def test_a_cut_does_not_break_a_character():
+    assert as_text("測試".encode(), 4) == "測"
+
+
+def test_a_long_body_is_cut_and_says_so():
+    text = page(answering(b"x" * 5000))
+    assert "x" * 2048 in text
+    assert "x" * 2049 not in text
+    assert "5,000 bytes; the first 2,048 are shown" in text
+
+
+def test_an_answer_that_was_longer_than_what_was_kept_says_so():
+    text = page(report(exchanges=(exchange(answer=Answer(200, (), b"x" * 65536, cut=True)),)))
+    assert "more than 65,536 bytes; the first 2,048 are shown" in text
+
+
+def test_many_headers_are_cut():
+    assert "100 headers; the first 40 are shown" in page(answering(b"", ((b"A", b"b"),) * 100))
+
+
+def test_an_exchange_shows_request_line_headers_body_status_and_time():
+    text = page(report())
+    assert "<b>POST http://127.0.0.1:5000/hook?a=1</b>" in text
+    assert "<s>X-Webhook-Timestamp:</s> 1" in text
+    assert "{&#34;msgId&#34;:&#34;1&#34;}" in text
+    assert "<b>200 OK</b>" in text
+    assert "<s>Server:</s> test" in text
+    assert "262\N{NO-BREAK SPACE}ms" in text
+
+
+def test_a_fault_stands_where_the_answer_would():
+    timed_out = exchange(answer=None, fault=Fault.TIMEOUT, detail="after 6 s")
+    assert "<p>no whole answer in time (after 6 s)</p>" in page(report(exchanges=(timed_out,)))
+
+
+def test_an_unusual_way_of_sending_is_named():
+    assert "sent in chunks" in page(report(exchanges=(exchange(transport=Transport.CHUNKED),)))
+
+
+def test_an_exchange_is_shown_once_and_then_pointed_to():
+    tree = Tree(page(report(result(case="a"), result(case="b"))))
+    assert [each["id"] for each in tree.all("div") if each.get("id")] == ["x1"]
+    assert {"href": "#x1"} in tree.all("a")
+
+
+def test_an_exchange_that_the_trace_does_not_hold_is_left_out():
+    assert not Tree(page(report(exchanges=()))).all("details")
+
+
+def test_a_page_of_very_many_failures_stays_small():
+    body = b'"<\0>' * 1000
+    many = [exchange(id, body=body, answer=Answer(500, (), body)) for id in range(1, 2001)]  # noqa: A001
+    results = [
+        result(
+            rule=rule(f"receiver.x.r{number}"),
+            exchanges=tuple(range(number * 10 + 1, number * 10 + 11)),
+            reproduce="curl " + "x" * 900,
+        )
+        for number in range(200)
+    ]
+    assert len(page(report(*results, exchanges=tuple(many))).encode()) <= LARGEST
+
+
+def test_outcomes_stand_in_order_of_weight():
+    every = [result(outcome, rule=rule(f"receiver.x.{outcome}")) for outcome in Outcome]
+    sections = [each["id"] for each in Tree(page(report(*every))).all("section")]
+    assert sections == ["fail", "error", "warn", "note", "skip", "pass"]
+
+
+def test_cases_of_a_rule_share_its_text_and_a_message():
+    text = page(report(result(case="a"), result(case="b")))
+    assert text.count("Anyone could forge it") == 1
+    assert "<code>[a]</code> <code>[b]</code> answered 200" in text
+
+
+def test_a_failure_shows_all_that_mends_it():
+    text = page(report(result(reproduce="curl 'http://x' && true")))
+    for part in (
+        "receiver.<wbr>signature.<wbr>tampered-body",
+        "MUST",
+        "A changed body is refused",
+        "answered 200",
+        "Anyone could forge it",
+        "Compare the signatures",
+        '<span lang="zh-Hant">驗證簽名</span>',
+        "curl &#39;http://x&#39; &amp;&amp; true",
+    ):
+        assert part in text
+
+
+def test_a_line_to_paste_has_a_copy_button_that_a_script_must_show():
+    (button,) = Tree(page(report(result(reproduce="curl x")))).all("button")
+    assert "hidden" in button
+
+
+def test_a_line_too_long_for_the_page_is_named_instead():
+    text = page(report(result(reproduce="x" * 20_000)))
+    assert "x" * 1000 not in text
+    assert "stands in the JSON report" in text
+
+
+def test_what_passed_is_a_line_each_and_folded():
+    tree = Tree(page(report(result(Outcome.PASS), verdict=Verdict.PASS)))
+    (details,) = tree.all("details")
+    assert "open" not in details
+    assert len(tree.all("article")) == 0
+    assert TAMPERED in tree.inside("code")
+
+
+@pytest.mark.parametrize(
+    ("side", "verdict", "language", "statement"),
+    [
+        ("receiver", Verdict.PASS, "en", "This receiver conforms."),
+        ("receiver", Verdict.FAIL, "en", "This receiver does not conform."),
+        ("sender", Verdict.ERROR, "en", "This sender could not be judged."),
+        ("receiver", Verdict.FAIL, "zh-Hant", "此接收端不符合規範。"),
+        ("sender", Verdict.PASS, "zh-Hant", "此發送方符合規範。"),
+    ],
+)
+def test_the_verdict_is_a_plain_statement(
+    side: str, verdict: Verdict, language: str, statement: str
+):
+    made = report(side=side, verdict=verdict, language=language)
+    assert Tree(page(made)).inside("h1") == statement
+    assert statement in fragment(made)
+
+
+def test_the_head_says_what_was_judged_and_how():
+    text = page(report(dialect="guide", spoken="timestamp-body"))
+    for part in ("127.0.0.1:5000/hook", "guide", "timestamp-body", ">7<", "1.8 s"):
+        assert part in text
+    assert "2026-11-24 02:00:00 UTC" in text
+
+
+def test_the_cause_stands_at_the_top_and_is_not_told_twice():
+    cause = Text("The secret does not fit", "密鑰不符")
+    text = page(report(result(Outcome.ERROR, message=cause), cause=cause))
+    assert text.count("The secret does not fit") == 1
+    assert text.index("The secret does not fit") < text.index("<main>")
+
+
+def test_there_is_no_cause_where_none_is_given():
+    assert 'class="cause' not in page(report(cause=NO_TEXT))
+
+
+@pytest.mark.parametrize(
+    ("language", "label", "title", "other"),
+    [
+        ("en", "How to mend it", "A changed body is refused", "改動過的內容會被拒絕"),
+        ("zh-Hant", "如何修正", "改動過的內容會被拒絕", "A changed body is refused"),
+    ],
+)
+def test_the_page_speaks_the_language_of_the_report(
+    language: str, label: str, title: str, other: str
+):
+    text = page(report(language=language))
+    assert Tree(text).all("html") == [{"lang": language}]
+    assert label in text
+    assert title in text
+    assert other not in text
+
+
+def test_a_report_without_results_has_a_page():
+    assert Tree(page(report(verdict=Verdict.ERROR, exchanges=()))).open == []
+
+
+def test_the_table_shows_failures_first_and_counts_what_passed():
+    passed, noted, failed = (
+        result(outcome, rule=rule(f"receiver.x.{outcome}"))
+        for outcome in (Outcome.PASS, Outcome.NOTE, Outcome.FAIL)
+    )
+    text = fragment(report(passed, noted, failed))
+    assert text.index("receiver.x.fail") < text.index("receiver.x.note")
+    assert "receiver.x.pass" not in text
+    assert "1 Passed" in text
+
+
+def test_the_table_is_well_formed_and_needs_no_style_sheet():
+    tree = Tree(fragment(report(*[result(outcome, reproduce="curl") for outcome in ORDER])))
+    assert tree.open == []
+    assert not {"style", "script", "link"} & {tag for tag, _ in tree.tags}
+
+
+def test_the_table_folds_what_was_skipped():
+    text = fragment(report(result(Outcome.SKIP, message=Text("needs --also-url", "需要"))))
+    assert "<table" not in text
+    assert "needs --also-url" in text

@@ -1,0 +1,496 @@
+"""The reference receiver over real HTTP, with clients and signatures that share no code with it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import hmac
+import http.client
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+from aiohttp import web
+
+from conformance.clock import Clock
+from conformance.damage import Signer
+from conformance.dialect import Secret, load
+from conformance.receiver import policy as steps
+from conformance.receiver.app import ENDPOINT, serving
+from conformance.receiver.inbox import MEMORY, Inbox, NotStoredError
+from conformance.receiver.policy import Answer, Arrival, Policy
+
+SECRET = "a lighthouse, 燈塔"
+NOW = 1769845800
+
+
+class Stopped(Clock):
+    """A clock that shows NOW."""
+
+    def now(self) -> float:
+        return NOW
+
+
+@dataclass(frozen=True)
+class Got:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@asynccontextmanager
+async def receiver(policy: Policy | None = None) -> AsyncIterator[str]:
+    """A receiver in memory whose clock shows NOW; gives its base URL."""
+    signer = Signer(load("guide"), Secret(SECRET.encode()))
+    async with (
+        Inbox(MEMORY) as inbox,
+        serving(policy or Policy(), inbox, signer, clock=Stopped()) as base,
+    ):
+        yield base
+
+
+def body(msg_id: str = "1", **fields: object) -> bytes:
+    message = {
+        "key": "wxid_lighthouse", "msgId": msg_id, "timestamp": NOW, "fromUser": "wxid_keeper",
+        "toUser": "wxid_lighthouse", "msgType": 1, "content": "燈亮了", "isSelfMsg": False,
+        "createTime": NOW - 1, "isHistory": False,
+    }  # fmt: skip
+    return json.dumps({**message, **fields}, ensure_ascii=False).encode()
+
+
+def signature(content: bytes, timestamp: bytes = b"%d" % NOW, secret: str = SECRET) -> bytes:
+    mac = hmac.new(secret.encode(), timestamp + b":" + content, hashlib.sha256)
+    return mac.hexdigest().encode()
+
+
+Lines = list[tuple[str, bytes]]
+
+
+def signed(content: bytes, timestamp: bytes = b"%d" % NOW) -> Lines:
+    return [
+        ("Content-Type", b"application/json"),
+        ("X-Webhook-Timestamp", timestamp),
+        ("X-Webhook-Signature", signature(content, timestamp)),
+    ]
+
+
+def ask(base: str, method: str, target: str, content: bytes | None, lines: Lines) -> Got:
+    """One request by http.client, on a connection of its own."""
+    with closing(http.client.HTTPConnection(urlsplit(base).netloc, timeout=10)) as connection:
+        connection.putrequest(method, target)
+        for name, value in lines:
+            connection.putheader(name, value)
+        if content is not None:
+            connection.putheader("Content-Length", str(len(content)))
+        connection.endheaders(content)
+        answer = connection.getresponse()
+        return Got(answer.status, dict(answer.getheaders()), answer.read())
+
+
+async def post(base: str, content: bytes, lines: Lines | None = None, method: str = "POST") -> Got:
+    lines = signed(content) if lines is None else lines
+    return await asyncio.to_thread(ask, base, method, ENDPOINT, content, lines)
+
+
+async def get(base: str, target: str) -> Got:
+    return await asyncio.to_thread(ask, base, "GET", target, None, [])
+
+
+async def count(base: str, msg_id: str = "1") -> int:
+    got = await get(base, f"/processed?msgId={quote(msg_id, safe='')}")
+    assert set(got.json) == {"count"}
+    return int(got.json["count"])
+
+
+async def test_a_signed_message_is_answered_200_and_takes_effect() -> None:
+    async with receiver() as base:
+        got = await post(base, body())
+        assert (got.status, got.json) == (200, {"status": "success"})
+        assert await count(base) == 1
+
+
+async def test_a_repeat_is_answered_200_and_takes_no_effect() -> None:
+    async with receiver() as base:
+        await post(base, body())
+        got = await post(base, body())
+        assert (got.status, got.json) == (200, {"status": "success", "message": "duplicate"})
+        assert await count(base) == 1
+
+
+async def test_a_repeat_stamped_and_signed_afresh_takes_no_effect() -> None:
+    async with receiver() as base:
+        await post(base, body())
+        later = body(timestamp=NOW + 9)
+        assert (await post(base, later, signed(later, b"%d" % (NOW + 9)))).status == 200
+        assert await count(base) == 1
+
+
+async def test_one_of_fifty_copies_at_once_takes_effect() -> None:
+    async with receiver() as base:
+        got = await asyncio.gather(*(post(base, body()) for _ in range(50)))
+        assert {each.status for each in got} == {200}
+        assert await count(base) == 1
+
+
+ACCEPTED = {
+    "unlisted-type": body(msgType=9999),
+    "object-content": body(msgType=49, content={"title": "A"}),
+    "unknown-field": body(extra={"list": [1, None, {}]}),
+    "wrong-types": body(key=5, timestamp="x", fromUser={}, msgType=[], content=None, isSelfMsg=0),
+    "only-an-id": b'{"msgId":"1"}',
+    "escapes": json.dumps(json.loads(body())).encode(),
+    "pretty-crlf": json.dumps(json.loads(body()), indent=2).encode().replace(b"\n", b"\r\n"),
+    "blanks-around": b" \n" + body() + b"\r\n",
+    "big-integer": body(sequence=2**64),
+    "nul-and-controls": body(content="\0\x01\x7f\x85 \u202eabc"),
+    "lone-surrogate": body().replace("燈".encode(), rb"\ud83d"),
+    "another-key-twice": body().replace(b"{", b'{"content":"x",', 1),
+    "a-nested-id-twice": body().replace(b'"msgType"', b'"x":{"msgId":1,"msgId":2},"msgType"'),
+    "100-KiB": body(content="A" * 102401),
+    "5-MiB": body(content="A" * 5 * 1024 * 1024),
+}
+
+
+@pytest.mark.parametrize("content", [pytest.param(v, id=k) for k, v in ACCEPTED.items()])
+async def test_a_signed_message_is_taken_whatever_else_it_holds(content: bytes) -> None:
+    async with receiver() as base:
+        assert (await post(base, content)).status == 200
+        assert await count(base) == 1
+
+
+REFUSED = {
+    "empty": b"",
+    "not-json": b"msgId=1",
+    "cut-short": body()[:-20],
+    "trailing-comma": body()[:-1] + b",}",
+    "not-a-number": body()[:-1] + b',"x":NaN}',
+    "array": b"[]",
+    "string": b'"msgId"',
+    "null": b"null",
+    "not-utf8": body().replace("燈".encode(), b"\xff\xfe"),
+    "utf-16": body().decode().encode("utf-16"),
+    "deep-nesting": body()[:-1] + b',"x":' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+    "endless-integer": body()[:-1] + b',"x":' + b"9" * 5000 + b"}",
+    "no-id": b'{"msgType":1}',
+    "empty-id": b'{"msgId":""}',
+    "null-id": b'{"msgId":null}',
+    "number-id": b'{"msgId":1}',
+    "object-id": b'{"msgId":{"1":1}}',
+    "surrogate-id": rb'{"msgId":"\ud83d"}',
+    "id-twice": b'{"msgId":"1","x":{},"msgId":"1"}',
+}
+
+
+@pytest.mark.parametrize("content", [pytest.param(v, id=k) for k, v in REFUSED.items()])
+async def test_a_signed_body_that_is_no_message_is_answered_400(content: bytes) -> None:
+    async with receiver() as base:
+        got = await post(base, content)
+        assert (got.status, got.json["status"]) == (400, "error")
+        assert await count(base) == 0
+
+
+def changed(**lines: list[bytes]) -> Lines:
+    """The headers of `body()`, signed well but for those given: as `Signature=[…]`."""
+    kept = [line for line in signed(body()) if line[0].removeprefix("X-Webhook-") not in lines]
+    return kept + [(f"X-Webhook-{name}", value) for name, all_ in lines.items() for value in all_]
+
+
+RIGHT = signature(body())
+FORGED: dict[str, Lines] = {
+    "wrong-secret": changed(Signature=[signature(body(), secret="another")]),
+    "other-body": changed(Signature=[signature(body("2"))]),
+    "other-timestamp": changed(Timestamp=[b"%d" % (NOW + 1)]),
+    "no-signature": changed(Signature=[]),
+    "no-timestamp": changed(Timestamp=[]),
+    "neither": changed(Signature=[], Timestamp=[]),
+    "empty-signature": changed(Signature=[b""]),
+    "truncated": changed(Signature=[RIGHT[:32]]),
+    "overlong": changed(Signature=[RIGHT + b"00"]),
+    "non-hex": changed(Signature=[b"z" * 64]),
+    "non-ascii": changed(Signature=[b"\xc3\xa9\xff" + RIGHT[3:]]),
+    "signature-twice-wrong-first": changed(Signature=[b"0" * 64, RIGHT]),
+    "signature-twice-wrong-last": changed(Signature=[RIGHT, b"0" * 64]),
+    "signature-twice-right": changed(Signature=[RIGHT, RIGHT]),
+    "timestamp-twice": changed(Timestamp=[b"%d" % NOW, b"%d" % NOW]),
+    **{
+        f"signed-{name}": signed(body(), stamp)
+        for name, stamp in {
+            "stale": b"%d" % (NOW - 301),
+            "ahead": b"%d" % (NOW + 301),
+            "milliseconds": b"%d000" % NOW,
+            "letters": b"abc",
+            "sign": b"+%d" % NOW,
+            "fraction": b"%d.5" % NOW,
+            "blank-inside": b"%d 0" % NOW,
+            "other-digits": "１７６９８４５８００".encode(),
+            "empty-timestamp": b"",
+            "5000-digits": b"9" * 5000,
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("lines", [pytest.param(v, id=k) for k, v in FORGED.items()])
+async def test_what_is_not_signed_once_well_and_lately_is_answered_401(lines: Lines) -> None:
+    async with receiver() as base:
+        got = await post(base, body(), lines)
+        assert (got.status, got.json["status"]) == (401, "error")
+        assert await count(base) == 0
+
+
+async def test_a_forgery_of_a_known_id_is_answered_401() -> None:
+    async with receiver() as base:
+        await post(base, body())
+        assert (await post(base, body(), changed(Signature=[b"0" * 64]))).status == 401
+
+
+async def test_an_id_of_a_refused_request_is_new_when_it_comes_in_order() -> None:
+    async with receiver() as base:
+        await post(base, body(), changed(Signature=[b"0" * 64]))
+        await post(base, body()[:-1] + b",}")
+        assert "message" not in (await post(base, body())).json
+        assert await count(base) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_another_method_is_answered_405(method: str) -> None:
+    async with receiver() as base:
+        got = await post(base, body(), method=method)
+        assert (got.status, got.headers["Allow"]) == (405, "POST")
+        assert await count(base) == 0
+
+
+async def test_a_body_past_the_limit_is_answered_413() -> None:
+    async with receiver(Policy(limit=1000)) as base:
+        large = body(content="A" * 1000)
+        assert (await post(base, large)).status == 413
+
+
+async def test_a_chunked_body_past_the_limit_is_answered_413() -> None:
+    async with receiver(Policy(limit=1000)) as base:
+        chunks = b"3e8\r\n" + b"A" * 1000 + b"\r\n" + b"1\r\nA\r\n0\r\n\r\n"
+        answer = await talk(base, head(("Transfer-Encoding", b"chunked")) + chunks)
+        assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_the_signature_is_over_a_compressed_body_as_it_came() -> None:
+    async with receiver() as base:
+        packed = gzip.compress(body())
+        encoding = ("Content-Encoding", b"gzip")
+        assert (await post(base, packed, [encoding, *signed(packed)])).status == 400
+        assert (await post(base, packed, [encoding, *signed(body())])).status == 401
+
+
+def head(*lines: tuple[str, bytes]) -> bytes:
+    """A request's head for a raw socket."""
+    whole = [("Host", b"localhost"), ("Connection", b"close"), *signed(body()), *lines]
+    fields = b"".join(name.encode() + b": " + value + b"\r\n" for name, value in whole)
+    return b"POST " + ENDPOINT.encode() + b" HTTP/1.1\r\n" + fields + b"\r\n"
+
+
+async def talk(
+    base: str, request: bytes, *, leave: bool = False, until: bytes | None = None
+) -> bytes:
+    """Send bytes as they stand, say that no more will come if `leave`, and read up to `until`, or to
+    the end."""
+    url = urlsplit(base)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(request)
+    await writer.drain()
+    if leave:
+        writer.write_eof()
+    async with asyncio.timeout(10):
+        answer = await (reader.readuntil(until) if until else reader.read())
+    writer.close()
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("length", "sent"),
+    [
+        pytest.param(len(body()), body()[:-9], id="cut"),
+        pytest.param(len(body()) + 9, body(), id="overlong"),
+    ],
+)
+async def test_a_connection_that_ends_in_mid_body_processes_nothing(
+    length: int, sent: bytes
+) -> None:
+    async with receiver() as base:
+        start = head(("Content-Length", b"%d" % length))
+        assert await talk(base, start + sent, leave=True) == b""
+        assert await count(base) == 0
+        assert (await post(base, body())).json == {"status": "success"}
+
+
+async def test_a_chunked_body_that_ends_early_processes_nothing() -> None:
+    async with receiver() as base:
+        start = head(("Transfer-Encoding", b"chunked"))
+        await talk(base, start + b"%x\r\n%b\r\n" % (len(body()), body()), leave=True)
+        assert await count(base) == 0
+
+
+async def test_a_garbled_chunk_is_answered_4xx() -> None:
+    async with receiver() as base:
+        answer = await talk(base, head(("Transfer-Encoding", b"chunked")) + b"zz\r\n{}\r\n")
+        assert answer.split(b" ")[1] == b"400"
+
+
+async def test_a_body_that_stops_coming_is_answered_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "STALL", 0.05)
+    async with receiver() as base:
+        answer = await talk(base, head(("Content-Length", b"999")) + body(), until=b"did not come")
+        assert answer.split(b" ")[1] == b"408"
+        assert await count(base) == 0
+
+
+async def test_a_connection_serves_one_message_after_another() -> None:
+    def three(base: str) -> Iterator[int]:
+        with closing(http.client.HTTPConnection(urlsplit(base).netloc, timeout=10)) as connection:
+            for number in "123":
+                content = body(number)
+                connection.request("POST", ENDPOINT, content, dict(signed(content)))
+                with connection.getresponse() as answer:
+                    answer.read()
+                yield answer.status
+
+    async with receiver() as base:
+        assert await asyncio.to_thread(list, three(base)) == [200, 200, 200]
+
+
+@pytest.mark.parametrize("msg_id", ["a b+c", "100%", "a&msgId=2", "a\0b", "𓀀燈", "'; --"])
+async def test_the_observer_finds_an_id_of_any_text(msg_id: str) -> None:
+    async with receiver() as base:
+        assert (await post(base, body(msg_id))).status == 200
+        assert await count(base, msg_id) == 1
+
+
+@pytest.mark.parametrize(
+    "target", ["/processed", "/processed?msgId=", "/deliveries?limit=0", "/deliveries?limit=x"]
+)
+async def test_a_question_that_is_not_understood_is_answered_400(target: str) -> None:
+    async with receiver() as base:
+        assert (await get(base, target)).status == 400
+
+
+async def test_the_deliveries_are_listed_newest_first() -> None:
+    async with receiver() as base:
+        for number in "123":
+            await post(base, body(number))
+        listed = (await get(base, "/deliveries?limit=2")).json
+        assert [each["msgId"] for each in listed] == ["3", "2"]
+        assert listed[0] == {
+            "msgId": "3", "received": NOW, "size": len(body("3")), "body": body("3").decode(),
+        }  # fmt: skip
+
+
+async def test_the_page_shows_a_message_as_text_and_never_as_markup() -> None:
+    async with receiver() as base:
+        await post(base, body("<b>", content="<script>alert('燈')</script>"))
+        page = (await get(base, "/")).body.decode()
+        assert "<td>&lt;b&gt;</td>" in page
+        assert "<script" not in page
+
+
+def _raise(fault: Exception) -> Callable[..., Any]:
+    def step(*given: object) -> Any:
+        raise fault
+
+    return step
+
+
+async def test_a_message_that_cannot_be_stored_is_answered_503() -> None:
+    async with receiver(replace(Policy(), store=_raise(NotStoredError("disk full")))) as base:
+        assert (await post(base, body())).status == 503
+
+
+async def test_no_answer_reveals_secret_signature_path_or_traceback() -> None:
+    asyncio.get_running_loop().set_debug(True)  # in which aiohttp shows tracebacks
+    crashing = replace(Policy(), process=_raise(RuntimeError(SECRET)))
+    async with receiver(crashing) as broken, receiver() as base:
+        answers = [await post(broken, body())]
+        answers += [await post(base, body(), lines) for lines in FORGED.values()]
+        answers += [await post(base, content) for content in REFUSED.values()]
+        answers += [await get(base, target) for target in ("/", "/deliveries", "/nowhere")]
+    assert answers[0].status == 500
+    said = b"\n".join(each.body + str(each.headers).encode() for each in answers)
+    rights = [signature(content) for content in REFUSED.values()]
+    for hidden in (SECRET.encode(), RIGHT, *rights, b"Traceback", b".py", __file__.encode()):
+        assert hidden not in said
+
+
+async def _check_then_insert(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
+    new = inbox.count(arrival.delivery.msg_id) == 0
+    await asyncio.sleep(0.02)
+    return new and await inbox.add(arrival.delivery, None)
+
+
+async def test_a_replaced_store_lets_copies_race() -> None:
+    async with receiver(replace(Policy(), store=_check_then_insert)) as base:
+        await asyncio.gather(*(post(base, body()) for _ in range(10)))
+        assert await count(base) > 1
+
+
+async def test_a_replaced_response_can_close_the_connection_without_an_answer() -> None:
+    async def hang_up(request: web.Request, answer: Answer) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async with receiver(replace(Policy(), respond=hang_up)) as base:
+        with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+            await post(base, body())
+
+
+async def test_a_delivery_under_way_is_answered_when_the_receiver_stops() -> None:
+    arrived = asyncio.Event()
+
+    async def take_longer(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
+        arrived.set()
+        await asyncio.sleep(0.05)
+        return await inbox.add(arrival.delivery, key)
+
+    async with receiver(replace(Policy(), store=take_longer)) as base:
+        sender = asyncio.create_task(post(base, body()))
+        await arrived.wait()
+    assert (await sender).status == 200
+
+
+async def test_a_store_can_see_that_the_sender_has_left() -> None:
+    arrived, gone = asyncio.Event(), asyncio.Event()
+
+    async def watch(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
+        arrived.set()
+        while arrival.connected():  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0)
+        gone.set()
+        return True
+
+    async with receiver(replace(Policy(), store=watch)) as base, asyncio.timeout(5):
+        _, writer = await asyncio.open_connection(urlsplit(base).hostname, urlsplit(base).port)
+        writer.write(head(("Content-Length", b"%d" % len(body()))) + body())
+        await arrived.wait()
+        assert not gone.is_set()
+        writer.close()
+        await gone.wait()
+
+
+async def test_a_method_that_delivers_is_the_policys_to_say() -> None:
+    async with receiver(replace(Policy(), methods=frozenset({"PUT"}))) as base:
+        assert (await post(base, body(), method="PUT")).status == 200
+        assert (await post(base, body())).status == 405
+
+
+async def test_a_replaced_acknowledgement_changes_the_answer() -> None:
+    answer = Answer(202, headers=(("Retry-After", "3"),))
+    async with receiver(replace(Policy(), acknowledge=lambda arrival, new: answer)) as base:
+        got = await post(base, body())
+        assert (got.status, got.headers["Retry-After"]) == (202, "3")

@@ -1,0 +1,151 @@
+"""The scenario format: what is read, and how a mistake is told."""
+
+import pytest
+
+from conformance import scenario as scenarios
+from conformance.checks.whole_run import CHECKS
+from conformance.damage import DAMAGES
+from conformance.edits import EDITS
+from conformance.errors import InputError
+from conformance.exchange import Transport
+from conformance.forms import FORMS
+from conformance.message import TYPES
+from conformance.resources import folder
+from conformance.rules import Level
+from conformance.schema import problems, validator
+
+RULE = """\
+rules:
+  - rule: receiver.house.nickname
+    level: SHOULD
+    source: null
+    title: {en: A nickname is taken, zh-Hant: 接受暱稱}
+    why: {en: We send it., zh-Hant: 我們會發送它。}
+    fix: {en: Ignore it., zh-Hant: 忽略它。}
+    cases:
+      short: {send: {with: {nickname: A}}}
+      long: {level: MAY, send: {content-size: 5000}}
+    steps:
+      - send: {message: text}
+        expect: {status: accepted}
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text):
+        path = tmp_path / "own.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_every_built_in_file_fits_the_schema():
+    import yaml
+
+    for path in folder("scenarios").rglob("*.yaml"):
+        assert problems("scenario", yaml.safe_load(path.read_text(encoding="utf-8"))) == []
+
+
+def test_built_in_steps_speak_only_of_named_messages():
+    scenarios._check_names(scenarios.built_in("receiver"))
+
+
+def test_every_named_check_exists():
+    named = {each.check for each in scenarios.built_in("receiver") if each.check is not None}
+    assert named == set(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("word", "table"),
+    [
+        pytest.param("form", FORMS, id="form"),
+        pytest.param("edit", EDITS, id="edit"),
+        pytest.param("damage", DAMAGES, id="damage"),
+        pytest.param("message", {"plain", *TYPES}, id="message"),
+        pytest.param("transport", {*Transport} - {Transport.POOLED, Transport.RAW}, id="transport"),
+    ],
+)
+def test_the_schema_lists_what_the_code_can_do(word, table):
+    schema = validator("scenario").schema
+    assert set(schema["$defs"]["send"]["properties"][word]["enum"]) == set(table)
+
+
+def test_no_built_in_word_goes_unused():
+    sends = [
+        step.send
+        for each in scenarios.built_in("receiver")
+        for case in each.cases
+        for step in case.steps
+        if step.send is not None
+    ]
+    assert {send.damage for send in sends} >= set(DAMAGES)
+    assert {send.edit for send in sends} >= set(EDITS)
+
+
+def test_a_cases_words_complete_the_last_send(written):
+    short, long = scenarios.read(written(RULE))[0].cases
+    assert short.steps[0].send.fields == {"nickname": "A"}
+    assert short.steps[0].send.message == "text"
+    assert long.steps[0].send.content_size == 5000
+
+
+def test_a_case_may_have_a_level_of_its_own(written):
+    short, long = scenarios.read(written(RULE))[0].cases
+    assert [short.level, long.level] == [Level.SHOULD, Level.MAY]
+    assert long.steps[0].expects[0].level is Level.MAY
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param(("level: SHOULD", "level: SHALL"), r":3: .*SHOULD", id="level"),
+        pytest.param(
+            ("- send: {message", "- sned: {message"), r":12: .*did you mean send", id="key"
+        ),
+        pytest.param(("message: text", "message: txt"), r":12: .*did you mean text", id="word"),
+        pytest.param(("status: accepted", "status: ok"), r":13: ", id="status"),
+        pytest.param(("rule: receiver.house.nickname", "rule: nickname"), r":2: ", id="id"),
+        pytest.param(
+            ("{message: text}", "{again: it}"), "no earlier step is called 'it'", id="name"
+        ),
+        pytest.param(("    level: SHOULD\n", ""), "level is missing", id="missing"),
+        pytest.param(("{en: A nickname", "{en: [A nickname"), r":\d+: not YAML", id="yaml"),
+    ],
+)
+def test_a_mistake_is_told_with_file_and_line(written, change, told):
+    path = written(RULE.replace(*change))
+    with pytest.raises(InputError, match=told) as raised:
+        scenarios.read(path)
+    assert str(raised.value).startswith(str(path))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_rule_may_not_take_a_built_in_id(written, tmp_path):
+    written(RULE.replace("receiver.house.nickname", "receiver.body.empty"))
+    with pytest.raises(InputError, match="receiver.body.empty stands in .*body.yaml"):
+        scenarios.load("receiver", [tmp_path])
+
+
+def test_an_empty_folder_is_told(tmp_path):
+    with pytest.raises(InputError, match="no folder with YAML files"):
+        scenarios.load("receiver", [tmp_path])
+
+
+def test_a_glob_that_fits_nothing_names_the_nearest():
+    with pytest.raises(InputError, match="did you mean receiver.body.empty"):
+        scenarios.select(scenarios.built_in("receiver"), ["receiver.body.emtpy"])
+
+
+@pytest.mark.parametrize(
+    ("globs", "runs"),
+    [
+        pytest.param([], False, id="nothing named"),
+        pytest.param(["receiver.*"], False, id="a glob over all"),
+        pytest.param(["receiver.duplicate.window-long"], True, id="its name"),
+    ],
+)
+def test_a_rule_on_request_runs_only_when_it_is_named(globs, runs):
+    chosen = scenarios.select(scenarios.built_in("receiver"), globs)
+    assert ("receiver.duplicate.window-long" in {each.rule.id for each in chosen}) is runs
