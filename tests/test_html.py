@@ -328,6 +328,11 @@ def test_cases_of_a_rule_share_its_text_and_a_message():
     assert "<code>[a]</code> <code>[b]</code> answered 200" in text
 
 
+def test_a_case_of_another_level_says_so():
+    text = page(report(result(case="a"), result(case="b", level=Level.SHOULD)))
+    assert "<code>[a] MUST</code> <code>[b] SHOULD</code> answered 200" in text
+
+
 def test_a_failure_shows_all_that_mends_it():
     text = page(report(result(reproduce="curl 'http://x' && true")))
     for part in (

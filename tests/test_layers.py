@@ -1,0 +1,84 @@
+"""Imports point down: what stands lower knows nothing of what stands higher."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import conformance
+
+PACKAGE = Path(conformance.__file__).parent
+
+LAYERS = [
+    {"errors", "resources", "clock", "text", "rules", "message", "forms", "edits", "exchange"},
+    {"schema", "delivery"},
+    {"dialect"},
+    {"damage", "curl"},
+    {"schemes"},
+    {"scenario", "trace"},
+    {"wire", "receiver"},
+    {"checks"},
+    {"report"},
+    {"engine"},
+    {"gallery", "demo"},
+    {"render"},
+    {"api"},
+    {"cli", "pytest_plugin", "test_receiver", "__main__"},
+]
+"""From values at the bottom to faces at the top; a package counts as one."""
+
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+
+# Start-up counts: a command of the CLI imports what it needs, and the plugin loads in every pytest run.
+LATE = {"cli", "pytest_plugin", "test_receiver"}
+
+
+def modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if "stacks" not in path.parts and path != PACKAGE / "__init__.py":
+            yield path
+
+
+def home(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(node):
+    if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("conformance."):
+        return {node.module.split(".")[1]}
+    if isinstance(node, ast.ImportFrom) and node.module == "conformance":
+        return {alias.name for alias in node.names} & set(RANK)
+    if isinstance(node, ast.Import):
+        names = [alias.name.split(".") for alias in node.names]
+        return {parts[1] for parts in names if parts[0] == "conformance" and len(parts) > 1}
+    return set()
+
+
+def test_every_module_has_its_layer():
+    assert {home(path) for path in modules()} <= set(RANK)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path):
+    own = home(path)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {name for node in ast.walk(tree) for name in imported(node)} - {own}
+    upward = {name for name in names if RANK[name] >= RANK[own]}
+    assert upward == set()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in modules() if home(path) not in LATE],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_nothing_is_imported_inside_a_function(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    late = [
+        node
+        for function in functions
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert late == []
