@@ -192,7 +192,10 @@ def _finish(report: Report, files: Any, *, quiet: bool, after: str | None = None
     from conformance.render.terminal import show
 
     files.write(report)
-    show(report, Console(highlight=False), quiet=quiet)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 100
+    show(report, console, quiet=quiet)
     if after is not None:
         click.echo(after)
     sys.exit(report.exit_status)

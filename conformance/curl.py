@@ -12,6 +12,7 @@ from shlex import quote
 
 from conformance.dialect import BODY, TIMESTAMP, Dialect
 from conformance.exchange import Exchange, Headers, Signing, Transport
+from conformance.safe import visible
 
 LONGEST = 2000
 """Bytes of a body that are written out; what is longer, or no text, is unpacked in a pipe."""
@@ -72,10 +73,12 @@ def _printed(body: bytes, msg_id: bytes) -> str:
 
 
 def _is_text(piece: bytes) -> bool:
+    """Whether `piece` can stand in a line as it is: nothing that a terminal or a page would eat."""
     try:
-        return "\0" not in piece.decode()
+        text = piece.decode()
     except UnicodeDecodeError:
         return False
+    return visible(text) == text
 
 
 def _unpacked(piece: bytes) -> str:

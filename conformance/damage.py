@@ -6,6 +6,7 @@ shell words what it does to the headers, so that a `curl` line can do the same a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -88,6 +89,11 @@ def _shift_timestamp(signed: Signed, signer: Signer) -> Signed:
     return replace(signed, timestamp=later, signing=_shell(signed, stamp="$((TS+1))"))
 
 
+def _suffix_timestamp(signed: Signed, signer: Signer) -> Signed:
+    longer = signed.signing.timestamp + b"x"
+    return replace(signed, timestamp=longer, signing=_shell(signed, stamp="${TS}x"))
+
+
 def _missing_timestamp(signed: Signed, signer: Signer) -> Signed:
     return replace(signed, timestamp=None, signing=_shell(signed, stamp=None))
 
@@ -106,7 +112,7 @@ def _moved_digit(signed: Signed, signer: Signer) -> Signed:
 
 def _of_unsent(signed: Signed, signer: Signer) -> Signed:
     """The right signature of another body, which was never sent."""
-    other = signed.body.replace(b'"msgId":"', b'"msgId":"9', 1)
+    other = re.sub(rb'("msgId": ?")', rb"\g<1>9", signed.body, count=1)
     signature = sign(signer.dialect, signer.secret, signed.signing.timestamp, other)
     return replace(
         signed,
@@ -119,6 +125,7 @@ DAMAGES: dict[str, Damage] = {
     "wrong-secret": _wrong_secret,
     "flip-body": _body(_flip_body),
     "shift-timestamp": _shift_timestamp,
+    "suffix-timestamp": _suffix_timestamp,
     "missing-signature": _signatures(lambda right: ()),
     "missing-timestamp": _missing_timestamp,
     "missing-both": _missing_both,
@@ -137,6 +144,8 @@ DAMAGES: dict[str, Damage] = {
         """$(printf %s "$SIG" | sed -e 's/[0-7]$/8/' -e t -e 's/.$/0/')""",
     ),
     "overlong": _signatures(lambda right: (right + b"00",), "${SIG}00"),
+    "one-digit-more": _signatures(lambda right: (right + b"0",), "${SIG}0"),
+    "non-hex-more": _signatures(lambda right: (right + b"zz",), "${SIG}zz"),
     "twice": _signatures(lambda right: (right + right,), "$SIG$SIG"),
     "non-hex": _signatures(
         lambda right: (b"z" * len(right),), "$(printf %s \"$SIG\" | tr '[:print:]' z)"
@@ -148,10 +157,11 @@ DAMAGES: dict[str, Damage] = {
     "of-unsent": _of_unsent,
     "moved-digit": _moved_digit,
     "append-blank": _body(lambda body: body + b" "),
-    "pretty": _body(lambda body: body.replace(b',"', b',\n  "')),
-    "duplicate-key-front": _body(lambda body: body.replace(b"{", b'{"content":"x",', 1)),
+    "pretty": _body(lambda body: re.sub(rb', ?"', b',\n  "', body)),
+    # Twice the first key, so that an encoder that keeps the order writes what was signed.
+    "duplicate-key-front": _body(lambda body: body.replace(b"{", b'{"key":"x",', 1)),
     "invalid-byte": _body(
-        lambda body: body.replace("\N{REPLACEMENT CHARACTER}".encode(), b"\xff", 1)
+        lambda body: re.sub("\N{REPLACEMENT CHARACTER}".encode() + rb"|\\ufffd", b"\xff", body)
     ),
     "wrong-first": _signatures(lambda right: (b"0" * len(right), right), "0" * 64, "$SIG"),
     "wrong-last": _signatures(lambda right: (right, b"0" * len(right)), "$SIG", "0" * 64),

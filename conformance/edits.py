@@ -1,21 +1,26 @@
 """What can be done to a body before it is signed: signed well, and not what a receiver expects.
 
-Pure: a table from a name that scenarios use to a function from bytes to bytes.
+Pure: a table from a name that scenarios use to a function from bytes to bytes. A body may be in any
+form that a receiver signs (`schemes.REWRITTEN`): with blanks after separators, with escapes.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 
 DEPTH = 10_000
-_SPOT = "測試".encode()  # stands in the content of every plain message
+# 測試, which stands in the content of every plain text, and the msgId as a text.
+_SPOT = re.compile("測試".encode() + rb"|\\u6e2c\\u8a66")
+_MSG_ID = re.compile(rb'"msgId": ?"([^"]*)"')
 
 
 def _in_content(piece: bytes) -> Callable[[bytes], bytes]:
-    return lambda body: body.replace(_SPOT, piece, 1)
+    return lambda body: _SPOT.sub(lambda found: piece, body, count=1)
 
 
 def _msg_id(body: bytes) -> bytes:
-    return body.split(b'"msgId":"', 1)[1].split(b'"', 1)[0]
+    own: bytes = _MSG_ID.findall(body)[0]
+    return own
 
 
 def _other_id(body: bytes, *, first: bool) -> bytes:
@@ -23,7 +28,7 @@ def _other_id(body: bytes, *, first: bool) -> bytes:
     own = _msg_id(body)
     other = own[:-1] + (b"1" if own[-1:] != b"1" else b"2")
     ids = (other, own) if first else (own, other)
-    return body.replace(b'"msgId":"%s"' % own, b'"msgId":"%s","msgId":"%s"' % ids, 1)
+    return _MSG_ID.sub(b'"msgId":"%s","msgId":"%s"' % ids, body, count=1)
 
 
 EDITS: dict[str, Callable[[bytes], bytes]] = {
@@ -33,7 +38,7 @@ EDITS: dict[str, Callable[[bytes], bytes]] = {
     "trailing-comma": lambda body: body[:-1] + b",}",
     "not-json": lambda body: b"msgId=" + _msg_id(body) + b"&msgType=1",
     "invalid-utf8": _in_content(b"\xff\xfe"),
-    "cut-utf8": _in_content(_SPOT[:2]),
+    "cut-utf8": _in_content("測".encode()[:2]),
     "lone-surrogate": _in_content(b"\\ud83d"),
     "deep-nesting": lambda body: body[:-1] + b',"extra":' + b"[" * DEPTH + b"]" * DEPTH + b"}",
     "other-id-first": partial(_other_id, first=True),

@@ -44,15 +44,24 @@ def crlf(value: object) -> bytes:
     return indented(value).replace(b"\n", b"\r\n")
 
 
+def _html(text: bytes) -> bytes:
+    escapes = {b"<": b"\\u003c", b">": b"\\u003e", b"&": b"\\u0026"}
+    return re.sub(rb"[<>&]", lambda found: escapes[found[0]], text)
+
+
 def html_escaped(value: object) -> bytes:
     """Compact, with \\u003c, \\u003e and \\u0026, as Go's encoder writes it."""
-    escapes = {b"<": b"\\u003c", b">": b"\\u003e", b"&": b"\\u0026"}
-    return re.sub(rb"[<>&]", lambda found: escapes[found[0]], compact(value))
+    return _html(compact(value))
 
 
 def slash_escaped(value: object) -> bytes:
     """Compact, with every slash written as \\/, as PHP's encoder writes it."""
     return compact(value).replace(b"/", b"\\/")
+
+
+def ascii_slash_escaped(value: object) -> bytes:
+    """What PHP's json_encode writes when nothing is said: \\uXXXX for all that is not ASCII, and \\/."""
+    return ascii_only(value).replace(b"/", b"\\/")
 
 
 def blanks_around(value: object) -> bytes:
@@ -70,6 +79,11 @@ def sorted_keys(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
+def sorted_html_escaped(value: object) -> bytes:
+    """What Go's encoder makes of a map: keys in alphabetical order, and its HTML escapes."""
+    return _html(sorted_keys(value))
+
+
 def reversed_keys(value: object) -> bytes:
     """Compact, keys in the reverse of the guide's order."""
     return compact(dict(reversed(value.items()))) if isinstance(value, dict) else compact(value)
@@ -84,8 +98,10 @@ FORMS: dict[str, Form] = {
     "crlf": crlf,
     "html-escaped": html_escaped,
     "slash-escaped": slash_escaped,
+    "ascii-slash-escaped": ascii_slash_escaped,
     "blanks-around": blanks_around,
     "newline-after": newline_after,
     "sorted-keys": sorted_keys,
+    "sorted-html-escaped": sorted_html_escaped,
     "reversed-keys": reversed_keys,
 }

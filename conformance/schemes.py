@@ -50,8 +50,16 @@ REWRITTEN = {
         "JSON written again with <, > and & escaped (as Go's encoder writes it)",
         "重新序列化、<、>、& 被轉義的 JSON（如 Go 編碼器的輸出）",
     ),
+    "ascii-slash-escaped": Text(
+        "JSON written again with \\uXXXX and \\/ escapes (as PHP's json_encode writes it)",
+        "重新序列化、非 ASCII 字符與斜線被轉義的 JSON（如 PHP json_encode 的輸出）",
+    ),
     "sorted-keys": Text(
         "JSON written again with its keys sorted", "重新序列化、鍵按字母排序的 JSON"
+    ),
+    "sorted-html-escaped": Text(
+        "JSON written again with its keys sorted and <, > and & escaped (as Go writes a map)",
+        "重新序列化、鍵按字母排序且 <、>、& 被轉義的 JSON（如 Go 對 map 的輸出）",
     ),
 }
 """form → how to name a receiver that takes the signature over that form."""

@@ -14,11 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from conformance.errors import InputError
-from conformance.exchange import Exchange, Headers
+from conformance.exchange import Answer, Exchange, Headers
 
 APPLICATION_ID = 0x486F6F6B
 """SQLite's application_id of a trace: "Hook"."""
 VERSION = 1
+MASK = b"(secret)"
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -77,6 +78,16 @@ class Trace:
         self.exchanges = [replace(by_id[old], id=new) for old, new in renamed.items()]
         return renamed
 
+    def mask(self, secrets: Iterable[bytes]) -> None:
+        """Take `secrets` out of the answers: a target may have sent one back."""
+        for secret in secrets:
+            self.exchanges = [
+                each
+                if each.answer is None or not _holds(each.answer, secret)
+                else replace(each, answer=_masked(each.answer, secret))
+                for each in self.exchanges
+            ]
+
     def save(self, path: Path, meta: dict[str, str]) -> None:
         """Write a new trace file; one that is there is replaced only if it is a trace.
 
@@ -99,6 +110,15 @@ class Trace:
         except (OSError, sqlite3.Error) as fault:
             part.unlink(missing_ok=True)
             raise InputError(f"--trace: {path} cannot be written: {fault}") from None
+
+
+def _holds(answer: Answer, secret: bytes) -> bool:
+    return secret in answer.body or any(secret in value for _, value in answer.headers)
+
+
+def _masked(answer: Answer, secret: bytes) -> Answer:
+    headers = tuple((name, value.replace(secret, MASK)) for name, value in answer.headers)
+    return replace(answer, headers=headers, body=answer.body.replace(secret, MASK))
 
 
 def check_place(path: Path) -> None:

@@ -374,7 +374,9 @@ async def test_the_observer_finds_an_id_of_any_text(msg_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["/processed", "/processed?msgId=", "/deliveries?limit=0", "/deliveries?limit=x"]
+    "target",
+    ["/processed", "/processed?msgId="]
+    + [f"/deliveries?limit={limit}" for limit in ("0", "1001", "x", "0000000011", "9" * 5000)],
 )
 async def test_a_question_that_is_not_understood_is_answered_400(target: str) -> None:
     async with receiver() as base:

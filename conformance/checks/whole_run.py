@@ -95,6 +95,8 @@ def body_refusal_status(over: Sequence[Exchange], facts: Facts, level: Level) ->
 def body_answered(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
     """Every body gets an answer."""
     probes = [each for each in over if each.role is Role.PROBE]
+    if not probes:
+        return [Unjudged(Text("no malformed body was sent", "沒有發送任何錯誤的請求體"))]
     silent = [e for e in probes if e.fault in (Fault.TIMEOUT, Fault.CLOSED, Fault.GARBAGE)]
     return [Finding(level, _by_status(silent, facts, None), _ids(silent))] if silent else []
 

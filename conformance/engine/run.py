@@ -16,11 +16,11 @@ from conformance import scenario as scenarios
 from conformance.checks.case import Judgement, judge
 from conformance.checks.causes import past
 from conformance.checks.facts import Facts
-from conformance.checks.whole_run import CHECKS
+from conformance.checks.whole_run import CHECKS, SHORTEST
 from conformance.clock import Clock
 from conformance.damage import Signer
 from conformance.engine.compose import Sent
-from conformance.engine.diagnosis import Stop, diagnose, look_after
+from conformance.engine.diagnosis import Stop, diagnose, lives, look_after
 from conformance.engine.options import Options
 from conformance.engine.results import result_of, unchecked
 from conformance.engine.session import Session
@@ -62,6 +62,7 @@ class Run:
         self._results: dict[Key, Result] = {}
         self._final: dict[Key, list[Exchange]] = {}
         self._complete = False
+        self._gone = False
 
     def listen(self, listener: Listener) -> None:
         """Tell `listener` each result as it comes, in place of the one before."""
@@ -128,11 +129,27 @@ class Run:
         if suspects:
             session.revive()
             await session.wire.renew()
-        for pair in suspects:
-            await self._case(session, *pair, busy, again=True)
-        for pair in ready:
-            if pair[0].alone:
-                await self._case(session, *pair, busy, again=True)
+        alone = [pair for pair in ready if pair[0].alone]
+        await self._one_by_one(session, [*suspects, *alone], busy, doubtful=bool(suspects))
+
+    async def _one_by_one(
+        self,
+        session: Session,
+        pairs: Sequence[tuple[Scenario, Case]],
+        busy: list[Sent],
+        *,
+        doubtful: bool,
+    ) -> None:
+        """Run each case by itself as long as the target lives; `doubtful` when it may not."""
+        for place, (scenario, case) in enumerate(pairs):
+            if doubtful and not await lives(session):
+                self._gone = True
+                for left in pairs[place:]:
+                    self._settle(session, *left, [Unjudged(_GONE, error=True)])
+                return
+            await self._case(session, scenario, case, busy, again=True)
+            exchanges = self._final[scenario.rule.id, case.name]
+            doubtful = any(is_busy(e) or e.fault is Fault.REFUSED for e in exchanges)
 
     async def _case(
         self,
@@ -185,6 +202,7 @@ class Run:
             "restart": options.restart_command is not None,
             "also-url": options.also_url is not None,
             "separator": facts.scheme.signer.dialect.separated,
+            "signed-timestamp": facts.scheme.signer.dialect.signs_timestamp,
         }
         for need in scenario.needs:
             if need.startswith("observer") and facts.blind is not None:
@@ -206,6 +224,8 @@ class Run:
                     first = False
                 else:
                     found = self._skip(scenario, session.facts)
+                if found is None and self._gone and "*" not in scenario.over:
+                    found = Unjudged(_GONE, error=True)  # it would look at some cases only
                 if found is None and scenario.check is not None:
                     over = self._over(scenario, session)
                     judged = CHECKS[scenario.check](over, session.facts, scenario.rule.level)
@@ -239,6 +259,8 @@ class Run:
             replace(each, exchanges=tuple(renamed[old] for old in each.exchanges))
             for each in in_order(self._results.values(), places)
         ]
+        secrets = [self.options.secret, *(value for _, value in self.options.headers)]
+        session.trace.mask(bytes(each) for each in secrets if len(each) >= SHORTEST)
         facts = session.facts
         understood = bool(facts.scheme.said) or any(
             each.role is Role.PLAIN and each.status in facts.accepted for each in session.trace
@@ -283,6 +305,10 @@ NEEDS = {
     "observer-url": Text("needs --observer-url", "需要 --observer-url"),
     "restart": Text("needs --restart-command", "需要 --restart-command"),
     "also-url": Text("needs --also-url", "需要 --also-url"),
+    "signed-timestamp": Text(
+        "does not hold in a dialect that does not sign the timestamp",
+        "不簽時間戳的方言不適用",
+    ),
     "separator": Text(
         "does not hold in a dialect without a separator between timestamp and body",
         "時間戳與請求體之間沒有分隔符的方言不適用",
@@ -294,6 +320,10 @@ _UNCHECKED = Text(
 )
 _TIME_RAN_OUT = Text(
     "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
+)
+_GONE = Text(
+    "not judged: the target no longer accepts plain valid messages (see receiver.http.alive)",
+    "未判定：目標已不再接受普通有效訊息（見 receiver.http.alive）",
 )
 _SEE_FIRST = Text(
     "not judged: plain valid messages are not accepted", "未判定：普通有效訊息未被接受"

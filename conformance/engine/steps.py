@@ -138,6 +138,7 @@ class CaseRun:
                 or send.signature_of
                 or send.without
                 or send.timestamp
+                or send.again  # it may be safe since it was sent first
             )
         )
         if valid:

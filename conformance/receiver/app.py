@@ -10,6 +10,7 @@ import errno
 import html
 import logging
 import signal
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class Receiver:
     def application(self) -> web.Application:
         """The routes. Every method reaches the endpoint, since which of them deliver is policy."""
         app = web.Application(client_max_size=self.policy.limit)
-        app.router.add_route("*", ENDPOINT, self.deliver)
+        app.router.add_route("*", ENDPOINT, self.deliver, expect_handler=self.policy.expect)
         app.router.add_get("/processed", self.processed)
         app.router.add_get("/deliveries", self.deliveries)
         app.router.add_get("/", self.page)
@@ -128,7 +129,7 @@ class Receiver:
         """The newest `?limit=` (100) deliveries that took effect, newest first, as an array of
         {"msgId", "received" (Unix seconds), "size" (bytes), "body" (its beginning, as text)}."""
         limit = request.query.get("limit", str(LISTED))
-        if not limit.isdecimal() or not 1 <= int(limit[:9]) <= MOST_LISTED:
+        if not limit.isdecimal() or len(limit) > 9 or not 1 <= int(limit) <= MOST_LISTED:
             message = f"limit is a number from 1 to {MOST_LISTED}"
             return _json({"status": "error", "message": message}, status=400)
         entries = self.inbox.deliveries(int(limit))
@@ -175,9 +176,11 @@ async def serving(
     host: str = "127.0.0.1",
     port: int = 0,
     clock: Clock = _CLOCK,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[str]:
-    """Serve within the context; gives the base URL, before ENDPOINT and OBSERVER, without a slash
-    at its end. Port 0 takes a free one. Raises InputError when the address cannot be had."""
+    """Serve within the context, on https with `tls`; gives the base URL, before ENDPOINT and
+    OBSERVER, without a slash at its end. Port 0 takes a free one. Raises InputError when the address
+    cannot be had."""
     runner = web.AppRunner(
         Receiver(policy, inbox, signer, clock).application(),
         access_log=None,
@@ -190,12 +193,12 @@ async def serving(
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, host, port).start()
+            await web.TCPSite(runner, host, port, ssl_context=tls).start()
         except OSError as fault:
             raise InputError(_no_address(host, port, fault)) from None
         address = runner.addresses[0]
         name = f"[{address[0]}]" if ":" in address[0] else address[0]
-        yield f"http://{name}:{address[1]}"
+        yield f"{'https' if tls else 'http'}://{name}:{address[1]}"
     finally:
         await runner.cleanup()
 

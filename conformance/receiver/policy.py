@@ -8,6 +8,7 @@ routes and servers.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,9 @@ Message = dict[str, Any]
 
 LIMIT = 16 * 1024 * 1024
 """Bytes of a body: Base64 media is large (訊息類型說明)."""
+
+STALL = 4.0
+"""Seconds that a body may stand still: its sender gives up after 5 (伺服器要求 3)."""
 
 TOLERANCE = 300.0
 """Seconds by which a timestamp may differ from the clock, either way."""
@@ -192,15 +196,23 @@ def acknowledge(arrival: Arrival, new: bool) -> Answer:
 
 async def receive(request: web.Request) -> bytes | Answer:
     """Read the whole body; a part of it is never passed on."""
-    too_large = Answer(413, f"the body is larger than {request.client_max_size} bytes")
-    if (request.content_length or 0) > request.client_max_size:
-        return too_large
+    limit = request.client_max_size
+    size = request.content_length or 0
+    body = bytearray()
     try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        return too_large
+        while size <= limit:
+            # aiohttp never ends a body whose chunks are garbled once it has begun.
+            async with asyncio.timeout(STALL):
+                piece = await request.content.readany()
+            if not piece:
+                return bytes(body)
+            body += piece
+            size = len(body)
+    except TimeoutError:
+        return Answer(408, "the rest of the body did not come")
     except (ConnectionError, web.RequestPayloadError):
         return Answer(400, "the body was cut short")
+    return Answer(413, f"the body is larger than {limit} bytes")
 
 
 async def respond(request: web.Request, answer: Answer) -> web.StreamResponse:
@@ -213,11 +225,13 @@ async def respond(request: web.Request, answer: Answer) -> web.StreamResponse:
 class Policy:
     """The steps from a request to its answer, in their order; an Answer before the end ends it.
 
-    `methods` are those that deliver (接收流程 1), `limit` is the largest body in bytes.
+    `methods` are those that deliver (接收流程 1), `limit` is the largest body in bytes. `expect` meets
+    an Expect header: a response ends the request, None lets it go on (RFC 9110, 10.1.1).
     """
 
     methods: frozenset[str] = frozenset({"POST"})
     limit: int = LIMIT
+    expect: Callable[[web.Request], Awaitable[web.StreamResponse | None]] | None = None
     receive: Callable[[web.Request], Awaitable[bytes | Answer]] = receive
     authenticate: Callable[[Headers, bytes, Signer, float], Answer | None] = authenticate
     read: Callable[[bytes], Message | Answer] = read

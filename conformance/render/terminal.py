@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text as Line
 
-from conformance.render.safe import visible
+from conformance.safe import visible
 from conformance.report import Report, Result
 from conformance.rules import Outcome, Verdict
 from conformance.text import Text
@@ -55,8 +55,9 @@ def show(report: Report, console: Console, *, quiet: bool = False) -> None:
     """Print the report; `quiet` prints its last line alone."""
     if not quiet:
         _head(report, console)
-        for result in report.having(*IN_FULL):
-            _in_full(result, report.language, console)
+        for outcome in IN_FULL:
+            for _, results in groupby(report.having(outcome), key=lambda each: each.rule.id):
+                _in_full(list(results), report.language, console)
         for outcome in IN_SHORT:
             _in_short(report.having(outcome), outcome, report, console)
         console.print()
@@ -81,34 +82,44 @@ def _head(report: Report, console: Console) -> None:
         console.print()
 
 
-def _in_full(result: Result, language: str, console: Console) -> None:
-    source = f" · {result.rule.source}" if result.rule.source else ""
-    name = NAMES[result.outcome].in_(language).upper()
+def _in_full(results: list[Result], language: str, console: Console) -> None:
+    """One block for a rule: what each of its cases showed, then why and how to mend it, once."""
+    first = results[0]
+    rule = first.rule
+    source = f" · {rule.source}" if rule.source else ""
+    name = first.name if len(results) == 1 else _count(rule.id, len(results), language)
+    outcome = Line(f"{NAMES[first.outcome].in_(language).upper():5} ", style=STYLES[first.outcome])
     console.print(
-        Line.assemble(
-            (f"{name:5} ", STYLES[result.outcome]),
-            (result.name, "bold"),
-            f"  {result.level}{source}",
-        ),
-        soft_wrap=True,
+        outcome + Line(name, style="bold") + Line(f"  {first.level}{source}"), soft_wrap=True
     )
-    console.print(Padding(Line(result.rule.title.in_(language)), (0, 0, 0, 6)))
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", no_wrap=True, min_width=5)
     table.add_column(overflow="fold")
-    for label, text in (
-        (_WHAT, visible(result.message.in_(language))),
-        (_WHY, result.rule.why.in_(language)),
-        (_FIX, result.rule.fix.in_(language)),
-    ):
-        table.add_row(label.in_(language), Line(text))
-    console.print(Padding(table, (0, 0, 0, 6)))
-    if result.reproduce is not None:
+    table.add_row("", Line(rule.title.in_(language)))
+    for number, (said, cases) in enumerate(_by_message(results, language).items()):
+        where = f"[{', '.join(cases)}] " if len(results) > 1 else ""
+        table.add_row(_WHAT.in_(language) if number == 0 else "", Line(where + said))
+    table.add_row(_WHY.in_(language), Line(rule.why.in_(language)))
+    table.add_row(_FIX.in_(language), Line(rule.fix.in_(language)))
+    console.print(Padding(table, (0, 0, 0, 6), expand=False))
+    shown = next((each.reproduce for each in results if each.reproduce is not None), None)
+    if shown is not None:
         # Never wrapped: it must work when it is pasted.
-        again = Line(f"      {_SHOW.in_(language)}  ", style="dim")
-        again.append(result.reproduce, style="default")
-        console.print(again, soft_wrap=True, no_wrap=True)
+        label = Line(f"      {_SHOW.in_(language):5}  ", style="dim")
+        console.print(label + Line(shown, style="default"), soft_wrap=True, no_wrap=True)
     console.print()
+
+
+def _by_message(results: list[Result], language: str) -> dict[str, list[str]]:
+    """What was seen → the cases that showed it."""
+    seen: dict[str, list[str]] = {}
+    for each in results:
+        seen.setdefault(visible(each.message.in_(language)), []).append(each.case or "")
+    return seen
+
+
+def _count(rule: str, cases: int, language: str) -> str:
+    return f"{rule} ({cases} {_CASES.in_(language)})"
 
 
 def _in_short(results: list[Result], outcome: Outcome, report: Report, console: Console) -> None:
@@ -122,7 +133,7 @@ def _in_short(results: list[Result], outcome: Outcome, report: Report, console: 
 
     for (rule, said), group in groupby(results, key=alike):
         cases = list(group)
-        name = cases[0].name if len(cases) == 1 else f"{rule} ({len(cases)} {_CASES.in_(language)})"
+        name = cases[0].name if len(cases) == 1 else _count(rule, len(cases), language)
         line = Line.assemble((f"{NAMES[outcome].in_(language):5} ", style), name)
         if said:
             line.append(f"  {visible(said)}", style="dim" if outcome is Outcome.SKIP else "default")

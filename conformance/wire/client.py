@@ -37,6 +37,7 @@ class Wire:
         self._reuse = True
         self._pooled = Pooled(*self._means)
         self._raw = Raw(*self._means)
+        self._pool = True
         self._places = asyncio.Semaphore(concurrency)
 
     async def __aenter__(self) -> Wire:
@@ -49,6 +50,11 @@ class Wire:
         at: TracebackType | None,
     ) -> None:
         await self._pooled.close()
+
+    def avoid_pool(self) -> None:
+        """Send everything over plain streams from now on: their parser takes one answer and minds
+        nothing behind it, where aiohttp's refuses an answer that is longer than it says."""
+        self._pool = False
 
     def trust_any(self) -> None:
         """Take any certificate from now on."""
@@ -73,7 +79,7 @@ class Wire:
         # A request that waits by its nature would hold a place that it does not use.
         bound = request.transport is not Transport.SLOW and not burst
         async with self._places if bound else nullcontext():
-            if request.transport is Transport.POOLED and is_ascii(request.headers):
+            if self._pool and request.transport is Transport.POOLED and is_ascii(request.headers):
                 return await self._pooled.send(request)
             return await self._raw.send(request, [] if kept is None else kept)
 

@@ -227,7 +227,7 @@ def _fault(problem: BaseException) -> Fault:
             return Fault.TLS
         case ConnectionRefusedError():
             return Fault.REFUSED
-        case h11.RemoteProtocolError() if "closed" not in str(problem):
+        case h11.RemoteProtocolError() if "closed" not in str(problem).lower():
             return Fault.GARBAGE
         case _:
             return Fault.CLOSED

@@ -5,7 +5,8 @@ import re
 _UNSAFE = re.compile(
     # C0 but for newline and tab, DEL, C1, line separators, bidi marks and overrides, BOM,
     # surrogates
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069"
+    "\ufeff\ufffe\uffff\ud800-\udfff]"
 )
 
 

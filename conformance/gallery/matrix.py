@@ -1,0 +1,236 @@
+"""The suite against its gallery: whatever is faulty must be caught, and nothing that is right accused.
+
+Every peer is served over real HTTP. A faulty one meets the groups of the rules that must catch it, so
+that a neighbouring rule which finds it as well is seen to accuse; a correct one meets every rule.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+
+from conformance import dialect as dialects
+from conformance.damage import Signer
+from conformance.engine.options import Options
+from conformance.engine.run import Run
+from conformance.errors import InputError
+from conformance.gallery.accepts import ACCEPTS
+from conformance.gallery.body import BODY
+from conformance.gallery.duplicate import DUPLICATE
+from conformance.gallery.peer import Faulty
+from conformance.gallery.process import PAIRS, STACK_PEERS, Pair, Stack, fresh_secret, pair, stack
+from conformance.gallery.signature import SIGNATURE
+from conformance.gallery.timing import TIMING
+from conformance.gallery.transport import TRANSPORT
+from conformance.receiver.app import ENDPOINT, OBSERVER, serving
+from conformance.receiver.inbox import MEMORY, Inbox
+from conformance.receiver.policy import Policy
+from conformance.report import Result
+from conformance.rules import GRAVITY, Outcome
+
+ALIVE = "receiver.http.alive"
+CONTROLS = ("receiver.accepts.documented-type", ALIVE)
+"""Rules that say, beside any others, whether the peer was there to be judged."""
+
+AT_A_TIME = 6
+"""Peers that are judged side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A receiver and what the suite must say of it. `fault` is None for a correct one; `rules` are what
+    it meets (globs; none for every rule); `missing` says what is not there to run it."""
+
+    name: str
+    fault: str | None
+    caught_by: tuple[str, ...]
+    rules: tuple[str, ...]
+    serve: Callable[[], AbstractAsyncContextManager[Options]]
+    missing: Callable[[], str | None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What came of one peer: the rules that it names and that found it, those that did not, the MUST
+    and SHOULD rules that found it unnamed, and the results that could not be judged. `skipped` says why
+    it was not run."""
+
+    peer: str
+    fault: str | None
+    caught: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+    accused: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    skipped: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether the suite said of the peer what it must. Beside a dead one there are errors."""
+        dead = ALIVE in self.caught
+        return not self.missed and not self.accused and (dead or not self.errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A row for each peer, in the gallery's order."""
+
+    rows: tuple[Row, ...]
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether every row does."""
+        return all(row.holds for row in self.rows)
+
+    @property
+    def caught(self) -> int:
+        """How many pairs of a faulty peer and a rule that it names were found."""
+        return sum(len(row.caught) for row in self.rows)
+
+    @property
+    def missed(self) -> int:
+        """How many were not."""
+        return sum(len(row.missed) for row in self.rows)
+
+    @property
+    def accused(self) -> int:
+        """How many pairs of a peer and a rule were found that should not be."""
+        return sum(len(row.accused) for row in self.rows)
+
+
+async def run_matrix(only: Sequence[str] = ()) -> Matrix:
+    """Judge the peers whose names fit one of the globs in `only`, or all of them.
+
+    Raises InputError for a glob that fits none.
+    """
+    begin = time.monotonic()
+    places = asyncio.Semaphore(AT_A_TIME)
+
+    async def judged(peer: Peer) -> Row:
+        async with places:
+            return await _judge(peer)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(judged(peer)) for peer in chosen(only)]
+    return Matrix(tuple(task.result() for task in tasks), time.monotonic() - begin)
+
+
+def chosen(only: Sequence[str]) -> list[Peer]:
+    """The peers whose names fit one of the globs in `only`. Raises InputError for one that fits none."""
+    names = [peer.name for peer in PEERS]
+    for pattern in only:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            near = get_close_matches(pattern, names, n=1, cutoff=0.0)
+            raise InputError(f"--only: no peer fits {pattern!r}; did you mean {near[0]}?")
+    return [p for p in PEERS if not only or any(fnmatchcase(p.name, pattern) for pattern in only)]
+
+
+async def _judge(peer: Peer) -> Row:
+    missing = peer.missing()
+    if missing is not None:
+        return Row(peer.name, peer.fault, skipped=missing)
+    begin = time.monotonic()
+    async with peer.serve() as options:
+        report = await Run(replace(options, rules=peer.rules)).report()
+    found = {each.rule.id for each in report.results if _finds(each)}
+    errors = [f"{e.name}: {e.message.en}" for e in report.having(Outcome.ERROR)]
+    accusing = (each.rule.id for each in report.having(Outcome.FAIL, Outcome.WARN))
+    return Row(
+        peer.name,
+        peer.fault,
+        caught=tuple(rule for rule in peer.caught_by if rule in found),
+        missed=tuple(rule for rule in peer.caught_by if rule not in found),
+        accused=tuple(dict.fromkeys(rule for rule in accusing if rule not in peer.caught_by)),
+        errors=tuple(errors),
+        seconds=time.monotonic() - begin,
+    )
+
+
+def _finds(result: Result) -> bool:
+    """Whether the rule is broken, and not merely a case of it that weighs less."""
+    broken = result.outcome in (Outcome.FAIL, Outcome.WARN, Outcome.NOTE)
+    return broken and GRAVITY[result.level] >= GRAVITY[result.rule.level]
+
+
+@asynccontextmanager
+async def _in_process(policy: Callable[[], Policy], tls: bool) -> AsyncIterator[Options]:
+    signer = Signer(dialects.load("guide"), fresh_secret())
+    context = await asyncio.to_thread(_self_signed) if tls else None
+    async with (
+        Inbox(MEMORY) as inbox,
+        serving(policy(), inbox, signer, tls=context) as base,
+    ):
+        yield Options(
+            url=base + ENDPOINT,
+            secret=signer.secret,
+            dialect=signer.dialect,
+            observer_url=base + OBSERVER,
+        )
+
+
+def _self_signed() -> ssl.SSLContext:
+    """A server's context with a certificate that nobody but itself has signed."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory(prefix="hookproof-") as place:
+        key, certificate = Path(place) / "key.pem", Path(place) / "certificate.pem"
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+        files = ["-keyout", str(key), "-out", str(certificate)]
+        command = ["openssl", "req", "-x509", *curve, "-days", "2", *subject, *files]
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own words
+        context.load_cert_chain(certificate, key)
+    return context
+
+
+def _openssl() -> str | None:
+    return None if shutil.which("openssl") else "needs openssl"
+
+
+def _groups(rules: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(rule.rpartition(".")[0] + ".*" for rule in rules))
+
+
+def _of_faulty(faulty: Faulty) -> Peer:
+    return Peer(
+        faulty.name,
+        faulty.fault,
+        faulty.caught_by,
+        (*_groups(faulty.caught_by), *faulty.beside, *CONTROLS),
+        partial(_in_process, faulty.fresh, faulty.tls),
+        _openssl if faulty.tls else lambda: None,
+    )
+
+
+def _of_pair(given: Pair) -> Peer:
+    rules = (*_groups(given.caught_by), *given.beside, *CONTROLS) if given.fault else ()
+    return Peer(given.name, given.fault, given.caught_by, rules, partial(pair, given))
+
+
+def _of_stack(given: Stack) -> Peer:
+    return Peer(given.name, None, (), (), partial(stack, given), given.missing)
+
+
+PEERS = (
+    # Whoever waits long goes first, so that the others run meanwhile.
+    *map(_of_faulty, TIMING),
+    *map(_of_faulty, ACCEPTS),
+    *map(_of_faulty, SIGNATURE),
+    *map(_of_faulty, BODY),
+    *map(_of_faulty, DUPLICATE),
+    *map(_of_faulty, TRANSPORT),
+    *map(_of_pair, PAIRS),
+    *map(_of_stack, STACK_PEERS),
+    Peer("reference", None, (), (), partial(_in_process, Policy, False)),
+)

@@ -1,0 +1,128 @@
+"""Receivers that answer too late, or only while little happens. Rules: receiver.time.*"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from aiohttp import web
+
+from conformance.gallery.peer import Faulty
+from conformance.receiver import policy
+from conformance.receiver.inbox import Inbox
+from conformance.receiver.policy import Answer, Arrival, Policy
+
+Store = Callable[[Inbox, Arrival, str | None], Awaitable[bool | Answer]]
+
+VIDEO = 43
+
+
+async def _after_download(
+    inbox: Inbox, arrival: Arrival, key: str | None, *, seconds: float
+) -> bool | Answer:
+    """Fetches a video before it answers."""
+    if arrival.message.get("msgType") == VIDEO:
+        await asyncio.sleep(seconds)
+    return await policy.store(inbox, arrival, key)
+
+
+async def _after_work(
+    inbox: Inbox, arrival: Arrival, key: str | None, *, seconds: float
+) -> bool | Answer:
+    """Works on every message before it answers."""
+    await asyncio.sleep(seconds)
+    return await policy.store(inbox, arrival, key)
+
+
+def _one_at_a_time() -> Policy:
+    """A single worker that works before it answers: the hundredth of a burst waits 5.6 s."""
+    worker = asyncio.Lock()
+
+    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Answer:
+        async with worker:
+            return await _after_work(inbox, arrival, key, seconds=0.056)
+
+    return Policy(store=store)
+
+
+def _at_most(most: int, else_: bool | Answer) -> Policy:
+    """Has room for `most` messages at a time, each for 200 ms; answers the rest as `else_` says."""
+    waiting = 0
+
+    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Answer:
+        nonlocal waiting
+        if waiting >= most:
+            return else_
+        waiting += 1
+        try:
+            return await _after_work(inbox, arrival, key, seconds=0.2)
+        finally:
+            waiting -= 1
+
+    return Policy(store=store)
+
+
+def _one_reader() -> Policy:
+    """A synchronous worker: whoever sends slowly has it for himself."""
+    worker = asyncio.Lock()
+
+    async def receive(request: web.Request) -> bytes | Answer:
+        async with worker:
+            return await policy.receive(request)
+
+    return Policy(receive=receive)
+
+
+async def _impatient(request: web.Request) -> bytes | Answer:
+    try:
+        async with asyncio.timeout(1):
+            return await policy.receive(request)
+    except TimeoutError:
+        return Answer(408, "the body did not come in time")
+
+
+TIMING = (
+    Faulty(
+        "video-fetched-before-answer",
+        "downloads a video before it answers, and takes 5.6 s for it",
+        ("receiver.time.within-deadline",),
+        Policy(store=partial(_after_download, seconds=5.6)),
+    ),
+    Faulty(
+        "work-before-answer",
+        "does 700 ms of work on each message before it answers",
+        ("receiver.time.fast-ack",),
+        Policy(store=partial(_after_work, seconds=0.7)),
+    ),
+    Faulty(
+        "one-message-at-a-time",
+        "takes one message at a time, so that the last of a burst is answered too late",
+        ("receiver.time.concurrent", "receiver.time.within-deadline"),
+        _one_at_a_time,
+    ),
+    Faulty(
+        "full-queue-acknowledged",
+        "has a queue of 50 messages, and answers 200 to what no longer fits into it",
+        ("receiver.time.concurrent",),
+        partial(_at_most, 50, else_=True),
+    ),
+    Faulty(
+        "burst-refused",
+        "answers 503 to the 31st message at a time",
+        ("receiver.time.concurrent",),
+        partial(_at_most, 30, else_=Answer(503, "busy")),
+    ),
+    Faulty(
+        "slow-body-blocks-all",
+        "reads one body at a time, so that a slow sender holds up everybody",
+        ("receiver.time.slow-sender",),
+        _one_reader,
+    ),
+    Faulty(
+        "slow-body-refused",
+        "gives a body one second to come, and answers 408 to a slower one",
+        ("receiver.time.slow-sender",),
+        Policy(receive=_impatient),
+    ),
+)

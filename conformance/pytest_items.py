@@ -1,0 +1,130 @@
+"""What pytest collects, one item for each case of a rule, and how a result reads as one of pytest's.
+
+Knows nothing of how a run is driven.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.errors import InputError
+from conformance.pytest_plugin import HookproofWarning
+from conformance.safe import visible
+from conformance.report import Result
+from conformance.rules import Outcome
+from conformance.scenario import Case, Scenario, load, select
+from conformance.scenario import built_in as shipped
+
+WIDTH = 96
+
+
+class RuleItem(pytest.Function):
+    """One case of a rule. `file` is the user's own file in which the rule stands, if it does."""
+
+    scenario: Scenario
+    case: Case
+    file: Path | None
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """(rule, case), as a run knows it."""
+        return self.scenario.rule.id, self.case.name
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Where the rule stands, and its name for people: the level keeps pytest from taking the
+        dots in it for a class."""
+        line = int(self.scenario.place.rpartition(":")[2]) - 1 if self.file is not None else 0
+        return self.path, line, f"{self.name} ({self.case.level})"
+
+
+class ScenarioFile(pytest.File):
+    """A user's own rules, in a file."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        """Its cases, or one item that says what is wrong with it."""
+        try:
+            own = load("receiver", files=[self.path])[len(shipped("receiver")) :]
+        except InputError as fault:
+            yield Malformed.from_parent(self, name="malformed", fault=str(fault))
+            return
+        yield from _items(self, select(own, ()), conclude, self.path)
+
+
+class Malformed(pytest.Item):
+    """What stands for a file that cannot be read: it fails."""
+
+    def __init__(self, *, fault: str, **kw: Any) -> None:
+        super().__init__(**kw)
+        self._fault = fault
+
+    def runtest(self) -> None:
+        """Fail, and say why."""
+        pytest.fail(self._fault, pytrace=False)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """The file."""
+        return self.path, 0, self.name
+
+
+def built_in(collector: pytest.Collector, function: object) -> Iterator[RuleItem]:
+    """The items of the built-in receiver suite."""
+    rules = collector.config.option.hookproof_rules
+    yield from _items(collector, select(shipped("receiver"), rules), function, None)
+
+
+def _items(
+    parent: pytest.Collector, scenarios: Iterable[Scenario], function: object, file: Path | None
+) -> Iterator[RuleItem]:
+    for scenario in scenarios:
+        for case in scenario.cases:
+            name = scenario.rule.id if case.name is None else f"{scenario.rule.id}[{case.name}]"
+            item = RuleItem.from_parent(parent, name=name, callobj=function)
+            item.scenario, item.case, item.file = scenario, case, file
+            _id_as_read_back(item)
+            yield item
+
+
+def _id_as_read_back(item: RuleItem) -> None:
+    """pytest 9.2 keeps the brackets of an id apart when it reads one, as --lf does, and when it
+    parametrises, but not for an item with a name of its own: then the two would differ."""
+    node_id = getattr(item, "_id", None)
+    if node_id is not None:
+        item._id = type(node_id).parse(item.nodeid)
+
+
+def conclude(hookproof_result: Result) -> None:
+    """Pass, warn or fail by what came out."""
+    if hookproof_result.outcome is Outcome.FAIL:
+        pytest.fail(explained(hookproof_result), pytrace=False)
+    if hookproof_result.outcome is Outcome.WARN:
+        try:
+            # Line 0 of no file, so that no line of ours is shown with it.
+            warnings.warn_explicit(explained(hookproof_result), HookproofWarning, "hookproof", 0)
+        except HookproofWarning as warning:  # where the user has made warnings errors
+            pytest.fail(str(warning), pytrace=False)
+
+
+def explained(result: Result) -> str:
+    """What happened, what the rule is, why it matters, how to mend it, and how to see it again."""
+    rule = result.rule
+    paragraphs = [
+        visible(result.message.en),
+        f"{result.name} ({result.level}, {rule.source or 'beyond the guide'}): {rule.title.en}",
+        _paragraph("why", rule.why.en),
+        _paragraph("fix", rule.fix.en),
+    ]
+    if result.reproduce is not None:
+        paragraphs.append(result.reproduce)  # never wrapped: it must work when it is pasted
+    return "\n".join(paragraphs)
+
+
+def _paragraph(label: str, text: str) -> str:
+    return textwrap.fill(
+        text, WIDTH, initial_indent=f"{label}: ", subsequent_indent="     ", break_long_words=False
+    )

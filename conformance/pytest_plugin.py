@@ -1,0 +1,226 @@
+"""The pytest plugin: options, fixtures, and what is collected and told; the receiver side.
+
+It loads in every pytest run of everybody who has Hookproof installed. So it imports nothing heavy
+until something of ours is collected or asked for, and does nothing before that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conformance.pytest_items import RuleItem, ScenarioFile
+    from conformance.report import Result
+
+SCENARIOS = ".hookproof.yaml"
+"""How the name of a file of scenarios ends."""
+
+OF_THE_TARGET = ("--secret", "--observer-url", "--restart-command", "--also-url", "--dialect")
+"""The options that describe the receiver at --endpoint, and are about nothing without it."""
+
+CHECKED = ("--endpoint", *OF_THE_TARGET, "--rules", "--hookproof-seed", "--hookproof-trace")
+"""The options that can be given wrongly."""
+
+LINES = pytest.StashKey[list[str]]()
+"""What the terminal summary tells: notes, and a line for each run."""
+SEED = pytest.StashKey[int]()
+
+
+class HookproofWarning(UserWarning):
+    """A receiver breaks a rule of level SHOULD: the item passes, with this warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A receiver under test, as the fixture `hookproof_receiver` returns it.
+
+    `secret` is what it verifies with; a str may also be `env:NAME` or `file:PATH`. `dialect` is a
+    name or a YAML file; `observer_url` a template with `{msgId}` whose GET answers `{"count": N}`;
+    `also_url` another instance of the same service; `restart_command` a shell command that kills
+    the receiver hard and starts it again; `headers` are lines `Name: value` sent with every request
+    and recorded nowhere; `ca` a file of certificates to trust beside the system's. `called` stands
+    for the URL in the summary.
+    """
+
+    url: str
+    secret: str | bytes = field(repr=False)
+    dialect: str = "guide"
+    observer_url: str | None = None
+    also_url: str | None = None
+    restart_command: str | None = None
+    headers: tuple[str, ...] = field(default=(), repr=False)
+    ca: Path | None = None
+    called: str | None = None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("hookproof", "webhook conformance (hookproof)")
+
+    def option(name: str, text: str, **more: Any) -> None:
+        dest = "hookproof_" + name.removeprefix("--").removeprefix("hookproof-").replace("-", "_")
+        group.addoption(name, dest=dest, help=text, **more)
+
+    option("--endpoint", "The receiver to judge; without it, an embedded one.", metavar="URL")
+    option("--secret", "What it verifies with; or env:NAME, file:PATH.", metavar="S")
+    option("--observer-url", 'With {msgId}; answers {"count": N}.', metavar="TEMPLATE")
+    option("--restart-command", "Kills the receiver hard and starts it again.", metavar="CMD")
+    option("--also-url", "Another instance of the same service.", metavar="URL")
+    option("--dialect", "A dialect's name or its file (guide).", metavar="NAME|FILE")
+    option(
+        "--rules",
+        "Of the built-in rules only these (repeatable).",
+        metavar="GLOB",
+        action="append",
+        default=[],
+    )
+    option("--hookproof-seed", "A number (1), or `random`.", metavar="N")
+    option("--hookproof-strict", "A broken SHOULD fails too.", action="store_true")
+    option(
+        "--hookproof-trace",
+        "Write every exchange to this SQLite file; a second run to FILE-2, and so on.",
+        metavar="FILE",
+        type=Path,
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LINES] = []
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:  # the controller has looked at the options
+        config.stash[SEED] = worker.get("hookproof_seed", 1)
+    elif any(config.getoption(name) not in (None, []) for name in CHECKED):
+        from conformance.pytest_runs import check_options
+
+        config.stash[SEED] = check_options(config)
+    else:
+        config.stash[SEED] = 1
+
+
+def given_target(config: pytest.Config) -> Target | None:
+    """The receiver at --endpoint, if one is given. Raises UsageError for options that lack another."""
+    option = config.option
+    if option.hookproof_endpoint is None:
+        lonely = [name for name in OF_THE_TARGET if config.getoption(name) is not None]
+        if lonely:
+            raise pytest.UsageError(f"{lonely[0]}: give --endpoint URL too, which it is about")
+        return None
+    if option.hookproof_secret is None:
+        raise pytest.UsageError(
+            "--endpoint: give --secret too; as it is, or as env:NAME, file:PATH"
+        )
+    return Target(
+        url=option.hookproof_endpoint,
+        secret=option.hookproof_secret,
+        dialect=option.hookproof_dialect or "guide",
+        observer_url=option.hookproof_observer_url,
+        also_url=option.hookproof_also_url,
+        restart_command=option.hookproof_restart_command,
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    endpoint: str | None = config.option.hookproof_endpoint
+    if endpoint is None:
+        return None
+    dialect = config.option.hookproof_dialect or "guide"
+    return f"hookproof: {endpoint} (dialect {dialect}, seed {config.stash[SEED]})"
+
+
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> list[RuleItem] | None:
+    if name != "test_receiver" or getattr(obj, "__module__", "") != "conformance.test_receiver":
+        return None
+    from conformance.pytest_items import built_in
+
+    return list(built_in(collector, obj))
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:
+    if not file_path.name.endswith(SCENARIOS):
+        return None
+    from conformance.pytest_items import ScenarioFile
+
+    return ScenarioFile.from_parent(parent, path=file_path)
+
+
+@pytest.fixture(scope="session")
+def hookproof_receiver(pytestconfig: pytest.Config) -> Iterator[Target]:
+    """The receiver under test: that of --endpoint and --secret, else an embedded reference one.
+
+    Override it in the conftest.py of your root folder to have your own application judged, started
+    once for the session:
+
+        @pytest.fixture(scope="session")
+        def hookproof_receiver():
+            with my_application_in_a_thread() as base:
+                yield Target(url=base + "/webhook/receiver", secret="…")
+
+    with `from conformance.pytest_plugin import Target`. Then run `pytest --pyargs conformance`, or
+    write `from conformance.test_receiver import test_receiver` in a test module of your own, which
+    sees the fixtures of the folders above it.
+    """
+    target = given_target(pytestconfig)
+    if target is not None:
+        yield target
+        return
+    from conformance.pytest_runs import embedded
+
+    with embedded() as target:
+        yield target
+
+
+@pytest.fixture(scope="session")
+def hookproof_observer(hookproof_receiver: Target) -> str | None:
+    """Where to ask how often a message took effect: a URL with `{msgId}` in it, whose GET answers
+    `{"count": N}`; None when there is no such place. The receiver's own `observer_url` unless
+    overridden."""
+    return hookproof_receiver.observer_url
+
+
+@pytest.fixture
+def hookproof_result(
+    request: pytest.FixtureRequest, hookproof_receiver: Target, hookproof_observer: str | None
+) -> Result:
+    """What came out for the case of this item, as soon as its run has it. Skips the item, or ends
+    in an error, when the case was not judged."""
+    from conformance.pytest_runs import judged
+
+    return judged(request.node, hookproof_receiver, hookproof_observer)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from conformance.pytest_xdist import PLAIN, OneWorkerScheduling
+
+    return OneWorkerScheduling(config, log) if config.getoption("dist") in PLAIN else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["hookproof_seed"] = node.config.stash[SEED]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    # A worker that crashed has no output.
+    node.config.stash[LINES] += getattr(node, "workeroutput", {}).get("hookproof", [])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["hookproof"] = session.config.stash[LINES]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = terminalreporter.config.stash[LINES]
+    if lines:
+        terminalreporter.section("hookproof")
+        for line in lines:
+            terminalreporter.line(line)

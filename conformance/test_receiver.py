@@ -1,0 +1,13 @@
+"""The receiver suite as pytest items, one for each case of a rule.
+
+`pytest --pyargs conformance --endpoint URL --secret S`, from a checkout `pytest conformance …`. The
+plugin makes the items out of this function; a test module of a user's own may import it instead.
+"""
+
+from conformance.pytest_items import conclude
+from conformance.report import Result
+
+
+def test_receiver(hookproof_result: Result) -> None:
+    """The receiver keeps the rule in this case."""
+    conclude(hookproof_result)

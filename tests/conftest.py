@@ -1,0 +1,35 @@
+"""For all tests: `pytester`, and no skips where nothing may be skipped.
+
+With HOOKPROOF_NO_SKIPS=1, as in this repository's own CI, a test or a module that would be skipped
+fails with the reason. The inner runs of `pytester` have a conftest of their own.
+"""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+NO_SKIPS = os.environ.get("HOOKPROOF_NO_SKIPS") == "1"
+
+
+def _no_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{reason} (HOOKPROOF_NO_SKIPS=1: nothing may be skipped)"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _no_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _no_skip(report)
+    return report

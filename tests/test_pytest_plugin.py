@@ -1,0 +1,393 @@
+"""The pytest face, from outside: inner runs of pytest in a folder that is not the checkout."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+SECRET = "a-secret-that-nobody-prints"
+
+RULE = """\
+  - rule: receiver.house.{name}
+    level: MUST
+    source: null
+    title: {{en: A message is {status}, zh-Hant: 訊息的結果}}
+    why: {{en: Our house wants it., zh-Hant: 本院的要求。}}
+    fix: {{en: Do as the house says., zh-Hant: 照做。}}
+    steps:
+      - send: {{message: text}}
+        expect: {{status: {status}}}
+"""
+
+
+class Faulty(BaseHTTPRequestHandler):
+    """Fails on msgType 43 (MUST), refuses 9999 (SHOULD), takes any timestamp (MAY)."""
+
+    protocol_version = "HTTP/1.1"
+    effects: Counter[str] = Counter()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        text = (self.headers.get("X-Webhook-Timestamp") or "").encode("latin-1") + b":" + body
+        right = hmac.new(SECRET.encode(), text, hashlib.sha256).hexdigest()
+        if (self.headers.get("X-Webhook-Signature") or "") != right:
+            self._answer(401, {})
+            return
+        message = json.loads(body)
+        status = {43: 500, 9999: 400}.get(message.get("msgType"), 200)
+        if status == 200:
+            self.effects[message["msgId"]] |= 1
+        self._answer(status, {})
+
+    def do_GET(self) -> None:
+        asked = parse_qs(urlsplit(self.path).query)
+        self._answer(200 if asked else 405, {"count": self.effects[asked.get("msgId", [""])[0]]})
+
+    def _answer(self, status: int, answer: object) -> None:
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """No line for each request."""
+
+
+@pytest.fixture(scope="module")
+def base() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Faulty) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Iterator[Run]:
+    yield Run(pytester)
+
+
+class Run:
+    """Starts an inner pytest that keeps few rules, which is quick."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self._pytester = pytester
+
+    def __call__(self, *args: str, rules: str | None = None) -> pytest.RunResult:
+        chosen = [f"--rules={rules}"] if rules else []
+        return self._pytester.runpytest_subprocess("-p", "no:cacheprovider", *chosen, *args)
+
+    def against(self, base: str, *args: str, rules: str | None = None) -> pytest.RunResult:
+        return self("--pyargs", "conformance", *at(base), *args, rules=rules)
+
+
+def at(base: str) -> list[str]:
+    return [f"--endpoint={base}/webhook/receiver", f"--secret={SECRET}"]
+
+
+def test_a_broken_must_fails_and_says_why_and_how_to_mend_it(run: Run, base: str) -> None:
+    result = run.against(base, rules="receiver.accepts.documented-type")
+    result.assert_outcomes(passed=7, failed=1)
+    result.stdout.re_match_lines(
+        [
+            r"_+ receiver\.accepts\.documented-type\[43\] \(MUST\) _+",
+            r"answered 500; expected 200",
+            r"receiver\.accepts\.documented-type\[43\] \(MUST, .*\): .*",
+            r"why: .*",
+            r"fix: .*",
+            r".*curl .*",
+            r"=.* hookproof =.*",
+        ],
+        consecutive=False,
+    )
+    result.stdout.no_fnmatch_line("*conformance/pytest_items.py:*")
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_broken_should_passes_with_a_warning(run: Run, base: str) -> None:
+    result = run.against(base, rules="receiver.accepts.unknown-type")
+    result.assert_outcomes(passed=3, warnings=1)
+    result.stdout.fnmatch_lines(["*HookproofWarning: answered 400; expected 200"])
+
+
+def test_a_broken_should_fails_when_strict(run: Run, base: str) -> None:
+    result = run.against(base, "--hookproof-strict", rules="receiver.accepts.unknown-type")
+    result.assert_outcomes(passed=2, failed=1)
+
+
+def test_warnings_made_errors_fail_without_a_traceback(run: Run, base: str) -> None:
+    result = run.against(base, "-W", "error", rules="receiver.accepts.unknown-type")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.no_fnmatch_line("*warn_explicit*")
+
+
+def test_a_broken_may_passes_with_a_line_in_the_summary(run: Run, base: str) -> None:
+    result = run.against(base, rules="receiver.signature.stale-timestamp")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["*= hookproof =*", "note: receiver.signature.stale-timestamp[[]hour-old[]]: answered 200*"]
+    )
+
+
+def test_a_skip_says_what_it_needs(run: Run, base: str) -> None:
+    result = run.against(base, "-rs", rules="receiver.duplicate.survives-restart")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*: needs --restart-command"])
+
+
+def test_what_could_not_be_judged_is_an_error_and_no_failure(run: Run) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        result = run.against(
+            f"http://127.0.0.1:{taken.getsockname()[1]}", rules="receiver.http.keep-alive"
+        )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*cannot be judged: the connection was refused*"])
+
+
+def test_the_observer_is_asked(run: Run, base: str) -> None:
+    template = f"--observer-url={base}/processed?msgId={{msgId}}"
+    result = run.against(base, template, rules="receiver.duplicate.processed-once")
+    outcomes = result.parseoutcomes()
+    assert outcomes.get("passed")
+    assert "skipped" not in outcomes
+
+
+def test_a_trace_is_written(run: Run, base: str, pytester: pytest.Pytester) -> None:
+    run.against(base, "--hookproof-trace=run.db", rules="receiver.http.keep-alive")
+    assert (pytester.path / "run.db").read_bytes().startswith(b"SQLite format 3")
+
+
+def test_without_an_endpoint_the_embedded_receiver_is_judged(run: Run) -> None:
+    result = run("--pyargs", "conformance", rules="receiver.accepts.*")
+    outcomes = result.parseoutcomes()
+    assert outcomes.keys() == {"passed"}
+    result.stdout.fnmatch_lines(["the embedded reference receiver*"])
+
+
+def test_a_rule_or_one_of_its_cases_can_be_named(run: Run, base: str) -> None:
+    item = "conformance.test_receiver::receiver.accepts.documented-type"
+    result = run("--pyargs", *at(base), f"{item}[1]", "-v")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*::receiver.accepts.documented-type[[]1[]] PASSED*"])
+
+
+def test_what_failed_last_can_be_run_again(pytester: pytest.Pytester, base: str) -> None:
+    args = ["--pyargs", "conformance", *at(base), "--rules=receiver.accepts.documented-type"]
+    pytester.runpytest_subprocess(*args)
+    again = pytester.runpytest_subprocess(*args, "--lf")
+    again.assert_outcomes(failed=1, deselected=7)
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        pytest.param(
+            ["--rules=receiver.acepts.*"],
+            "ERROR: --rules: no rule fits 'receiver.acepts.[*]'*",
+            id="unknown-rule",
+        ),
+        pytest.param(
+            ["--endpoint=localhost:5000", "--secret=s"],
+            "ERROR: the endpoint: 'localhost:5000' must start with http://*",
+            id="not-a-url",
+        ),
+        pytest.param(
+            ["--endpoint=http://localhost/", "--secret=env:NO_SUCH_NAME"],
+            "ERROR: --secret: the environment variable NO_SUCH_NAME is not set",
+            id="secret-not-set",
+        ),
+        pytest.param(
+            ["--endpoint=http://localhost/"],
+            "ERROR: --endpoint: give --secret too*",
+            id="no-secret",
+        ),
+        pytest.param(["--secret=s"], "ERROR: --secret: give --endpoint URL too*", id="no-endpoint"),
+        pytest.param(
+            ["--hookproof-seed=x"], "ERROR: --hookproof-seed: 'x' is neither*", id="odd-seed"
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_a_usage_error_in_one_line(
+    run: Run, args: list[str], line: str
+) -> None:
+    result = run(*args)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([line])
+    result.stderr.no_fnmatch_line("*Traceback*")
+
+
+def test_the_secret_is_shown_nowhere(run: Run, base: str, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_mine(hookproof_receiver):
+            kept = hookproof_receiver
+            assert kept is None
+        """
+    )
+    (pytester.path / "s.hookproof.yaml").write_text(
+        "rules:\n" + RULE.format(name="refused", status="refused"), encoding="utf-8"
+    )
+    files = ["--junitxml=junit.xml", "--hookproof-trace=run.db"]
+    result = run(*at(base), "-vv", "-l", "--full-trace", "-rA", *files, ".")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["hookproof: http://*", "*kept * Target(url=*"])
+    written = [(pytester.path / name).read_bytes() for name in ("junit.xml", "run.db")]
+    shown = str(result.stdout) + str(result.stderr)
+    assert SECRET not in shown
+    assert not any(SECRET.encode() in each for each in written)
+
+
+def workers(result: pytest.RunResult, pattern: str) -> set[str]:
+    return set(re.findall(rf"^\[(gw\d+)\].* {pattern}", str(result.stdout), re.MULTILINE))
+
+
+def test_under_xdist_one_worker_has_the_run_and_the_other_the_rest(
+    run: Run, base: str, pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.parametrize('n', range(9))\ndef test_n(n): ..."
+    )
+    result = run("-n2", "-v", *at(base), ".", "--pyargs", "conformance", rules="receiver.accepts.*")
+    assert result.parseoutcomes()["failed"] == 3
+    ours = workers(result, r"\S*::receiver\.accepts")
+    assert len(ours) == 1
+    assert workers(result, r"\S*::test_n") - ours
+
+
+def test_under_xdist_a_note_and_a_drawn_seed_come_to_the_summary(run: Run, base: str) -> None:
+    stale = "receiver.signature.stale-timestamp"
+    result = run.against(base, "-n2", "--hookproof-seed=random", rules=stale)
+    result.stdout.fnmatch_lines([f"note: {stale}*"])
+    seeds = set(re.findall(r"seed (\d+)", str(result.stdout)))
+    assert len(seeds) == 1
+    assert seeds != {"1"}
+
+
+def test_under_xdist_other_tests_are_spread_as_ever(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.parametrize('n', range(9))\ndef test_n(n): ..."
+    )
+    result = run("-n2", "-v")
+    result.assert_outcomes(passed=9)
+    assert workers(result, r"\S*::test_n") == {"gw0", "gw1"}
+
+
+def test_fixtures_of_a_project_give_the_target(
+    run: Run, base: str, pytester: pytest.Pytester
+) -> None:
+    pytester.makeconftest(
+        f"""
+        import pytest
+        from conformance.pytest_plugin import Target
+
+        @pytest.fixture(scope="session")
+        def hookproof_receiver():
+            return Target(url="{base}/webhook/receiver", secret="{SECRET}")
+
+        @pytest.fixture(scope="session")
+        def hookproof_observer():
+            return "{base}/processed?msgId={{msgId}}"
+        """
+    )
+    result = run("--pyargs", "conformance", rules="receiver.duplicate.processed-once")
+    outcomes = result.parseoutcomes()
+    assert outcomes.keys() == {"passed"}
+    result.stdout.fnmatch_lines([f"{base}/webhook/receiver: dialect guide, seed 1"])
+
+
+def test_a_module_of_a_project_may_import_the_suite(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_webhook="from conformance.test_receiver import test_receiver")
+    result = run("-v", rules="receiver.http.keep-alive")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["test_webhook.py::receiver.http.keep-alive PASSED*"])
+
+
+def test_a_fixture_that_gives_no_target_is_an_error_that_says_so(
+    run: Run, pytester: pytest.Pytester
+) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def hookproof_receiver():
+            return "http://localhost/"
+
+        @pytest.fixture(scope="session")
+        def hookproof_observer():
+            return None
+        """
+    )
+    result = run("--pyargs", "conformance", rules="receiver.http.keep-alive")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*the fixture hookproof_receiver must give a Target*not a str"])
+
+
+def test_scenario_files_are_collected_and_a_malformed_one_fails_alone(
+    run: Run, base: str, pytester: pytest.Pytester
+) -> None:
+    rules = [RULE.format(name="kept", status="accepted"), RULE.format(name="odd", status="refused")]
+    good, bad = pytester.path / "good.hookproof.yaml", pytester.path / "bad.hookproof.yaml"
+    good.write_text("rules:\n" + "".join(rules), encoding="utf-8")
+    bad.write_text("rules:\n" + rules[0].replace("level: MUST", "level: OUGHT"), encoding="utf-8")
+    result = run(*at(base), "-v")
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "bad.hookproof.yaml::malformed FAILED*",
+            "good.hookproof.yaml::receiver.house.kept PASSED*",
+            "good.hookproof.yaml::receiver.house.odd FAILED*",
+            "*bad.hookproof.yaml:3: *",
+            "*answered 200; expected anything but 2xx",
+        ]
+    )
+
+
+def test_the_plugin_is_cheap_to_import() -> None:
+    code = "import sys, pytest; old = set(sys.modules); import conformance.pytest_plugin"
+    shown = subprocess.run(
+        [sys.executable, "-c", f"{code}; print(*sorted(set(sys.modules) - old))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.split() == ["conformance", "conformance.pytest_plugin"]
+
+
+@contextmanager
+def no_skips(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("HOOKPROOF_NO_SKIPS", "1")
+        yield
+
+
+def test_where_nothing_may_be_skipped_a_skip_fails_with_its_reason(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text(encoding="utf-8"))
+    pytester.makepyfile(
+        test_one="import pytest\ndef test_one(): pytest.skip('no node here')",
+        test_all="import pytest\npytest.skip('no curl here', allow_module_level=True)",
+    )
+    with no_skips(monkeypatch):
+        result = pytester.runpytest_subprocess("-p", "no:hookproof")
+    result.stdout.fnmatch_lines(["*no curl here*"])
+    with no_skips(monkeypatch):
+        result = pytester.runpytest_subprocess("-p", "no:hookproof", "test_one.py")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*no node here (HOOKPROOF_NO_SKIPS=1*"])

@@ -1,0 +1,331 @@
+"""Runs from end to end over real HTTP: what is diagnosed, what is judged past it, how a run ends."""
+
+import asyncio
+import contextlib
+import json
+import re
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from conformance import check_receiver
+from conformance import dialect as dialects
+from conformance.damage import Signer
+from conformance.dialect import Secret, parse_template
+from conformance.forms import FORMS
+from conformance.receiver.app import ENDPOINT, OBSERVER, serving
+from conformance.receiver.inbox import Inbox
+from conformance.receiver.policy import Answer, Policy, authenticate, read
+from conformance.rules import Outcome, Verdict
+from conformance.schema import problems
+
+SECRET = "5ecret-for-the-tests"
+GUIDE = dialects.load("guide")
+SOME = ("receiver.accepts.*", "receiver.signature.*", "receiver.http.alive")
+
+
+@contextlib.asynccontextmanager
+async def receiver(policy=None, dialect=GUIDE, secret=SECRET.encode()):
+    signer = Signer(dialect, Secret(secret))
+    async with Inbox(":memory:") as inbox, serving(policy or Policy(), inbox, signer) as base:
+        yield base
+
+
+async def check(base, rules=SOME, observer=False, **options):
+    return await check_receiver(
+        base + ENDPOINT,
+        secret=options.pop("secret", SECRET),
+        rules=rules,
+        observer_url=base + OBSERVER if observer else None,
+        **options,
+    )
+
+
+def broken(report):
+    return {r.name for r in report.results if r.outcome in (Outcome.FAIL, Outcome.WARN)}
+
+
+def refusing(status):
+    """A receiver that answers everything `status`."""
+    return Policy(authenticate=lambda headers, body, signer, now: Answer(status))
+
+
+async def test_a_correct_receiver_passes_every_rule():
+    async with receiver() as base:
+        report = await check(base, rules=(), observer=True)
+    assert report.verdict is Verdict.PASS
+    assert broken(report) == set()
+    assert report.spoken == "guide"
+
+
+async def test_the_report_fits_its_schema():
+    async with receiver(refusing(401)) as base:
+        report = await check(base)
+    assert problems("report", report.as_json()) == []
+    assert problems("report", report.as_json("zh-Hant")) == []
+
+
+@pytest.mark.parametrize(
+    ("dialect", "said"),
+    [
+        pytest.param(dialects.load("timestamp-body"), "without a separator", id="timestamp-body"),
+        pytest.param(replace(GUIDE, parts=parse_template("{timestamp}.{body}")), "a dot", id="dot"),
+        pytest.param(replace(GUIDE, parts=parse_template("{body}")), "the body alone", id="body only"),
+        pytest.param(replace(GUIDE, parts=parse_template("{body}{timestamp}")), "body first", id="body first"),
+        pytest.param(replace(GUIDE, encoding="base64"), "in base64", id="base64 digest"),
+    ],
+)  # fmt: skip
+async def test_another_scheme_is_one_finding_and_the_rest_is_judged_in_it(dialect, said):
+    async with receiver(dialect=dialect) as base:
+        report = await check(base)
+    assert [each.rule.id for each in report.failures] == ["receiver.signature.dialect"]
+    assert said in report.failures[0].message.en
+    assert report.summary()[Outcome.ERROR] == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        pytest.param("00ff10aa00ff10aa", bytes.fromhex("00ff10aa00ff10aa"), id="hex"),
+        pytest.param("c2VjcmV0LXNlY3JldA==", b"secret-secret", id="Base64"),
+    ],
+)
+async def test_a_secret_that_was_decoded_first_is_found_out(given, key):
+    async with receiver(secret=key) as base:
+        report = await check(base, secret=given)
+    assert [each.rule.id for each in report.failures] == ["receiver.signature.dialect"]
+    assert "decoded from" in report.failures[0].message.en
+
+
+@pytest.mark.parametrize(
+    "form", ["compact", "spaced", "spaced-ascii", "ascii-only", "sorted-keys", "html-escaped"]
+)
+async def test_a_signature_over_rewritten_json_is_one_failure(form):
+    def rewritten(body):
+        parsed = read(body)
+        return body if isinstance(parsed, Answer) else FORMS[form](parsed)
+
+    policy = Policy(authenticate=partial(authenticate, signed=rewritten))
+    async with receiver(policy) as base:
+        report = await check(base)
+    assert [each.rule.id for each in report.failures] == ["receiver.signature.raw-bytes"]
+    assert "written again" in report.failures[0].message.en
+
+
+@pytest.mark.parametrize("status", [401, 403, 400, 404, 405, 429, 302])
+async def test_refusals_without_a_known_cause_end_as_error(status):
+    async with receiver(refusing(status)) as base:
+        report = await check(base)
+    assert report.verdict is Verdict.ERROR
+    assert str(status) in report.cause.en
+    assert report.summary()[Outcome.FAIL] == 0
+    assert report.summary()[Outcome.ERROR] == 1
+
+
+async def test_a_wrong_secret_is_told_with_what_was_tried():
+    async with receiver() as base:
+        report = await check(base, secret="not-the-secret")
+    assert report.verdict is Verdict.ERROR
+    assert "check the secret" in report.cause.en
+    assert "Base64" in report.cause.en
+
+
+async def test_5xx_for_every_plain_message_is_a_failure_told_once():
+    async with receiver(refusing(500)) as base:
+        report = await check(base)
+    assert [each.name for each in report.failures] == ["receiver.accepts.documented-type[1]"]
+
+
+async def test_another_2xx_is_one_failure_and_counts_as_accepted():
+    policy = Policy(acknowledge=lambda arrival, new: Answer(204))
+    async with receiver(policy) as base:
+        report = await check(base)
+    assert [each.rule.id for each in report.failures] == ["receiver.accepts.status-exactly-200"]
+
+
+async def test_a_receiver_that_accepts_everything_cannot_pass():
+    async with receiver(Policy(authenticate=lambda headers, body, signer, now: None)) as base:
+        report = await check(base)
+    assert report.verdict is Verdict.FAIL
+    assert "not checked at all" in report.cause.en
+
+
+async def test_a_receiver_that_begins_to_refuse_is_no_pass_for_refusals():
+    seen = 0
+
+    def tired(headers, body, signer, now):
+        nonlocal seen
+        seen += 1
+        return Answer(403) if seen > 40 else authenticate(headers, body, signer, now)
+
+    async with receiver(Policy(authenticate=tired)) as base:
+        report = await check(base, rules=("receiver.signature.*", "receiver.http.alive"))
+    assert report.verdict is not Verdict.PASS
+    forged = [r for r in report.results if r.rule.id == "receiver.signature.missing-both"]
+    assert [each.outcome for each in forged] == [Outcome.ERROR]
+
+
+async def test_a_receiver_that_dies_is_a_failure_of_alive():
+    dead = False
+
+    async def receive(request):
+        nonlocal dead
+        body = await Policy().receive(request)
+        dead = dead or body.startswith(b"msgId=")
+        if dead:
+            request.transport.abort()
+        return body
+
+    async with receiver(Policy(receive=receive)) as base:
+        report = await check(base, rules=("receiver.body.*", "receiver.http.alive"))
+    assert "receiver.http.alive" in broken(report)
+
+
+@contextlib.asynccontextmanager
+async def listening(connected):
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def silent(reader, writer):
+    await asyncio.sleep(60)
+
+
+async def test_an_answer_longer_than_it_says_is_an_answer():
+    async def connected(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 500 No\r\nContent-Length: 1\r\n\r\nlonger")
+        writer.close()
+
+    async with listening(connected) as base:
+        report = await check(base)
+    assert "was answered 500" in report.failures[0].message.en
+
+
+async def garbage(reader, writer):
+    writer.write(b"\x16\x03\x01garbage\r\n\r\n")
+    writer.close()
+
+
+async def close(reader, writer):
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("connected", "said"),
+    [
+        pytest.param(silent, "does not answer", id="silent"),
+        pytest.param(garbage, "not HTTP", id="garbage"),
+        pytest.param(close, "closed the connection", id="closes"),
+    ],
+)
+async def test_a_target_that_is_no_receiver_ends_as_error(connected, said):
+    async with listening(connected) as base:
+        report = await check(base, timeout=20)
+    assert report.verdict is Verdict.ERROR
+    assert said in report.cause.en
+    assert report.summary()[Outcome.FAIL] == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        pytest.param("http://127.0.0.1:9/webhook", "refused", id="refused"),
+        pytest.param("http://nowhere.invalid/webhook", "does not resolve", id="unresolvable"),
+    ],
+)
+async def test_a_target_that_cannot_be_reached_ends_as_error(url, said):
+    report = await check_receiver(url, secret=SECRET)
+    assert report.verdict is Verdict.ERROR
+    assert said in report.cause.en
+
+
+async def test_a_run_ends_within_its_timeout():
+    async def slow(request, answer):
+        await asyncio.sleep(0.4)
+        return await Policy().respond(request, answer)
+
+    async with receiver(Policy(respond=slow)) as base:
+        report = await asyncio.wait_for(check(base, rules=(), timeout=3), 12)
+    assert report.verdict is not Verdict.PASS
+    assert "time ran out" in report.cause.en
+    assert report.seconds < 6
+
+
+async def test_the_same_seed_sends_the_same_requests():
+    async with receiver() as base:
+        runs = [await check(base, observer=True) for _ in range(2)]
+    one, other = ([_settled(each) for each in run.trace] for run in runs)
+    assert one == other
+
+
+def _settled(exchange):
+    """A request without what is fresh in every run."""
+    fresh = rb"[0-9a-f]{64}|\d{10,19}"
+    request = exchange.request
+    headers = tuple(
+        (name, len(value) if name == b"X-Webhook-Signature" else re.sub(fresh, b"#", value))
+        for name, value in request.headers
+    )
+    body = re.sub(fresh, b"#", request.body)
+    return exchange.id, exchange.rule, exchange.case, request.method, headers, body
+
+
+async def test_reports_of_equal_runs_are_equal_but_for_times():
+    async with receiver() as base:
+        one, other = [_timeless(await check(base, observer=True)) for _ in range(2)]
+    assert one == other
+
+
+def _timeless(report):
+    data = report.as_json()
+    del data["started"], data["seconds"]
+    for each in data["results"]:
+        del each["seconds"]
+    return json.dumps(data)
+
+
+async def test_no_report_holds_the_secret():
+    leaky = Policy(acknowledge=lambda arrival, new: Answer(200, f"signed with {SECRET}"))
+    async with receiver(leaky) as base:
+        report = await check(base, rules=("receiver.http.*",))
+    assert "receiver.http.reveals-nothing" in broken(report)
+    assert SECRET not in json.dumps(report.as_json())
+    assert SECRET not in f"{report!r} {report}"
+    assert not any(SECRET.encode() in each.answer.body for each in report.trace if each.answer)
+
+
+async def test_without_an_observer_the_answers_tell_and_the_result_says_so():
+    async with receiver() as base:
+        report = await check(base, rules=("receiver.duplicate.processed-once",))
+    assert report.verdict is Verdict.PASS
+    assert all("judged by the answers" in each.message.en for each in report.results)
+
+
+async def test_without_any_observer_the_rule_is_skipped_with_what_it_needs():
+    alike = Policy(acknowledge=lambda arrival, new: Answer(200))
+    async with receiver(alike) as base:
+        report = await check(base, rules=("receiver.duplicate.*",))
+    once = [r for r in report.results if r.rule.id == "receiver.duplicate.processed-once"]
+    assert {each.outcome for each in once} == {Outcome.SKIP}
+    assert "--observer-url" in once[0].message.en
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        pytest.param("/nowhere?msgId={msgId}", "answered 404", id="not there"),
+        pytest.param("/deliveries?m={msgId}", '{"count": N}', id="another answer"),
+    ],
+)
+async def test_an_observer_that_cannot_be_used_is_an_error(template, said):
+    async with receiver() as base:
+        report = await check_receiver(
+            base + ENDPOINT,
+            secret=SECRET,
+            observer_url=base + template,
+            rules=("receiver.duplicate.processed-once",),
+        )
+    assert report.verdict is Verdict.ERROR
+    assert said in report.results[0].message.en
