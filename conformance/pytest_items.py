@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from conformance.errors import InputError
-from conformance.pytest_plugin import HookproofWarning
-from conformance.safe import visible
+from conformance.pytest_target import LINES, HookproofWarning, Target
 from conformance.report import Result
 from conformance.rules import Outcome
+from conformance.safe import visible
 from conformance.scenario import Case, Scenario, load, select
 from conformance.scenario import built_in as shipped
 
@@ -96,6 +96,35 @@ def _id_as_read_back(item: RuleItem) -> None:
     node_id = getattr(item, "_id", None)
     if node_id is not None:
         item._id = type(node_id).parse(item.nodeid)
+
+
+def judged(item: RuleItem, target: Target, observer: str | None) -> Result:
+    """The result for `item`, waited for. Ends the item's set-up when there is none to conclude from:
+    in an error, so that what could not be judged is no failure, or in a skip."""
+    from conformance.pytest_runs import run_for  # the engine: not to be paid for by collecting
+
+    try:
+        run = run_for(item.session, target, observer, item.file, _rules_beside(item))
+    except InputError as fault:
+        pytest.fail(str(fault), pytrace=False)
+    result = run.result(item.key)
+    if result.outcome is Outcome.ERROR:
+        pytest.fail(visible(result.message.en), pytrace=False)
+    if result.outcome is Outcome.SKIP:
+        pytest.skip(visible(result.message.en))
+    if result.outcome is Outcome.NOTE:
+        item.config.stash[LINES].append(f"note: {result.name}: {visible(result.message.en)}")
+    return result
+
+
+def _rules_beside(item: RuleItem) -> tuple[str, ...]:
+    """The rules that share a run with `item`: those of its file of which a case was selected."""
+    rules = [
+        each.scenario.rule.id
+        for each in item.session.items
+        if isinstance(each, RuleItem) and each.file == item.file
+    ]
+    return tuple(dict.fromkeys(rules))
 
 
 def conclude(hookproof_result: Result) -> None:

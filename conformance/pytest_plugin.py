@@ -7,11 +7,12 @@ until something of ours is collected or asked for, and does nothing before that.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from conformance.pytest_target import LINES, SEED, Target
 
 if TYPE_CHECKING:
     from conformance.pytest_items import RuleItem, ScenarioFile
@@ -20,42 +21,18 @@ if TYPE_CHECKING:
 SCENARIOS = ".hookproof.yaml"
 """How the name of a file of scenarios ends."""
 
-OF_THE_TARGET = ("--secret", "--observer-url", "--restart-command", "--also-url", "--dialect")
-"""The options that describe the receiver at --endpoint, and are about nothing without it."""
-
-CHECKED = ("--endpoint", *OF_THE_TARGET, "--rules", "--hookproof-seed", "--hookproof-trace")
+CHECKED = (
+    "--endpoint",
+    "--secret",
+    "--observer-url",
+    "--restart-command",
+    "--also-url",
+    "--dialect",
+    "--rules",
+    "--hookproof-seed",
+    "--hookproof-trace",
+)
 """The options that can be given wrongly."""
-
-LINES = pytest.StashKey[list[str]]()
-"""What the terminal summary tells: notes, and a line for each run."""
-SEED = pytest.StashKey[int]()
-
-
-class HookproofWarning(UserWarning):
-    """A receiver breaks a rule of level SHOULD: the item passes, with this warning."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A receiver under test, as the fixture `hookproof_receiver` returns it.
-
-    `secret` is what it verifies with; a str may also be `env:NAME` or `file:PATH`. `dialect` is a
-    name or a YAML file; `observer_url` a template with `{msgId}` whose GET answers `{"count": N}`;
-    `also_url` another instance of the same service; `restart_command` a shell command that kills
-    the receiver hard and starts it again; `headers` are lines `Name: value` sent with every request
-    and recorded nowhere; `ca` a file of certificates to trust beside the system's. `called` stands
-    for the URL in the summary.
-    """
-
-    url: str
-    secret: str | bytes = field(repr=False)
-    dialect: str = "guide"
-    observer_url: str | None = None
-    also_url: str | None = None
-    restart_command: str | None = None
-    headers: tuple[str, ...] = field(default=(), repr=False)
-    ca: Path | None = None
-    called: str | None = None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -101,28 +78,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SEED] = 1
 
 
-def given_target(config: pytest.Config) -> Target | None:
-    """The receiver at --endpoint, if one is given. Raises UsageError for options that lack another."""
-    option = config.option
-    if option.hookproof_endpoint is None:
-        lonely = [name for name in OF_THE_TARGET if config.getoption(name) is not None]
-        if lonely:
-            raise pytest.UsageError(f"{lonely[0]}: give --endpoint URL too, which it is about")
-        return None
-    if option.hookproof_secret is None:
-        raise pytest.UsageError(
-            "--endpoint: give --secret too; as it is, or as env:NAME, file:PATH"
-        )
-    return Target(
-        url=option.hookproof_endpoint,
-        secret=option.hookproof_secret,
-        dialect=option.hookproof_dialect or "guide",
-        observer_url=option.hookproof_observer_url,
-        also_url=option.hookproof_also_url,
-        restart_command=option.hookproof_restart_command,
-    )
-
-
 def pytest_report_header(config: pytest.Config) -> str | None:
     endpoint: str | None = config.option.hookproof_endpoint
     if endpoint is None:
@@ -161,16 +116,16 @@ def hookproof_receiver(pytestconfig: pytest.Config) -> Iterator[Target]:
             with my_application_in_a_thread() as base:
                 yield Target(url=base + "/webhook/receiver", secret="…")
 
-    with `from conformance.pytest_plugin import Target`. Then run `pytest --pyargs conformance`, or
+    with `from conformance.pytest_target import Target`. Then run `pytest --pyargs conformance`, or
     write `from conformance.test_receiver import test_receiver` in a test module of your own, which
     sees the fixtures of the folders above it.
     """
+    from conformance.pytest_runs import embedded, given_target
+
     target = given_target(pytestconfig)
     if target is not None:
         yield target
         return
-    from conformance.pytest_runs import embedded
-
     with embedded() as target:
         yield target
 
@@ -189,7 +144,7 @@ def hookproof_result(
 ) -> Result:
     """What came out for the case of this item, as soon as its run has it. Skips the item, or ends
     in an error, when the case was not judged."""
-    from conformance.pytest_runs import judged
+    from conformance.pytest_items import judged
 
     return judged(request.node, hookproof_receiver, hookproof_observer)
 

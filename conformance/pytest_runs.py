@@ -18,16 +18,16 @@ from conformance.dialect import Secret
 from conformance.engine.options import Options, read_header, read_secret, read_seed
 from conformance.engine.run import Key, Run
 from conformance.errors import HarnessError, InputError
-from conformance.pytest_items import RuleItem
-from conformance.pytest_plugin import LINES, SEED, Target, given_target
+from conformance.pytest_target import LINES, SEED, Target
 from conformance.render.files import Files
-from conformance.safe import visible
 from conformance.report import Report, Result
-from conformance.rules import Outcome
 from conformance.scenario import built_in, select
 
 RENAMED = {"--seed:": "--hookproof-seed:", "--trace:": "--hookproof-trace:"}
 """Options that have another name in pytest, which keeps the short one for itself."""
+
+OF_THE_TARGET = ("--secret", "--observer-url", "--restart-command", "--also-url", "--dialect")
+"""The options that describe the receiver at --endpoint, and are about nothing without it."""
 
 Runs = dict[tuple[Target, str | None, Path | None], "TargetRun"]
 RUNS = pytest.StashKey[Runs]()
@@ -90,36 +90,15 @@ class TargetRun:
         return lines
 
 
-def judged(item: RuleItem, target: Target, observer: str | None) -> Result:
-    """The result for `item`, waited for. Ends the item's set-up when there is none to conclude from:
-    in an error, so that what could not be judged is no failure, or in a skip."""
-    try:
-        result = _run_for(item, target, observer).result(item.key)
-    except InputError as fault:
-        pytest.fail(str(fault), pytrace=False)
-    if result.outcome is Outcome.ERROR:
-        pytest.fail(visible(result.message.en), pytrace=False)
-    if result.outcome is Outcome.SKIP:
-        pytest.skip(visible(result.message.en))
-    if result.outcome is Outcome.NOTE:
-        item.config.stash[LINES].append(f"note: {result.name}: {visible(result.message.en)}")
-    return result
-
-
-def _rules_beside(item: RuleItem) -> tuple[str, ...]:
-    """The rules that share a run with `item`: those of its file of which a case was selected."""
-    rules = [
-        each.scenario.rule.id
-        for each in item.session.items
-        if isinstance(each, RuleItem) and each.file == item.file
-    ]
-    return tuple(dict.fromkeys(rules))
-
-
-def _run_for(item: RuleItem, target: Target, observer: str | None) -> TargetRun:
-    """The run of the built-in rules, or of those in the item's file, against `target`. Started on
-    first need; ends with the session."""
-    session, file = item.session, item.file
+def run_for(
+    session: pytest.Session,
+    target: Target,
+    observer: str | None,
+    file: Path | None,
+    rules: tuple[str, ...],
+) -> TargetRun:
+    """The run of the built-in rules, or of those in `file`, against `target`. Started on first need,
+    with `rules` alone; ends with the session. Raises InputError."""
     runs = session.config.stash.setdefault(RUNS, {})
     key = target, observer, file
     if key not in runs:
@@ -127,7 +106,7 @@ def _run_for(item: RuleItem, target: Target, observer: str | None) -> TargetRun:
         options = _options(
             target,
             observer,
-            rules=_rules_beside(item),
+            rules=rules,
             strict=option.hookproof_strict,
             seed=session.config.stash[SEED],
             scenario_files=(file,) if file is not None else (),
@@ -149,7 +128,7 @@ def _run_for(item: RuleItem, target: Target, observer: str | None) -> TargetRun:
 def _options(target: Target, observer: str | None, **more: Any) -> Options:
     if not isinstance(target, Target):
         raise InputError(
-            "the fixture hookproof_receiver must give a Target (see conformance.pytest_plugin), "
+            "the fixture hookproof_receiver must give a Target (see conformance.pytest_target), "
             f"not a {type(target).__name__}"
         )
     return Options(
@@ -164,6 +143,28 @@ def _options(target: Target, observer: str | None, **more: Any) -> Options:
         headers=tuple(read_header(line) for line in target.headers),
         ca=target.ca,
         **more,
+    )
+
+
+def given_target(config: pytest.Config) -> Target | None:
+    """The receiver at --endpoint, if one is given. Raises UsageError for options that lack another."""
+    option = config.option
+    if option.hookproof_endpoint is None:
+        lonely = [name for name in OF_THE_TARGET if config.getoption(name) is not None]
+        if lonely:
+            raise pytest.UsageError(f"{lonely[0]}: give --endpoint URL too, which it is about")
+        return None
+    if option.hookproof_secret is None:
+        raise pytest.UsageError(
+            "--endpoint: give --secret too; as it is, or as env:NAME, file:PATH"
+        )
+    return Target(
+        url=option.hookproof_endpoint,
+        secret=option.hookproof_secret,
+        dialect=option.hookproof_dialect or "guide",
+        observer_url=option.hookproof_observer_url,
+        also_url=option.hookproof_also_url,
+        restart_command=option.hookproof_restart_command,
     )
 
 

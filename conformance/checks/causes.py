@@ -6,27 +6,43 @@ from collections.abc import Sequence
 
 from conformance.checks.case import Judgement
 from conformance.checks.facts import Facts
+from conformance.exchange import Exchange
 from conformance.rules import Finding, Level, Unjudged
 from conformance.text import Text
 
 RAW_BYTES = "receiver.signature.raw-bytes"
+TIMESTAMP_FORM = "receiver.signature.timestamp-form"
+REFUSAL_STATUS = "receiver.signature.refusal-status"
 
 
-def past(rule: str, first: bool, found: Sequence[Judgement], facts: Facts) -> list[Judgement]:
-    """`found` for one case of `rule`, seen past a signature that is taken over rewritten JSON.
+def past(
+    rule: str,
+    first: bool,
+    found: Sequence[Judgement],
+    exchanges: Sequence[Exchange],
+    facts: Facts,
+) -> list[Judgement]:
+    """`found` for one case of `rule`, seen past what has its finding elsewhere.
 
-    The `first` case of raw-bytes carries the finding; what else the same cause breaks is not
-    judged.
+    A signature over rewritten JSON is told by the `first` case of raw-bytes. A target that meets
+    every refusal with a 5xx, or closes, is told by refusal-status.
     """
-    if facts.scheme.rewritten is None:
-        return list(found)
-    if rule == RAW_BYTES and first:
-        message = (
-            Text("the signature is checked over ", "簽名是對")
-            + facts.scheme.said
-            + Text(", not over the bytes as received", "計算的，而不是對收到的原始位元組")
-        )
-        return [Finding(Level.MUST, message)]
-    if rule == RAW_BYTES:
-        return [Unjudged(Text(f"the same cause as {RAW_BYTES}", f"與 {RAW_BYTES} 原因相同"))]
+    if facts.scheme.rewritten is not None and rule == RAW_BYTES:
+        return [_rewritten(facts) if first else _same_cause(RAW_BYTES)]
+    refused = any((each.status, each.fault) == facts.refusal for each in exchanges)
+    if rule == TIMESTAMP_FORM and found and refused:
+        return [_same_cause(REFUSAL_STATUS)]
     return list(found)
+
+
+def _rewritten(facts: Facts) -> Finding:
+    message = (
+        Text("the signature is checked over ", "簽名是對")
+        + facts.scheme.said
+        + Text(", not over the bytes as received", "計算的，而不是對收到的原始位元組")
+    )
+    return Finding(Level.MUST, message)
+
+
+def _same_cause(rule: str) -> Unjudged:
+    return Unjudged(Text(f"the same cause as {rule}", f"與 {rule} 原因相同"))

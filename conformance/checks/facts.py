@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from conformance.checks.learning import Learned
 from conformance.dialect import Dialect
+from conformance.exchange import Fault
 from conformance.schemes import Scheme
 from conformance.text import Text
 
@@ -15,11 +16,11 @@ class Facts:
     """What the judging rests on.
 
     `asked` is the dialect that the user named and `scheme` the one that the target speaks;
-    `accepted` are the statuses that count as success; `deadline` is in seconds. `observed` tells
-    that --observer-url is given and can be relied on, `blind` says why it cannot; `learned` is
-    the observer read off the answers. `plain` is the kind of message that the target was seen to
-    accept. `certificate` says why its certificate was not verified; empty when it was, or there
-    is none.
+    `accepted` are the statuses that count as success; `deadline` is in seconds; `plain` is the kind
+    of message that the target was seen to accept. `observed` tells that --observer-url is given and
+    can be relied on, `blind` says why it cannot; `learned` is the observer read off the answers.
+    `certificate` says why the target's was not verified; empty when it was, or there is none.
+    `refusal` is how a forged message is met: a status, or the fault in its place.
     """
 
     url: str
@@ -32,6 +33,7 @@ class Facts:
     learned: Learned | None = None
     blind: Text | None = None
     certificate: str = ""
+    refusal: tuple[int | None, Fault | None] = (None, None)
 
     @property
     def form(self) -> str:

@@ -59,6 +59,9 @@ async def diagnose(session: Session) -> Stop | None:
     if not any(each.status in session.facts.accepted for each in plain):
         plain = [await session.plain(Role.DIAGNOSE, BEFORE) for _ in range(PLAIN_MESSAGES)]
     await _look_for_rewriting(session)
+    forged = session.compose(Send(damage="wrong-secret"))
+    refused = await session.exchange(forged, Role.DIAGNOSE, BEFORE)
+    session.facts = replace(session.facts, refusal=(refused.status, refused.fault))
     # Learning comes with plain messages one at a time, which also tell how fast the target answers.
     await _learn_observer(session)
     if session.options.observer_url is not None:

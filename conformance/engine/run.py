@@ -173,7 +173,7 @@ class Run:
             return False
         if found and not again and any(e.within for step in case.steps for e in step.expects):
             return False
-        found = past(rule, case is scenario.cases[0], found, session.facts)
+        found = past(rule, case is scenario.cases[0], found, exchanges, session.facts)
         self._final[rule, case.name] = exchanges
         self._settle(session, scenario, case, found, exchanges, self._clock.monotonic() - begin)
         return True
@@ -250,11 +250,14 @@ class Run:
         self, session: Session, stop: Stop | None, started: datetime, seconds: float
     ) -> Report:
         places = {key: place for place, key in enumerate(self.keys)}
-        order = sorted(
-            session.trace,
-            key=lambda e: (e.case == "after", places.get((e.rule or "", e.case), -1), e.id),
-        )
-        renamed = session.trace.number(each.id for each in order)
+        judged = {each.id for exchanges in self._final.values() for each in exchanges}
+
+        def place(each: Exchange) -> tuple[bool, bool, int, int]:
+            """First what was sent before the suite, then the cases, then what was run once more."""
+            case = places.get((each.rule or "", each.case), -1)
+            return case >= 0 and each.id not in judged, each.case == "after", case, each.id
+
+        renamed = session.trace.number(each.id for each in sorted(session.trace, key=place))
         results = [
             replace(each, exchanges=tuple(renamed[old] for old in each.exchanges))
             for each in in_order(self._results.values(), places)

@@ -23,7 +23,9 @@ _MSG_ID = re.compile(rb'"msgId"\s*:\s*"([^"]*)"')
 
 _ROUND_TRIP = 0.005  # seconds to a database and back
 _PLACES = 128
-_QUIET = 4  # looks, a round trip apart, at which nothing new must have come before a batch is written
+_QUIET = (
+    4  # looks, a round trip apart, at which nothing new must have come before a batch is written
+)
 
 
 def _repeat_answered(arrival: Arrival, new: bool, *, answer: Answer) -> Answer:
@@ -245,25 +247,13 @@ DUPLICATE = (
         "id-taken-back",
         "takes the id back, and not the effect, when the sender has left before the answer",
         _rule("after-timeout"),
-        partial(_left_alone, stored=True, seconds=0.0),
-    ),
-    Faulty(
-        "id-taken-back-late",
-        "takes the id back, and not the effect, when the sender has left before the answer",
-        _rule("after-timeout"),
-        partial(_left_alone, stored=True, seconds=0.1),
+        partial(_left_alone, stored=True, seconds=0.05),
     ),
     Faulty(
         "work-dropped-with-sender",
         "drops a message whose sender has left before the answer, and keeps its id",
         _rule("after-timeout"),
-        partial(_left_alone, stored=False, seconds=0.0),
-    ),
-    Faulty(
-        "work-dropped-with-sender-late",
-        "drops a message whose sender has left before the answer, and keeps its id",
-        _rule("after-timeout"),
-        partial(_left_alone, stored=False, seconds=0.1),
+        partial(_left_alone, stored=False, seconds=0.05),
     ),
     Faulty(
         "id-marked-before-check",

@@ -109,9 +109,7 @@ async def _what_came(request: web.Request) -> bytes:
     return bytes(body)
 
 
-def _checked_at_the_end(
-    headers: Headers, body: bytes, signer: Signer, now: float
-) -> Answer | None:
+def _checked_at_the_end(headers: Headers, body: bytes, signer: Signer, now: float) -> Answer | None:
     """A check that stands behind the last piece of the body, which a cut one never reaches."""
     size = next((value for name, value in headers if name.lower() == b"content-length"), b"0")
     return policy.authenticate(headers, body, signer, now) if len(body) >= int(size) else None
@@ -246,9 +244,7 @@ TRANSPORT = (
         "cut-body-processed",
         "processes a body as it comes in, and checks it at its end, which a cut one never reaches",
         ("receiver.http.aborted-body",),
-        Policy(
-            receive=_what_came, authenticate=_checked_at_the_end, read=_as_far_as_it_goes
-        ),
+        Policy(receive=_what_came, authenticate=_checked_at_the_end, read=_as_far_as_it_goes),
     ),
     Faulty(
         "cut-body-counts-as-seen",

@@ -16,10 +16,10 @@ from itertools import groupby
 from markupsafe import Markup, escape
 
 from conformance.exchange import Exchange, Headers
-from conformance.safe import visible
 from conformance.render.words import FAULTS, TRANSPORTS, WORDS
 from conformance.report import Report, Result
 from conformance.rules import Outcome, Rule
+from conformance.safe import visible
 from conformance.text import NO_TEXT
 
 LONGEST_LINE = 10_000

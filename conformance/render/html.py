@@ -13,11 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from conformance import __version__
 from conformance.render.evidence import LONGEST_LINE, Evidence, marked, weight
-from conformance.safe import visible
 from conformance.render.terminal import NAMES
 from conformance.render.words import OUTCOMES, WORDS, statement
 from conformance.report import Report
 from conformance.rules import Outcome
+from conformance.safe import visible
 
 ORDER = (Outcome.FAIL, Outcome.ERROR, Outcome.WARN, Outcome.NOTE, Outcome.SKIP, Outcome.PASS)
 LARGEST = 480_000

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from conformance import __version__
-from conformance.safe import visible
 from conformance.render.words import WORDS, statement
 from conformance.report import Report, Result
 from conformance.rules import Outcome
+from conformance.safe import visible
 
 _NO_CHARACTERS = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
 """What XML 1.0 forbids (2.2, Char) beyond what `visible` spells out."""

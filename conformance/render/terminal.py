@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text as Line
 
-from conformance.safe import visible
 from conformance.report import Report, Result
 from conformance.rules import Outcome, Verdict
+from conformance.safe import visible
 from conformance.text import Text
 
 STYLES = {

@@ -1,0 +1,340 @@
+"""What the documentation prints holds: commands exist, code runs, rules pass, tables are complete."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import hashlib
+import hmac
+import inspect
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import click
+import pytest
+from aiohttp import web
+from click.testing import CliRunner
+
+from conformance import check_receiver
+from conformance.api import wait_for
+from conformance.cli import main
+from conformance.damage import DAMAGES
+from conformance.demo import reference_receiver
+from conformance.edits import EDITS
+from conformance.errors import InputError
+from conformance.exchange import Transport
+from conformance.forms import FORMS, compact
+from conformance.message import TYPES, build
+from conformance.pytest_plugin import Target
+from conformance.rules import Outcome
+from conformance.scenario import read
+from conformance.schema import validator
+
+ROOT = Path(__file__).parent.parent
+ENGLISH, CHINESE, SCENARIOS = "README.md", "README.zh-Hant.md", "scenarios/README.md"
+PAGES = (ENGLISH, CHINESE, SCENARIOS)
+URL = "http://localhost:5000/webhook/receiver"
+SECRET = "your_secret"
+
+
+def text(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The page's code blocks in `language`."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text(page), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: str, program: str) -> list[str]:
+    """The command lines that the page prints for `program`, in blocks and in running text."""
+    lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+    lines += re.findall(r"`([^`\n]+)`", re.sub(r"(?ms)^```.*?^```$", "", text(page)))
+    found = [line for line in lines if re.match(rf"{program}\b", line)]
+    return list(dict.fromkeys(" ".join(line.split()) for line in found))
+
+
+def printed(program: str) -> list[Any]:
+    return [
+        pytest.param(command, id=f"{page}: {command}"[:90])
+        for page in PAGES
+        for command in commands(page, program)
+        if " " in command
+    ]
+
+
+def words(command: str) -> list[str]:
+    return shlex.split(command, comments=True)[1:]
+
+
+@pytest.mark.parametrize("command", printed("hookproof"))
+def test_a_printed_command_is_one_with_these_options(command: str) -> None:
+    found: click.Command = main
+    context, rest = click.Context(main), words(command)
+    while isinstance(found, click.Group):
+        _, resolved, rest = found.resolve_command(context, rest)
+        assert resolved is not None
+        found = resolved
+    # Parses and checks every argument, and runs nothing.
+    found.make_context("hookproof", rest, parent=context)
+
+
+@pytest.mark.parametrize("command", printed("pytest"))
+def test_a_printed_pytest_line_has_options_of_pytest(
+    command: str, pytestconfig: pytest.Config
+) -> None:
+    for word in words(command):
+        if word.startswith("--"):
+            pytestconfig.getoption(word)  # ValueError for one that is not there
+
+
+@pytest.mark.parametrize("command", printed("make"))
+def test_a_printed_target_is_in_the_makefile(command: str) -> None:
+    assert re.search(rf"^{words(command)[0]}:", text("Makefile"), re.MULTILINE)
+
+
+def options(command: click.Command) -> set[str]:
+    """Every option of a command and of those below it."""
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    own = {name for each in command.params for name in each.opts}
+    return own.union(*(options(each) for each in below))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_option_that_is_named_exists(page: str, pytestconfig: pytest.Config) -> None:
+    known = options(main)
+    for name in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text(page))) - known:
+        pytestconfig.getoption(name)  # else it is one of pytest's
+
+
+def local(code: str, target: Target) -> str:
+    """Code of a page, turned to a receiver that runs here, and one group of rules, to be quick."""
+    base = "{0.scheme}://{0.netloc}".format(urlsplit(target.url))
+    code = re.sub(r"http://(localhost|127\.0\.0\.1):5000", base, code)
+    return code.replace("secret=", 'rules=["receiver.accepts.*"], secret=')
+
+
+@pytest.fixture
+def target(hookproof_receiver: Target, monkeypatch: pytest.MonkeyPatch) -> Target:
+    """The embedded receiver, with its secret where the pages say."""
+    secret = hookproof_receiver.secret
+    assert isinstance(secret, bytes)
+    monkeypatch.setenv("WEBHOOK_SECRET", secret.decode())
+    return hookproof_receiver
+
+
+@pytest.mark.parametrize(
+    "code",
+    [pytest.param(code, id=code.splitlines()[0]) for code in blocks(ENGLISH, "python")[1:]],
+)
+def test_the_python_of_the_readme_runs(code: str, target: Target) -> None:
+    names: dict[str, Any] = {}
+    program = compile(local(code, target), ENGLISH, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    waiting = eval(program, names)
+    if inspect.iscoroutine(waiting):  # as in a notebook
+        asyncio.run(waiting)
+    assert {each.outcome for each in names["report"].results} == {Outcome.PASS}
+
+
+def test_the_conftest_of_the_readme_has_ones_own_receiver_judged(
+    target: Target, tmp_path: Path
+) -> None:
+    conftest, rule = blocks(ENGLISH, "python")[0], blocks(SCENARIOS, "yaml")[2]
+    code = local(conftest, target).replace('rules=["receiver.accepts.*"], ', "")
+    (tmp_path / "conftest.py").write_text(code)
+    (tmp_path / "house.hookproof.yaml").write_text(rule, encoding="utf-8")
+    built_in = ["--pyargs", "conformance", "--rules", "receiver.accepts.unknown-field"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", ".", *built_in],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+        check=False,
+    )
+    assert "receiver.house.nickname-repeat PASSED" in ran.stdout, ran.stdout + ran.stderr
+    assert "receiver.accepts.unknown-field[text] PASSED" in ran.stdout
+    assert f"{target.url} by house.hookproof.yaml" in ran.stdout
+
+
+def test_the_curl_line_of_the_readme_delivers_a_message(target: Target) -> None:
+    for tool in ("curl", "openssl"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    (code,) = (each for each in blocks(ENGLISH, "sh") if "curl" in each)
+    code = local(code, target).replace(SECRET, os.environ["WEBHOOK_SECRET"])
+    ran = subprocess.run(["sh", "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("HTTP/1.1 200")
+    with urlopen(target.url.replace("webhook/receiver", "processed?msgId=1")) as answer:
+        assert json.load(answer) == {"count": 1}
+
+
+async def careless(request: web.Request) -> web.Response:
+    """The receiver of the README's example: it verifies the signature when there is one."""
+    body, stamp = await request.read(), request.headers.get("X-Webhook-Timestamp", "")
+    signed = stamp.encode("utf-8", "surrogateescape") + b":" + body
+    right = hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
+    refused = request.headers.get("X-Webhook-Signature", right) != right
+    return web.Response(status=401 if refused else 200)
+
+
+@pytest.fixture(scope="module")
+def faulty() -> Iterator[str]:
+    """The URL of that receiver, which runs on a thread of its own."""
+    app = web.Application()
+    app.router.add_post("/webhook/receiver", careless)
+    runner = web.AppRunner(app)
+
+    async def start() -> int:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return int(runner.addresses[0][1])
+
+    yield f"http://127.0.0.1:{wait_for(start())}/webhook/receiver"
+    wait_for(runner.cleanup())
+
+
+@pytest.mark.parametrize(
+    ("page", "language"),
+    [pytest.param(ENGLISH, "en", id="English"), pytest.param(CHINESE, "zh-Hant", id="Chinese")],
+)
+def test_the_printed_output_is_what_a_failing_run_prints(
+    page: str, language: str, faulty: str
+) -> None:
+    rules = ["--rules", "receiver.signature.missing-*"]
+    given = ["check", "receiver", faulty, "--secret", SECRET, "--lang", language, *rules]
+    ran = CliRunner().invoke(main, given)
+    output = [line.rstrip() for line in ran.output.replace(faulty, URL).splitlines()]
+    *shown, verdict = blocks(page, "text")[0].splitlines()
+    for line in shown:
+        begin = line.removesuffix("…")
+        assert any(each.startswith(begin) if begin != line else each == line for each in output)
+    assert ran.exit_code == 1
+    # The rest of the last line depends on the rules that ran.
+    assert output[-1].split(",")[0] == verdict.split(",")[0]
+    assert output[-1].split("  ")[-1] == verdict.split("  ")[-1]
+
+
+def test_both_readmes_print_the_same_code() -> None:
+    for language in ("sh", "python"):
+        english, chinese = (
+            [re.sub(r"(?m) *#.*$", "", code) for code in blocks(page, language)]
+            for page in (ENGLISH, CHINESE)
+        )
+        assert chinese == english
+
+
+def test_both_readmes_have_the_same_sections() -> None:
+    english, chinese = (re.findall(r"(?m)^#+ ", text(page)) for page in (ENGLISH, CHINESE))
+    assert chinese == english
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_link_leads_somewhere(page: str) -> None:
+    names = re.findall(r"(?m)^#+ (.*)$", text(page))
+    anchors = {re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for name in names}
+    for link in re.findall(r"\]\(([^)]+)\)", text(page)):
+        assert (
+            link.removeprefix("#") in anchors
+            if link.startswith("#")
+            else (ROOT / page).parent.joinpath(link).exists()
+        ), link
+
+
+@pytest.mark.parametrize("page", [ENGLISH, CHINESE])
+def test_the_printed_tree_is_there(page: str) -> None:
+    above = Path()
+    for line in blocks(page, "text")[-1].splitlines():
+        path = line.split()[0]
+        above = above if line.startswith(" ") else Path(path)
+        assert (ROOT / (above / path if line.startswith(" ") else path)).is_dir()
+
+
+@pytest.mark.parametrize(
+    "rule", [pytest.param(rule, id=f"rule {n}") for n, rule in enumerate(blocks(SCENARIOS, "yaml"))]
+)
+async def test_a_printed_rule_runs(rule: str, tmp_path: Path) -> None:
+    (tmp_path / "house.yaml").write_text(rule, encoding="utf-8")
+    async with reference_receiver() as there:
+        report = await check_receiver(
+            there.url,
+            secret=there.secret.decode(),
+            observer_url=there.observer_url,
+            scenarios=[tmp_path],
+            rules=["receiver.house.*"],
+        )
+    assert {each.outcome for each in report.results} == {Outcome.PASS}
+
+
+def test_a_printed_mistake_is_told_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = Path("house/nickname.yaml")
+    place.parent.mkdir()
+    place.write_text(blocks(SCENARIOS, "yaml")[0].replace("with:", "wiht:"), encoding="utf-8")
+    with pytest.raises(InputError) as raised:
+        read(place)
+    assert f"hookproof: {raised.value}\n" in blocks(SCENARIOS, "text")
+
+
+def table(section: str) -> list[list[str]]:
+    """The rows of the table in a section of scenarios/README.md, cell by cell."""
+    (part,) = re.findall(rf"(?ms)^### {section}$(.*?)(?=^##|\Z)", text(SCENARIOS))
+    rows = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+SCHEMA: Any = validator("scenario").schema["$defs"]
+
+
+@pytest.mark.parametrize(
+    ("section", "known"),
+    [
+        pytest.param(f"Words of {article}{name}", SCHEMA[name]["properties"], id=name)
+        for article, name in [
+            ("a ", "rule"),
+            ("a ", "case"),
+            ("a ", "step"),
+            ("", "send"),
+            ("", "expect"),
+        ]
+    ]
+    + [
+        pytest.param(
+            "Statuses",
+            SCHEMA["expect"]["properties"]["status"]["oneOf"][0]["enum"],
+            id="statuses",
+        ),
+        pytest.param("Needs", SCHEMA["rule"]["properties"]["needs"]["items"]["enum"], id="needs"),
+        pytest.param("Messages", ["plain", *TYPES], id="messages"),
+        pytest.param("Forms", FORMS, id="forms"),
+        pytest.param("Edits", EDITS, id="edits"),
+        pytest.param("Damages", DAMAGES, id="damages"),
+        pytest.param("Transports", {*Transport} - {Transport.POOLED, Transport.RAW}, id="wire"),
+    ],
+)
+def test_the_reference_names_every_word_and_no_other(section: str, known: Any) -> None:
+    named = [row[0].split("`")[1] for row in table(section)]
+    assert sorted(named) == sorted(known)
+
+
+def test_the_reference_gives_each_message_its_type() -> None:
+    given = {row[0].strip("`"): int(row[1]) for row in table("Messages") if row[1].isdecimal()}
+    assert given == TYPES
+
+
+def test_the_reference_marks_the_edits_of_a_text_alone() -> None:
+    link = compact(build("link", "1", 0).fields())
+    marked = {row[0].split("`")[1] for row in table("Edits") if "†" in row[0]}
+    assert marked == {word for word, edit in EDITS.items() if edit(link) == link}
