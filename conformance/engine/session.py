@@ -16,7 +16,7 @@ from conformance.exchange import Exchange, Fault, Request, Role, Signing
 from conformance.scenario import Send
 from conformance.trace import Trace
 from conformance.wire.client import Wire
-from conformance.wire.raw import Connection
+from conformance.wire.raw import Connection, Gate
 from conformance.wire.reply import Reply
 
 EFFECT_SECONDS = 5.0
@@ -77,7 +77,7 @@ class Session:
         role: Role,
         at: At,
         *,
-        burst: bool = False,
+        gate: Gate | None = None,
         kept: list[Connection] | None = None,
     ) -> Exchange:
         """Send a composed request and record what came of it."""
@@ -87,7 +87,7 @@ class Session:
                 None, Fault.REFUSED, "not sent: the target stopped answering", now, now, now
             )
         else:
-            reply = await self.wire.send(sent.request, burst=burst, kept=kept)
+            reply = await self.wire.send(sent.request, gate=gate, kept=kept)
         if reply.fault is not Fault.GIVEN_UP:
             self._unanswered = self._unanswered + 1 if reply.answer is None else 0
         return self.trace.add(_exchange(sent.request, sent.signing, reply, role, at, sent.msg_id))

@@ -11,7 +11,7 @@ from conformance.engine.session import At, Session
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange, Fault, Role
 from conformance.scenario import Case, Send, Step
-from conformance.wire.raw import Connection
+from conformance.wire.raw import Connection, Gate
 
 RETRIES = 3
 """How often a message that was refused as busy is sent again, as a sender would."""
@@ -84,8 +84,6 @@ class CaseRun:
             await self._restart()
         elif step.observe is not None:
             ids = [sent.msg_id for sent in self._named[step.observe]]
-        elif step.pause:
-            await self._session.clock.sleep(step.pause)
         if observed:
             ids = ids or list(dict.fromkeys(each.msg_id for each in found if each.msg_id))
             effects = 1 if wanted[0] == "unchanged" else wanted[0]
@@ -95,10 +93,11 @@ class CaseRun:
     async def _send(self, index: int, send: Send) -> list[Exchange]:
         requests = self._compose(send)
         burst = send.at_once or send.copies > 1
+        gate = Gate(len(requests)) if burst else None
         exchanges = await asyncio.gather(
             *(
                 self._session.exchange(
-                    sent, Role.PROBE, self._at(index), burst=burst, kept=self._kept
+                    sent, Role.PROBE, self._at(index), gate=gate, kept=self._kept
                 )
                 for sent in requests
             )

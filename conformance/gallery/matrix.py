@@ -7,12 +7,12 @@ that a neighbouring rule which finds it as well is seen to accuse; a correct one
 from __future__ import annotations
 
 import asyncio
-import ssl
 import shutil
+import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -38,10 +38,14 @@ from conformance.receiver.inbox import MEMORY, Inbox
 from conformance.receiver.policy import Policy
 from conformance.report import Result
 from conformance.rules import GRAVITY, Outcome
+from conformance.scenario import built_in, select
 
 ALIVE = "receiver.http.alive"
 CONTROLS = ("receiver.accepts.documented-type", ALIVE)
 """Rules that say, beside any others, whether the peer was there to be judged."""
+
+COSTLY = "receiver.duplicate.window"
+"""Sends 1,600 messages, and is met only by who names it."""
 
 AT_A_TIME = 6
 """Peers that are judged side by side."""
@@ -198,8 +202,12 @@ def _openssl() -> str | None:
     return None if shutil.which("openssl") else "needs openssl"
 
 
-def _groups(rules: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(rule.rpartition(".")[0] + ".*" for rule in rules))
+def _rules(caught_by: Sequence[str], beside: Sequence[str]) -> tuple[str, ...]:
+    """The groups of the rules in `caught_by`, those `beside` them, and the controls."""
+    groups = (rule.rpartition(".")[0] + ".*" for rule in caught_by)
+    fitting = select(built_in("receiver"), (*groups, *beside, *CONTROLS))
+    ids = (each.rule.id for each in fitting)
+    return tuple(rule for rule in ids if rule != COSTLY or rule in caught_by)
 
 
 def _of_faulty(faulty: Faulty) -> Peer:
@@ -207,14 +215,14 @@ def _of_faulty(faulty: Faulty) -> Peer:
         faulty.name,
         faulty.fault,
         faulty.caught_by,
-        (*_groups(faulty.caught_by), *faulty.beside, *CONTROLS),
+        _rules(faulty.caught_by, faulty.beside),
         partial(_in_process, faulty.fresh, faulty.tls),
         _openssl if faulty.tls else lambda: None,
     )
 
 
 def _of_pair(given: Pair) -> Peer:
-    rules = (*_groups(given.caught_by), *given.beside, *CONTROLS) if given.fault else ()
+    rules = _rules(given.caught_by, given.beside) if given.fault else ()
     return Peer(given.name, given.fault, given.caught_by, rules, partial(pair, given))
 
 
@@ -222,15 +230,10 @@ def _of_stack(given: Stack) -> Peer:
     return Peer(given.name, None, (), (), partial(stack, given), given.missing)
 
 
+# Whoever takes long goes first, so that the others run meanwhile.
 PEERS = (
-    # Whoever waits long goes first, so that the others run meanwhile.
-    *map(_of_faulty, TIMING),
-    *map(_of_faulty, ACCEPTS),
-    *map(_of_faulty, SIGNATURE),
-    *map(_of_faulty, BODY),
-    *map(_of_faulty, DUPLICATE),
-    *map(_of_faulty, TRANSPORT),
-    *map(_of_pair, PAIRS),
-    *map(_of_stack, STACK_PEERS),
     Peer("reference", None, (), (), partial(_in_process, Policy, False)),
+    *map(_of_stack, STACK_PEERS),
+    *map(_of_pair, PAIRS),
+    *map(_of_faulty, (*TIMING, *DUPLICATE, *BODY, *TRANSPORT, *SIGNATURE, *ACCEPTS)),
 )

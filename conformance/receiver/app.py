@@ -31,6 +31,8 @@ OBSERVER = "/processed?msgId={msgId}"
 
 KEEP_ALIVE = 75.0
 """Seconds that an idle connection is kept."""
+BACKLOG = 1024
+"""Connections that may wait to be accepted: messages come in bursts (常見問題 2)."""
 GRACE = 2.0
 """Seconds that requests in flight have left when the receiver stops."""
 
@@ -193,7 +195,7 @@ async def serving(
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, host, port, ssl_context=tls).start()
+            await web.TCPSite(runner, host, port, ssl_context=tls, backlog=BACKLOG).start()
         except OSError as fault:
             raise InputError(_no_address(host, port, fault)) from None
         address = runner.addresses[0]

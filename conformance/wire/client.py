@@ -12,7 +12,7 @@ from conformance.clock import Clock
 from conformance.errors import InputError
 from conformance.exchange import Headers, Request, Transport
 from conformance.wire.pooled import Pooled
-from conformance.wire.raw import Connection, Raw
+from conformance.wire.raw import Connection, Gate, Raw
 from conformance.wire.reply import Reply
 
 
@@ -72,12 +72,19 @@ class Wire:
         await self.renew()
 
     async def send(
-        self, request: Request, *, burst: bool = False, kept: list[Connection] | None = None
+        self,
+        request: Request,
+        *,
+        gate: Gate | None = None,
+        kept: list[Connection] | None = None,
     ) -> Reply:
-        """Send one request; always ends, with an answer or a fault. A `burst` passes the bound on
-        requests in flight; `kept` is where keep-alive requests of one case keep their connection."""
+        """Send one request; always ends, with an answer or a fault. Those that share a `gate` go
+        out at once, past the bound on requests in flight; `kept` is where keep-alive requests of
+        one case keep their connection."""
+        if gate is not None:
+            return await self._raw.send(request, [], gate)
         # A request that waits by its nature would hold a place that it does not use.
-        bound = request.transport is not Transport.SLOW and not burst
+        bound = request.transport is not Transport.SLOW
         async with self._places if bound else nullcontext():
             if self._pool and request.transport is Transport.POOLED and is_ascii(request.headers):
                 return await self._pooled.send(request)

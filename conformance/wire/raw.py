@@ -42,6 +42,30 @@ class Connection:
         return self.parser.our_state is h11.DONE and self.parser.their_state is h11.DONE
 
 
+class Gate:
+    """Holds the requests of a burst until all their connections stand, so that they go out at once.
+
+    A server that takes connections one by one would wait for the first request for ever, so that
+    the gate opens after HELD seconds whatever stands.
+    """
+
+    HELD = 0.5
+
+    def __init__(self, size: int) -> None:
+        self._missing = size
+        self._open = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Wait for the others."""
+        self._missing -= 1
+        if self._missing <= 0:
+            self._open.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.HELD):
+                await self._open.wait()
+        self._open.set()
+
+
 class Raw:
     """Opens a connection for each request; with keep-alive the last one again while it is open.
 
@@ -54,8 +78,11 @@ class Raw:
         self._tls = tls
         self._extra = extra
 
-    async def send(self, request: Request, kept: list[Connection]) -> Reply:
-        """Send `request`. `kept` holds the connection that keep-alive requests of one case share."""
+    async def send(
+        self, request: Request, kept: list[Connection], gate: Gate | None = None
+    ) -> Reply:
+        """Send `request`. `kept` holds the connection that keep-alive requests of one case share;
+        `gate` is that of the burst to which it belongs."""
         started = sent = self._clock.monotonic()
         answer, fault, detail, peer = None, None, "", None
         connection: Connection | None = None
@@ -63,6 +90,8 @@ class Raw:
             async with asyncio.timeout(self._patience):
                 connection = await self._connection(request, kept)
             peer = connection.writer.get_extra_info("peername")[0]
+            if gate is not None:
+                await gate.wait()
             async with asyncio.timeout(SLOW_SECONDS + EXPECT_SECONDS + self._patience):
                 early = await self._write(connection, request)
                 sent = self._clock.monotonic()
