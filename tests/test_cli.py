@@ -1,0 +1,197 @@
+"""The command line: what it prints, writes and returns."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner
+
+from conformance.cli import main
+from conformance.schema import problems
+
+SECRET = "command-line-secret"
+DEAD = "http://127.0.0.1:9/webhook/receiver"
+
+
+def hookproof(*arguments):
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture(scope="module")
+def base():
+    """The reference receiver as a process of its own, as a user starts it."""
+    command = [sys.executable, "-m", "conformance", "serve", "receiver", "--port", "0"]
+    environment = {**os.environ, "HOOK_SECRET": SECRET}
+    with subprocess.Popen(
+        [*command, "--secret", "env:HOOK_SECRET"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        yield process.stdout.readline().strip().removesuffix("/webhook/receiver")
+        process.terminate()
+
+
+def check(base, *options, secret=SECRET):
+    url = f"{base}/webhook/receiver"
+    return hookproof("check", "receiver", url, "--secret", secret, *options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["localhost:5000/x", "--secret", "s"], "http:// or https://", id="no scheme"),
+        pytest.param(["http:///x", "--secret", "s"], "needs a host", id="no host"),
+        pytest.param(["http://a b/", "--secret", "s"], "no blanks", id="blanks"),
+        pytest.param(["http://u:p@h/", "--secret", "s"], "credentials", id="credentials"),
+        pytest.param([DEAD, "--secret", ""], "the secret is empty", id="empty secret"),
+        pytest.param([DEAD, "--secret", "env:NOT_SET_HERE"], "NOT_SET_HERE is not set", id="env"),
+        pytest.param([DEAD, "--secret", "file:/nowhere/s"], "/nowhere/s cannot be read", id="file"),
+        pytest.param([DEAD, "--secret", "s", "--dialect", "giude"], "did you mean 'guide'", id="dialect"),
+        pytest.param([DEAD, "--secret", "s", "--rules", "receiver.body.emtpy"], "did you mean", id="rules"),
+        pytest.param([DEAD, "--secret", "s", "--seed", "x"], "--seed", id="seed"),
+        pytest.param([DEAD, "--secret", "s", "--json", "/nowhere/r.json"], "/nowhere/r.json", id="json"),
+        pytest.param([DEAD, "--secret", "s", "--html", "/"], "--html", id="html"),
+        pytest.param([DEAD, "--secret", "s", "--observer-url", "http://h/"], "{msgId}", id="observer"),
+        pytest.param([DEAD, "--secret", "s", "--header", "X-Key"], "Name: value", id="header"),
+        pytest.param([DEAD, "--secret", "s", "--ca", "/nowhere/ca.pem"], "/nowhere/ca.pem", id="ca"),
+        pytest.param([DEAD, "--secret", "s", "--scenarios", "/nowhere"], "/nowhere", id="scenarios"),
+        pytest.param([DEAD, "--secret", "s", "--concurrency", "0"], "--concurrency", id="concurrency"),
+        pytest.param([DEAD, "--secret", "s", "--timeout", "0"], "--timeout", id="timeout"),
+        pytest.param([DEAD], "--secret", id="no secret"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_clear_line_and_status_2(arguments, told):
+    result = hookproof("check", "receiver", *arguments)
+    assert result.exit_code == 2
+    assert told in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_mistake_in_a_scenario_is_told_before_the_run(tmp_path):
+    (tmp_path / "own.yaml").write_text("rules:\n  - rule: receiver.own.thing\n    levle: MUST\n")
+    result = hookproof("check", "receiver", DEAD, "--secret", "s", "--scenarios", str(tmp_path))
+    assert result.exit_code == 2
+    assert "own.yaml:" in result.output
+
+
+def test_a_report_path_is_tried_without_leaving_anything(tmp_path):
+    hookproof("check", "receiver", "no-url", "--secret", "s", "--json", str(tmp_path / "r.json"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_conforming_receiver_is_status_0(base):
+    result = check(base, "--observer-url", base + "/processed?msgId={msgId}")
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-1].startswith("PASS")
+
+
+def test_a_target_that_cannot_be_reached_is_status_3():
+    result = hookproof("check", "receiver", DEAD, "--secret", SECRET)
+    assert result.exit_code == 3
+    assert "refused" in result.output
+
+
+def test_a_wrong_secret_is_status_3_with_what_to_check(base):
+    result = check(base, secret="another")
+    assert result.exit_code == 3
+    assert "check the secret" in result.output
+
+
+def test_a_broken_rule_is_status_1(base, tmp_path):
+    (tmp_path / "own.yaml").write_text(OWN, encoding="utf-8")
+    result = check(base, "--scenarios", str(tmp_path), "--rules", "receiver.own.*")
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert any(line.startswith("FAIL  receiver.own.teapot") for line in lines)
+    assert "answered 200; expected 418" in result.output
+    assert "curl -sS -i" in result.output
+
+
+OWN = """\
+rules:
+  - rule: receiver.own.teapot
+    level: MUST
+    source: null
+    title: {en: It is a teapot, zh-Hant: 它是茶壺}
+    why: {en: Tea., zh-Hant: 茶。}
+    fix: {en: Boil water., zh-Hant: 燒水。}
+    steps:
+      - send: {message: text}
+        expect: {status: 418}
+"""
+
+
+@pytest.mark.parametrize("target", ["pass", "error"])
+def test_report_files_are_written_whatever_the_verdict(base, tmp_path, target):
+    files = {kind: tmp_path / f"r.{kind}" for kind in ("json", "junit", "html", "trace")}
+    options = [word for kind, path in files.items() for word in (f"--{kind}", str(path))]
+    if target == "pass":
+        check(base, "--rules", "receiver.accepts.*", *options)
+    else:
+        hookproof("check", "receiver", DEAD, "--secret", SECRET, *options)
+    assert problems("report", json.loads(files["json"].read_text())) == []
+    assert ElementTree.parse(files["junit"]).getroot().tag.startswith("testsuite")
+    assert files["html"].read_text().startswith("<!doctype html>")
+    assert files["trace"].read_bytes().startswith(b"SQLite format 3")
+
+
+def test_nothing_that_is_written_holds_the_secret_or_a_header_value(base, tmp_path):
+    files = {kind: tmp_path / f"r.{kind}" for kind in ("json", "junit", "html", "trace")}
+    options = [word for kind, path in files.items() for word in (f"--{kind}", str(path))]
+    result = check(base, "--header", "X-Api-Key: header-value-secret", *options)
+    for text in [result.output.encode(), *(path.read_bytes() for path in files.values())]:
+        assert SECRET.encode() not in text
+        assert b"header-value-secret" not in text
+
+
+def test_quiet_prints_one_line(base):
+    result = check(base, "--quiet", "--rules", "receiver.accepts.*")
+    assert len(result.output.strip().splitlines()) == 1
+
+
+def test_piped_output_is_plain(base):
+    assert "\x1b" not in check(base, "--rules", "receiver.accepts.*").output
+
+
+def test_texts_come_in_traditional_chinese(base):
+    result = check(base, "--lang", "zh-Hant", "--rules", "receiver.accepts.*")
+    assert result.output.splitlines()[-1].startswith("通過")
+
+
+def test_the_catalogue_is_given_as_text_and_as_json():
+    text = hookproof("rules").output
+    data = json.loads(hookproof("rules", "--json").output)
+    assert len(text.splitlines()) == len(data)
+    assert {"rule", "level", "source", "title"} <= set(data[0])
+
+
+def test_a_port_in_use_is_told(base):
+    port = base.rsplit(":", 1)[1]
+    result = hookproof("serve", "receiver", "--port", port, "--secret", "s")
+    assert result.exit_code == 2
+    assert f"--port: {port}" in result.output
+
+
+@pytest.mark.parametrize("command", [["--help"], ["check", "receiver", "--help"], ["--version"]])
+def test_help_does_not_load_the_engine(command):
+    code = (
+        "import sys\n"
+        "from conformance.cli import main\n"
+        f"main({command!r}, standalone_mode=False)\n"
+        "heavy = {'aiohttp', 'rich', 'jinja2', 'jsonschema', 'yaml', 'pytest'} & set(sys.modules)\n"
+        "sys.exit(f'loaded: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_demo_judges_the_reference_receiver_and_writes_the_report(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = hookproof("demo")
+    assert result.exit_code == 0, result.output
+    assert Path("hookproof-report.html").exists()
