@@ -69,12 +69,13 @@ class Expect:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a case: exactly one of `send`, `resend`, `restart` and `observe`."""
+    """One step of a case: exactly one of `send`, `resend`, `restart`, `observe` and `pause`."""
 
     send: Send | None = None
     resend: bool = False
     restart: bool = False
     observe: str | None = None
+    pause: float = 0.0
     expects: tuple[Expect, ...] = ()
 
 
@@ -251,6 +252,7 @@ def _step(words: Mapping[str, Any], level: Level) -> Step:
         resend="resend" in words,
         restart=words.get("restart", False),
         observe=words.get("observe"),
+        pause=words.get("pause", 0.0),
         expects=tuple(
             _expect(each, level) for each in (expects if isinstance(expects, list) else [expects])
         ),

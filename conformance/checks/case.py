@@ -148,12 +148,13 @@ def _told(expect: Expect, about: Sequence[Exchange], facts: Facts) -> list[Judge
 
 
 def _told_apart(exchange: Exchange, facts: Facts) -> bool:
-    """Whether an answer is one that the learned observer can be asked about: a repeat may be
-    answered by another status than 200."""
+    """Whether an answer is one that the learned observer can be asked about. A repeat may be answered
+    by another status than 200; any other refusal is neither, whatever it looks like."""
     return exchange.status in facts.accepted or (
         exchange.answer is not None
         and facts.learned is not None
-        and facts.learned.is_first(exchange.answer) is not None
+        and facts.learned.by_status
+        and facts.learned.is_first(exchange.answer) is False
     )
 
 
@@ -169,7 +170,9 @@ def _counted(
     before = {each.msg_id: count(each) or 0 for each in reversed(asked)}
     after = {each.msg_id: count(each) or 0 for each in asked}
     later = [each.msg_id for each in here if each.role is Role.CONTROL and each.msg_id in after]
-    shown = not later or any(after[msg_id] for msg_id in later)
+    # Any effect of this step shows that the observer sees them; a later one, that they have ended.
+    seen_any = any(after.values())
+    ended = not later or any(after[msg_id] for msg_id in later)
     taken = {
         each.msg_id
         for each in exchanges
@@ -179,11 +182,11 @@ def _counted(
     for msg_id in (each for each in after if each not in later):
         seen = after[msg_id]
         wanted = before[msg_id] if expect.processed == "unchanged" else expect.processed or 0
-        if seen > wanted or (seen < wanted and shown and msg_id in taken):
+        if seen > wanted or (seen < wanted and seen_any and msg_id in taken):
             wrong.append((msg_id, seen, wanted))
     if wrong:
         return [_miscounted(expect, wrong, len(after) - len(later), exchanges)]
-    if not shown:
+    if not ended:
         return [Unjudged(_NO_LATER_EFFECT, error=True)]
     return []
 

@@ -26,6 +26,11 @@ class Learned:
 
     traits: tuple[tuple[str, object, object], ...]
 
+    @property
+    def by_status(self) -> bool:
+        """Whether a repeat is answered by another status than a first message."""
+        return any(where == _STATUS for where, _, _ in self.traits)
+
     def is_first(self, answer: Answer) -> bool | None:
         """True for an answer as to a first message, False as to a repeat, None for neither."""
         seen = _traits(answer)

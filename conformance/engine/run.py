@@ -289,6 +289,8 @@ class Run:
 
 def _waits(case: Case) -> bool:
     sends = [step.send for step in case.steps if step.send is not None]
+    if any(step.pause for step in case.steps):
+        return True
     return any(send.transport in (Transport.SLOW, Transport.EXPECT) for send in sends)
 
 

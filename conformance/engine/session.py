@@ -47,6 +47,7 @@ class Session:
         self.facts = facts
         self.clock = clock
         self.trace = Trace()
+        self.unshown = 0  # cases in which a later plain message showed no effect
         self._unanswered = 0
         # 19 digits below 2^63 whatever the draw, so that a run's bodies are equally long.
         self._last_id = random.SystemRandom().randrange(10**18, 9 * 10**18) // ID_STEP * ID_STEP

@@ -17,8 +17,11 @@ RETRIES = 3
 """How often a message that was refused as busy is sent again, as a sender would."""
 RETRY_SECONDS = 0.2
 MOST_RETRIED = 50
-LATER = (1.5, 1.5, 5.0)
-"""Seconds in which each of three later messages may show its effect; one may be lost by chance."""
+LATER = (2.0, 5.0)
+"""Seconds in which each of two later messages may show its effect; one may be lost by chance."""
+LOSSY_AFTER = 3
+"""So many cases without a later effect, and the rest waits only LOSSY_SECONDS for one."""
+LOSSY_SECONDS = 1.0
 BACKGROUND_LEAD = 0.25
 """Seconds for which a background request is under way before the next step."""
 
@@ -84,6 +87,8 @@ class CaseRun:
             await self._restart()
         elif step.observe is not None:
             ids = [sent.msg_id for sent in self._named[step.observe]]
+        elif step.pause:
+            await self._session.clock.sleep(step.pause)
         if observed:
             ids = ids or list(dict.fromkeys(each.msg_id for each in found if each.msg_id))
             effects = 1 if wanted[0] == "unchanged" else wanted[0]
@@ -142,11 +147,14 @@ class CaseRun:
         )
         if valid:
             # Without an observer, whether an unanswered message took effect cannot be told.
-            seen = self._session.facts.observed
+            facts = self._session.facts
+            taken = {sent.msg_id for sent, e in self._answered if e.status in facts.accepted}
             self._busy += [
                 sent
                 for sent, exchange in self._answered
-                if is_busy(exchange) and (seen or exchange.status is not None)
+                if is_busy(exchange)
+                and sent.msg_id not in taken  # of another copy
+                and (facts.observed or exchange.status is not None)
             ]
 
     async def _resend(self, index: int) -> list[Exchange]:
@@ -178,7 +186,8 @@ class CaseRun:
         """Ask about effects, once a later plain message has shown its own."""
         at = self._at(index)
         asked: list[Exchange] = []
-        for seconds in LATER:
+        lossy = self._session.unshown >= LOSSY_AFTER
+        for seconds in (LOSSY_SECONDS,) if lossy else LATER:
             later = await self._session.plain(Role.CONTROL, at)
             asked.append(later)
             if later.status not in self._session.facts.accepted:
@@ -186,6 +195,8 @@ class CaseRun:
             asked += await self._session.effects([str(later.msg_id)], 1, at, seconds)
             if count(asked[-1]) != 0:
                 break
+        else:
+            self._session.unshown += 1
         return asked + await self._session.effects(ids, wanted, at)
 
 

@@ -92,6 +92,15 @@ def _body_stamp(
     return authenticate(headers, body, signer, now)
 
 
+def _parsed_stamp(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | Answer:
+    """parseInt() and its like read the digits at the beginning."""
+    given = policy.credentials(headers, dialect)
+    if isinstance(given, Answer):
+        return given
+    digits = re.match(rb"[0-9]*", given[0])
+    return digits[0] if digits else b"", given[1]
+
+
 def _with_skew(headers: Headers, body: bytes, signer: Signer, now: float) -> Answer | None:
     refusal = authenticate(headers, body, signer, now)
     stamp = _header(headers, signer.dialect.timestamp_header) or b""
@@ -158,12 +167,21 @@ def _well_formed(right: bytes, given: bytes) -> bool:
     return re.fullmatch(rb"[0-9a-f]{64}", given) is not None
 
 
-def _hex_as_in_node(right: bytes, given: bytes) -> bool:
-    """Buffer.from(text, "hex") ends at the first character that is no digit; then a loop over what it
-    gave, which is nothing. Non-ASCII headers never come this far."""
+def _hex_of_node(given: bytes) -> bytes:
+    """Buffer.from(text, "hex") ends before the first pair that is not of hex digits."""
     digits = re.match(rb"(?:[0-9a-fA-F]{2})*", given)
-    decoded = digits[0].lower() if digits else b""
-    return given.isascii() and len(given) == len(right) and _up_to_the_shorter(right, decoded)
+    return digits[0].lower() if digits else b""
+
+
+def _decoded(right: bytes, given: bytes) -> bool:
+    return hmac.compare_digest(right, _hex_of_node(given))
+
+
+def _decoded_in_a_loop(right: bytes, given: bytes) -> bool:
+    """The length is that of the text, and the loop is over what was decoded of it, which may be
+    nothing. Headers that are not ASCII never come this far."""
+    whole = given.isascii() and len(given) == len(right)
+    return whole and _up_to_the_shorter(right, _hex_of_node(given))
 
 
 def _as_text(right: bytes, given: bytes) -> bool:
@@ -292,6 +310,12 @@ SIGNATURE = (
         Policy(authenticate=partial(_body_stamp, fallback=False)),
     ),
     Faulty(
+        "timestamp-parsed-first",
+        "signs the number at the beginning of the timestamp, whatever follows it",
+        _rule("tampered-timestamp"),
+        _checking(credentials=_parsed_stamp),
+    ),
+    Faulty(
         "seconds-around",
         "tries the seconds around the timestamp too, against clock skew",
         _rule("tampered-timestamp"),
@@ -324,7 +348,7 @@ SIGNATURE = (
     Faulty(
         "compares-up-to-the-shorter",
         "compares as many characters as the shorter signature has, as a loop over zip() does",
-        _rule("truncated", "one-character", "overlong"),
+        _rule("truncated", "overlong"),
         _checking(matches=_up_to_the_shorter),
     ),
     Faulty(
@@ -352,10 +376,16 @@ SIGNATURE = (
         _checking(matches=lambda right, given: given.startswith(right)),
     ),
     Faulty(
-        "hex-decoded-leniently",
-        "decodes the signature up to the first character that is no hex digit, and compares that",
+        "hex-decoded-with-a-tail",
+        "decodes the signature as Node does, and does not see what follows its hex digits",
+        _rule("overlong"),
+        _checking(matches=_decoded),
+    ),
+    Faulty(
+        "hex-decoded-to-nothing",
+        "decodes the signature as Node does, and compares as many bytes as it got",
         _rule("non-hex"),
-        _checking(matches=_hex_as_in_node),
+        _checking(matches=_decoded_in_a_loop),
     ),
     Faulty(
         "failed-compare-ignored",
@@ -514,7 +544,7 @@ SIGNATURE = (
     Faulty(
         "body-signed-alone",
         "signs the body alone, as GitHub does",
-        _rule("dialect", "tampered-timestamp"),
+        _rule("dialect"),
         Policy(authenticate=partial(_speaking, parts=parse_template("{body}"))),
     ),
 )

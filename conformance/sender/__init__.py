@@ -1,0 +1,1 @@
+"""The reference sender: its API, its durable queue, and the deliveries."""

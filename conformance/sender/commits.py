@@ -1,0 +1,177 @@
+"""Group commits on one writer: jobs that are handed in together share a commit.
+
+A job is awaited until it is committed, so that whoever answers afterwards promises no more than the
+disk holds. Knows nothing of what the tables hold.
+
+A job runs on the event loop, a few milliseconds at most, and only the commit waits for the disk in a
+thread: a thread that did all of it would ask for the interpreter's lock after every statement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TypeVar
+
+from conformance.errors import InputError
+from conformance.sender.database import MEMORY, Tables, claim, connect, open_file
+
+BATCH = 256
+"""Rows after which a batch is committed; a job says how many it writes."""
+
+BUSY_PATIENCE = 3.0
+BUSY_PAUSE = 0.002
+"""Seconds: how long to wait for somebody else who writes to the file, and how long between looks."""
+
+T = TypeVar("T")
+Job = Callable[[sqlite3.Connection], T]
+
+
+class NotStoredError(Exception):
+    """A job could not be committed (disk full, file locked): nothing of it was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    job: Job[Any]
+    rows: int
+    done: asyncio.Future[Any]
+
+
+class Commits:
+    """The file `path`, or memory for ":memory:". Use as an async context manager.
+
+    Entering raises InputError for a file that is another program's, that another process has open
+    in this way, or that cannot be written, and leaves such a file as it is. Leaving commits what
+    has been handed in.
+    """
+
+    def __init__(self, path: str, tables: Tables) -> None:
+        self._path = path
+        self._tables = tables
+        self._durable = path != MEMORY
+        self._handed: deque[_Handed] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+
+    async def __aenter__(self) -> Commits:
+        self._lock = claim(self._path, self._tables) if self._durable else None
+        try:
+            self._db = open_file(self._path, self._tables)
+        except InputError:
+            self._unlock()
+            raise
+        # In memory there is one connection only; a batch is never left half done where others run,
+        # since nothing is awaited between its BEGIN and its COMMIT.
+        self.reader = connect(self._path) if self._durable else self._db
+        """For reading what is committed. Fetch all rows at once: an open cursor holds up the file."""
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commits")
+        self._writer = asyncio.create_task(self._write(), name="writer")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._closing = True
+        self._wake.set()
+        try:
+            await self._writer
+        finally:
+            self._thread.shutdown()
+            self.reader.close()
+            self._db.close()
+            self._unlock()
+
+    async def run(self, job: Job[T], rows: int = 1) -> T:
+        """Run `job` in a transaction; what it returned, once that is committed.
+
+        What `job` raises is raised here, and then nothing that it wrote stays. Raises NotStoredError
+        when the file cannot be written.
+        """
+        if self._closing:
+            raise NotStoredError("the store is closed")
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._handed.append(_Handed(job, rows, done))
+        self._wake.set()
+        return await done
+
+    async def _write(self) -> None:
+        while self._handed or not self._closing:
+            if not self._handed:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            batch = self._batch()
+            try:
+                results = await self._commit(batch)
+            except Exception as fault:  # whatever it is, it belongs to those who wait
+                results = [NotStoredError(str(fault))] * len(batch)
+            for handed, result in zip(batch, results, strict=True):
+                if handed.done.done():
+                    continue
+                if isinstance(result, Exception):
+                    handed.done.set_exception(result)
+                else:
+                    handed.done.set_result(result)
+
+    def _batch(self) -> list[_Handed]:
+        batch: list[_Handed] = []
+        rows = 0
+        while self._handed and rows < BATCH:
+            batch.append(self._handed.popleft())
+            rows += batch[-1].rows
+        return batch
+
+    async def _commit(self, batch: list[_Handed]) -> list[Any]:
+        """Run `batch` in one transaction; what each of the jobs returned or raised."""
+        await self._begin()
+        try:
+            results = [self._attempt(handed.job) for handed in batch]
+            if self._durable:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._thread, self._db.commit)
+            else:
+                self._db.commit()
+        except Exception:
+            if self._db.in_transaction:
+                self._db.rollback()
+            raise
+        return results
+
+    def _attempt(self, job: Job[Any]) -> Any:
+        self._db.execute("SAVEPOINT job")
+        try:
+            result = job(self._db)
+        except Exception as fault:
+            if not self._db.in_transaction:  # SQLite gave the whole transaction up: disk full
+                raise
+            self._db.execute("ROLLBACK TO job")
+            result = NotStoredError(str(fault)) if isinstance(fault, sqlite3.Error) else fault
+        self._db.execute("RELEASE job")
+        return result
+
+    async def _begin(self) -> None:
+        """Take the file's write lock. SQLite's own waiting would hold the event loop."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + BUSY_PATIENCE
+        while True:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as fault:
+                # The low byte is the kind of error; there are several ways of being busy.
+                if fault.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or loop.time() > until:
+                    raise
+            await asyncio.sleep(BUSY_PAUSE)
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
