@@ -262,7 +262,8 @@ async def test_the_same_seed_sends_the_same_requests():
 
 def _settled(exchange):
     """A request without what is fresh in every run."""
-    fresh = rb"[0-9a-f]{64}|\d{10,19}"
+    # A moved digit is the last one of the time, at the front of the body.
+    fresh = rb"[0-9a-f]{64}|\d{9,19}|^\d"
     request = exchange.request
     headers = tuple(
         (name, len(value) if name == b"X-Webhook-Signature" else re.sub(fresh, b"#", value))

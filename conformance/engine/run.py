@@ -120,17 +120,22 @@ class Run:
             for case in each.cases
             if case.steps
         ]
-        # What waits by its nature goes first, so that the rest runs meanwhile.
-        beside = sorted(
-            (pair for pair in ready if not pair[0].alone), key=lambda it: not _waits(it[1])
-        )
-        settled = await asyncio.gather(*(self._case(session, *pair, busy) for pair in beside))
-        suspects = [pair for pair, done in zip(beside, settled, strict=True) if not done]
+        suspects: list[tuple[Scenario, Case]] = []
+
+        async def side_by_side(waits: bool) -> None:
+            pairs = [it for it in ready if not it[0].alone and _waits(it[1]) is waits]
+            settled = await asyncio.gather(*(self._case(session, *pair, busy) for pair in pairs))
+            suspects.extend(pair for pair, done in zip(pairs, settled, strict=True) if not done)
+
+        async with asyncio.TaskGroup() as group:
+            # What waits by its nature asks next to nothing of the target meanwhile.
+            group.create_task(side_by_side(waits=True))
+            await side_by_side(waits=False)
+            alone = [pair for pair in ready if pair[0].alone]
+            await self._one_by_one(session, alone, busy, doubtful=bool(suspects))
         if suspects:
-            session.revive()
             await session.wire.renew()
-        alone = [pair for pair in ready if pair[0].alone]
-        await self._one_by_one(session, [*suspects, *alone], busy, doubtful=bool(suspects))
+        await self._one_by_one(session, suspects, busy, doubtful=bool(suspects))
 
     async def _one_by_one(
         self,
@@ -142,6 +147,8 @@ class Run:
     ) -> None:
         """Run each case by itself as long as the target lives; `doubtful` when it may not."""
         for place, (scenario, case) in enumerate(pairs):
+            if doubtful:
+                session.revive()
             if doubtful and not await lives(session):
                 self._gone = True
                 for left in pairs[place:]:

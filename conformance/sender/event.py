@@ -1,0 +1,106 @@
+"""What Emit takes: message events, judged against the message schema and made into bodies to send.
+
+Pure. An event is the guide's body without `timestamp`, which is put in when the message is first
+pushed. Guide: 請求體, 字段說明.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.errors import InputError
+from conformance.message import build
+from conformance.schema import WHOLE, message_problems
+
+FIELDS = tuple(build("text", "0", 0).fields())
+_BEFORE, _AFTER = FIELDS[: FIELDS.index("timestamp")], FIELDS[FIELDS.index("timestamp") + 1 :]
+_NAMES = {name.lower(): name for name in FIELDS}
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A message's body, without its timestamp, which belongs between `content[:cut]` and the rest.
+    Compact UTF-8 JSON in the guide's order, then the fields that the guide does not list."""
+
+    content: bytes
+    cut: int
+
+    def stamped(self, timestamp: int) -> bytes:
+        """The whole body, pushed at `timestamp` (Unix seconds)."""
+        return b"%b%d%b" % (self.content[: self.cut], timestamp, self.content[self.cut :])
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A message that was given to be delivered: its id, its fields for the filters, its body."""
+
+    msg_id: str
+    fields: dict[str, Any]
+    body: Body
+
+
+def read(given: object) -> Iterator[Event]:
+    """The events in `given`, parsed JSON: one object or an array of them; one at each step.
+
+    The guide's names are matched whatever their case. A `timestamp` is replaced. Raises InputError,
+    naming the field and, in an array, the place, for what does not fit the message schema.
+    """
+    if isinstance(given, list):
+        for at, each in enumerate(given):
+            yield _event(each, f"[{at}]")
+    else:
+        yield _event(given, "")
+
+
+def _event(given: object, place: str) -> Event:
+    if not isinstance(given, dict):
+        raise InputError(f"{place or 'the body'} must be a message event, a JSON object")
+    fields = _in_order(given)
+    wrong = message_problems(fields | {"timestamp": 0})
+    if wrong:
+        raise InputError("; ".join(_at(place, str(problem)) for problem in wrong))
+    try:
+        fields["msgId"].encode()  # a lone surrogate is no text, and cannot be a key
+        body = _body(fields)
+    except UnicodeEncodeError:
+        raise InputError(_at(place, "msgId must be Unicode text")) from None
+    except ValueError:  # 1e400 is infinite to Python, and JSON has no word for that
+        raise InputError(_at(place, "holds a number that is too large")) from None
+    except RecursionError:
+        raise InputError(_at(place, "is nested too deeply")) from None
+    return Event(fields["msgId"], fields, body)
+
+
+def _at(place: str, problem: str) -> str:
+    if problem.startswith(WHOLE):
+        problem = problem.removeprefix(WHOLE).strip()
+        return f"{place or 'the body'} {problem}"
+    return f"{place}.{problem}" if place else problem
+
+
+def _in_order(given: dict[str, Any]) -> dict[str, Any]:
+    """The guide's fields in its order, under its names and without the timestamp, then the others."""
+    if FIELDS[0] not in given or len(given.keys() & set(FIELDS)) < len(FIELDS) - 1:
+        exact = given
+        given = {}
+        for name, value in exact.items():
+            known = _NAMES.get(name.lower(), name)
+            given[name if known in exact else known] = value
+    listed = {name: given[name] for name in FIELDS if name in given and name != "timestamp"}
+    return listed | {name: value for name, value in given.items() if name not in FIELDS}
+
+
+def _body(fields: dict[str, Any]) -> Body:
+    before = {name: fields[name] for name in _BEFORE}
+    after = {name: value for name, value in fields.items() if name not in _BEFORE}
+    head = _json(before)[:-1] + b',"timestamp":'
+    return Body(head + b"," + _json(after)[1:], len(head))
+
+
+def _json(value: object) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # A lone surrogate stands in a string only, where its Python escape is its JSON escape.
+    return text.encode("utf-8", "backslashreplace")
