@@ -25,13 +25,16 @@ MASK = "********"
 """What stands for a secret where it is shown: always the same, so that not even a length is told."""
 
 
+NO_SECRET = Secret(b"")
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """One webhook. `timeout` is in seconds; `retry_count` retries follow the first attempt;
     `message_types` are in digits without leading zeros, or ALL. No secret signs with an empty key."""
 
     url: str
-    secret: Secret = Secret(b"")
+    secret: Secret = NO_SECRET
     enabled: bool = True
     timeout: int = 10
     retry_count: int = 3

@@ -23,6 +23,15 @@ from conformance.scenario import built_in as shipped
 
 WIDTH = 96
 
+QUIET = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning",
+    "ignore::PendingDeprecationWarning",
+    "ignore::ResourceWarning",
+    "ignore::RuntimeWarning",
+)
+"""A user's `filterwarnings = error` is about their code. Filters hold for all threads, and in the run's
+such an error would break it."""
+
 
 class RuleItem(pytest.Function):
     """One case of a rule. `file` is the user's own file in which the rule stands, if it does."""
@@ -86,6 +95,7 @@ def _items(
             name = scenario.rule.id if case.name is None else f"{scenario.rule.id}[{case.name}]"
             item = RuleItem.from_parent(parent, name=name, callobj=function)
             item.scenario, item.case, item.file = scenario, case, file
+            item.add_marker(QUIET)
             _id_as_read_back(item)
             yield item
 

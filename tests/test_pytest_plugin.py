@@ -182,6 +182,12 @@ def test_a_broken_should_fails_where_the_user_says_so(run: Run, base: str, args:
     result.stdout.no_fnmatch_line("*warn_explicit*")
 
 
+def test_warnings_that_the_user_made_errors_do_not_break_the_run(run: Run, base: str) -> None:
+    # aiohttp warns of a large body, in the thread of the run.
+    result = run.against(base, "-W", "error::ResourceWarning", rules="receiver.accepts.large-media")
+    result.assert_outcomes(passed=3)
+
+
 def test_what_could_not_be_judged_is_an_error_and_no_failure(run: Run) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

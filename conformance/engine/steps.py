@@ -142,7 +142,8 @@ class CaseRun:
                 or send.signature_of
                 or send.without
                 or send.timestamp
-                or send.again  # it may be safe since it was sent first
+                or send.again  # its id may be known since it was sent first
+                or send.id_of
             )
         )
         if valid:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection
 from functools import partial
 
 from conformance.gallery.peer import Faulty
+from conformance.message import TYPES, build
 from conformance.receiver.policy import Answer, Arrival, Message, Policy
 
-_DOCUMENTED = (1, 3, 34, 43, 47, 49, 10000, 10002)
-_FIELDS = frozenset(
-    "key msgId timestamp fromUser toUser msgType content isSelfMsg createTime isHistory".split()
-)
+_DOCUMENTED = frozenset(TYPES.values())
+_FIELDS = frozenset(build("text", "", 0).fields())
 _MONTH = 30 * 86400
 
 
@@ -59,7 +59,7 @@ def _is_url(message: Message) -> bool:
     return str(message.get("content")).startswith(("http://", "https://"))
 
 
-def _media_by_url(message: Message, *, types: tuple[int, ...]) -> Answer | None:
+def _media_by_url(message: Message, *, types: Collection[int]) -> Answer | None:
     if message.get("msgType") in types and not _is_url(message):
         return Answer(400, "content must be a URL")
     return None
@@ -84,7 +84,7 @@ def _truthy(message: Message) -> Answer | None:
     return None if message.get("content") else Answer(400, "content is missing")
 
 
-def _column(message: Message, *, size: int, types: tuple[int, ...]) -> Answer | None:
+def _column(message: Message, *, size: int, types: Collection[int]) -> Answer | None:
     """A VARCHAR of `size` characters, in strict mode, for messages of these types."""
     if message.get("msgType") in types and len(str(message.get("content"))) > size:
         raise ValueError("Data too long for column 'content'")

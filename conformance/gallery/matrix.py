@@ -24,7 +24,7 @@ from conformance import dialect as dialects
 from conformance.damage import Signer
 from conformance.engine.options import Options
 from conformance.engine.run import Run
-from conformance.errors import InputError
+from conformance.errors import HarnessError, InputError
 from conformance.gallery.accepts import ACCEPTS
 from conformance.gallery.body import BODY
 from conformance.gallery.duplicate import DUPLICATE
@@ -95,8 +95,9 @@ class Matrix:
 
     @property
     def holds(self) -> bool:
-        """Whether every row does."""
-        return all(row.holds for row in self.rows)
+        """Whether every row does; a matrix of which nothing was run shows nothing."""
+        run = [row for row in self.rows if row.skipped is None]
+        return bool(run) and all(row.holds for row in run)
 
     @property
     def caught(self) -> int:
@@ -119,6 +120,7 @@ async def run_matrix(only: Sequence[str] = ()) -> Matrix:
 
     Raises InputError for a glob that fits none.
     """
+    peers = chosen(only)
     begin = time.monotonic()
     places = asyncio.Semaphore(AT_A_TIME)
 
@@ -126,9 +128,8 @@ async def run_matrix(only: Sequence[str] = ()) -> Matrix:
         async with places:
             return await _judge(peer)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(judged(peer)) for peer in chosen(only)]
-    return Matrix(tuple(task.result() for task in tasks), time.monotonic() - begin)
+    rows = await asyncio.gather(*(judged(peer) for peer in peers))
+    return Matrix(tuple(rows), time.monotonic() - begin)
 
 
 def chosen(only: Sequence[str]) -> list[Peer]:
@@ -146,10 +147,12 @@ async def _judge(peer: Peer) -> Row:
     if missing is not None:
         return Row(peer.name, peer.fault, skipped=missing)
     begin = time.monotonic()
-    async with peer.serve() as options:
-        report = await Run(replace(options, rules=peer.rules)).report()
+    try:
+        async with peer.serve() as options:
+            report = await Run(replace(options, rules=peer.rules)).report()
+    except HarnessError as fault:
+        return Row(peer.name, peer.fault, missed=peer.caught_by, errors=(str(fault),))
     found = {each.rule.id for each in report.results if _finds(each)}
-    errors = [f"{e.name}: {e.message.en}" for e in report.having(Outcome.ERROR)]
     accusing = (each.rule.id for each in report.having(Outcome.FAIL, Outcome.WARN))
     return Row(
         peer.name,
@@ -157,7 +160,7 @@ async def _judge(peer: Peer) -> Row:
         caught=tuple(rule for rule in peer.caught_by if rule in found),
         missed=tuple(rule for rule in peer.caught_by if rule not in found),
         accused=tuple(dict.fromkeys(rule for rule in accusing if rule not in peer.caught_by)),
-        errors=tuple(errors),
+        errors=tuple(f"{e.name}: {e.message.en}" for e in report.having(Outcome.ERROR)),
         seconds=time.monotonic() - begin,
     )
 

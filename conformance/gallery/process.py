@@ -133,10 +133,13 @@ class _Process:
             env=self._environment,
         )
         assert child.stdout is not None  # noqa: S101 - it is a pipe
-        async with asyncio.timeout(START_SECONDS):
-            line = await child.stdout.readline()
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                line = await child.stdout.readline()
+        except TimeoutError:
+            line = b""
         if not line:
-            raise HarnessError(f"{shlex.join(self._command)} ended before it served")
+            raise HarnessError(f"{shlex.join(self._command)} did not come to serve")
         self.url = line.decode().strip()
 
     async def kill(self) -> None:

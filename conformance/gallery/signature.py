@@ -325,7 +325,7 @@ SIGNATURE = (
         "unsigned-let-through",
         "checks the signature only when there is one",
         _rule("missing-signature"),
-        Policy(authenticate=partial(_unless, skip=lambda stamp, sign: sign is None and stamp)),
+        Policy(authenticate=partial(_unless, skip=lambda stamp, sign: sign is None is not stamp)),
     ),
     Faulty(
         "timestamp-falls-back",

@@ -7,6 +7,7 @@ receiver.http.alive alone, and leave the rest unjudged.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import traceback
 from functools import partial
@@ -98,29 +99,28 @@ def _once_a_connection(answer: Answer | None) -> Policy:
     return Policy(receive=receive)
 
 
-async def _what_came(request: web.Request) -> bytes:
-    """The body, or as much of it as came."""
+async def _what_came(request: web.Request) -> tuple[bytes, str | None]:
+    """As much of the body as came; and the msgId in it when that is not the whole."""
     body = bytearray()
     try:
         async for piece in request.content.iter_any():
             body += piece
     except (ConnectionError, web.RequestPayloadError):
         pass
-    return bytes(body)
+    whole = len(body) >= (request.content_length or 0)
+    found = None if whole else re.search(rb'"msgId":"([^"]+)"', body)
+    return bytes(body), found[1].decode() if found else None
+
+
+async def _field_by_field(request: web.Request) -> bytes | Answer:
+    body, cut = await _what_came(request)
+    return json.dumps({"msgId": cut}).encode() if cut else body
 
 
 def _checked_at_the_end(headers: Headers, body: bytes, signer: Signer, now: float) -> Answer | None:
-    """A check that stands behind the last piece of the body, which a cut one never reaches."""
+    """A check that stands behind the last byte of the body."""
     size = next((value for name, value in headers if name.lower() == b"content-length"), b"0")
     return policy.authenticate(headers, body, signer, now) if len(body) >= int(size) else None
-
-
-_ID = re.compile(rb'"msgId":"([^"]+)"')
-
-
-def _as_far_as_it_goes(body: bytes) -> Message | Answer:
-    message, found = policy.read(body), _ID.search(body)
-    return {"msgId": found[1].decode()} if isinstance(message, Answer) and found else message
 
 
 def _id_noted_first() -> Policy:
@@ -128,10 +128,9 @@ def _id_noted_first() -> Policy:
     broken: set[str | None] = set()
 
     async def receive(request: web.Request) -> bytes | Answer:
-        body = await _what_came(request)
-        found = _ID.search(body)
-        if len(body) < (request.content_length or 0) and found:
-            broken.add(found[1].decode())
+        body, cut = await _what_came(request)
+        if cut:
+            broken.add(cut)
         return body
 
     async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Answer:
@@ -244,7 +243,7 @@ TRANSPORT = (
         "cut-body-processed",
         "processes a body as it comes in, and checks it at its end, which a cut one never reaches",
         ("receiver.http.aborted-body",),
-        Policy(receive=_what_came, authenticate=_checked_at_the_end, read=_as_far_as_it_goes),
+        Policy(receive=_field_by_field, authenticate=_checked_at_the_end),
     ),
     Faulty(
         "cut-body-counts-as-seen",

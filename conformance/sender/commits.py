@@ -10,6 +10,7 @@ thread: a thread that did all of it would ask for the interpreter's lock after e
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable
@@ -113,7 +114,7 @@ class Commits:
             try:
                 results = await self._commit(batch)
             except Exception as fault:  # whatever it is, it belongs to those who wait
-                results = [NotStoredError(str(fault))] * len(batch)
+                results = [NotStoredError(str(fault)) for _ in batch]
             for handed, result in zip(batch, results, strict=True):
                 if handed.done.done():
                     continue

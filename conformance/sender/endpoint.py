@@ -6,10 +6,7 @@ Knows nothing of retries. Guide: 請求頭, 驗證簽名, 接收流程, 伺服�
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
 import logging
-import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,7 +15,6 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 
 import aiohttp
-from aiohttp.abc import AddrInfoType
 from yarl import URL
 
 from conformance import __version__
@@ -26,6 +22,7 @@ from conformance.clock import Clock
 from conformance.config import Configuration
 from conformance.delivery import deadline
 from conformance.dialect import Dialect, sign
+from conformance.sender.addresses import public_socket
 from conformance.sender.words import of_fault, of_status
 
 READ = 64 * 1024
@@ -36,12 +33,6 @@ IDLE = 1.0
 meets the moment in which the server closes it is lost."""
 
 _LOG = logging.getLogger("hookproof.sender")
-
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-
-class DeniedError(OSError):
-    """The address is not a public one, and only those may be connected to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +76,7 @@ class Endpoints:
                 limit=0,  # the workers have bounds of their own
                 ssl=self._tls or ssl.create_default_context(),
                 keepalive_timeout=IDLE,
-                socket_factory=_public_socket if self._deny_private else None,
+                socket_factory=public_socket if self._deny_private else None,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(),
@@ -123,7 +114,9 @@ class Endpoints:
         try:
             async with (
                 asyncio.timeout(seconds),
-                self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
+                self._session.post(
+                    url, data=body, headers=headers, allow_redirects=False
+                ) as answer,
             ):
                 await _read(answer)
                 status = answer.status
@@ -131,10 +124,8 @@ class Endpoints:
                     problem = of_status(status, answer.headers.get("Location"))
                     retry_after = _seconds(answer.headers.get("Retry-After"), self._clock.now())
         except Exception as fault:
-            if isinstance(fault, DeniedError) or isinstance(fault.__cause__, DeniedError):
-                problem = f"{url.host} leads to an address that is not public: --deny-private is on"
-            else:
-                problem = of_fault(fault, url.host or "", url.port or 0, seconds)
+            status = None
+            problem = of_fault(fault, url.host or "", url.port or 0, seconds)
             if problem is None:
                 _LOG.exception("an attempt failed in a way that is not known")
                 problem = "the attempt failed inside the sender: see its log"
@@ -144,32 +135,11 @@ class Endpoints:
 async def _read(answer: aiohttp.ClientResponse) -> None:
     """Read the answer to its end, or READ bytes of it: then the connection is of no more use."""
     size = 0
-    async for piece in answer.content.iter_any():
+    while piece := await answer.content.readany():
         size += len(piece)
         if size > READ:
             answer.close()
             return
-
-
-def _public_socket(address: AddrInfoType) -> socket.socket:
-    """A socket for the address that is about to be connected to. Raises DeniedError."""
-    family, kind, protocol, _, place = address
-    if not is_public(str(place[0])):
-        raise DeniedError("not a public address")
-    return socket.socket(family, kind, protocol)
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet: not loopback, private, link-local or
-    reserved in some other way, nor an IPv6 form of an IPv4 address that is."""
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
 
 
 def _seconds(header: str | None, now: float) -> float | None:

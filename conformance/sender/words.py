@@ -1,6 +1,6 @@
 """What went wrong with an attempt, in words that tell a user what to do next.
 
-Pure. The words hold nothing of a body, a secret or a URL's path and query.
+Pure. The words hold nothing of a message, a secret, or the path and query of the configured URL.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import errno
 import aiohttp
 
 from conformance.safe import visible
+from conformance.sender.addresses import DeniedError
 
 _STATUS = {
     401: "it refuses the signature: compare the Secret and the string that is signed",
@@ -53,13 +54,19 @@ def of_fault(fault: Exception, host: str, port: int, seconds: float) -> str | No
         case aiohttp.ClientSSLError():
             reason = getattr(fault.os_error, "reason", None) or fault.os_error
             return f"no TLS connection to {place} ({_short(reason)}): does it speak https?"
+        case aiohttp.ClientConnectorError() if isinstance(fault.os_error, DeniedError):
+            return f"{host} leads to an address that is not public, which --deny-private forbids"
         case aiohttp.ClientConnectorError() if fault.os_error.errno == errno.ECONNREFUSED:
-            return f"{place} refused the connection: nothing listens there, or a firewall forbids it"
+            return (
+                f"{place} refused the connection: nothing listens there, or a firewall forbids it"
+            )
         case aiohttp.ClientConnectorError():
             reason = fault.os_error.strerror or fault.os_error
             return f"no connection to {place} ({_short(reason)})"
         case TimeoutError():
-            return f"no whole answer from {place} within {seconds:g} s: answer first, work afterwards"
+            return (
+                f"no whole answer from {place} within {seconds:g} s: answer first, work afterwards"
+            )
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionError():
             return f"{place} closed the connection before the answer was whole"
         case aiohttp.InvalidURL():

@@ -1,0 +1,294 @@
+"""When each delivery is attempted, and what becomes of it: a lane for each configuration.
+
+A lane takes what is due from the store, a little at a time, so that memory does not grow with the
+queue; a lane that waits for a slow endpoint holds up no other. What an attempt means and how long to
+wait is said by the tables of `delivery`. Guide: 接收流程 3, 重試機制, 異步處理.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import cast
+
+from conformance.clock import Clock
+from conformance.config import Configuration
+from conformance.delivery import NEXT, Backoff, Event, State, outcome
+from conformance.sender.commits import NotStoredError
+from conformance.sender.endpoint import Post, Reply
+from conformance.sender.queue import Result, Waiting
+from conformance.sender.store import Store
+
+FETCH, LOW = 256, 64
+"""Deliveries that a lane takes from the store at once, and how few are left when it takes more."""
+CLAIMED = 2048
+"""Deliveries that a lane may have taken without the store knowing what came of them."""
+PATROL = 30.0
+"""Seconds after which a lane looks again at the clock, which someone may have set."""
+PAUSE = 1.0
+"""Seconds to wait after the store could not be read or written."""
+
+_LOG = logging.getLogger("hookproof.sender")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How deliveries are paced: the waits between attempts, the longest Retry-After that is obeyed
+    (seconds), and how many attempts may be in flight for one configuration, and in all beside the one
+    that each configuration may always have."""
+
+    backoff: Backoff = field(default_factory=Backoff)
+    retry_after: float = 600.0
+    each: int = 32
+    in_all: int = 256
+
+
+class Deliveries:
+    """The lanes of all configurations. Use as an async context manager, within the store's.
+
+    Leaving lets attempts in flight end, for at most `grace` seconds of real time. `draw` gives
+    uniform numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        post: Post,
+        clock: Clock,
+        pace: Pace | None = None,
+        *,
+        draw: Callable[[], float] = random.random,
+        grace: float = 2.0,
+    ) -> None:
+        self.store = store
+        self.post = post
+        self.clock = clock
+        self.pace = pace or Pace()
+        self.draw = draw
+        self.places = asyncio.Semaphore(self.pace.in_all)
+        self._grace = grace
+        self._lanes: dict[int, _Lane] = {}
+        self._results: list[Result] = []
+        self._settle = asyncio.Event()
+        self._leaving = False
+
+    async def __aenter__(self) -> Deliveries:
+        self._settler = asyncio.create_task(self._settle_results(), name="settler")
+        for ident, configuration in self.store.registry.configurations.items():
+            self.put(ident, configuration)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        await asyncio.gather(*(lane.stop(self._grace) for lane in self._lanes.values()))
+        self._leaving = True
+        self._settle.set()
+        await self._settler
+
+    def put(self, ident: int, configuration: Configuration) -> None:
+        """Deliver as `configuration` says from the next attempt on."""
+        if ident in self._lanes:
+            self._lanes[ident].change(configuration)
+        else:
+            self._lanes[ident] = _Lane(ident, configuration, self)
+
+    async def remove(self, ident: int) -> None:
+        """Attempt nothing more for a configuration; what is in flight is broken off."""
+        await self._lanes.pop(ident).stop(0)
+
+    def wake(self, ident: int) -> None:
+        """Tell a configuration's lane that something may be due."""
+        if ident in self._lanes:
+            self._lanes[ident].wake()
+
+    def settle(self, result: Result) -> None:
+        """Hand in what came of an attempt; it is kept together with what else there is."""
+        self._results.append(result)
+        self._settle.set()
+
+    async def _settle_results(self) -> None:
+        while self._results or not self._leaving:
+            if not self._results:
+                self._settle.clear()
+                await self._settle.wait()
+                continue
+            results, self._results = self._results, []
+            if await self._kept(results):
+                for result in results:
+                    if result.configuration in self._lanes:
+                        self._lanes[result.configuration].settled(result)
+
+    async def _kept(self, results: Sequence[Result]) -> bool:
+        """Keep `results`, however long it takes: a delivery that was made must not be made again."""
+        while True:
+            try:
+                await self.store.queue.settle(results)
+            except NotStoredError as fault:
+                _LOG.error("what came of deliveries cannot be stored: %s", fault)
+                if self._leaving:
+                    return False
+                await self.clock.sleep(PAUSE)
+            else:
+                return True
+
+
+class _Lane:
+    """The deliveries of one configuration."""
+
+    def __init__(self, ident: int, configuration: Configuration, all_lanes: Deliveries) -> None:
+        self._ident = ident
+        self._configuration = configuration
+        self._all = all_lanes
+        self._ready: deque[int] = deque()
+        self._claimed: set[int] = set()
+        self._more = False  # whether the store had more than was taken
+        self._wake = asyncio.Event()
+        self._first = True  # whether the worker that needs no place is still to be had
+        self._workers: set[asyncio.Task[None]] = set()
+        self._feeder = asyncio.create_task(self._feed(), name=f"lane {ident}")
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def change(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        if not configuration.enabled:
+            self._claimed.difference_update(self._ready)
+            self._ready.clear()
+        self._wake.set()
+
+    def settled(self, result: Result) -> None:
+        """The store knows what came of a delivery, and may give it again."""
+        self._claimed.discard(result.delivery)
+        if result.state is State.WAITING or self._hungry():
+            self._wake.set()
+
+    async def stop(self, grace: float) -> None:
+        self._feeder.cancel()
+        self._ready.clear()
+        if self._workers and grace:
+            await asyncio.wait(self._workers, timeout=grace)
+        tasks = [self._feeder, *self._workers]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _hungry(self) -> bool:
+        return self._more and len(self._ready) < LOW and len(self._claimed) < CLAIMED
+
+    async def _feed(self) -> None:
+        while True:
+            self._wake.clear()
+            now = self._all.clock.now()
+            try:
+                due = self._take(now) if self._configuration.enabled else None
+            except sqlite3.Error as fault:
+                _LOG.error("the queue cannot be read: %s", fault)
+                due = now + PAUSE
+            await self._rest(due)
+
+    def _take(self, now: float) -> float | None:
+        """Claim what is due, and see that it is worked on; when to look again, None for not before
+        it is told to."""
+        if len(self._ready) < LOW and len(self._claimed) < CLAIMED:
+            limit = FETCH + len(self._claimed)
+            due = self._all.store.queue.due(self._ident, now, limit)
+            self._more = len(due) == limit
+            fresh = [delivery for delivery in due if delivery not in self._claimed]
+            self._claimed.update(fresh)
+            self._ready.extend(fresh)
+        for _ in range(min(self._all.pace.each - len(self._workers), len(self._ready))):
+            self._workers.add(asyncio.create_task(self._work()))
+        return None if self._more else self._all.store.queue.next_due(self._ident, now)
+
+    async def _rest(self, due: float | None) -> None:
+        if due is None:
+            await self._wake.wait()
+            return
+        wait = min(PATROL, max(0.0, due - self._all.clock.now()))
+        tasks = [
+            asyncio.create_task(self._wake.wait()),
+            asyncio.create_task(self._all.clock.sleep(wait)),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _work(self) -> None:
+        # One worker of each lane needs no place, so that an endpoint always gets its messages,
+        # however many others hang.
+        first, self._first = self._first, False
+        place = nullcontext() if first else self._all.places
+        while self._ready:
+            async with place:
+                if self._ready:
+                    await self._work_on(self._ready.popleft())
+        self._first = first or self._first
+        # At once, not in a callback: until then the feeder would count on this worker.
+        self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    async def _work_on(self, delivery: int) -> None:
+        if self._hungry():
+            self._wake.set()
+        try:
+            await self._attempt(delivery)
+        except sqlite3.Error as fault:
+            _LOG.error("a message cannot be read: %s", fault)
+            await self._all.clock.sleep(PAUSE)
+            self._claimed.discard(delivery)
+            self._wake.set()
+
+    async def _attempt(self, delivery: int) -> None:
+        waiting = self._all.store.queue.load(delivery)
+        configuration = self._configuration
+        if waiting is None or not configuration.enabled:
+            self._claimed.discard(delivery)
+            return
+        now = self._all.clock.now()
+        # Every attempt is stamped and signed afresh; the body stays what it was at the first.
+        stamp = int(now) if waiting.stamp is None else waiting.stamp
+        reply = await self._all.post(configuration, waiting.body.stamped(stamp), now)
+        self._all.settle(self._result(waiting, stamp, reply, configuration))
+
+    def _result(
+        self, waiting: Waiting, stamp: int, reply: Reply, configuration: Configuration
+    ) -> Result:
+        attempt = waiting.attempts + 1
+        event = outcome(
+            reply.status,
+            reply.elapsed,
+            timeout=configuration.timeout,
+            attempt=attempt,
+            retry_count=configuration.retry_count,
+        )
+        ended = self._all.clock.now()
+        again = event is Event.REFUSED
+        return Result(
+            delivery=waiting.id,
+            configuration=self._ident,
+            state=NEXT[NEXT[State.WAITING, Event.SENT], event],
+            due=ended + self._wait(attempt, reply) if again else ended,
+            attempts=attempt,
+            stamp=stamp,
+            status=reply.status,
+            problem=reply.problem,
+            ended=ended,
+        )
+
+    def _wait(self, attempt: int, reply: Reply) -> float:
+        pace = self._all.pace
+        asked = min(reply.retry_after or 0.0, pace.retry_after)
+        return max(asked, pace.backoff.wait(attempt, self._all.draw()))

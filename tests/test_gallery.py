@@ -1,0 +1,171 @@
+"""The suite proves its own power: each rule catches a faulty peer, and none accuses a correct one."""
+
+import asyncio
+import io
+import re
+import socket
+import subprocess
+import sys
+from urllib.parse import urlsplit
+
+import pytest
+from rich.console import Console
+
+from conformance.errors import HarnessError, InputError
+from conformance.gallery.matrix import PEERS, Matrix, Row, chosen, run_matrix
+from conformance.gallery.process import PAIRS, Pair, pair
+from conformance.render.matrix import show
+from conformance.rules import Level
+from conformance.scenario import built_in
+
+pytestmark = pytest.mark.xdist_group("gallery")
+
+BINDING = {each.rule.id for each in built_in("receiver") if each.rule.level is not Level.MAY}
+
+
+@pytest.fixture(scope="module")
+def rows(request):
+    """The rows of the matrix, by peer: run once, for the peers that tests were selected for."""
+    names = {
+        item.callspec.params["peer"]
+        for item in request.session.items
+        if "rows" in getattr(item, "fixturenames", ()) and hasattr(item, "callspec")
+    }
+    matrix = asyncio.run(run_matrix(sorted(names)))
+    return {row.peer: row for row in matrix.rows}
+
+
+@pytest.mark.parametrize("peer", [peer.name for peer in PEERS])
+def test_the_suite_says_of_each_peer_what_it_must(rows, peer):
+    row = rows[peer]
+    if row.skipped is not None:
+        pytest.skip(row.skipped)
+    assert row.missed == ()
+    assert row.accused == ()
+    assert row.holds, row.errors
+
+
+@pytest.mark.parametrize("rule", sorted(BINDING))
+def test_every_binding_rule_has_a_peer_that_it_must_catch(rule):
+    assert [peer.name for peer in PEERS if rule in peer.caught_by]
+
+
+def test_peers_name_rules_of_the_catalogue():
+    known = {each.rule.id for each in built_in("receiver")}
+    assert {rule for peer in PEERS for rule in peer.caught_by} <= known
+
+
+def test_names_are_unique():
+    names = [peer.name for peer in PEERS]
+    assert sorted(set(names)) == sorted(names)
+
+
+def test_a_faulty_peer_says_what_it_does_and_who_must_catch_it():
+    assert all(bool(peer.fault) == bool(peer.caught_by) for peer in PEERS)
+
+
+def test_the_gallery_has_correct_peers_in_several_stacks():
+    correct = {peer.name for peer in PEERS if peer.fault is None}
+    stacks = {"python-stdlib", "python-flask", "node-http", "node-express"}
+    assert correct == {"reference", "two-processes"} | stacks
+
+
+def test_globs_choose_peers_in_the_order_of_the_gallery():
+    names = [peer.name for peer in chosen(["answers-20[14]", "reference"])]
+    assert names == ["reference", "answers-201", "answers-204"]
+
+
+def test_a_glob_that_fits_no_peer_is_an_input_error_that_names_the_nearest():
+    with pytest.raises(InputError, match=r"'refrence'; did you mean reference\?"):
+        asyncio.run(run_matrix(["refrence"]))
+
+
+@pytest.mark.parametrize(
+    ("row", "holds"),
+    [
+        pytest.param(Row("p", "f", caught=("r",)), True, id="caught"),
+        pytest.param(Row("p", None), True, id="correct"),
+        pytest.param(Row("p", "f", missed=("r",)), False, id="missed"),
+        pytest.param(Row("p", "f", caught=("r",), accused=("s",)), False, id="accused"),
+        pytest.param(Row("p", "f", caught=("r",), errors=("e",)), False, id="not judged"),
+        pytest.param(
+            Row("p", "f", caught=("receiver.http.alive",), errors=("e",)), True, id="dead"
+        ),
+    ],
+)
+def test_a_row_holds_when_the_suite_said_what_it_must(row, holds):
+    assert row.holds is holds
+
+
+def test_a_matrix_of_which_nothing_was_run_does_not_hold():
+    assert not Matrix((Row("p", None, skipped="needs node"),), 0.0).holds
+
+
+BROKEN = Matrix(
+    (
+        Row("reference", None, accused=("receiver.http.method",)),
+        Row("deaf", "hears nothing", caught=("r.a",), missed=("r.b",), errors=("r.c: dead\x1b",)),
+        Row("sound", "does one thing", caught=("r.a",)),
+        Row("node-http", None, skipped="needs node"),
+    ),
+    61.2,
+)
+
+
+def shown(language):
+    out = io.StringIO()
+    show(BROKEN, language, Console(file=out, width=40))
+    return re.sub(" +", " ", out.getvalue()).splitlines()
+
+
+def test_the_matrix_is_shown_with_a_line_for_each_peer():
+    assert shown("en") == [
+        "FAIL reference - a correct receiver accused: receiver.http.method",
+        r"FAIL deaf 1/2 hears nothing missed: r.b could not judge: r.c: dead\x1b",
+        "ok sound 1/1 does one thing",
+        "skip node-http - a correct receiver (needs node)",
+        "caught 2 of 3, missed 1, accused 1 (4 peers, 1 skipped, 61 s)",
+    ]
+
+
+def test_the_matrix_speaks_chinese():
+    assert shown("zh-Hant")[-1] == "應抓 3，抓到 2，漏掉 1，誤判 1（4 個對象，略過 1 個，61 秒）"
+
+
+def connected(url):
+    parts = urlsplit(url)
+    return socket.create_connection((parts.hostname, parts.port), timeout=10)
+
+
+async def test_processes_end_with_their_run():
+    async with pair(PAIRS[0]) as options:
+        connected(options.url).close()
+    with pytest.raises(ConnectionRefusedError):
+        connected(options.url)
+
+
+async def test_a_peer_that_does_not_come_to_serve_is_told_of():
+    with pytest.raises(HarnessError, match="program unknown .* did not come to serve"):
+        async with pair(Pair("unknown")):
+            pass
+
+
+KILLED = """
+import asyncio
+from conformance.gallery.process import PAIRS, pair
+
+async def main():
+    async with pair(PAIRS[0]) as options:
+        print(options.url, options.also_url, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_processes_do_not_outlive_a_run_that_is_killed():
+    run = subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True)
+    connections = [connected(url) for url in run.stdout.readline().split()]
+    run.kill()
+    run.communicate()
+    assert [connection.recv(1) for connection in connections] == [b"", b""]
