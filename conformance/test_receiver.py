@@ -4,7 +4,7 @@
 plugin makes the items out of this function; a test module of a user's own may import it instead.
 """
 
-from conformance.pytest_items import conclude
+from conformance.pytest_plugin.items import conclude
 from conformance.report import Result
 
 

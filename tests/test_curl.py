@@ -1,7 +1,7 @@
 """Reproduce lines, pasted into a real shell: curl and openssl get what the suite got."""
 
+import asyncio
 import re
-import subprocess
 
 import pytest
 
@@ -16,8 +16,6 @@ SECRET_HEADERS = ((b"X-Api-Key", b"the-key"),)
 @pytest.fixture(scope="module")
 def lines():
     """(name, exchange, line) for every case with a single probe, and the answers to the lines."""
-    import asyncio
-
     return asyncio.run(_lines())
 
 
@@ -30,18 +28,19 @@ async def _lines():
             probes = [
                 each
                 for each in report.trace
-                if each.role is Role.PROBE and (each.rule, each.case) == (result.rule.id, result.case)
+                if each.role is Role.PROBE
+                and (each.rule, each.case) == (result.rule.id, result.case)
             ]
             if len(probes) == 1:
                 line = curl(probes[0], options.dialect)
                 if line is not None:
-                    found.append((result.name, probes[0], line, await _status(line, options.secret)))
+                    found.append(
+                        (result.name, probes[0], line, await _status(line, options.secret))
+                    )
         return found
 
 
 async def _status(line, secret):
-    import asyncio
-
     process = await asyncio.create_subprocess_exec(
         "sh",
         "-c",

@@ -35,7 +35,7 @@ from conformance.errors import InputError
 from conformance.exchange import Transport
 from conformance.forms import FORMS, compact
 from conformance.message import TYPES, build
-from conformance.pytest_target import Target
+from conformance.pytest_plugin.target import Target
 from conformance.rules import Outcome
 from conformance.scenario import read
 from conformance.schema import validator

@@ -145,7 +145,7 @@ async def test_processes_end_with_their_run():
 
 
 async def test_a_peer_that_does_not_come_to_serve_is_told_of():
-    with pytest.raises(HarnessError, match="program unknown .* did not come to serve"):
+    with pytest.raises(HarnessError, match=r"program unknown .* did not come to serve"):
         async with pair(Pair("unknown")):
             pass
 

@@ -14,27 +14,25 @@ LAYERS = [
     {"resources", "rules"},
     {"schema", "delivery"},
     {"dialect"},
-    {"damage", "curl"},
+    {"config", "damage", "curl"},
     {"schemes"},
     {"scenario", "trace"},
-    {"wire", "receiver"},
+    {"wire", "receiver", "sender"},
     {"checks"},
     {"report"},
     {"engine"},
     {"gallery", "demo"},
     {"render"},
     {"api"},
-    {"cli", "pytest_runs"},
-    {"pytest_items", "pytest_xdist", "__main__"},
-    {"pytest_plugin"},
-    {"test_receiver"},
+    {"cli", "pytest_plugin"},
+    {"test_receiver", "__main__"},
 ]
 """From values at the bottom to faces at the top; a package counts as one."""
 
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
 # Start-up counts: a command of the CLI imports what it needs, and the plugin loads in every pytest run.
-LATE = {"cli", "pytest_plugin", "pytest_items", "pytest_runs", "pytest_xdist", "test_receiver"}
+LATE = {"cli", "pytest_plugin", "test_receiver"}
 
 
 def modules():

@@ -173,7 +173,9 @@ def test_a_skip_says_what_it_needs(judged: pytest.LineMatcher) -> None:
     "args",
     [
         pytest.param(["--hookproof-strict"], id="strict"),
-        pytest.param(["-W", "error::conformance.pytest_target.HookproofWarning"], id="warnings"),
+        pytest.param(
+            ["-W", "error::conformance.pytest_plugin.target.HookproofWarning"], id="warnings"
+        ),
     ],
 )
 def test_a_broken_should_fails_where_the_user_says_so(run: Run, base: str, args: list[str]) -> None:
@@ -324,7 +326,7 @@ def test_fixtures_of_a_project_give_the_target(
     pytester.makeconftest(
         f"""
         import pytest
-        from conformance.pytest_target import Target
+        from conformance.pytest_plugin.target import Target
 
         @pytest.fixture(scope="session")
         def hookproof_receiver():
@@ -399,7 +401,7 @@ def test_the_plugin_is_cheap_to_import() -> None:
     assert shown.stdout.split() == [
         "conformance",
         "conformance.pytest_plugin",
-        "conformance.pytest_target",
+        "conformance.pytest_plugin.target",
     ]
 
 

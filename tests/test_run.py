@@ -21,12 +21,13 @@ from conformance.rules import Outcome, Verdict
 from conformance.schema import problems
 
 SECRET = "5ecret-for-the-tests"
+KEY = SECRET.encode()
 GUIDE = dialects.load("guide")
 SOME = ("receiver.accepts.*", "receiver.signature.*", "receiver.http.alive")
 
 
 @contextlib.asynccontextmanager
-async def receiver(policy=None, dialect=GUIDE, secret=SECRET.encode()):
+async def receiver(policy=None, dialect=GUIDE, secret=KEY):
     signer = Signer(dialect, Secret(secret))
     async with Inbox(":memory:") as inbox, serving(policy or Policy(), inbox, signer) as base:
         yield base
@@ -72,7 +73,9 @@ async def test_the_report_fits_its_schema():
         pytest.param(dialects.load("timestamp-body"), "without a separator", id="timestamp-body"),
         pytest.param(replace(GUIDE, parts=parse_template("{timestamp}.{body}")), "a dot", id="dot"),
         pytest.param(replace(GUIDE, parts=parse_template("{body}")), "the body alone", id="body only"),
-        pytest.param(replace(GUIDE, parts=parse_template("{body}{timestamp}")), "body first", id="body first"),
+        pytest.param(
+            replace(GUIDE, parts=parse_template("{body}{timestamp}")), "body first", id="body first"
+        ),
         pytest.param(replace(GUIDE, encoding="base64"), "in base64", id="base64 digest"),
     ],
 )  # fmt: skip

@@ -124,7 +124,7 @@ def test_a_mistake_is_told_with_file_and_line(written, change, told):
 
 def test_a_rule_may_not_take_a_built_in_id(written, tmp_path):
     written(RULE.replace("receiver.house.nickname", "receiver.body.empty"))
-    with pytest.raises(InputError, match="receiver.body.empty stands in .*body.yaml"):
+    with pytest.raises(InputError, match=r"receiver\.body\.empty stands in .*body\.yaml"):
         scenarios.load("receiver", [tmp_path])
 
 
@@ -134,7 +134,7 @@ def test_an_empty_folder_is_told(tmp_path):
 
 
 def test_a_glob_that_fits_nothing_names_the_nearest():
-    with pytest.raises(InputError, match="did you mean receiver.body.empty"):
+    with pytest.raises(InputError, match=r"did you mean receiver\.body\.empty"):
         scenarios.select(scenarios.built_in("receiver"), ["receiver.body.emtpy"])
 
 

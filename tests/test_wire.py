@@ -12,6 +12,8 @@ from conformance.wire.reply import KEPT
 
 PATIENCE = 0.4
 HEAD = b"HTTP/1.1 200 OK\r\n"
+HALF = HEAD + b"Content-Length: 9\r\n\r\nhalf"
+LINE = b"X-A: " + b"b" * 900 + b"\r\n"
 WAYS = [Transport.POOLED, Transport.RAW]
 
 
@@ -64,12 +66,12 @@ def for_ever(piece):
     [
         pytest.param(says(then=hang), Fault.TIMEOUT, id="hangs"),
         pytest.param(says(HEAD, then=hang), Fault.TIMEOUT, id="hangs in its head"),
-        pytest.param(says(HEAD + b"Content-Length: 9\r\n\r\nhalf", then=hang), Fault.TIMEOUT, id="hangs in its body"),
+        pytest.param(says(HALF, then=hang), Fault.TIMEOUT, id="hangs in its body"),
         pytest.param(says(), Fault.CLOSED, id="closes at once"),
-        pytest.param(says(HEAD + b"Content-Length: 9\r\n\r\nhalf"), Fault.CLOSED, id="closes in its body"),
+        pytest.param(says(HALF), Fault.CLOSED, id="closes in its body"),
         pytest.param(says(b"220 mail.example ESMTP\r\n\r\n"), Fault.GARBAGE, id="speaks SMTP"),
         pytest.param(says(b"\x00\xff" * 40_000), Fault.GARBAGE, id="binary"),
-        pytest.param(says(HEAD, then=for_ever(b"X-A: " + b"b" * 900 + b"\r\n")), Fault.GARBAGE, id="endless headers"),
+        pytest.param(says(HEAD, then=for_ever(LINE)), Fault.GARBAGE, id="endless headers"),
         pytest.param(says(HEAD + b"X-A: ", then=for_ever(b"b" * 900)), Fault.GARBAGE, id="endless header"),
         pytest.param(says(HEAD + b"\r\n", then=for_ever(b"b" * 9000)), Fault.GARBAGE, id="endless body"),
     ],

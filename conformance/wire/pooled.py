@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import ssl
 
 import aiohttp
@@ -36,11 +37,11 @@ _FAULTS: list[tuple[type[BaseException], Fault]] = [
 ]
 
 
-class _Timed(payload.BytesPayload):
+class _Timed(payload.BytesIOPayload):
     """A body that notes when its last byte was handed to the socket."""
 
     def __init__(self, value: bytes, clock: Clock) -> None:
-        super().__init__(value)
+        super().__init__(io.BytesIO(value))
         self._clock = clock
         self.sent = 0.0
 

@@ -110,6 +110,10 @@ class Raw:
                     answer = await _answer(connection, early)
         except (OSError, EndlessError, h11.RemoteProtocolError, EOFError) as problem:
             fault, detail = _fault(problem), str(problem)[:200] or type(problem).__name__
+        except asyncio.CancelledError:
+            if connection is not None:
+                connection.writer.transport.abort()
+            raise
         if connection is not None:
             await self._leave(connection, request, kept, whole=answer is not None)
         return Reply(answer, fault, detail, started, sent, self._clock.monotonic(), peer)

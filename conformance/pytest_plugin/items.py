@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from conformance.errors import InputError
-from conformance.pytest_target import LINES, HookproofWarning, Target
+from conformance.pytest_plugin.target import LINES, HookproofWarning, Target
 from conformance.report import Result
 from conformance.rules import Outcome
 from conformance.safe import visible
@@ -111,7 +111,9 @@ def _id_as_read_back(item: RuleItem) -> None:
 def judged(item: RuleItem, target: Target, observer: str | None) -> Result:
     """The result for `item`, waited for. Ends the item's set-up when there is none to conclude from:
     in an error, so that what could not be judged is no failure, or in a skip."""
-    from conformance.pytest_runs import run_for  # the engine: not to be paid for by collecting
+    from conformance.pytest_plugin.runs import (
+        run_for,
+    )  # the engine: not to be paid for by collecting
 
     try:
         run = run_for(item.session, target, observer, item.file, _rules_beside(item))

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.pytest_target import LINES, SEED, Target
+from conformance.pytest_plugin.target import LINES, SEED, Target
 
 if TYPE_CHECKING:
-    from conformance.pytest_items import RuleItem, ScenarioFile
+    from conformance.pytest_plugin.items import RuleItem, ScenarioFile
     from conformance.report import Result
 
 SCENARIOS = ".hookproof.yaml"
@@ -71,7 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker is not None:  # the controller has looked at the options
         config.stash[SEED] = worker.get("hookproof_seed", 1)
     elif any(config.getoption(name) not in (None, []) for name in CHECKED):
-        from conformance.pytest_runs import check_options
+        from conformance.pytest_plugin.runs import check_options
 
         config.stash[SEED] = check_options(config)
     else:
@@ -91,7 +91,7 @@ def pytest_pycollect_makeitem(
 ) -> list[RuleItem] | None:
     if name != "test_receiver" or getattr(obj, "__module__", "") != "conformance.test_receiver":
         return None
-    from conformance.pytest_items import built_in
+    from conformance.pytest_plugin.items import built_in
 
     return list(built_in(collector, obj))
 
@@ -99,7 +99,7 @@ def pytest_pycollect_makeitem(
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:
     if not file_path.name.endswith(SCENARIOS):
         return None
-    from conformance.pytest_items import ScenarioFile
+    from conformance.pytest_plugin.items import ScenarioFile
 
     return ScenarioFile.from_parent(parent, path=file_path)
 
@@ -116,11 +116,11 @@ def hookproof_receiver(pytestconfig: pytest.Config) -> Iterator[Target]:
             with my_application_in_a_thread() as base:
                 yield Target(url=base + "/webhook/receiver", secret="…")
 
-    with `from conformance.pytest_target import Target`. Then run `pytest --pyargs conformance`, or
+    with `from conformance.pytest_plugin.target import Target`. Then run `pytest --pyargs conformance`, or
     write `from conformance.test_receiver import test_receiver` in a test module of your own, which
     sees the fixtures of the folders above it.
     """
-    from conformance.pytest_runs import embedded, given_target
+    from conformance.pytest_plugin.runs import embedded, given_target
 
     target = given_target(pytestconfig)
     if target is not None:
@@ -144,14 +144,14 @@ def hookproof_result(
 ) -> Result:
     """What came out for the case of this item, as soon as its run has it. Skips the item, or ends
     in an error, when the case was not judged."""
-    from conformance.pytest_items import judged
+    from conformance.pytest_plugin.items import judged
 
     return judged(request.node, hookproof_receiver, hookproof_observer)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    from conformance.pytest_xdist import PLAIN, OneWorkerScheduling
+    from conformance.pytest_plugin.xdist import PLAIN, OneWorkerScheduling
 
     return OneWorkerScheduling(config, log) if config.getoption("dist") in PLAIN else None
 

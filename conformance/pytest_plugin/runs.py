@@ -18,7 +18,7 @@ from conformance.dialect import Secret
 from conformance.engine.options import Options, read_header, read_secret, read_seed
 from conformance.engine.run import Key, Run
 from conformance.errors import HarnessError, InputError
-from conformance.pytest_target import LINES, SEED, Target
+from conformance.pytest_plugin.target import LINES, SEED, Target
 from conformance.render.files import Files
 from conformance.report import Report, Result
 from conformance.scenario import built_in, select
@@ -128,7 +128,7 @@ def run_for(
 def _options(target: Target, observer: str | None, **more: Any) -> Options:
     if not isinstance(target, Target):
         raise InputError(
-            "the fixture hookproof_receiver must give a Target (see conformance.pytest_target), "
+            "the fixture hookproof_receiver must give a Target (see conformance.pytest_plugin.target), "
             f"not a {type(target).__name__}"
         )
     return Options(
