@@ -29,7 +29,7 @@ def rows(request):
     names = {
         item.callspec.params["peer"]
         for item in request.session.items
-        if "rows" in getattr(item, "fixturenames", ()) and hasattr(item, "callspec")
+        if item.path == request.path and "rows" in item.fixturenames
     }
     matrix = asyncio.run(run_matrix(sorted(names)))
     return {row.peer: row for row in matrix.rows}

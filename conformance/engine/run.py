@@ -131,32 +131,37 @@ class Run:
             # What waits by its nature asks next to nothing of the target meanwhile.
             group.create_task(side_by_side(waits=True))
             await side_by_side(waits=False)
-            alone = [pair for pair in ready if pair[0].alone]
+            alone = [
+                [pair for pair in ready if pair[0] is scenario]
+                for scenario in self.chosen
+                if scenario.alone
+            ]
             await self._one_by_one(session, alone, busy, doubtful=bool(suspects))
         if suspects:
             await session.wire.renew()
-        await self._one_by_one(session, suspects, busy, doubtful=bool(suspects))
+        await self._one_by_one(session, [[each] for each in suspects], busy, doubtful=True)
 
     async def _one_by_one(
         self,
         session: Session,
-        pairs: Sequence[tuple[Scenario, Case]],
+        groups: Sequence[Sequence[tuple[Scenario, Case]]],
         busy: list[Sent],
         *,
         doubtful: bool,
     ) -> None:
-        """Run each case by itself as long as the target lives; `doubtful` when it may not."""
-        for place, (scenario, case) in enumerate(pairs):
+        """Run each group of cases by itself as long as the target lives; `doubtful` when it may
+        not."""
+        for place, group in enumerate(groups):
             if doubtful:
                 session.revive()
             if doubtful and not await lives(session):
                 self._gone = True
-                for left in pairs[place:]:
-                    self._settle(session, *left, [Unjudged(_GONE, error=True)])
+                for pair in (pair for left in groups[place:] for pair in left):
+                    self._settle(session, *pair, [Unjudged(_GONE, error=True)])
                 return
-            await self._case(session, scenario, case, busy, again=True)
-            exchanges = self._final[scenario.rule.id, case.name]
-            doubtful = any(is_busy(e) or e.fault is Fault.REFUSED for e in exchanges)
+            await asyncio.gather(*(self._case(session, *it, busy, again=True) for it in group))
+            met = [e for rule, case in group for e in self._final[rule.rule.id, case.name]]
+            doubtful = any(is_busy(each) or each.fault is Fault.REFUSED for each in met)
 
     async def _case(
         self,
@@ -295,8 +300,6 @@ class Run:
 
 
 def _waits(case: Case) -> bool:
-    # A case with a pause is not among them: a repeat that comes after it must not find that the 1,600
-    # messages of a case alone have come in between.
     sends = [step.send for step in case.steps if step.send is not None]
     return any(send.transport in (Transport.SLOW, Transport.EXPECT) for send in sends)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Collection
 from functools import partial
 
@@ -13,6 +14,8 @@ from conformance.receiver.policy import Answer, Arrival, Message, Policy
 _DOCUMENTED = frozenset(TYPES.values())
 _FIELDS = frozenset(build("text", "", 0).fields())
 _MONTH = 30 * 86400
+_BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")  # what MySQL's utf8 cannot hold: error 1366
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def _content_is_text(message: Message) -> Answer | None:
@@ -72,11 +75,15 @@ def _media_decoded(message: Message) -> Answer | None:
     return None
 
 
-def _three_bytes(message: Message) -> Answer | None:
-    """What MySQL's `utf8` does in strict mode: error 1366 for characters beyond U+FFFF."""
-    if any(ord(character) > 0xFFFF for character in str(message.get("content"))):
+def _without(
+    message: Message, *, characters: re.Pattern[str], answer: Answer | None = None
+) -> Answer | None:
+    """Refuse content with one of `characters` by `answer`, or with an exception."""
+    if not characters.search(str(message.get("content"))):
+        return None
+    if answer is None:
         raise ValueError("Incorrect string value for column 'content'")
-    return None
+    return answer
 
 
 def _truthy(message: Message) -> Answer | None:
@@ -88,16 +95,6 @@ def _column(message: Message, *, size: int, types: Collection[int]) -> Answer | 
     """A VARCHAR of `size` characters, in strict mode, for messages of these types."""
     if message.get("msgType") in types and len(str(message.get("content"))) > size:
         raise ValueError("Data too long for column 'content'")
-    return None
-
-
-def _printable(message: Message) -> Answer | None:
-    """A filter against injected control characters, meant for names."""
-    if any(
-        ord(character) < 32 and character not in "\t\r\n"
-        for character in str(message.get("content"))
-    ):
-        return Answer(400, "content holds control characters")
     return None
 
 
@@ -182,7 +179,7 @@ ACCEPTS = (
         "no-emoji-in-database",
         "stores text in MySQL's three-byte utf8, and answers 500 to emoji",
         ("receiver.accepts.any-text",),
-        Policy(process=_three_bytes),
+        Policy(process=partial(_without, characters=_BEYOND_BMP)),
     ),
     Faulty(
         "empty-content-missing",
@@ -194,7 +191,13 @@ ACCEPTS = (
         "control-characters-refused",
         "refuses text with control characters",
         ("receiver.accepts.any-text",),
-        Policy(process=_printable),
+        Policy(
+            process=partial(
+                _without,
+                characters=_CONTROL,
+                answer=Answer(400, "content holds control characters"),
+            )
+        ),
     ),
     Faulty(
         "text-column-of-4096",

@@ -37,7 +37,9 @@ def _present(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | Answer
     return policy.credentials(headers, dialect)
 
 
-def _spelled(headers: Headers, dialect: Dialect, *, ways: tuple[str, ...]) -> Any:
+def _spelled(
+    headers: Headers, dialect: Dialect, *, ways: tuple[str, ...]
+) -> tuple[bytes, bytes] | Answer:
     """A plain map of the names as they came, looked into by some spellings."""
     known = [(name, value) for name, value in headers if name.decode() in ways]
     return policy.credentials(tuple(known), dialect)

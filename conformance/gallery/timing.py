@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from conformance.receiver.inbox import Inbox, NotStoredError
 from conformance.receiver.policy import Answer, Arrival, Policy
 
 VIDEO = 43
+_REPORT = "fetching the video"
 
 
 async def _after_download(
@@ -99,12 +101,35 @@ async def _impatient(request: web.Request) -> bytes | Answer:
         return Answer(408, "the body did not come in time")
 
 
+def _report_for_video(arrival: Arrival, new: bool) -> Answer:
+    answer = policy.acknowledge(arrival, new)
+    return replace(answer, message=_REPORT) if arrival.message.get("msgType") == VIDEO else answer
+
+
+async def _trickling(request: web.Request, answer: Answer) -> web.StreamResponse:
+    """Streams a report on the work: its status comes at once, its end when the work is done."""
+    if answer.message != _REPORT:
+        return await policy.respond(request, answer)
+    response = web.StreamResponse(status=answer.status)
+    await response.prepare(request)
+    await response.write(answer.body)
+    await asyncio.sleep(5.3)
+    await response.write_eof(b"\n")
+    return response
+
+
 TIMING = (
     Faulty(
         "video-fetched-before-answer",
         "downloads a video before it answers, and takes 5.3 s for it",
         ("receiver.time.within-deadline",),
         Policy(store=partial(_after_download, seconds=5.3)),
+    ),
+    Faulty(
+        "answer-trickles-in",
+        "sends its status at once, and 5.3 s later the end of its answer to a video",
+        ("receiver.time.within-deadline",),
+        Policy(acknowledge=_report_for_video, respond=_trickling),
     ),
     Faulty(
         "work-before-answer",

@@ -112,12 +112,14 @@ class Endpoints:
         started = self._clock.monotonic()
         status, problem, retry_after = None, None, None
         try:
-            async with (
-                asyncio.timeout(seconds),
-                self._session.post(
-                    url, data=body, headers=headers, allow_redirects=False
-                ) as answer,
-            ):
+            async with self._session.post(
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                # It holds from the name's look-up to the end of the answer.
+                timeout=aiohttp.ClientTimeout(total=seconds),
+            ) as answer:
                 await _read(answer)
                 status = answer.status
                 if status != 200:
