@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+PLAIN := $(VENV)/.installed
+STAMP := $(VENV)/.installed-for-tests
 
 .PHONY: demo test lint bench check clean
 
-demo: $(STAMP)  ## the suite against the embedded reference receiver
+demo: $(PLAIN)  ## the suite against the embedded reference receiver
 	$(BIN)/hookproof demo
 
 test: $(STAMP)  ## all tests
@@ -26,8 +27,11 @@ check:  ## what CI runs
 clean:
 	rm -rf $(VENV) dist build
 
-$(STAMP): pyproject.toml
+$(PLAIN): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(STAMP): $(PLAIN)
 	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@

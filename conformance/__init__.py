@@ -13,9 +13,10 @@ _HOMES = {
     "check_receiver": "conformance.api",
     "check_receiver_sync": "conformance.api",
     "Report": "conformance.api",
+    "Target": "conformance.pytest_plugin.target",
 }
 
-__all__ = ["Report", "check_receiver", "check_receiver_sync"]
+__all__ = ["Report", "Target", "check_receiver", "check_receiver_sync"]
 
 
 def __getattr__(name: str) -> Any:

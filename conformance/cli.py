@@ -189,13 +189,14 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 def _finish(report: Report, files: Any, *, quiet: bool, after: str | None = None) -> None:
     from rich.console import Console
 
-    from conformance.render.terminal import show
+    from conformance.render.terminal import plain, show
 
     files.write(report)
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 100
-    show(report, console, quiet=quiet)
+    if console.is_terminal:
+        show(report, console, quiet=quiet)
+    else:
+        click.echo(plain(report, quiet=quiet), nl=False)
     if after is not None:
         click.echo(after)
     sys.exit(report.exit_status)

@@ -85,7 +85,10 @@ def _wrong_secret(signed: Signed, signer: Signer) -> Signed:
 
 
 def _shift_timestamp(signed: Signed, signer: Signer) -> Signed:
-    later = b"%d" % (int(signed.signing.timestamp) + 1)
+    stamp = signed.signing.timestamp
+    if not stamp.isdigit():
+        return replace(signed, timestamp=stamp + b"1", signing=_shell(signed, stamp="${TS}1"))
+    later = b"%d" % (int(stamp) + 1)
     return replace(signed, timestamp=later, signing=_shell(signed, stamp="$((TS+1))"))
 
 

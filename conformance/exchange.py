@@ -21,6 +21,9 @@ class Role(StrEnum):
     CONTROL = "control"  # around a refusal: are plain valid messages still accepted?
     PROBE = "probe"  # what a scenario is about
     OBSERVE = "observe"  # the question how often a message took effect
+    ATTEMPT = "attempt"  # a delivery by the sender under test, as the mock receiver got it
+    API = "api"  # a call of the sender's configuration API
+    EMIT = "emit"  # a message event that is given to the sender
 
 
 class Fault(StrEnum):

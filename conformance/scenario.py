@@ -18,6 +18,7 @@ import yaml
 
 from conformance.errors import InputError
 from conformance.exchange import Transport
+from conformance.message import build
 from conformance.resources import folder
 from conformance.rules import Level, Rule
 from conformance.schema import problems
@@ -136,10 +137,10 @@ def load(
     every = list(built_in(side))
     paths = list(files)
     for place in folders:
-        found = sorted([*place.rglob("*.yaml"), *place.rglob("*.yml")]) if place.is_dir() else []
-        if not found:
-            raise InputError(f"--scenarios: there is no folder with YAML files at {place}")
-        paths += found
+        found = sorted([*place.rglob("*.yaml"), *place.rglob("*.yml")])
+        if not found and not place.is_file():
+            raise InputError(f"--scenarios: there is no YAML file, or folder of them, at {place}")
+        paths += found or [place]
     for path in paths:
         every += [own for own in read(path) if own.rule.id.startswith(f"{side}.")]
     homes: dict[str, str] = {}
@@ -160,7 +161,8 @@ def read(path: Path) -> tuple[Scenario, ...]:
     if wrong:
         raise InputError(f"{path}:{_line(path, wrong[0].path)}: {wrong[0]}")
     found = tuple(_scenarios(data, path, str(path)))
-    _check_names(found)
+    for each in found:
+        _check_sense(each)
     return found
 
 
@@ -209,10 +211,10 @@ def _scenario(record: Mapping[str, Any], place: str) -> Scenario:
     rule = Rule(
         id=record["rule"],
         level=level,
-        source=record["source"],
+        source=record.get("source"),
         title=_text(record["title"]),
-        why=_text(record["why"]),
-        fix=_text(record["fix"]),
+        why=_text(record.get("why", "")),
+        fix=_text(record.get("fix", "")),
     )
     named = record.get("cases")
     if named:
@@ -223,7 +225,7 @@ def _scenario(record: Mapping[str, Any], place: str) -> Scenario:
         rule=rule,
         cases=tuple(cases),
         place=place,
-        needs=tuple(record.get("needs", ())),
+        needs=tuple(dict.fromkeys([*record.get("needs", ()), *_implied(cases)])),
         alone=record.get("alone", False),
         on_request=record.get("on-request", False),
         over=tuple(record.get("over", ())),
@@ -259,6 +261,15 @@ def _step(words: Mapping[str, Any], level: Level) -> Step:
     )
 
 
+def _implied(cases: Iterable[Case]) -> Iterable[str]:
+    """What steps need that cannot be carried out without it."""
+    for step in (step for case in cases for step in case.steps):
+        if step.restart:
+            yield "restart"
+        if step.send is not None and step.send.other_instance:
+            yield "also-url"
+
+
 _RENAMED = {
     "with": "fields",
     "as": "name",
@@ -291,27 +302,71 @@ def _expect(words: Mapping[str, Any], level: Level) -> Expect:
     )
 
 
-def _text(words: Mapping[str, str]) -> Text:
+def _text(words: str | Mapping[str, str]) -> Text:
+    if isinstance(words, str):
+        return Text(words.strip(), words.strip())
     return Text(words["en"].strip(), words["zh-Hant"].strip())
 
 
-def _check_names(scenarios: Iterable[Scenario]) -> None:
-    """A step may only speak of messages that an earlier step of its case has named."""
-    for scenario in scenarios:
-        for case in scenario.cases:
-            known: set[str] = set()
-            for send in [step.send for step in case.steps if step.send is not None]:
-                for name in (send.again, send.id_of, send.signature_of):
-                    if name is not None and name not in known:
-                        hint = (
-                            f"known here: {', '.join(sorted(known))}" if known else "none is named"
-                        )
-                        raise InputError(
-                            f"{scenario.place}: {scenario.rule.id}: no earlier step is called "
-                            f"{name!r} ({hint}); name it there with `as: {name}`"
-                        )
-                if send.name is not None:
-                    known.add(send.name)
+def _check_sense(scenario: Scenario) -> None:
+    """What the schema cannot say: words that need or exclude each other, and names that must be
+    given before they are spoken of. Raises InputError."""
+    for case in scenario.cases:
+        known: set[str] = set()
+        for step in case.steps:
+            try:
+                _check_step(step, known)
+            except InputError as wrong:
+                raise InputError(f"{scenario.place}: {scenario.rule.id}: {wrong}") from None
+
+
+def _check_step(step: Step, known: set[str]) -> None:
+    """`known` are the names of earlier steps; the step's own is added."""
+    verbs = [step.send is not None, step.resend, step.restart, step.observe is not None]
+    if sum([*verbs, step.pause > 0]) != 1:
+        raise InputError("a step has one of `send`, `resend`, `restart`, `observe` and `pause`")
+    if step.expects and (step.restart or step.pause):
+        raise InputError("`restart` and `pause` show nothing: expect it of the next step")
+    if step.observe is not None:
+        _check_known(step.observe, known)
+    if step.send is not None:
+        _check_send(step.send, known)
+        known.update({step.send.name} - {None})
+
+
+def _check_send(send: Send, known: set[str]) -> None:
+    for name in (send.again, send.id_of, send.signature_of):
+        if name is not None:
+            _check_known(name, known)
+    if send.again is None and (send.exact or send.last):
+        raise InputError("`exact` and `last` go with `again`")
+    made = send.fields or send.without or send.content_size or send.edit or send.form != "compact"
+    if send.body is not None and made:
+        raise InputError("`body` is sent as it stands: leave out the words that make a message")
+    unknown = set(send.without) - set(build("text", "0", 0).fields()) - set(send.fields)
+    if unknown:
+        raise InputError(f"`without` names {min(unknown)!r}, which is no field of a message")
+    for name, value in send.fields.items():
+        if not _is_json(value):
+            raise InputError(f"`with` gives {name} the value {value}, which JSON lacks: quote it")
+
+
+def _check_known(name: str, known: set[str]) -> None:
+    if name not in known:
+        hint = f"known here: {', '.join(sorted(known))}" if known else "none is named"
+        raise InputError(
+            f"no earlier step is called {name!r} ({hint}); name it there with `as: {name}`"
+        )
+
+
+def _is_json(value: object) -> bool:
+    match value:
+        case dict():
+            return all(isinstance(key, str) and _is_json(inner) for key, inner in value.items())
+        case list():
+            return all(map(_is_json, value))
+        case _:
+            return value is None or isinstance(value, str | int | float)
 
 
 def _line(path: Path, where: str) -> int:

@@ -13,6 +13,7 @@ from conformance import check_receiver
 from conformance import dialect as dialects
 from conformance.damage import Signer
 from conformance.dialect import Secret, parse_template
+from conformance.errors import InputError
 from conformance.forms import FORMS
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
 from conformance.receiver.inbox import Inbox
@@ -288,6 +289,31 @@ def _timeless(report):
     for each in data["results"]:
         del each["seconds"]
     return json.dumps(data)
+
+
+async def test_a_scenario_of_the_users_that_changes_nothing_is_an_error(tmp_path):
+    rule = "rules: [{rule: receiver.own.it, level: MUST, title: T, steps: [%s]}]"
+    step = "{send: {message: image, edit: invalid-utf8}, expect: {status: 4xx}}"
+    (tmp_path / "own.yaml").write_text(rule % step)
+    async with receiver() as base:
+        report = await check(base, rules=("receiver.own.*",), scenarios=[tmp_path])
+    assert report.results[0].outcome is Outcome.ERROR
+    assert "finds nothing to change" in report.results[0].message.en
+
+
+async def test_an_unknown_check_is_told_before_the_run(tmp_path):
+    rule = "rules: [{rule: receiver.own.it, level: MUST, title: T, over: ['*'], check: alvie}]"
+    (tmp_path / "own.yaml").write_text(rule)
+    with pytest.raises(InputError, match=r"own\.yaml.*did you mean alive"):
+        await check_receiver("http://127.0.0.1:9/", secret=SECRET, scenarios=[tmp_path])
+
+
+async def test_a_receiver_whose_dedup_cannot_be_seen_is_told_so_beside_the_verdict():
+    alike = Policy(acknowledge=lambda arrival, new: Answer(200))
+    async with receiver(alike) as base:
+        report = await check(base, rules=("receiver.duplicate.*", "receiver.accepts.*"))
+    assert report.verdict is Verdict.PASS
+    assert "--observer-url" in report.cause.en
 
 
 async def test_no_report_holds_the_secret():

@@ -13,6 +13,7 @@ from conformance.message import TYPES
 from conformance.resources import folder
 from conformance.rules import Level
 from conformance.schema import problems, validator
+from conformance.text import Text
 
 RULE = """\
 rules:
@@ -49,7 +50,8 @@ def test_every_built_in_file_fits_the_schema():
 
 
 def test_built_in_steps_speak_only_of_named_messages():
-    scenarios._check_names(scenarios.built_in("receiver"))
+    for each in scenarios.built_in("receiver"):
+        scenarios._check_sense(each)
 
 
 def test_every_named_check_exists():
@@ -122,6 +124,50 @@ def test_a_mistake_is_told_with_file_and_line(written, change, told):
     assert "\n" not in str(raised.value)
 
 
+SEND = "- send: {message: text}\n        expect: {status: accepted}"
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        pytest.param("- expect: {status: accepted}", "a step has one of", id="no verb"),
+        pytest.param("- send: {}\n        pause: 1", "a step has one of", id="two verbs"),
+        pytest.param("- pause: 1\n        expect: {status: 200}", "show nothing", id="pause"),
+        pytest.param("- observe: it", "no earlier step is called 'it'", id="observe"),
+        pytest.param("- send: {exact: true}", "go with `again`", id="exact"),
+        pytest.param("- send: {body: '[]', edit: empty}", "`body` is sent as it stands", id="body"),
+        pytest.param("- send: {without: [nickname]}", "no field of a message", id="without"),
+        pytest.param("- send: {with: {day: 2024-01-01}}", "JSON lacks: quote it", id="date"),
+    ],
+)
+def test_steps_that_make_no_sense_are_told(written, steps, told):
+    path = written(RULE.replace(SEND, steps))
+    with pytest.raises(InputError, match=told) as raised:
+        scenarios.read(path)
+    assert str(raised.value).startswith(f"{path}:2: receiver.house.nickname: ")
+
+
+def test_texts_may_be_plain_and_most_may_be_left_out(written):
+    rule = scenarios.read(
+        written(
+            "rules:\n  - rule: receiver.house.thing\n    level: MAY\n    title: It works\n"
+            "    steps: [{send: {}, expect: {status: accepted}}]\n"
+        )
+    )[0].rule
+    assert rule.title == Text("It works", "It works")
+    assert (rule.source, rule.why.en) == (None, "")
+
+
+def test_a_step_implies_what_it_needs(written):
+    text = RULE.replace(SEND, "- restart: true\n      - send: {to: other-instance}")
+    assert scenarios.read(written(text))[0].needs == ("restart", "also-url")
+
+
+def test_a_single_file_is_a_folder_of_one(written):
+    ids = {each.rule.id for each in scenarios.load("receiver", [written(RULE)])}
+    assert "receiver.house.nickname" in ids
+
+
 def test_a_rule_may_not_take_a_built_in_id(written, tmp_path):
     written(RULE.replace("receiver.house.nickname", "receiver.body.empty"))
     with pytest.raises(InputError, match=r"receiver\.body\.empty stands in .*body\.yaml"):
@@ -129,7 +175,7 @@ def test_a_rule_may_not_take_a_built_in_id(written, tmp_path):
 
 
 def test_an_empty_folder_is_told(tmp_path):
-    with pytest.raises(InputError, match="no folder with YAML files"):
+    with pytest.raises(InputError, match="no YAML file, or folder"):
         scenarios.load("receiver", [tmp_path])
 
 

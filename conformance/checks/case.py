@@ -75,10 +75,12 @@ def _fits_one(word: str | int, exchange: Exchange, facts: Facts) -> bool:
 
 def _expected(wanted: tuple[str | int, ...], exchange: Exchange) -> Text:
     status = exchange.status or 0
+    if not (exchange.rule or "").startswith("receiver.body."):
+        return Text("; expected ", "；預期 ") + listed(wanted)
     if wanted == ("4xx",) and 200 <= status < 300:
         return Text(
             "; expected 4xx: a success acknowledges what cannot be processed, and it is lost",
-            "；預期 4xx：回應成功等於確認了無法處理的訊息，訊息就此遺失",
+            "；預期 4xx：響應成功等於確認了無法處理的訊息，訊息就此遺失",
         )
     if wanted == ("4xx",) and status >= 500:
         return Text(
@@ -95,7 +97,7 @@ def _within(expect: Expect, probes: Sequence[Exchange]) -> list[Judgement]:
         return []
     slowest = max(late, key=lambda each: each.seconds)
     count = f"{len(late)} of {len(probes)} answers" if len(probes) > 1 else "the answer"
-    zh = f"{len(probes)} 個回應中有 {len(late)} 個" if len(probes) > 1 else "回應"
+    zh = f"{len(probes)} 個響應中有 {len(late)} 個" if len(probes) > 1 else "響應"
     message = Text(
         f"{count} took longer than {limit:g} s (up to {slowest.seconds:.2f} s)",
         f"{zh}超過 {limit:g} 秒（最長 {slowest.seconds:.2f} 秒）",
@@ -219,7 +221,7 @@ def _times(seen: int, wanted: int = 1) -> Text:
     """How often something took effect, against how often it should have."""
     if seen == 0:
         return Text(
-            "answered 200, and took no effect within 5 s", "回應 200，但 5 秒內沒有產生任何效果"
+            "answered 200, and took no effect within 5 s", "響應 200，但 5 秒內沒有產生任何效果"
         )
     if wanted == 0:
         return Text(
@@ -250,19 +252,19 @@ def _controls(exchanges: Sequence[Exchange], facts: Facts) -> list[Judgement]:
 
 
 _CUT = (Transport.CUT, Transport.OVERLONG)
-_BY_ANSWERS = Text(" (judged by the answers)", "（依回應內容判定）")
+_BY_ANSWERS = Text(" (judged by the answers)", "（依響應內容判定）")
 _NEITHER = Text(
     "an answer is neither like one to a first message nor like one to a repeat: give --observer-url",
-    "有回應既不像首次訊息的回應，也不像重複訊息的回應：請提供 --observer-url",
+    "有響應既不像首次訊息的響應，也不像重複訊息的響應：請提供 --observer-url",
 )
 _ROLLED_BACK = Text(
     "the message sent again was answered as a first one; whether the attempt that was given up took "
     "effect cannot be seen from the answers: give --observer-url",
-    "重發的訊息得到首次訊息的回應；無法從回應看出先前放棄的嘗試是否已產生效果：請提供 --observer-url",
+    "重發的訊息得到首次訊息的響應；無法從響應看出先前放棄的嘗試是否已產生效果：請提供 --observer-url",
 )
 _TAKEN_FOR_REPEAT = Text(
     "answered as a repeat, though it had never been accepted: the message is lost",
-    "被當成重複訊息回應，但它從未被接受過：訊息已遺失",
+    "被當成重複訊息響應，但它從未被接受過：訊息已遺失",
 )
 _NEVER_BUSY = Text(
     "every valid message was taken at once: no 429, 5xx or time-out was seen",
@@ -272,7 +274,7 @@ _STAYED_BUSY = Text(
     "the messages that were refused for the moment were refused again when they were sent again",
     "暫時被拒的訊息在重發後仍被拒絕",
 )
-_OBSERVER_SILENT = Text('the observer did not answer {"count": N}', '觀察端點沒有回應 {"count": N}')
+_OBSERVER_SILENT = Text('the observer did not answer {"count": N}', '觀察端點沒有響應 {"count": N}')
 _NO_LATER_EFFECT = Text(
     "not judged: a plain valid message sent afterwards was accepted, and showed no effect within 5 s",
     "無法判定：之後發送的普通有效訊息已被接受，但 5 秒內沒有產生效果",

@@ -114,7 +114,7 @@ def within_deadline(over: Sequence[Exchange], facts: Facts, level: Level) -> lis
     message = Text(
         f"{len(late)} of {len(asked)} requests had no whole answer within {facts.deadline:g} s "
         f"(up to {slowest.seconds:.1f} s): {places}",
-        f"{len(asked)} 個請求中有 {len(late)} 個未在 {facts.deadline:g} 秒內完整回應"
+        f"{len(asked)} 個請求中有 {len(late)} 個未在 {facts.deadline:g} 秒內完整響應"
         f"（最長 {slowest.seconds:.1f} 秒）：{places}",
     )
     return [Finding(level, message, _ids(late))]
@@ -126,13 +126,13 @@ def fast_ack(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judge
         e for e in over if e.role in (Role.PLAIN, Role.DIAGNOSE) and e.status in facts.accepted
     ]
     if len(alone) < ENOUGH:
-        return [Unjudged(Text("too few plain messages were answered", "得到回應的普通訊息太少"))]
+        return [Unjudged(Text("too few plain messages were answered", "得到響應的普通訊息太少"))]
     median = statistics.median(each.seconds for each in alone)
     if median <= FAST:
         return []
     message = Text(
         f"the median answer to a plain message took {median * 1000:.0f} ms, sent one at a time",
-        f"逐一發送時，普通訊息回應時間的中位數為 {median * 1000:.0f} 毫秒",
+        f"逐一發送時，普通訊息響應時間的中位數為 {median * 1000:.0f} 毫秒",
     )
     return [Finding(level, message, _ids(alone))]
 
@@ -153,7 +153,7 @@ def alive(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgemen
     if first is not None:
         place = _places([first])
         message += Text(
-            f"; the first request without an answer was {place}", f"；最先沒有回應的請求是 {place}"
+            f"; the first request without an answer was {place}", f"；最先沒有響應的請求是 {place}"
         )
     return [Finding(level, message, _ids([*after[-1:], *([first] if first else [])]))]
 
@@ -203,7 +203,7 @@ def reveals_nothing(over: Sequence[Exchange], facts: Facts, level: Level) -> lis
         leak = _leak(each, text, facts)
         if leak is not None:
             place = _places([each])
-            message = Text("an answer holds ", "回應中含有") + leak
+            message = Text("an answer holds ", "響應中含有") + leak
             return [Finding(level, message + Text(f" ({place})", f"（{place}）"), (each.id,))]
     return []
 

@@ -12,8 +12,8 @@ _FAULTS = {
     Fault.DNS: Text("the host name does not resolve", "無法解析主機名稱"),
     Fault.REFUSED: Text("the connection was refused", "連線被拒絕"),
     Fault.TLS: Text("the TLS handshake failed", "TLS 交握失敗"),
-    Fault.CLOSED: Text("closed the connection without a whole answer", "沒有完整回應就關閉了連線"),
-    Fault.GARBAGE: Text("answered with something that is not HTTP", "回應的內容不是 HTTP"),
+    Fault.CLOSED: Text("closed the connection without a whole answer", "沒有完整響應就關閉了連線"),
+    Fault.GARBAGE: Text("answered with something that is not HTTP", "響應的內容不是 HTTP"),
     Fault.GIVEN_UP: Text("the suite gave the request up", "測試套件放棄了請求"),
 }
 
@@ -21,17 +21,17 @@ _WORDS = {
     "accepted": Text("200", "200"),
     "refused": Text("anything but 2xx", "2xx 以外的狀態碼"),
     "4xx": Text("4xx", "4xx"),
-    "no-5xx": Text("an answer below 500", "低於 500 的回應"),
+    "no-5xx": Text("an answer below 500", "低於 500 的響應"),
 }
 
 
 def answered(exchange: Exchange, facts: Facts) -> Text:
     """What came back, as a predicate of the target: "answered 500"."""
     if exchange.status is not None:
-        return Text(f"answered {exchange.status}", f"回應 {exchange.status}")
+        return Text(f"answered {exchange.status}", f"響應 {exchange.status}")
     if exchange.fault is Fault.TIMEOUT or exchange.fault is None:
         seconds = f"{exchange.seconds:.1f}"
-        return Text(f"gave no whole answer within {seconds} s", f"{seconds} 秒內沒有完整回應")
+        return Text(f"gave no whole answer within {seconds} s", f"{seconds} 秒內沒有完整響應")
     detail = f" ({exchange.detail})" if exchange.detail else ""
     return _FAULTS[exchange.fault] + Text(detail, detail)
 

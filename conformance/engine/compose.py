@@ -12,6 +12,7 @@ from conformance.checks.facts import Facts
 from conformance.damage import DAMAGES, Signed
 from conformance.dialect import Dialect
 from conformance.edits import EDITS
+from conformance.errors import HarnessError
 from conformance.exchange import Request, Signing
 from conformance.forms import FORMS
 from conformance.message import build
@@ -29,6 +30,8 @@ class Sent:
     fields: dict[str, Any]
     request: Request
     signed: Signed
+    form: str = "compact"
+    body: str | None = None
 
     @property
     def signing(self) -> Signing:
@@ -46,7 +49,9 @@ def compose(
         return earlier
     dialect = facts.scheme.signer.dialect
     fields = _fields(send, msg_id, now, facts, earlier)
-    body = _body(send, fields, facts)
+    form = earlier.form if send.again and earlier and send.form == "compact" else send.form
+    literal = earlier.body if send.again and earlier else send.body
+    body = _body(send, fields, facts.form if form == "compact" else form, literal)
     stamp = dialect.timestamp(now)
     if send.timestamp is not None:
         stamp = _NOW.sub(lambda found: _time(dialect, now, found), send.timestamp).encode()
@@ -56,7 +61,12 @@ def compose(
     signing = replace(signed.signing, stamp=words, signed_stamp=words.strip())
     signed = replace(signed, timestamp=stamp, signing=signing)
     if send.damage is not None:
-        signed = DAMAGES[send.damage](signed, facts.scheme.signer)
+        damaged = DAMAGES[send.damage](signed, facts.scheme.signer)
+        if (damaged.timestamp, damaged.signatures, damaged.body) == (
+            (signed.timestamp, signed.signatures, signed.body)
+        ):
+            raise HarnessError(f"the damage {send.damage} finds nothing to change in this message")
+        signed = damaged
     if send.signature_of is not None:
         other = named[send.signature_of].signed
         signing = replace(other.signing, authentic=False)
@@ -66,6 +76,8 @@ def compose(
         fields=fields,
         request=_request(send, signed, url, dialect),
         signed=signed,
+        form=form,
+        body=literal,
     )
 
 
@@ -83,7 +95,7 @@ def _fields(
     for name, value in send.fields.items():
         fields[name] = _moment(value, now)
     for name in send.without:
-        del fields[name]
+        fields.pop(name, None)
     return fields
 
 
@@ -106,14 +118,16 @@ def _sized(kind: str, content: object, size: int) -> str:
     return (text * (size // len(text) + 1))[:size]
 
 
-def _body(send: Send, fields: dict[str, Any], facts: Facts) -> bytes:
+def _body(send: Send, fields: dict[str, Any], form: str, literal: str | None) -> bytes:
     if send.method in ("GET", "HEAD"):
         return b""
-    if send.body is not None:
-        body = send.body.encode()
-    else:
-        body = FORMS[facts.form if send.form == "compact" else send.form](fields)
-    return EDITS[send.edit](body) if send.edit is not None else body
+    body = literal.encode() if literal is not None else FORMS[form](fields)
+    if send.edit is None:
+        return body
+    edited = EDITS[send.edit](body)
+    if edited == body:
+        raise HarnessError(f"the edit {send.edit} finds nothing to change in this message")
+    return edited
 
 
 def _shell_stamp(send: Send) -> str:

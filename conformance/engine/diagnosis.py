@@ -226,7 +226,7 @@ def _unreached(last: Exchange, session: Session) -> Text:
         ),
         Fault.TIMEOUT: Text(
             "it takes connections and does not answer: is something else listening there?",
-            "它接受連線但不回應：是否有其他程式在監聽？",
+            "它接受連線但不響應：是否有其他程式在監聽？",
         ),
         Fault.GARBAGE: Text("is it an HTTP server?", "它是 HTTP 伺服器嗎？"),
         Fault.CLOSED: Text(

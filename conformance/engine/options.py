@@ -35,6 +35,12 @@ class Options:
     scenarios: tuple[Path, ...] = ()
     scenario_files: tuple[Path, ...] = ()
 
+    @property
+    def secure(self) -> bool:
+        """Whether any of the URLs is https."""
+        urls = (self.url, self.also_url or "", self.observer_url or "")
+        return any(url.lower().startswith("https:") for url in urls)
+
     def __post_init__(self) -> None:
         check_url("the endpoint", self.url)
         if self.also_url is not None:

@@ -36,7 +36,7 @@ def result_of(
     if findings:
         worst = max(findings, key=lambda each: GRAVITY[each.level])
         level, outcome, told = worst.level, BROKEN[worst.level, strict], worst.exchanges
-        message = _joined([each.message for each in findings if each.level is worst.level])
+        message = joined([each.message for each in findings if each.level is worst.level])
     elif unjudged:
         worst_unjudged = max(unjudged, key=lambda each: each.error)
         outcome = Outcome.ERROR if worst_unjudged.error else Outcome.SKIP
@@ -56,7 +56,8 @@ def result_of(
     )
 
 
-def _joined(messages: Sequence[Text]) -> Text:
+def joined(messages: Sequence[Text]) -> Text:
+    """Several statements as one."""
     return Text("; ".join(each.en for each in messages), "；".join(each.zh for each in messages))
 
 
@@ -67,7 +68,7 @@ def _seen(case: Case, exchanges: Sequence[Exchange], facts: Facts) -> Text:
         return NO_TEXT
     said = answered(probes[-1], facts)
     if case.counting and not facts.observed and facts.learned is not None:
-        said += Text(" (judged by the answers)", "（依回應內容判定）")
+        said += Text(" (judged by the answers)", "（依響應內容判定）")
     return said
 
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from conformance import scenario as scenarios
@@ -22,10 +23,10 @@ from conformance.damage import Signer
 from conformance.engine.compose import Sent
 from conformance.engine.diagnosis import Stop, diagnose, lives, look_after
 from conformance.engine.options import Options
-from conformance.engine.results import result_of, unchecked
+from conformance.engine.results import joined, result_of, unchecked
 from conformance.engine.session import Session
 from conformance.engine.steps import CaseRun, is_busy
-from conformance.errors import HarnessError
+from conformance.errors import HarnessError, InputError
 from conformance.exchange import Exchange, Fault, Role, Transport
 from conformance.report import Report, Result, in_order
 from conformance.rules import Finding, Unjudged, verdict
@@ -55,10 +56,15 @@ class Run:
         self.chosen = scenarios.select(
             scenarios.load("receiver", options.scenarios, options.scenario_files), options.rules
         )
+        for each in self.chosen:
+            if each.check is not None and each.check not in CHECKS:
+                near = get_close_matches(each.check, CHECKS, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(CHECKS)}"
+                raise InputError(f"{each.place}: no check is called {each.check!r}; {hint}")
         self._listener = listener
         self._clock = clock or Clock()
         self._language = language
-        self._tls = tls_context(options.ca)
+        self._tls = tls_context(options.ca, system=options.secure)
         self._results: dict[Key, Result] = {}
         self._final: dict[Key, list[Exchange]] = {}
         self._complete = False
@@ -216,12 +222,10 @@ class Run:
             "separator": facts.scheme.signer.dialect.separated,
             "signed-timestamp": facts.scheme.signer.dialect.signs_timestamp,
         }
-        for need in scenario.needs:
-            if need.startswith("observer") and facts.blind is not None:
-                return Unjudged(facts.blind, error=True)
-            if not given[need]:
-                return Unjudged(NEEDS[need])
-        return None
+        if facts.blind is not None and any(need.startswith("observer") for need in scenario.needs):
+            return Unjudged(facts.blind, error=True)
+        missing = [NEEDS[need] for need in scenario.needs if not given[need]]
+        return Unjudged(joined(missing)) if missing else None
 
     def _judge_the_rest(self, session: Session, stop: Stop | None) -> None:
         """The checks over many rules, and a reason for each case that has no result yet."""
@@ -283,6 +287,12 @@ class Run:
         cause = stop.reason if stop else NO_TEXT if self._complete else _TIME_RAN_OUT
         if not cause and unchecked(results):
             cause = _UNCHECKED
+        if (
+            not cause
+            and any("observer" in each.needs and self._skip(each, facts) for each in self.chosen)
+            and not (facts.observed or facts.learned)
+        ):
+            cause = _NOT_OBSERVED
         return Report(
             side="receiver",
             target=self.options.url,
@@ -313,7 +323,7 @@ def _stopped(stop: Stop, scenario: Scenario) -> Judgement:
 NEEDS = {
     "observer": Text(
         "needs --observer-url, or answers that tell a repeat from a first message",
-        "需要 --observer-url，或能區分重複與首次訊息的回應",
+        "需要 --observer-url，或能區分重複與首次訊息的響應",
     ),
     "observer-url": Text("needs --observer-url", "需要 --observer-url"),
     "restart": Text("needs --restart-command", "需要 --restart-command"),
@@ -327,6 +337,10 @@ NEEDS = {
         "時間戳與請求體之間沒有分隔符的方言不適用",
     ),
 }
+_NOT_OBSERVED = Text(
+    "Duplicates and lost messages were not judged: give --observer-url.",
+    "未判定重複與遺失的訊息：請提供 --observer-url。",
+)
 _UNCHECKED = Text(
     "Every forged request was accepted: the signature is not checked at all. Mend that first.",
     "所有偽造的請求都被接受：完全沒有驗證簽名。請先修正這一點。",

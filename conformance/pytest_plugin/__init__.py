@@ -116,7 +116,7 @@ def hookproof_receiver(pytestconfig: pytest.Config) -> Iterator[Target]:
             with my_application_in_a_thread() as base:
                 yield Target(url=base + "/webhook/receiver", secret="…")
 
-    with `from conformance.pytest_plugin.target import Target`. Then run `pytest --pyargs conformance`, or
+    with `from conformance import Target`. Then run `pytest --pyargs conformance`, or
     write `from conformance.test_receiver import test_receiver` in a test module of your own, which
     sees the fixtures of the folders above it.
     """

@@ -7,100 +7,66 @@ attempt is worth is for the checks, which get it as it came. Guide: 接收流程
 from __future__ import annotations
 
 import asyncio
-import http.client
 import ipaddress
 import json
 import logging
 import secrets
 import socket
 import ssl
-import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from conformance.clock import Clock
 from conformance.errors import InputError
-from conformance.exchange import Answer, Exchange, Fault, Request, Role, Transport
+from conformance.exchange import Exchange, Fault, Request, Role, Transport
 from conformance.receiver import policy
 from conformance.receiver.app import BACKLOG, KEEP_ALIVE
+from conformance.receiver.script import Outcome, Scripted, perform
 
-HANG = 60.0
-"""Seconds after which a hanging answer is given up: no deadline is longer (伺服器要求 3)."""
-DRIPS = 20
-"""Pieces of a dripping body, at most: so many that no pause passes for an idle connection."""
+__all__ = ["Endpoint", "Mock", "RefusingEndpoint", "Scripted", "listening"]
+
 GRACE = 0.5
 """Seconds that connections have left when the mock stops."""
 
-_KEPT = 64 * 1024  # bytes of a body that an `Answer` holds
-_GARBAGE = b"\x00\x01 this is no HTTP \xff\xfe\r\n\r\n"
-_FAULTS = (None, "reset", "close", "half", "garbage", "hang", "drip")
 _LOG = logging.getLogger("hookproof.receiver")
 
-Outcome = tuple[Answer | None, Fault | None, str]
-"""What an exchange says of its end: answer, fault and detail."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scripted:
-    """One answer of a script. A redirect carries its Location in `headers`.
-
-    `delay` is the seconds between the whole request and the first byte of the answer, or the fault.
-    `fault` is None, or one of: reset (RST before any byte), close (FIN before any byte), half (head
-    and half of the body, then closed), garbage (bytes that are no HTTP, then closed), hang (no
-    answer until the sender leaves, at most HANG), drip (head at once, the body in pieces of which
-    the last comes after `delay`: a whole answer in the end). For half and drip an empty body counts
-    as one space. Raises ValueError for another fault.
-    """
-
-    status: int = 200
-    delay: float = 0.0
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b'{"status": "success"}'
-    fault: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.fault not in _FAULTS:
-            raise ValueError(f"fault {self.fault!r} is none of {_FAULTS}")
-
-
 PLAIN = Scripted()
-_TOO_LARGE = Scripted(413, body=b'{"status": "error"}', headers=(("Connection", "close"),))
+_TOO_LARGE = Scripted(413, headers=(("Connection", "close"),), body=b'{"status": "error"}')
 
 
 class Endpoint:
-    """One configured URL of the mock.
+    """One configured URL of the mock; `url` is what is configured at the sender.
 
-    `url` is what is configured at the sender. `arrivals` are the requests in the order in which
-    they were whole (or broke off); one that is under way has neither answer nor fault, and is
-    replaced when it ends: TIMEOUT when the sender left before the answer was complete, GIVEN_UP when
-    the mock left first, CLOSED or GARBAGE for what the script did (`detail` names it) or for a
-    request that was cut short or garbled. `own` are the msgIds to which the script applies, None
-    for all; other messages get PLAIN, and so does a request without msgId that is no POST, since
-    senders probe with HEAD.
+    `arrivals` are the requests in the order in which they were whole, or broke off. One that is
+    under way has neither answer nor fault, and is replaced when it ends. Its fault is then TIMEOUT
+    when the sender left before the answer was complete, GIVEN_UP when the mock left, CLOSED or
+    GARBAGE for what the script did (`detail` names it) and for a request that was cut or garbled.
+
+    `own` are the msgIds to which the script applies, None for all. Other messages get PLAIN, and so
+    does what has no msgId and is no POST, since senders probe with HEAD.
     """
 
-    own: set[str] | None
-
     def __init__(self, path: str, url: str, script: Sequence[Scripted]) -> None:
-        self.path, self.url = path, url
+        self.path = path
+        self.url = url
         self.arrivals: list[Exchange] = []
-        self.own = None
+        self.own: set[str] | None = None
         self._change = asyncio.Event()
         self.script(script)
 
     def script(self, answers: Sequence[Scripted]) -> None:
-        """Answer the n-th attempt of each msgId with the n-th of `answers`, at least one; the last
-        repeats. Attempts are counted from here on; POSTs without msgId count as one message."""
+        """Give the n-th attempt of each msgId the n-th of `answers`, of which there is at least one;
+        the last repeats. Attempts count from here on; all POSTs without msgId are one message."""
         self._answers = tuple(answers)
         self._attempts: Counter[str | None] = Counter()
 
     async def changed(self, timeout: float) -> bool:
-        """Wait for the next arrival or end of one; False when none came within `timeout` seconds."""
+        """Wait for the next arrival, or the end of one; False when `timeout` seconds bring none."""
         try:
             async with asyncio.timeout(timeout):
                 return await self._change.wait()
@@ -111,51 +77,48 @@ class Endpoint:
         foreign = self.own is not None and msg_id not in self.own
         if foreign or (msg_id is None and method != "POST"):
             return PLAIN
-        number = self._attempts[msg_id]
         self._attempts[msg_id] += 1
-        return self._answers[min(number, len(self._answers) - 1)]
+        return self._answers[min(self._attempts[msg_id], len(self._answers)) - 1]
 
-    def _arrived(self, exchange: Exchange) -> int:
-        self.arrivals.append(exchange)
-        self._wake()
-        return len(self.arrivals) - 1
-
-    def _ended(self, index: int, outcome: Outcome, when: float) -> None:
-        answer, fault, detail = outcome
-        self.arrivals[index] = replace(
-            self.arrivals[index], answer=answer, fault=fault, detail=detail, ended=when
-        )
-        self._wake()
-
-    def _wake(self) -> None:
+    def _record(self, exchange: Exchange, index: int | None = None) -> int:
+        """Append `exchange`, or replace the one at `index`; gives its index."""
+        if index is None:
+            index = len(self.arrivals)
+            self.arrivals.append(exchange)
+        else:
+            self.arrivals[index] = exchange
         self._change.set()
         self._change = asyncio.Event()
+        return index
 
 
 class RefusingEndpoint(Endpoint):
-    """An endpoint on a port of its own, which refuses connections until `listen` is called. Its URL
-    is never the public one: no tunnel leads to its port."""
+    """An endpoint on a port of its own, which refuses connections until it listens. Its URL is never
+    a public one: no tunnel leads to its port."""
 
     def __init__(self, path: str, url: str, mock: Mock, bound: socket.socket) -> None:
         super().__init__(path, url, (PLAIN,))
-        self._mock, self._bound = mock, bound
+        self._mock = mock
+        self._bound = bound
 
     async def listen(self) -> None:
-        """Take connections from now on; call it once."""
+        """Take connections from now on. To be called once."""
         await self._mock._serve(self._bound)
 
 
 class Mock:
-    """The endpoints, all behind one server. Made by `listening`."""
+    """The endpoints, all behind one server. `listening` makes it."""
 
     def __init__(
-        self, bound: socket.socket, name: str, public_url: str | None, clock: Clock
+        self, bound: socket.socket, host: str, public: str, tls: ssl.SSLContext | None, clock: Clock
     ) -> None:
-        self._bound, self._name, self._clock = [bound], name, clock
-        self._tls: ssl.SSLContext | None = None
-        self._base = public_url.rstrip("/") if public_url else None
-        self._routes: dict[str, Endpoint] = {}
-        self._arrived = 0
+        self._bound = [bound]
+        self._host = host
+        self._public = public
+        self._tls = tls
+        self._clock = clock
+        self._endpoints: dict[str, Endpoint] = {}
+        self._count = 0
         self._stopping = False
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._take)
@@ -163,35 +126,35 @@ class Mock:
             app,
             access_log=None,
             logger=_LOG,
-            handler_cancellation=True,  # tells at once that the sender has left
+            handler_cancellation=True,  # a sender that leaves is seen at once
             keepalive_timeout=KEEP_ALIVE,
             shutdown_timeout=GRACE,
             auto_decompress=False,  # the signature is over the bytes as received
         )
 
     def endpoint(self, script: Sequence[Scripted] = (PLAIN,)) -> Endpoint:
-        """A new endpoint, under a path that nobody can guess."""
+        """A new endpoint, under a path that nobody guesses."""
         path = _path()
-        base = self._base or self._address(self._bound[0])
-        made = Endpoint(path, base + path, script)
-        # A tunnel may or may not take the path of the public URL off.
-        self._routes[path] = self._routes[urlsplit(made.url).path] = made
+        made = Endpoint(path, (self._public or self._base(self._bound[0])) + path, script)
+        self._endpoints[path] = made
+        # A tunnel may take the path of the public URL off, or leave it.
+        self._endpoints[urlsplit(made.url).path] = made
         return made
 
     def refusing_endpoint(self) -> RefusingEndpoint:
-        """A new endpoint on a port of its own that is reserved, and refuses until it listens."""
-        host, _, *rest = self._bound[0].getsockname()
-        bound = _bind(self._bound[0].family, (host, 0, *rest))
+        """A new endpoint on a port that is reserved for it, and refuses until `listen` is awaited."""
+        first = self._bound[0]
+        host, _, *rest = first.getsockname()
+        bound = _bind(first.family, (host, 0, *rest))
         self._bound.append(bound)
         path = _path()
-        self._routes[path] = made = RefusingEndpoint(path, self._address(bound) + path, self, bound)
+        self._endpoints[path] = made = RefusingEndpoint(path, self._base(bound) + path, self, bound)
         return made
 
-    def _address(self, bound: socket.socket) -> str:
-        return f"{'https' if self._tls else 'http'}://{self._name}:{bound.getsockname()[1]}"
+    def _base(self, bound: socket.socket) -> str:
+        return f"{'https' if self._tls else 'http'}://{self._host}:{bound.getsockname()[1]}"
 
-    async def _start(self, tls: ssl.SSLContext | None) -> None:
-        self._tls = tls
+    async def _start(self) -> None:
         await self._runner.setup()
         await self._serve(self._bound[0])
 
@@ -201,23 +164,129 @@ class Mock:
     async def _stop(self) -> None:
         self._stopping = True
         for connection in self._runner.server.connections if self._runner.server else ():
-            connection.force_close()  # or an answer that hangs would hold everything up
+            connection.force_close()  # else an answer that hangs holds everything up
         await self._runner.cleanup()
         for bound in self._bound:
             bound.close()
 
+    def _left(self, fault: Fault, detail: str) -> Outcome:
+        """The end of an exchange whose connection is gone: `fault`, unless the mock let go of it."""
+        return (
+            (None, Fault.GIVEN_UP, "the mock stopped") if self._stopping else (None, fault, detail)
+        )
+
     async def _take(self, request: web.Request) -> web.StreamResponse:
         started = self._clock.monotonic()
-        endpoint = self._routes.get(request.rel_url.raw_path)
+        endpoint = self._endpoints.get(request.rel_url.raw_path)
         if endpoint is None:
             return web.Response(status=404)
-        body, outcome = bytearray(), self._left(Fault.CLOSED, "the request was cut short")
+        body, came = bytearray(), None
         try:
-            outcome = await _read(request, body)
-        finally:  # cancelled when the connection is lost
-            exchange = self._exchange(endpoint, request, bytes(body), started, outcome)
-            index = endpoint._arrived(exchange)
-        if exchange.fault is not None:
-            _end(request, close=True)
-            return web.Response()
-        scripted = _TOO_LARGE if exchange.detail else endpoint._next(exchange.msg_id, exchange.request.method)
+            came = await _read(request, body)
+        finally:  # a connection that is lost cancels its handler
+            came = came or self._left(Fault.CLOSED, "the sender left in mid-body")
+            arrival = self._arrival(endpoint.url, request, bytes(body), started, came)
+            index = endpoint._record(arrival)
+        response, outcome = web.StreamResponse(), None
+        if came[1] is not None:
+            if request.transport is not None:
+                request.transport.close()
+            return response
+        try:
+            larger = len(body) > policy.LIMIT
+            scripted = _TOO_LARGE if larger else endpoint._next(arrival.msg_id, request.method)
+            response, outcome = await perform(request, scripted, arrival.sent, self._clock)
+        except ConnectionError:
+            pass  # noticed in writing, before the cancellation
+        finally:
+            answer, fault, detail = outcome or self._left(Fault.TIMEOUT, "the sender left")
+            ended = self._clock.monotonic()
+            endpoint._record(
+                replace(arrival, answer=answer, fault=fault, detail=detail, ended=ended), index
+            )
+        return response
+
+    def _arrival(
+        self, url: str, request: web.Request, body: bytes, started: float, came: Outcome
+    ) -> Exchange:
+        now = self._clock.monotonic()
+        self._count += 1
+        query = request.rel_url.raw_query_string
+        url += f"?{query}" if query else ""
+        asked = Request(request.method, url, request.raw_headers, body, Transport.RAW)
+        return Exchange(
+            self._count, Role.ATTEMPT, None, None, 0, _msg_id(body), asked, None,
+            *came, started, sent=now, ended=now, peer=request.remote,
+        )  # fmt: skip
+
+
+async def _read(request: web.Request, body: bytearray) -> Outcome:
+    """Read the body into `body`, which keeps what came when this is cancelled."""
+    # `policy.receive` drops a part of a body: here it is evidence.
+    try:
+        async for piece in request.content.iter_any():
+            body += piece
+            if len(body) > policy.LIMIT:
+                return None, None, f"the body is larger than {policy.LIMIT} bytes"
+    except web.RequestPayloadError:
+        return None, Fault.GARBAGE, "the body is garbled"
+    return None, None, ""
+
+
+def _msg_id(body: bytes) -> str | None:
+    """The msgId, a number too: that it is none that fits is found by the schema, and once."""
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    found = message.get("msgId") if isinstance(message, dict) else None
+    read = policy.msg_id({"msgId": str(found) if type(found) is int else found})
+    return read if isinstance(read, str) else None
+
+
+def _path() -> str:
+    return f"/h/{secrets.token_hex(16)}"
+
+
+def _bind(family: int, address: tuple[str | int, ...], *, reuse: bool = False) -> socket.socket:
+    """A socket that holds `address` and does not listen. Two that may reuse an address can share
+    it until one of them listens: a reserved port must not."""
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+@asynccontextmanager
+async def listening(
+    host: str = "127.0.0.1",
+    port: int = 0,
+    public_url: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    *,
+    clock: Clock,
+) -> AsyncIterator[Mock]:
+    """Listen within the context, on https with `tls`; port 0 takes a free one. `public_url` is how
+    senders reach the mock when that is not its own address. What is under way at the end is given
+    up. Raises InputError when the address cannot be had."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        bound = _bind(found[0][0], found[0][4], reuse=port != 0)
+    except OSError as fault:
+        raise InputError(
+            f"--listen: {host}:{port} cannot be had ({fault.strerror}): give an address of this "
+            "machine and a free port, or port 0"
+        ) from None
+    if ipaddress.ip_address(bound.getsockname()[0]).is_unspecified:
+        host = "127.0.0.1" if bound.family == socket.AF_INET else "::1"
+    name = f"[{host}]" if ":" in host else host
+    mock = Mock(bound, name, (public_url or "").rstrip("/"), tls, clock)
+    try:
+        await mock._start()
+        yield mock
+    finally:
+        await mock._stop()

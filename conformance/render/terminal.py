@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable
 from itertools import groupby
 
+from rich.cells import set_cell_size
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -39,16 +40,20 @@ VERDICTS = {
 }
 IN_FULL = (Outcome.FAIL, Outcome.WARN)
 IN_SHORT = (Outcome.ERROR, Outcome.NOTE, Outcome.SKIP, Outcome.PASS)
+TOGETHER, MOST_NAMED = 3, 6
+"""Names that are written out where rules share a line, and in the last one."""
+
 _WHAT, _WHY = Text("what", "情況"), Text("why", "原因")
 _FIX, _SHOW = Text("fix", "修正"), Text("again", "重現")
 _CASES = Text("cases", "個案例")
 
 
-def plain(report: Report) -> str:
-    """The whole report as text without colours, lines not wrapped."""
+def plain(report: Report, *, quiet: bool = False) -> str:
+    """The whole report as text without colours."""
     out = io.StringIO()
-    show(report, Console(file=out, width=100, color_system=None, force_terminal=False))
-    return out.getvalue()
+    console = Console(file=out, width=100, color_system=None, force_terminal=False)
+    show(report, console, quiet=quiet)
+    return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 
 
 def show(report: Report, console: Console, *, quiet: bool = False) -> None:
@@ -88,7 +93,7 @@ def _in_full(results: list[Result], language: str, console: Console) -> None:
     rule = first.rule
     source = f" · {rule.source}" if rule.source else ""
     name = first.name if len(results) == 1 else _count(rule.id, len(results), language)
-    outcome = Line(f"{NAMES[first.outcome].in_(language).upper():5} ", style=STYLES[first.outcome])
+    outcome = Line(_label(NAMES[first.outcome], language).upper(), style=STYLES[first.outcome])
     console.print(
         outcome + Line(name, style="bold") + Line(f"  {first.level}{source}"), soft_wrap=True
     )
@@ -99,14 +104,15 @@ def _in_full(results: list[Result], language: str, console: Console) -> None:
     for number, (said, cases) in enumerate(_by_message(results, language).items()):
         where = f"[{', '.join(cases)}] " if len(results) > 1 else ""
         table.add_row(_WHAT.in_(language) if number == 0 else "", Line(where + said))
-    table.add_row(_WHY.in_(language), Line(rule.why.in_(language)))
-    table.add_row(_FIX.in_(language), Line(rule.fix.in_(language)))
+    for label, text in ((_WHY, rule.why), (_FIX, rule.fix)):
+        if text:
+            table.add_row(label.in_(language), Line(text.in_(language)))
     console.print(Padding(table, (0, 0, 0, 6), expand=False))
     shown = next((each.reproduce for each in results if each.reproduce is not None), None)
     if shown is not None:
         # Never wrapped: it must work when it is pasted.
-        label = Line(f"      {_SHOW.in_(language):5}  ", style="dim")
-        console.print(label + Line(shown, style="default"), soft_wrap=True, no_wrap=True)
+        again = Line(f"      {_label(_SHOW, language)} ", style="dim")
+        console.print(again + Line(shown, style="default"), soft_wrap=True, no_wrap=True)
     console.print()
 
 
@@ -122,22 +128,31 @@ def _count(rule: str, cases: int, language: str) -> str:
     return f"{rule} ({cases} {_CASES.in_(language)})"
 
 
+def _label(text: Text, language: str) -> str:
+    """A word in the first column; a full-width character takes two cells."""
+    return set_cell_size(text.in_(language), 5) + " "
+
+
 def _in_short(results: list[Result], outcome: Outcome, report: Report, console: Console) -> None:
-    """A line for each rule; cases that came to the same share one."""
+    """A line for each rule; rules that were not judged for the same reason share one."""
     language = report.language
-    style = STYLES[outcome]
-
-    def alike(result: Result) -> tuple[str, str]:
-        said = "" if outcome is Outcome.PASS else result.message.in_(language)
-        return result.rule.id, said
-
-    for (rule, said), group in groupby(results, key=alike):
-        cases = list(group)
-        name = cases[0].name if len(cases) == 1 else _count(rule, len(cases), language)
-        line = Line.assemble((f"{NAMES[outcome].in_(language):5} ", style), name)
-        if said:
-            line.append(f"  {visible(said)}", style="dim" if outcome is Outcome.SKIP else "default")
-        console.print(line, soft_wrap=True)
+    reasons: dict[str, list[Result]] = {}
+    for each in results:
+        said = "" if outcome is Outcome.PASS else visible(each.message.in_(language))
+        reasons.setdefault(said, []).append(each)
+    for said, alike in reasons.items():
+        rules = [list(cases) for _, cases in groupby(alike, key=lambda each: each.rule.id)]
+        names = [
+            cases[0].name if len(cases) == 1 else _count(cases[0].rule.id, len(cases), language)
+            for cases in rules
+        ]
+        if outcome in (Outcome.SKIP, Outcome.ERROR) and len(names) > TOGETHER:
+            names = [_listed(names, TOGETHER)]
+        for name in names:
+            line = Line.assemble((_label(NAMES[outcome], language), STYLES[outcome]), name)
+            if said:
+                line.append(f"  {said}", style="dim" if outcome is Outcome.SKIP else "default")
+            console.print(line, soft_wrap=True)
 
 
 def _summary(report: Report, console: Console) -> None:
@@ -154,7 +169,10 @@ def _summary(report: Report, console: Console) -> None:
     console.print(line, soft_wrap=True)
 
 
-def _names(results: Iterable[Result], most: int = 6) -> str:
-    names = list(dict.fromkeys(each.rule.id for each in results))
+def _names(results: Iterable[Result]) -> str:
+    return _listed(list(dict.fromkeys(each.rule.id for each in results)), MOST_NAMED)
+
+
+def _listed(names: list[str], most: int) -> str:
     rest = f" +{len(names) - most}" if len(names) > most else ""
     return ", ".join(names[:most]) + rest

@@ -20,9 +20,9 @@ FAULTS = {
     Fault.DNS: Text("the host name does not resolve", "無法解析主機名稱"),
     Fault.REFUSED: Text("the connection was refused", "連線被拒絕"),
     Fault.TLS: Text("the TLS handshake failed", "TLS 交握失敗"),
-    Fault.TIMEOUT: Text("no whole answer in time", "時限內沒有完整回應"),
-    Fault.CLOSED: Text("closed without a whole answer", "沒有完整回應就關閉連線"),
-    Fault.GARBAGE: Text("the answer is not HTTP", "回應的內容不是 HTTP"),
+    Fault.TIMEOUT: Text("no whole answer in time", "時限內沒有完整響應"),
+    Fault.CLOSED: Text("closed without a whole answer", "沒有完整響應就關閉連線"),
+    Fault.GARBAGE: Text("the answer is not HTTP", "響應的內容不是 HTTP"),
     Fault.GIVEN_UP: Text("given up by the suite, as planned", "測試套件依計畫放棄"),
 }
 
@@ -33,8 +33,8 @@ TRANSPORTS = {
     Transport.KEEP_ALIVE: Text("on a connection kept alive", "沿用同一連線"),
     Transport.CUT: Text("cut off in the body", "請求體中途斷線"),
     Transport.OVERLONG: Text("Content-Length too large", "Content-Length 過大"),
-    Transport.GIVE_UP: Text("closed before the answer", "回應前即關閉連線"),
-    Transport.RESET: Text("reset before the answer", "回應前即重置連線"),
+    Transport.GIVE_UP: Text("closed before the answer", "響應前即關閉連線"),
+    Transport.RESET: Text("reset before the answer", "響應前即重置連線"),
 }
 """What is out of the ordinary in how a request was sent."""
 
@@ -61,8 +61,8 @@ WORDS = {
         "重現此請求的命令過長，未列於此頁，請見 JSON 報告。",
     ),
     "request": Text("Request", "請求"),
-    "answer": Text("Answer", "回應"),
-    "no-answer": Text("No answer", "沒有回應"),
+    "answer": Text("Answer", "響應"),
+    "no-answer": Text("No answer", "沒有響應"),
     "shown": Text("Shown further up:", "見上文："),
     "more": Text("More in the trace:", "其餘見追蹤檔："),
     "cut": Text("{whole} bytes; the first {shown} are shown", "共 {whole} 位元組，顯示前 {shown}"),
@@ -78,7 +78,7 @@ WORDS = {
         "Sections are those of the webhook guide. Times run from the last byte of a request to the "
         "last byte of its answer. Bytes that are no text, and characters that would not be seen, "
         "are spelled out:",
-        "章節指 Webhook 指南的章節。時間由請求的最後一個位元組算到回應的最後一個位元組。"
+        "章節指 Webhook 指南的章節。時間由請求的最後一個位元組算到響應的最後一個位元組。"
         "非文字的位元組與看不見的字元以轉義形式顯示：",
     ),
 }

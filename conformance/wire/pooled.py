@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
+from contextlib import suppress
 
 import aiohttp
 from aiohttp import payload
@@ -40,9 +41,11 @@ _FAULTS: list[tuple[type[BaseException], Fault]] = [
 class _Timed(payload.BytesIOPayload):
     """A body that notes when its last byte was handed to the socket."""
 
-    def __init__(self, value: bytes, clock: Clock) -> None:
+    def __init__(self, value: bytes, clock: Clock, patience: float) -> None:
         super().__init__(io.BytesIO(value))
         self._clock = clock
+        self._patience = patience
+        self.limit: asyncio.Timeout | None = None
         self.sent = 0.0
 
     async def write_with_length(
@@ -50,6 +53,9 @@ class _Timed(payload.BytesIOPayload):
     ) -> None:
         await super().write_with_length(writer, content_length)
         self.sent = self._clock.monotonic()
+        with suppress(RuntimeError):  # answered already, before all of the body was sent
+            if self.limit is not None:  # the target's time starts now
+                self.limit.reschedule(asyncio.get_running_loop().time() + self._patience)
 
 
 class Pooled:
@@ -88,7 +94,7 @@ class Pooled:
     async def send(self, request: Request) -> Reply:
         """Send `request` and read the answer; ends within `patience` and the time of the upload."""
         started = self._clock.monotonic()
-        body = _Timed(request.body, self._clock) if request.body else None
+        body = _Timed(request.body, self._clock, self._patience) if request.body else None
         collected, peer = Body(), None
         answer: Answer | None = None
         headers = CIMultiDict(
@@ -96,16 +102,16 @@ class Pooled:
             for name, value in (*request.headers, *self._extra)
         )
         try:
-            async with (
-                asyncio.timeout(self._patience + len(request.body) / UPLOAD_RATE),
-                self._session.request(
+            async with asyncio.timeout(self._patience + len(request.body) / UPLOAD_RATE) as limit:
+                if body is not None:
+                    body.limit = limit
+                response = await self._session.request(
                     request.method,
                     URL(request.url, encoded=True),
                     data=body,
                     headers=headers,
                     allow_redirects=False,
-                ) as response,
-            ):
+                )
                 if response.connection is not None and response.connection.transport is not None:
                     address = response.connection.transport.get_extra_info("peername")
                     peer = address[0] if address else None
