@@ -27,6 +27,10 @@ class Report(Record):
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{number} {each}" for each, number in self.summary().items() if number)
+        return f"<Report of {self.target}: {self.verdict} ({counts})>"
+
     def __str__(self) -> str:
         return plain(self)
 
@@ -39,7 +43,7 @@ async def check_receiver(
     *,
     secret: str,
     dialect: str = "guide",
-    rules: Iterable[str] = (),
+    rules: str | Iterable[str] = (),
     strict: bool = False,
     seed: int = 1,
     concurrency: int = 16,
@@ -66,7 +70,7 @@ async def check_receiver(
         url=url,
         secret=read_secret(secret),
         dialect=dialects.load(dialect),
-        rules=tuple(rules),
+        rules=(rules,) if isinstance(rules, str) else tuple(rules),
         strict=strict,
         seed=seed,
         concurrency=concurrency,

@@ -35,7 +35,7 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hookproof")
 def main() -> None:
-    """Judge, load and debug webhooks of the WeChat-message protocol."""
+    """Judge webhooks of the WeChat-message protocol from outside."""
 
 
 @main.group()
@@ -62,7 +62,7 @@ def _report_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@check.command("receiver")
+@check.command("receiver", short_help="Judge the receiver at a URL.")
 @click.argument("url")
 @click.option("--secret", required=True, help="What it verifies with; or env:NAME, file:PATH.")
 @click.option("--dialect", default="guide", show_default=True, help="A dialect's name or its file.")
@@ -124,7 +124,7 @@ def check_receiver(**given: Any) -> None:
     _finish(report, files, quiet=given["quiet"])
 
 
-@main.command()
+@main.command(short_help="Judge the embedded reference receiver.")
 @_report_options
 def demo(**given: Any) -> None:
     """Judge the embedded reference receiver, and write hookproof-report.html."""
@@ -148,7 +148,7 @@ def rules(as_json: bool, lang: str) -> None:
     click.echo(as_data(lang) if as_json else as_text(lang))
 
 
-@main.command()
+@main.command(short_help="Prove the suite on faulty and correct peers.")
 @click.option("--only", multiple=True, metavar="GLOB", help="Only these peers (repeatable).")
 @click.option("--lang", type=LANGUAGE, default="en", help="Language of texts.")
 def selftest(only: tuple[str, ...], lang: str) -> None:

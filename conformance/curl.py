@@ -38,8 +38,8 @@ def curl(exchange: Exchange, dialect: Dialect, secret_headers: Headers = ()) -> 
     fresh = (exchange.msg_id or "").encode()
     lines = [f"TS=$(date +%s){milliseconds}"]
     if fresh and (fresh in signing.body or fresh in request.body):
-        # 19 digits below 2^63, as the suite's own ids.
-        lines.append("ID=$(date +%s)000000001")
+        # Decimal and below 2^63, as the suite's own ids.
+        lines.append("ID=$(date +%s)$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')")
     lines.append(f"body() {{ {_printed(signing.body, fresh)}; }}")
     sent = "body"
     if signing.prefix:

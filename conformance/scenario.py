@@ -179,13 +179,24 @@ def select(scenarios: Iterable[Scenario], globs: Iterable[str]) -> tuple[Scenari
     for pattern in wanted:
         fitting = [each for each in every if fnmatchcase(each.rule.id, pattern)]
         if not fitting:
-            near = get_close_matches(pattern, [each.rule.id for each in every], n=1, cutoff=0.4)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = _meant(pattern, [each.rule.id for each in every])
             raise InputError(f"--rules: no rule fits {pattern!r}{hint} (see `hookproof rules`)")
         for each in fitting:
             if not each.on_request or each.rule.id == pattern:
                 chosen[each.rule.id] = each
     return tuple(each for each in every if each.rule.id in chosen)
+
+
+def _meant(pattern: str, ids: list[str]) -> str:
+    """A hint at the glob that `pattern` may have been meant for: one that fits, or the nearest."""
+    for whole in (f"{pattern}*", f"{pattern}.*", f"receiver.{pattern}", f"receiver.{pattern}.*"):
+        if any(fnmatchcase(each, whole) for each in ids):
+            return f"; did you mean {whole}?"
+    groups = {each.rsplit(".", 1)[0] + ".*" for each in ids} | {
+        each.split(".")[0] + ".*" for each in ids
+    }
+    near = get_close_matches(pattern, [*sorted(groups), *ids], n=1, cutoff=0.4)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _parse(path: Path) -> Any:
@@ -305,7 +316,7 @@ def _expect(words: Mapping[str, Any], level: Level) -> Expect:
 def _text(words: str | Mapping[str, str]) -> Text:
     if isinstance(words, str):
         return Text(words.strip(), words.strip())
-    return Text(words["en"].strip(), words["zh-Hant"].strip())
+    return Text(words["en"].strip(), words.get("zh-Hant", words["en"]).strip())
 
 
 def _check_sense(scenario: Scenario) -> None:
@@ -331,7 +342,8 @@ def _check_step(step: Step, known: set[str]) -> None:
         _check_known(step.observe, known)
     if step.send is not None:
         _check_send(step.send, known)
-        known.update({step.send.name} - {None})
+        if step.send.name is not None:
+            known.add(step.send.name)
 
 
 def _check_send(send: Send, known: set[str]) -> None:

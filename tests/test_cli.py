@@ -149,6 +149,25 @@ def test_nothing_that_is_written_holds_the_secret_or_a_header_value(base, tmp_pa
         assert b"header-value-secret" not in text
 
 
+@pytest.mark.parametrize(
+    ("glob", "meant"),
+    [
+        pytest.param("signature.*", "receiver.signature.*", id="no side"),
+        pytest.param("receiver.signature", "receiver.signature*", id="a group"),
+        pytest.param("reciever.*", "receiver.*", id="a typo"),
+    ],
+)
+def test_a_glob_is_told_what_it_was_meant_for(glob, meant):
+    result = hookproof("check", "receiver", DEAD, "--secret", "s", "--rules", glob)
+    assert f"did you mean {meant}?" in result.output
+
+
+def test_a_selection_in_which_nothing_passes_is_explained(base):
+    result = check(base, "--rules", "receiver.http.https", "--quiet")
+    assert result.exit_code == 3
+    assert "No rule that was chosen passed" in result.output
+
+
 def test_quiet_prints_one_line(base):
     result = check(base, "--quiet", "--rules", "receiver.accepts.*")
     assert len(result.output.strip().splitlines()) == 1

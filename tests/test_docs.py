@@ -129,7 +129,7 @@ def target(hookproof_receiver: Target, monkeypatch: pytest.MonkeyPatch) -> Targe
     """The embedded receiver, with its secret where the pages say."""
     secret = hookproof_receiver.secret
     assert isinstance(secret, bytes)
-    monkeypatch.setenv("WEBHOOK_SECRET", secret.decode())
+    monkeypatch.setenv("HOOKPROOF_SECRET", secret.decode())
     return hookproof_receiver
 
 
@@ -172,7 +172,7 @@ def test_the_curl_line_of_the_readme_delivers_a_message(target: Target) -> None:
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
     (code,) = (each for each in blocks(ENGLISH, "sh") if "curl" in each)
-    code = local(code, target).replace(SECRET, os.environ["WEBHOOK_SECRET"])
+    code = local(code, target).replace(SECRET, os.environ["HOOKPROOF_SECRET"])
     ran = subprocess.run(["sh", "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.startswith("HTTP/1.1 200")
     with urlopen(target.url.replace("webhook/receiver", "processed?msgId=1")) as answer:

@@ -9,7 +9,7 @@ from conformance.checks.facts import Facts
 from conformance.checks.wording import answered, listed
 from conformance.exchange import Exchange, Fault, Role, Transport
 from conformance.rules import Finding, Unjudged
-from conformance.scenario import Case, Expect
+from conformance.scenario import Case, Expect, Step
 from conformance.text import NO_TEXT, Text
 
 Judgement = Finding | Unjudged
@@ -17,7 +17,9 @@ Judgement = Finding | Unjudged
 
 def judge(case: Case, exchanges: Sequence[Exchange], facts: Facts) -> list[Judgement]:
     """All that a case's exchanges show against its expectations; empty when they hold."""
-    found: list[Judgement] = []
+    found: list[Judgement] = _controls([e for e in exchanges if e.request.url != facts.url], facts)
+    if found:
+        return found  # --also-url takes no messages: nothing is to be learnt from it
     for index, step in enumerate(case.steps):
         probes = [each for each in exchanges if each.step == index and each.role is Role.PROBE]
         if step.resend and not any(each.status in facts.accepted for each in probes):
@@ -28,7 +30,7 @@ def judge(case: Case, exchanges: Sequence[Exchange], facts: Facts) -> list[Judge
             if expect.within is not None:
                 found += _within(expect, probes)
             if expect.processed is not None:
-                found += _processed(expect, index, exchanges, facts)
+                found += _processed(expect, step, index, exchanges, facts)
     if not any(isinstance(each, Finding) for each in found):
         found += _controls(exchanges, facts)
     return found
@@ -106,11 +108,11 @@ def _within(expect: Expect, probes: Sequence[Exchange]) -> list[Judgement]:
 
 
 def _processed(
-    expect: Expect, index: int, exchanges: Sequence[Exchange], facts: Facts
+    expect: Expect, step: Step, index: int, exchanges: Sequence[Exchange], facts: Facts
 ) -> list[Judgement]:
     """The effects of the step's messages, as the observer counted them or as the answers tell."""
     if facts.observed:
-        return _counted(expect, index, exchanges, facts)
+        return _counted(expect, step, index, exchanges, facts)
     if facts.learned is None or expect.processed == 0:
         return []  # what was refused leaves no answer that could tell
     ids = {each.msg_id for each in exchanges if each.step == index and each.role is Role.PROBE}
@@ -161,7 +163,7 @@ def _told_apart(exchange: Exchange, facts: Facts) -> bool:
 
 
 def _counted(
-    expect: Expect, index: int, exchanges: Sequence[Exchange], facts: Facts
+    expect: Expect, step: Step, index: int, exchanges: Sequence[Exchange], facts: Facts
 ) -> list[Judgement]:
     """The effects that the observer counted for the step's messages."""
     here = [each for each in exchanges if each.step == index]
@@ -184,10 +186,12 @@ def _counted(
     for msg_id in (each for each in after if each not in later):
         seen = after[msg_id]
         wanted = before[msg_id] if expect.processed == "unchanged" else expect.processed or 0
-        if seen > wanted or (seen < wanted and seen_any and msg_id in taken):
+        # Whether what was refused and sent again takes effect is asked there, not how often.
+        more = seen > wanted and not step.resend
+        if more or (seen < wanted and seen_any and msg_id in taken):
             wrong.append((msg_id, seen, wanted))
     if wrong:
-        return [_miscounted(expect, wrong, len(after) - len(later), exchanges)]
+        return [_miscounted(expect, step, wrong, len(after) - len(later), exchanges)]
     if not ended:
         return [Unjudged(_NO_LATER_EFFECT, error=True)]
     return []
@@ -195,6 +199,7 @@ def _counted(
 
 def _miscounted(
     expect: Expect,
+    step: Step,
     wrong: Sequence[tuple[str | None, int, int]],
     of: int,
     exchanges: Sequence[Exchange],
@@ -202,7 +207,8 @@ def _miscounted(
     msg_id, seen, wanted = max(wrong, key=lambda each: each[1])
     several = Text(f"{len(wrong)} of {of} messages: ", f"{of} 則訊息中有 {len(wrong)} 則：")
     probes = [each.id for each in exchanges if each.msg_id == msg_id and each.role is Role.PROBE]
-    message = (several if of > 1 else NO_TEXT) + _times(seen, wanted)
+    said = _FORGOTTEN if step.observe is not None and seen < wanted else _times(seen, wanted)
+    message = (several if of > 1 else NO_TEXT) + said
     return Finding(expect.level, message, tuple(probes[:10]))
 
 
@@ -252,6 +258,10 @@ def _controls(exchanges: Sequence[Exchange], facts: Facts) -> list[Judgement]:
 
 
 _CUT = (Transport.CUT, Transport.OVERLONG)
+_FORGOTTEN = Text(
+    "answered 200 earlier, and the observer shows no effect now (lost, or counted in memory alone)",
+    "先前已響應 200，觀察端點現在卻看不到效果（訊息遺失，或只在內存中計數）",
+)
 _BY_ANSWERS = Text(" (judged by the answers)", "（依響應內容判定）")
 _NEITHER = Text(
     "an answer is neither like one to a first message nor like one to a repeat: give --observer-url",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from conformance.checks.case import Judgement
 from conformance.checks.facts import Facts
-from conformance.exchange import Exchange
+from conformance.exchange import Exchange, Role
 from conformance.rules import Finding, Level, Unjudged
 from conformance.text import Text
 
@@ -28,21 +28,22 @@ def past(
     every refusal with a 5xx, or closes, is told by refusal-status.
     """
     if facts.scheme.rewritten is not None and rule == RAW_BYTES:
-        return [_rewritten(facts) if first else _same_cause(RAW_BYTES)]
+        return [_rewritten(exchanges, facts) if first else _same_cause(RAW_BYTES)]
     refused = any((each.status, each.fault) == facts.refusal for each in exchanges)
     if rule == TIMESTAMP_FORM and found and refused:
         return [_same_cause(REFUSAL_STATUS)]
     return list(found)
 
 
-def _rewritten(facts: Facts) -> Finding:
+def _rewritten(exchanges: Sequence[Exchange], facts: Facts) -> Finding:
     message = (
         Text("the signature is checked over ", "簽名是對")
         + facts.scheme.said
         + Text(", not over the bytes as received", "計算的，而不是對收到的原始位元組")
     )
-    return Finding(Level.MUST, message)
+    probes = tuple(each.id for each in exchanges if each.role is Role.PROBE)
+    return Finding(Level.MUST, message, probes)
 
 
 def _same_cause(rule: str) -> Unjudged:
-    return Unjudged(Text(f"the same cause as {rule}", f"與 {rule} 原因相同"))
+    return Unjudged(Text(f"the same cause as the failure of {rule}", f"與 {rule} 的失敗原因相同"))

@@ -17,7 +17,7 @@ from conformance.checks.learning import learn
 from conformance.checks.wording import answered
 from conformance.damage import Signed
 from conformance.engine.compose import Sent
-from conformance.engine.session import PLAIN, At, Session
+from conformance.engine.session import BETWEEN, PLAIN, At, Session
 from conformance.exchange import Answer, Exchange, Fault, Role
 from conformance.forms import FORMS
 from conformance.message import TYPES
@@ -28,7 +28,6 @@ from conformance.text import Text
 PLAIN_MESSAGES = 3
 RESTART_SECONDS = 3.0
 BEFORE = At(case="before")
-BETWEEN = At(case="between")
 AFTER = At("receiver.http.alive", "after")
 # First messages (F) and immediate repeats (R) in an order of no period, so that what alternates by
 # itself (two instances behind a balancer) is not taken for the difference.
@@ -266,10 +265,10 @@ _TRIED = Text(
     "check the secret, an IP allow list, or headers that a gateway wants (--header). Tried without "
     "success: the dialects guide and timestamp-body; a dot, a newline or nothing between timestamp and "
     "body; the body alone or first; JSON written again (compact, with blanks, ASCII only, sorted, HTML "
-    "escapes); a secret decoded from hex or Base64; a Base64 digest",
+    "or slash escapes); a secret decoded from hex or Base64; a Base64 digest",
     "請檢查密鑰、IP 白名單，或閘道要求的請求頭（--header）。已嘗試但未成功：方言 guide 與 timestamp-body；"
     "時間戳與請求體之間用點、換行或不分隔；只簽請求體或請求體在前；重新序列化的 JSON（緊湊、帶空格、"
-    "純 ASCII、鍵排序、HTML 轉義）；先以 hex 或 Base64 解碼密鑰；Base64 摘要",
+    "純 ASCII、鍵排序、HTML 或斜線轉義）；先以 hex 或 Base64 解碼密鑰；Base64 摘要",
 )
 
 

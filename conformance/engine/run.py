@@ -29,7 +29,7 @@ from conformance.engine.steps import CaseRun, is_busy
 from conformance.errors import HarnessError, InputError
 from conformance.exchange import Exchange, Fault, Role, Transport
 from conformance.report import Report, Result, in_order
-from conformance.rules import Finding, Unjudged, verdict
+from conformance.rules import Finding, Outcome, Unjudged, verdict
 from conformance.scenario import Case, Scenario
 from conformance.schemes import Scheme
 from conformance.text import NO_TEXT, Text
@@ -293,6 +293,10 @@ class Run:
             and not (facts.observed or facts.learned)
         ):
             cause = _NOT_OBSERVED
+        if not cause and facts.blind is not None:
+            cause = facts.blind
+        if not cause and not any(each.outcome is Outcome.PASS for each in results):
+            cause = _NOTHING_PASSED
         return Report(
             side="receiver",
             target=self.options.url,
@@ -337,6 +341,10 @@ NEEDS = {
         "時間戳與請求體之間沒有分隔符的方言不適用",
     ),
 }
+_NOTHING_PASSED = Text(
+    "No rule that was chosen passed: a verdict needs one that does (--rules names too few).",
+    "所選的規則沒有一條通過：至少要有一條通過才能下結論（--rules 選得太少）。",
+)
 _NOT_OBSERVED = Text(
     "Duplicates and lost messages were not judged: give --observer-url.",
     "未判定重複與遺失的訊息：請提供 --observer-url。",
@@ -352,6 +360,4 @@ _GONE = Text(
     "not judged: the target no longer accepts plain valid messages (see receiver.http.alive)",
     "未判定：目標已不再接受普通有效訊息（見 receiver.http.alive）",
 )
-_SEE_FIRST = Text(
-    "not judged: plain valid messages are not accepted", "未判定：普通有效訊息未被接受"
-)
+_SEE_FIRST = Text("not judged, for the same reason", "未判定，原因相同")

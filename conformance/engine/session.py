@@ -38,6 +38,9 @@ class At:
     step: int = 0
 
 
+BETWEEN = At(case="between")
+
+
 class Session:
     """One run's means. `facts` grow as the diagnosis goes on, and stand still afterwards."""
 
@@ -93,9 +96,10 @@ class Session:
             self._unanswered = self._unanswered + 1 if reply.answer is None else 0
         return self.trace.add(_exchange(sent.request, sent.signing, reply, role, at, sent.msg_id))
 
-    async def plain(self, role: Role, at: At) -> Exchange:
-        """Send a plain valid message."""
-        return await self.exchange(self.compose(PLAIN), role, at)
+    async def plain(self, role: Role, at: At, *, elsewhere: bool = False) -> Exchange:
+        """Send a plain valid message, `elsewhere` to the instance of --also-url."""
+        send = Send(other_instance=True) if elsewhere else PLAIN
+        return await self.exchange(self.compose(send), role, at)
 
     async def effects(
         self, ids: Sequence[str], wanted: int, at: At, seconds: float = EFFECT_SECONDS

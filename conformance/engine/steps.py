@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from conformance.checks.case import count
 from conformance.engine.compose import Sent
-from conformance.engine.session import At, Session
+from conformance.engine.session import BETWEEN, At, Session
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange, Fault, Role
 from conformance.scenario import Case, Send, Step
@@ -17,6 +17,8 @@ RETRIES = 3
 """How often a message that was refused as busy is sent again, as a sender would."""
 RETRY_SECONDS = 0.2
 MOST_RETRIED = 50
+RESTART_SECONDS = 15.0
+"""Within which a receiver that was started again must accept messages."""
 LATER = (2.0, 5.0)
 """Seconds in which each of two later messages may show its effect; one may be lost by chance."""
 LOSSY_AFTER = 3
@@ -46,6 +48,8 @@ class CaseRun:
         try:
             if self._case.refusing:
                 await self._control(0)
+            if any(step.send is not None and step.send.other_instance for step in self._case.steps):
+                await self._control(0, elsewhere=True)
             for index, step in enumerate(self._case.steps):
                 self.exchanges += await self._step(index, step)
             for task in self._behind:
@@ -62,10 +66,9 @@ class CaseRun:
     def _at(self, step: int) -> At:
         return At(self._rule, self._case.name, step)
 
-    async def _control(self, step: int) -> Exchange:
-        control = await self._session.plain(Role.CONTROL, self._at(step))
+    async def _control(self, step: int, *, elsewhere: bool = False) -> None:
+        control = await self._session.plain(Role.CONTROL, self._at(step), elsewhere=elsewhere)
         self.exchanges.append(control)
-        return control
 
     async def _step(self, index: int, step: Step) -> list[Exchange]:
         found: list[Exchange] = []
@@ -92,7 +95,9 @@ class CaseRun:
         if observed:
             ids = ids or list(dict.fromkeys(each.msg_id for each in found if each.msg_id))
             effects = 1 if wanted[0] == "unchanged" else wanted[0]
-            found += await self._observe(index, ids, effects)
+            # What is looked at must be able to show what the instance does that was sent to.
+            elsewhere = step.send is not None and step.send.other_instance
+            found += await self._observe(index, ids, effects, elsewhere=elsewhere)
         return found
 
     async def _send(self, index: int, send: Send) -> list[Exchange]:
@@ -181,15 +186,29 @@ class CaseRun:
         )
         if await process.wait() != 0:
             raise HarnessError(f"--restart-command ended with status {process.returncode}")
-        await self._session.wire.renew()
+        clock = self._session.clock
+        until = clock.monotonic() + RESTART_SECONDS
+        while True:
+            await self._session.wire.renew()
+            back = await self._session.plain(Role.CONTROL, BETWEEN)
+            if back.status in self._session.facts.accepted:
+                return
+            if clock.monotonic() >= until:
+                raise HarnessError(
+                    f"{RESTART_SECONDS:g} s after --restart-command had ended, the receiver did not "
+                    "accept a plain valid message"
+                )
+            await clock.sleep(RETRY_SECONDS)
 
-    async def _observe(self, index: int, ids: Sequence[str], wanted: int) -> list[Exchange]:
+    async def _observe(
+        self, index: int, ids: Sequence[str], wanted: int, *, elsewhere: bool
+    ) -> list[Exchange]:
         """Ask about effects, once a later plain message has shown its own."""
         at = self._at(index)
         asked: list[Exchange] = []
         lossy = self._session.unshown >= LOSSY_AFTER
         for seconds in (LOSSY_SECONDS,) if lossy else LATER:
-            later = await self._session.plain(Role.CONTROL, at)
+            later = await self._session.plain(Role.CONTROL, at, elsewhere=elsewhere)
             asked.append(later)
             if later.status not in self._session.facts.accepted:
                 break

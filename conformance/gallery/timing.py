@@ -66,14 +66,14 @@ def _queue_of(size: int) -> Policy:
     return Policy(store=store)
 
 
-def _rate_limited(most: int) -> Policy:
-    """A bucket of `most` tokens, filled again within a second."""
+def _rate_limited(most: int, rate: int) -> Policy:
+    """nginx's `limit_req`: a bucket of `most` tokens, into which `rate` come in a second."""
     tokens, filled = float(most), 0.0
 
     async def receive(request: web.Request) -> bytes | Answer:
         nonlocal tokens, filled
         now = asyncio.get_running_loop().time()
-        tokens, filled = min(most, tokens + (now - filled) * most), now
+        tokens, filled = min(most, tokens + (now - filled) * rate), now
         if tokens < 1:
             return Answer(429, "too many requests")
         tokens -= 1
@@ -151,9 +151,9 @@ TIMING = (
     ),
     Faulty(
         "burst-refused",
-        "answers 429 to more than 60 messages a second",
+        "answers 429 to a burst of more than 60 messages, at 20 a second",
         ("receiver.time.concurrent",),
-        partial(_rate_limited, 60),
+        partial(_rate_limited, 60, rate=20),
     ),
     Faulty(
         "slow-body-blocks-all",

@@ -111,10 +111,16 @@ def _id_as_read_back(item: RuleItem) -> None:
 def judged(item: RuleItem, target: Target, observer: str | None) -> Result:
     """The result for `item`, waited for. Ends the item's set-up when there is none to conclude from:
     in an error, so that what could not be judged is no failure, or in a skip."""
-    from conformance.pytest_plugin.runs import (
-        run_for,
-    )  # the engine: not to be paid for by collecting
+    # The engine: not to be paid for by collecting.
+    from conformance.pytest_plugin.runs import run_for
 
+    endpoint = item.config.getoption("hookproof_endpoint")
+    if endpoint is not None and endpoint != target.url:
+        pytest.fail(
+            f"--endpoint is {endpoint}, and the fixture hookproof_receiver of a conftest.py gives "
+            f"{target.url}: leave one of them out",
+            pytrace=False,
+        )
     try:
         run = run_for(item.session, target, observer, item.file, _rules_beside(item))
     except InputError as fault:

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -36,6 +37,7 @@ GRACE = 0.5
 _LOG = logging.getLogger("hookproof.receiver")
 
 PLAIN = Scripted()
+_UNDER_WAY: Outcome = (None, None, "")
 _TOO_LARGE = Scripted(413, headers=(("Connection", "close"),), body=b'{"status": "error"}')
 
 
@@ -45,7 +47,7 @@ class Endpoint:
     `arrivals` are the requests in the order in which they were whole, or broke off. One that is
     under way has neither answer nor fault, and is replaced when it ends. Its fault is then TIMEOUT
     when the sender left before the answer was complete, GIVEN_UP when the mock left, CLOSED or
-    GARBAGE for what the script did (`detail` names it) and for a request that was cut or garbled.
+    GARBAGE for what the script did (`detail` names it), and CLOSED for a request that was cut.
 
     `own` are the msgIds to which the script applies, None for all. Other messages get PLAIN, and so
     does what has no msgId and is no POST, since senders probe with HEAD.
@@ -171,27 +173,28 @@ class Mock:
 
     def _left(self, fault: Fault, detail: str) -> Outcome:
         """The end of an exchange whose connection is gone: `fault`, unless the mock let go of it."""
-        return (
-            (None, Fault.GIVEN_UP, "the mock stopped") if self._stopping else (None, fault, detail)
-        )
+        if self._stopping:
+            return None, Fault.GIVEN_UP, "the mock stopped"
+        return None, fault, detail
 
     async def _take(self, request: web.Request) -> web.StreamResponse:
         started = self._clock.monotonic()
         endpoint = self._endpoints.get(request.rel_url.raw_path)
         if endpoint is None:
             return web.Response(status=404)
-        body, came = bytearray(), None
+        body, whole = bytearray(), False
         try:
-            came = await _read(request, body)
+            # `policy.receive` drops the part of a body that came: here it is evidence.
+            async for piece in request.content.iter_any():
+                body += piece
+                if len(body) > policy.LIMIT:
+                    break
+            whole = True
         finally:  # a connection that is lost cancels its handler
-            came = came or self._left(Fault.CLOSED, "the sender left in mid-body")
-            arrival = self._arrival(endpoint.url, request, bytes(body), started, came)
+            cut = None if whole else self._left(Fault.CLOSED, "the sender left in mid-body")
+            arrival = self._arrival(endpoint.url, request, bytes(body), started, cut or _UNDER_WAY)
             index = endpoint._record(arrival)
         response, outcome = web.StreamResponse(), None
-        if came[1] is not None:
-            if request.transport is not None:
-                request.transport.close()
-            return response
         try:
             larger = len(body) > policy.LIMIT
             scripted = _TOO_LARGE if larger else endpoint._next(arrival.msg_id, request.method)
@@ -220,19 +223,6 @@ class Mock:
         )  # fmt: skip
 
 
-async def _read(request: web.Request, body: bytearray) -> Outcome:
-    """Read the body into `body`, which keeps what came when this is cancelled."""
-    # `policy.receive` drops a part of a body: here it is evidence.
-    try:
-        async for piece in request.content.iter_any():
-            body += piece
-            if len(body) > policy.LIMIT:
-                return None, None, f"the body is larger than {policy.LIMIT} bytes"
-    except web.RequestPayloadError:
-        return None, Fault.GARBAGE, "the body is garbled"
-    return None, None, ""
-
-
 def _msg_id(body: bytes) -> str | None:
     """The msgId, a number too: that it is none that fits is found by the schema, and once."""
     try:
@@ -248,7 +238,7 @@ def _path() -> str:
     return f"/h/{secrets.token_hex(16)}"
 
 
-def _bind(family: int, address: tuple[str | int, ...], *, reuse: bool = False) -> socket.socket:
+def _bind(family: int, address: tuple[Any, ...], *, reuse: bool = False) -> socket.socket:
     """A socket that holds `address` and does not listen. Two that may reuse an address can share
     it until one of them listens: a reserved port must not."""
     bound = socket.socket(family, socket.SOCK_STREAM)

@@ -5,7 +5,6 @@ It knows nothing of messages, or of why an answer is given.
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import socket
 import struct
@@ -70,6 +69,8 @@ async def perform(
         case _:
             await _until(sent + scripted.delay, clock)
             return _break(request, scripted)
+    if response.headers.get("Connection", "").lower() == "close":
+        response.force_close()
     headers = tuple((name.encode(), value.encode()) for name, value in response.headers.items())
     body = _body(request, scripted)
     return response, (Answer(scripted.status, headers, body[:_KEPT], len(body) > _KEPT), None, "")
@@ -129,6 +130,8 @@ def _break(request: web.Request, scripted: Scripted) -> tuple[web.StreamResponse
             raw = transport.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             transport.abort()
+        case "close":
+            transport.abort()  # under TLS a polite close would say goodbye first
         case "half":
             transport.write(_half(scripted))
         case "garbage":

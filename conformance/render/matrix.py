@@ -53,7 +53,7 @@ def _summary(matrix: Matrix, language: str) -> Line:
     )
     skipped = sum(row.skipped is not None for row in matrix.rows)
     rest = Text(
-        f"  ({len(matrix.rows)} peer{"s" * (len(matrix.rows) != 1)}, {skipped} skipped, {matrix.seconds:.0f} s)",
+        f"  ({len(matrix.rows)} peers, {skipped} skipped, {matrix.seconds:.0f} s)",
         f"（{len(matrix.rows)} 個對象，略過 {skipped} 個，{matrix.seconds:.0f} 秒）",
     )
     style = "bold green" if matrix.holds else "bold red"

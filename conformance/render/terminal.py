@@ -66,7 +66,7 @@ def show(report: Report, console: Console, *, quiet: bool = False) -> None:
         for outcome in IN_SHORT:
             _in_short(report.having(outcome), outcome, report, console)
         console.print()
-    _summary(report, console)
+    _summary(report, console, quiet=quiet)
 
 
 def _head(report: Report, console: Console) -> None:
@@ -83,7 +83,8 @@ def _head(report: Report, console: Console) -> None:
     console.print(line, soft_wrap=True)
     console.print()
     if report.cause:
-        console.print(Line(visible(report.cause.in_(report.language)), style="bold magenta"))
+        cause = Line(visible(report.cause.in_(report.language)), style="bold magenta")
+        console.print(cause, soft_wrap=True)
         console.print()
 
 
@@ -138,6 +139,8 @@ def _in_short(results: list[Result], outcome: Outcome, report: Report, console: 
     language = report.language
     reasons: dict[str, list[Result]] = {}
     for each in results:
+        if report.cause and each.message == report.cause:
+            continue  # it stands above
         said = "" if outcome is Outcome.PASS else visible(each.message.in_(language))
         reasons.setdefault(said, []).append(each)
     for said, alike in reasons.items():
@@ -155,7 +158,7 @@ def _in_short(results: list[Result], outcome: Outcome, report: Report, console: 
             console.print(line, soft_wrap=True)
 
 
-def _summary(report: Report, console: Console) -> None:
+def _summary(report: Report, console: Console, *, quiet: bool) -> None:
     text, style = VERDICTS[report.verdict]
     language = report.language
     counts = report.summary()
@@ -164,7 +167,7 @@ def _summary(report: Report, console: Console) -> None:
     line.append(f"  {report.seconds:.1f} s")
     if report.failures:
         line.append("  " + _names(report.failures), style="red")
-    elif report.cause:
+    elif report.cause and quiet:
         line.append(f"  {visible(report.cause.in_(language))}")
     console.print(line, soft_wrap=True)
 

@@ -7,17 +7,24 @@ pushed. Guide: 請求體, 字段說明.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from conformance.errors import InputError
-from conformance.message import build
+from conformance.message import CONTENT, TYPES, build
 from conformance.schema import WHOLE, message_problems
 
 FIELDS = tuple(build("text", "0", 0).fields())
-_BEFORE, _AFTER = FIELDS[: FIELDS.index("timestamp")], FIELDS[FIELDS.index("timestamp") + 1 :]
+_BEFORE = FIELDS[: FIELDS.index("timestamp")]
 _NAMES = {name.lower(): name for name in FIELDS}
+
+_KINDS = {
+    name: type(value)
+    for name, value in build("text", "0", 0).fields().items()
+    if name not in ("timestamp", "content")
+}
+_CONTENT = {TYPES[kind]: type(value) for kind, value in CONTENT.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +66,38 @@ def _event(given: object, place: str) -> Event:
     if not isinstance(given, dict):
         raise InputError(f"{place or 'the body'} must be a message event, a JSON object")
     fields = _in_order(given)
-    wrong = message_problems(fields | {"timestamp": 0})
-    if wrong:
-        raise InputError("; ".join(_at(place, str(problem)) for problem in wrong))
+    if not plainly_fits(fields):
+        wrong = message_problems(fields | {"timestamp": 0})
+        if wrong:
+            raise InputError("; ".join(_at(place, str(problem)) for problem in wrong))
     try:
         fields["msgId"].encode()  # a lone surrogate is no text, and cannot be a key
         body = _body(fields)
     except UnicodeEncodeError:
         raise InputError(_at(place, "msgId must be Unicode text")) from None
     except ValueError:  # 1e400 is infinite to Python, and JSON has no word for that
-        raise InputError(_at(place, "holds a number that is too large")) from None
+        raise InputError(_at(place, f"{WHOLE} holds a number that is too large")) from None
     except RecursionError:
-        raise InputError(_at(place, "is nested too deeply")) from None
+        raise InputError(_at(place, f"{WHOLE} is nested too deeply")) from None
     return Event(fields["msgId"], fields, body)
+
+
+def plainly_fits(fields: Mapping[str, Any]) -> bool:
+    """Whether a message without its timestamp fits the schema at first sight. False says nothing.
+
+    The schema is the authority, and takes thirty times as long; what this lets pass, it lets pass.
+    """
+    if not _KINDS.keys() <= fields.keys():
+        return False
+    if any(type(fields[name]) is not kind for name, kind in _KINDS.items()):
+        return False
+    wanted = _CONTENT.get(fields["msgType"])
+    return (
+        "content" in fields
+        and bool(fields["msgId"])
+        and -(2**63) <= fields["createTime"] < 2**63
+        and (wanted is None or type(fields["content"]) is wanted)
+    )
 
 
 def _at(place: str, problem: str) -> str:

@@ -7,8 +7,9 @@ Knows nothing of when to try. Guide: 訊息去重, 常見問題 3, 5.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
@@ -37,6 +38,7 @@ CREATE VIEW IF NOT EXISTS entries AS
     FROM deliveries JOIN messages ON messages.id = message;
 """
 
+FETCH, FETCH_BYTES = 256, 256 * 1024
 CHUNK = 256
 """Rows that one job writes at most, so that no job holds the event loop for long."""
 
@@ -116,16 +118,36 @@ class Queue:
             reached |= await self._commits.run(_Insert(chunk, now), len(chunk))
         return reached
 
-    def due(self, configuration: int, now: float, limit: int) -> list[int]:
-        """The first `limit` deliveries of a configuration that are due at `now`, in their order."""
-        rows = self._read(
+    def due(
+        self, configuration: int, now: float, claimed: Collection[int]
+    ) -> tuple[list[Waiting], bool]:
+        """What a configuration has due at `now` beside what is `claimed`, first things first; at most
+        FETCH deliveries, and no more when their bodies come to FETCH_BYTES. And whether there is
+        more of it."""
+        limit = FETCH + len(claimed)
+        ids = self._read(
             "SELECT id FROM deliveries WHERE state = 'waiting' AND configuration = ? AND due <= ?"
             " ORDER BY due LIMIT ?",
             configuration,
             now,
             limit,
         )
-        return [row[0] for row in rows]
+        fresh = [ident for (ident,) in ids if ident not in claimed]
+        found, size = [], 0
+        # One statement, since each one by itself looks anew at what has been committed.
+        cursor = self._commits.reader.execute(
+            "SELECT deliveries.id, attempts, stamp, body, cut FROM json_each(?)"
+            " CROSS JOIN deliveries ON deliveries.id = json_each.value"
+            " CROSS JOIN messages ON messages.id = message",
+            (json.dumps(fresh),),
+        )
+        for ident, attempts, stamp, body, cut in cursor:
+            found.append(Waiting(ident, attempts, stamp, Body(body, cut)))
+            size += len(body)
+            if size >= FETCH_BYTES:
+                break
+        cursor.close()
+        return found, len(ids) == limit or len(found) < len(fresh)
 
     def next_due(self, configuration: int, now: float) -> float | None:
         """When the first delivery of a configuration that is due after `now` is due."""
@@ -136,18 +158,6 @@ class Queue:
             now,
         )
         return float(rows[0][0]) if rows else None
-
-    def load(self, delivery: int) -> Waiting | None:
-        """The delivery with its body; None when it has gone with its configuration."""
-        rows = self._read(
-            "SELECT attempts, stamp, body, cut FROM deliveries"
-            " JOIN messages ON messages.id = message WHERE deliveries.id = ?",
-            delivery,
-        )
-        if not rows:
-            return None
-        attempts, stamp, body, cut = rows[0]
-        return Waiting(delivery, attempts, stamp, Body(body, cut))
 
     async def settle(self, results: Sequence[Result]) -> None:
         """Keep what came of attempts, and count it for their configurations."""

@@ -26,8 +26,8 @@ from conformance.sender.endpoint import Post, Reply
 from conformance.sender.queue import Result, Waiting
 from conformance.sender.store import Store
 
-FETCH, LOW = 256, 64
-"""Deliveries that a lane takes from the store at once, and how few are left when it takes more."""
+LOW = 64
+"""How few deliveries a lane has left when it takes more from the store."""
 CLAIMED = 2048
 """Deliveries that a lane may have taken without the store knowing what came of them."""
 PATROL = 30.0
@@ -150,7 +150,7 @@ class _Lane:
         self._ident = ident
         self._configuration = configuration
         self._all = all_lanes
-        self._ready: deque[int] = deque()
+        self._ready: deque[Waiting] = deque()
         self._claimed: set[int] = set()
         self._more = False  # whether the store had more than was taken
         self._wake = asyncio.Event()
@@ -164,7 +164,7 @@ class _Lane:
     def change(self, configuration: Configuration) -> None:
         self._configuration = configuration
         if not configuration.enabled:
-            self._claimed.difference_update(self._ready)
+            self._claimed.difference_update(waiting.id for waiting in self._ready)
             self._ready.clear()
         self._wake.set()
 
@@ -202,12 +202,9 @@ class _Lane:
         """Claim what is due, and see that it is worked on; when to look again, None for not before
         it is told to."""
         if len(self._ready) < LOW and len(self._claimed) < CLAIMED:
-            limit = FETCH + len(self._claimed)
-            due = self._all.store.queue.due(self._ident, now, limit)
-            self._more = len(due) == limit
-            fresh = [delivery for delivery in due if delivery not in self._claimed]
-            self._claimed.update(fresh)
-            self._ready.extend(fresh)
+            due, self._more = self._all.store.queue.due(self._ident, now, self._claimed)
+            self._claimed.update(waiting.id for waiting in due)
+            self._ready.extend(due)
         for _ in range(min(self._all.pace.each - len(self._workers), len(self._ready))):
             self._workers.add(asyncio.create_task(self._work()))
         return None if self._more else self._all.store.queue.next_due(self._ident, now)
@@ -232,31 +229,21 @@ class _Lane:
         # however many others hang.
         first, self._first = self._first, False
         place = nullcontext() if first else self._all.places
-        while self._ready:
-            async with place:
-                if self._ready:
-                    await self._work_on(self._ready.popleft())
-        self._first = first or self._first
-        # At once, not in a callback: until then the feeder would count on this worker.
-        self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
-
-    async def _work_on(self, delivery: int) -> None:
-        if self._hungry():
-            self._wake.set()
         try:
-            await self._attempt(delivery)
-        except sqlite3.Error as fault:
-            _LOG.error("a message cannot be read: %s", fault)
-            await self._all.clock.sleep(PAUSE)
-            self._claimed.discard(delivery)
-            self._wake.set()
+            while self._ready:
+                async with place:
+                    if self._ready:
+                        waiting = self._ready.popleft()
+                        if self._hungry():
+                            self._wake.set()
+                        await self._attempt(waiting)
+        finally:
+            self._first = first or self._first
+            # At once, not in a callback: until then the feeder would count on this worker.
+            self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
-    async def _attempt(self, delivery: int) -> None:
-        waiting = self._all.store.queue.load(delivery)
+    async def _attempt(self, waiting: Waiting) -> None:
         configuration = self._configuration
-        if waiting is None or not configuration.enabled:
-            self._claimed.discard(delivery)
-            return
         now = self._all.clock.now()
         # Every attempt is stamped and signed afresh; the body stays what it was at the first.
         stamp = int(now) if waiting.stamp is None else waiting.stamp

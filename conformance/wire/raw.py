@@ -89,7 +89,9 @@ class Raw:
         try:
             async with asyncio.timeout(self._patience):
                 connection = await self._connection(request, kept)
-            peer = connection.writer.get_extra_info("peername")[0]
+            # None when the target has closed it already.
+            address = connection.writer.get_extra_info("peername")
+            peer = address[0] if address else None
             if gate is not None:
                 await gate.wait()
             async with asyncio.timeout(SLOW_SECONDS + EXPECT_SECONDS + self._patience):

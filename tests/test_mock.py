@@ -1,0 +1,692 @@
+"""The mock receiver against clients that share no code with it: http.client, aiohttp, raw sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import http.client
+import json
+import socket
+import ssl
+import struct
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from conformance.clock import Clock
+from conformance.errors import InputError
+from conformance.exchange import Exchange, Fault, Role, Transport
+from conformance.receiver.mock import Endpoint, Mock, Scripted, listening
+from conformance.receiver.policy import LIMIT
+from conformance.receiver.script import DRIPS, HANG
+
+SOON = 5.0
+"""Seconds within which everything here happens."""
+SUCCESS = b'{"status": "success"}'
+
+
+class Leaping(Clock):
+    """A clock on which every pause is over at once."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        self.pauses: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.time += seconds
+        await asyncio.sleep(0)
+
+
+class Held(Leaping):
+    """A clock on which a pause lasts until the test turns it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asleep, self.turned = asyncio.Event(), asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.asleep.set()
+        await self.turned.wait()
+        await super().sleep(seconds)
+
+
+@asynccontextmanager
+async def mock(clock: Clock | None = None, **options: Any) -> AsyncIterator[Mock]:
+    async with listening(clock=clock or Clock(), **options) as made:
+        yield made
+
+
+def body(msg_id: object = "1") -> bytes:
+    return json.dumps({"msgId": msg_id, "content": "燈亮了"}, ensure_ascii=False).encode()
+
+
+def head(
+    endpoint: Endpoint, size: int, *lines: str, method: str = "POST", query: str = ""
+) -> bytes:
+    lines = (f"{method} {endpoint.path}{query} HTTP/1.1", "Host: mock", *lines)
+    return "\r\n".join((*lines, f"Content-Length: {size}", "", "")).encode()
+
+
+def address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return str(parts.hostname), int(parts.port or 0)
+
+
+@dataclass(frozen=True)
+class Got:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def _ask(url: str, content: bytes | None, method: str, tls: ssl.SSLContext | None) -> Got:
+    host, port = address(url)
+    made: http.client.HTTPConnection = (
+        http.client.HTTPSConnection(host, port, timeout=SOON, context=tls)
+        if tls
+        else http.client.HTTPConnection(host, port, timeout=SOON)
+    )
+    with closing(made) as connection:
+        connection.request(method, urlsplit(url).path, content)
+        answer = connection.getresponse()
+        return Got(answer.status, dict(answer.getheaders()), answer.read())
+
+
+async def ask(
+    endpoint: Endpoint,
+    content: bytes | None = None,
+    method: str = "POST",
+    tls: ssl.SSLContext | None = None,
+) -> Got:
+    """One request by http.client, on a connection of its own."""
+    content = body() if content is None and method == "POST" else content
+    return await asyncio.to_thread(_ask, endpoint.url, content, method, tls)
+
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def send(endpoint: Endpoint, data: bytes) -> Streams:
+    reader, writer = await asyncio.open_connection(*address(endpoint.url))
+    writer.write(data)
+    return reader, writer
+
+
+async def until(endpoint: Endpoint, met: Callable[[list[Exchange]], object]) -> None:
+    while not met(endpoint.arrivals):
+        assert await endpoint.changed(SOON), endpoint.arrivals
+
+
+async def ended(endpoint: Endpoint, count: int = 1) -> Exchange:
+    """The last of `count` arrivals, once all of them have ended."""
+    await until(
+        endpoint,
+        lambda all_: len(all_) >= count and all(each.answer or each.fault for each in all_),
+    )
+    return endpoint.arrivals[count - 1]
+
+
+# Answers
+
+
+async def test_without_a_script_the_answer_is_the_guides_success() -> None:
+    async with mock() as made:
+        got = await ask(made.endpoint())
+    assert (got.status, got.headers["Content-Type"], got.body) == (200, "application/json", SUCCESS)
+
+
+async def test_an_answer_has_the_scripted_status_headers_and_body() -> None:
+    script = [
+        Scripted(503, headers=(("Retry-After", "2"), ("Content-Type", "text/html")), body=b"<p>")
+    ]
+    async with mock() as made:
+        got = await ask(made.endpoint(script))
+    assert (got.status, got.headers["Retry-After"], got.headers["Content-Type"], got.body) == (
+        503, "2", "text/html", b"<p>",
+    )  # fmt: skip
+
+
+async def test_a_redirect_carries_its_location() -> None:
+    async with mock() as made:
+        got = await ask(made.endpoint([Scripted(307, headers=(("Location", "/elsewhere"),))]))
+    assert (got.status, got.headers["Location"]) == (307, "/elsewhere")
+
+
+async def test_the_nth_attempt_gets_the_nth_answer_and_the_last_repeats() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint([Scripted(500), Scripted(404), Scripted(200)])
+        assert [(await ask(endpoint)).status for _ in range(4)] == [500, 404, 200, 200]
+
+
+async def test_each_message_has_its_own_count() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint([Scripted(500), Scripted(200)])
+        assert [(await ask(endpoint, body(i))).status for i in "1212"] == [500, 500, 200, 200]
+
+
+async def test_a_new_script_counts_anew() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint([Scripted(500), Scripted(200)])
+        await ask(endpoint)
+        endpoint.script([Scripted(400), Scripted(200)])
+        assert (await ask(endpoint)).status == 400
+
+
+async def test_a_message_that_is_not_own_gets_200_at_once() -> None:
+    clock = Leaping()
+    async with mock(clock) as made:
+        endpoint = made.endpoint([Scripted(500, delay=3)])
+        endpoint.own = {"1"}
+        assert [(await ask(endpoint, body(i))).status for i in "21"] == [200, 500]
+    assert clock.pauses == [3]
+
+
+async def test_an_attempt_without_msgid_is_scripted_too() -> None:
+    async with mock() as made:
+        assert (await ask(made.endpoint([Scripted(500)]), b"{}")).status == 500
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET", "OPTIONS"])
+async def test_a_probe_gets_200_and_is_recorded(method: str) -> None:
+    async with mock() as made:
+        endpoint = made.endpoint([Scripted(500)])
+        assert (await ask(endpoint, None, method)).status == 200
+        assert (await ended(endpoint)).request.method == method
+
+
+async def test_an_unknown_path_is_answered_404() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint()
+        endpoint.url += "0"
+        assert ((await ask(endpoint)).status, endpoint.arrivals) == (404, [])
+
+
+async def test_a_delay_lies_between_the_whole_request_and_the_answer() -> None:
+    clock = Held()
+    async with mock(clock) as made:
+        endpoint = made.endpoint([Scripted(delay=7)])
+        answer = asyncio.create_task(ask(endpoint))
+        await clock.asleep.wait()
+        assert not answer.done()
+        clock.turned.set()
+        await answer
+        assert (await ended(endpoint)).seconds == 7
+
+
+async def test_a_connection_is_kept_for_the_next_attempt() -> None:
+    async with mock() as made, aiohttp.ClientSession() as session:
+        endpoint = made.endpoint()
+        for _ in range(2):
+            async with session.post(endpoint.url, data=body()) as answer:
+                assert answer.status == 200
+                await answer.read()
+        assert session.connector is not None
+        assert len(session.connector._conns) == 1  # type: ignore[attr-defined]
+
+
+async def test_a_scripted_connection_close_closes_it() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint([Scripted(headers=(("Connection", "close"),))])
+        reader, writer = await send(endpoint, head(endpoint, 2) + b"{}")
+        assert (await asyncio.wait_for(reader.read(), SOON)).endswith(SUCCESS)
+        writer.close()
+
+
+async def test_500_senders_are_answered_at_once() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint([Scripted(delay=0.2)])
+        content = body()
+        senders = await asyncio.gather(
+            *(send(endpoint, head(endpoint, len(content)) + content) for _ in range(500))
+        )
+        starts = await asyncio.gather(*(reader.readexactly(12) for reader, _ in senders))
+        assert set(starts) == {b"HTTP/1.1 200"}
+        for _, writer in senders:
+            writer.close()
+
+
+# Faults
+
+
+async def test_reset_is_a_reset_before_any_byte() -> None:
+    async with mock() as made:
+        with pytest.raises(ConnectionResetError) as caught:
+            await ask(made.endpoint([Scripted(fault="reset")]))
+    assert caught.value.errno == errno.ECONNRESET
+
+
+async def test_close_ends_the_connection_before_any_byte() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint([Scripted(fault="close")])
+        reader, writer = await send(endpoint, head(endpoint, 2) + b"{}")
+        assert await asyncio.wait_for(reader.read(), SOON) == b""
+        writer.close()
+
+
+async def test_half_is_an_incomplete_answer() -> None:
+    async with mock() as made:
+        with pytest.raises(http.client.IncompleteRead) as caught:
+            await ask(made.endpoint([Scripted(fault="half")]))
+    assert (caught.value.partial, caught.value.expected) == (SUCCESS[:10], 11)
+
+
+async def test_half_of_an_empty_body_is_incomplete_too() -> None:
+    async with mock() as made:
+        with pytest.raises(http.client.IncompleteRead):
+            await ask(made.endpoint([Scripted(fault="half", body=b"")]))
+
+
+async def test_garbage_is_no_http() -> None:
+    async with mock() as made:
+        with pytest.raises(http.client.BadStatusLine):
+            await ask(made.endpoint([Scripted(fault="garbage")]))
+
+
+async def test_aiohttp_sees_a_fault_as_one() -> None:
+    async with mock() as made, aiohttp.ClientSession() as session:
+        endpoint = made.endpoint([Scripted(fault="half")])
+        async with session.post(endpoint.url, data=body()) as answer:
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await answer.read()
+
+
+async def test_a_fault_takes_the_connection_with_it() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint([Scripted(fault="half"), Scripted()])
+        content = body()
+        twice = 2 * (head(endpoint, len(content)) + content)
+        reader, writer = await send(endpoint, twice)
+        assert (await asyncio.wait_for(reader.read(), SOON)).count(b"HTTP/1.1") == 1
+        writer.close()
+        assert len(endpoint.arrivals) == 1
+
+
+async def test_a_fault_waits_for_its_delay() -> None:
+    clock = Leaping()
+    async with mock(clock) as made:
+        with pytest.raises(http.client.RemoteDisconnected):
+            await ask(made.endpoint([Scripted(fault="close", delay=4)]))
+    assert clock.pauses == [4]
+
+
+async def test_a_drip_sends_its_head_at_once() -> None:
+    clock = Held()
+    async with mock(clock) as made, aiohttp.ClientSession() as session:
+        endpoint = made.endpoint([Scripted(fault="drip", delay=6)])
+        async with session.post(endpoint.url, data=body()) as answer:
+            assert clock.time == 1000
+            clock.turned.set()
+            assert (answer.status, await answer.read()) == (200, SUCCESS)
+
+
+async def test_a_drip_ends_after_its_delay() -> None:
+    clock = Leaping()
+    async with mock(clock) as made:
+        endpoint = made.endpoint([Scripted(fault="drip", delay=6, body=b"x" * 1001)])
+        assert len((await ask(endpoint)).body) == 1001
+        assert (await ended(endpoint)).seconds == pytest.approx(6)
+    assert 10 <= len(clock.pauses) <= DRIPS
+
+
+async def test_a_drip_is_recorded_as_a_whole_answer() -> None:
+    async with mock(Leaping()) as made:
+        endpoint = made.endpoint([Scripted(201, fault="drip", delay=6, body=b"")])
+        await ask(endpoint)
+        arrival = await ended(endpoint)
+    assert (arrival.status, arrival.answer and arrival.answer.body) == (201, b" ")
+
+
+async def test_hang_lasts_until_the_sender_leaves() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint([Scripted(fault="hang")])
+        _, writer = await send(endpoint, head(endpoint, 2) + b"{}")
+        await until(endpoint, len)
+        writer.close()
+        arrival = await ended(endpoint)
+    assert (arrival.fault, arrival.detail) == (Fault.TIMEOUT, "the sender left")
+
+
+async def test_hang_is_given_up_in_the_end() -> None:
+    async with mock(Leaping()) as made:
+        endpoint = made.endpoint([Scripted(fault="hang")])
+        with pytest.raises(http.client.RemoteDisconnected):
+            await ask(endpoint)
+        arrival = await ended(endpoint)
+    assert (arrival.fault, arrival.seconds) == (Fault.GIVEN_UP, HANG)
+
+
+def test_an_unknown_fault_is_refused() -> None:
+    with pytest.raises(ValueError, match="'resett' is none of"):
+        Scripted(fault="resett")
+
+
+# The record
+
+
+async def test_a_request_is_recorded_byte_for_byte() -> None:
+    content = body() + b" \n"
+    async with mock() as made:
+        endpoint = made.endpoint()
+        lines = ("x-wEbHook-signature: \tabc ", "X-Twice: 1", "X-Twice: é")
+        _, writer = await send(
+            endpoint, head(endpoint, len(content), *lines, query="?a=%20b") + content
+        )
+        request = (await ended(endpoint)).request
+        writer.close()
+    assert (request.method, request.url) == ("POST", endpoint.url + "?a=%20b")
+    assert request.headers == (
+        (b"Host", b"mock"),
+        (b"x-wEbHook-signature", b"abc"),
+        (b"X-Twice", b"1"),
+        (b"X-Twice", "é".encode()),
+        (b"Content-Length", b"%d" % len(content)),
+    )
+    assert (request.body, request.transport) == (content, Transport.RAW)
+
+
+async def test_a_compressed_body_is_recorded_as_it_came() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint()
+        _, writer = await send(
+            endpoint, head(endpoint, 3, "Content-Encoding: gzip") + b"\x1f\x8b\x08"
+        )
+        assert (await ended(endpoint)).request.body == b"\x1f\x8b\x08"
+        writer.close()
+
+
+async def test_an_answer_is_recorded_as_it_was_given() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint([Scripted(404, headers=(("X-Odd", "é"),), body=b"nothing here")])
+        got = await ask(endpoint)
+        answer = (await ended(endpoint)).answer
+    assert answer is not None
+    assert (answer.status, answer.body, answer.cut) == (404, b"nothing here", False)
+    assert {name.decode() for name, _ in answer.headers} == set(got.headers)
+    assert (b"X-Odd", "é".encode()) in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("fault", "seen"),
+    [
+        ("reset", Fault.CLOSED),
+        ("close", Fault.CLOSED),
+        ("half", Fault.CLOSED),
+        ("garbage", Fault.GARBAGE),
+    ],
+)
+async def test_a_fault_is_recorded_without_an_answer(fault: str, seen: Fault) -> None:
+    async with mock() as made:
+        endpoint = made.endpoint([Scripted(fault=fault)])
+        with pytest.raises((OSError, http.client.HTTPException)):
+            await ask(endpoint)
+        arrival = await ended(endpoint)
+    assert (arrival.answer, arrival.fault, arrival.detail) == (None, seen, fault)
+
+
+async def test_arrivals_stand_in_order_with_role_number_and_peer() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint()
+        for msg_id in "12":
+            await ask(endpoint, body(msg_id))
+        await ended(endpoint, 2)
+    assert [(each.id, each.role, each.msg_id, each.peer) for each in endpoint.arrivals] == [
+        (1, Role.ATTEMPT, "1", "127.0.0.1"),
+        (2, Role.ATTEMPT, "2", "127.0.0.1"),
+    ]
+
+
+async def test_times_are_those_of_the_head_the_last_byte_and_the_end() -> None:
+    clock = Leaping()
+    async with mock(clock) as made:
+        endpoint = made.endpoint([Scripted(delay=5)])
+        reader, writer = await send(endpoint, head(endpoint, 2, "Expect: 100-continue"))
+        assert b"100 Continue" in await reader.readuntil(b"\r\n\r\n")
+        clock.time += 3
+        writer.write(b"{}")
+        arrival = await ended(endpoint)
+        writer.close()
+    assert (arrival.started, arrival.sent, arrival.ended) == (1000, 1003, 1008)
+
+
+async def test_an_attempt_under_way_is_seen_without_answer_or_fault() -> None:
+    clock = Held()
+    async with mock(clock) as made:
+        endpoint = made.endpoint([Scripted(delay=1)])
+        answer = asyncio.create_task(ask(endpoint))
+        await clock.asleep.wait()
+        assert [(each.answer, each.fault) for each in endpoint.arrivals] == [(None, None)]
+        clock.turned.set()
+        await answer
+
+
+async def test_a_sender_that_leaves_before_the_answer_got_none() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint([Scripted(delay=30)])
+        timeout = aiohttp.ClientTimeout(total=0.2)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            with pytest.raises(TimeoutError):
+                await session.post(endpoint.url, data=body())
+        arrival = await ended(endpoint)
+    assert (arrival.answer, arrival.fault) == (None, Fault.TIMEOUT)
+    assert 0.1 < arrival.seconds < 1
+
+
+async def test_a_sender_that_leaves_in_mid_drip_got_no_answer() -> None:
+    async with mock(Held()) as made:
+        endpoint = made.endpoint([Scripted(fault="drip", delay=6)])
+        reader, writer = await send(endpoint, head(endpoint, 2) + b"{}")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        arrival = await ended(endpoint)
+    assert (arrival.answer, arrival.fault) == (None, Fault.TIMEOUT)
+
+
+async def test_an_attempt_is_recorded_though_its_sender_never_waits() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint([Scripted(delay=30)])
+        with socket.create_connection(address(endpoint.url)) as raw:
+            raw.sendall(head(endpoint, len(body())) + body())
+        arrival = await ended(endpoint)
+    assert (arrival.request.body, arrival.fault) == (body(), Fault.TIMEOUT)
+
+
+async def test_a_body_that_is_cut_short_is_recorded_with_what_came() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint()
+        _, writer = await send(endpoint, head(endpoint, 9) + b'{"ms')
+        writer.close()
+        arrival = await ended(endpoint)
+    assert (arrival.request.body, arrival.fault, arrival.answer) == (b'{"ms', Fault.CLOSED, None)
+
+
+async def test_a_reset_in_mid_body_is_recorded() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint()
+        reader, writer = await send(endpoint, head(endpoint, 9, "Expect: 100-continue"))
+        await reader.readuntil(b"\r\n\r\n")
+        raw = writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.close()
+        assert (await ended(endpoint)).fault is Fault.CLOSED
+
+
+async def test_the_largest_body_is_taken() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint()
+        content = b'{"msgId":"1","content":"' + b"x" * (LIMIT - 26) + b'"}'
+        assert (await ask(endpoint, content)).status == 200
+        arrival = await ended(endpoint)
+    assert (arrival.request.body == content, arrival.msg_id) == (True, "1")
+
+
+async def test_a_larger_body_is_answered_413() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint()
+        assert (await ask(endpoint, bytes(LIMIT + 1))).status == 413
+        assert (await ended(endpoint)).status == 413
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(body("2562440917711393200"), "2562440917711393200", id="a string"),
+        pytest.param(body(2562440917711393200), "2562440917711393200", id="a number"),
+        pytest.param(body(True), None, id="a boolean"),
+        pytest.param(body(""), None, id="an empty string"),
+        pytest.param(b'{"msgId": "\\ud800"}', None, id="half a surrogate pair"),
+        pytest.param(b'[{"msgId": "1"}]', None, id="no object"),
+        pytest.param(b'{"msgId": "1"', None, id="no JSON"),
+        pytest.param(b"\xff", None, id="no UTF-8"),
+        pytest.param(b"[" * 100_000, None, id="nested deeply"),
+        pytest.param(b"", None, id="empty"),
+    ],
+)
+async def test_the_msgid_is_read_where_it_is_there(content: bytes, expected: str | None) -> None:
+    async with mock() as made:
+        endpoint = made.endpoint()
+        await ask(endpoint, content)
+        assert (await ended(endpoint)).msg_id == expected
+
+
+# Waiting
+
+
+async def test_changed_tells_of_the_arrival_and_of_its_end() -> None:
+    clock = Held()
+    async with mock(clock) as made:
+        endpoint = made.endpoint([Scripted(delay=1)])
+        answer = asyncio.create_task(ask(endpoint))
+        assert await endpoint.changed(SOON)
+        assert endpoint.arrivals[0].answer is None
+        clock.turned.set()
+        assert await endpoint.changed(SOON)
+        assert endpoint.arrivals[0].answer is not None
+        await answer
+
+
+async def test_changed_is_false_when_nothing_comes_in_time() -> None:
+    async with mock() as made:
+        assert not await made.endpoint().changed(0.01)
+
+
+async def test_the_end_of_the_mock_gives_up_what_is_under_way() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint([Scripted(fault="hang")])
+        _, writer = await send(endpoint, head(endpoint, 2) + b"{}")
+        await until(endpoint, len)
+    assert endpoint.arrivals[0].fault is Fault.GIVEN_UP
+    writer.close()
+
+
+# Addresses
+
+
+async def test_endpoints_do_not_share_arrivals() -> None:
+    async with mock() as made:
+        one, other = made.endpoint(), made.endpoint()
+        await ask(one)
+        await ended(one)
+        assert other.arrivals == []
+
+
+@pytest.mark.parametrize("prefix", ["", "/hooks"], ids=["path taken off", "path left"])
+async def test_a_public_url_is_configured_and_reached_with_or_without_its_path(prefix: str) -> None:
+    async with mock(public_url="https://tunnel.example/hooks/") as made:
+        endpoint = made.endpoint()
+        assert endpoint.url == "https://tunnel.example/hooks" + endpoint.path
+        own = made.refusing_endpoint()
+        await own.listen()
+        target = Endpoint("", own.url.removesuffix(own.path) + prefix + endpoint.path, [Scripted()])
+        assert (await ask(target)).status == 200
+        assert (await ended(endpoint)).request.url == endpoint.url
+
+
+async def test_a_refusing_endpoint_refuses_until_it_listens() -> None:
+    async with mock() as made:
+        endpoint = made.refusing_endpoint()
+        with pytest.raises(ConnectionRefusedError):
+            await ask(endpoint)
+        await endpoint.listen()
+        assert (await ask(endpoint)).status == 200
+        assert len(endpoint.arrivals) == 1
+
+
+@pytest.mark.parametrize("reuse", [0, 1])
+async def test_nobody_else_can_take_the_port_of_a_refusing_endpoint(reuse: int) -> None:
+    async with mock() as made:
+        place = address(made.refusing_endpoint().url)
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
+            with pytest.raises(OSError, match="in use"):
+                other.bind(place)
+
+
+async def test_the_end_of_the_mock_frees_a_port_that_never_listened() -> None:
+    async with mock() as made:
+        place = address(made.refusing_endpoint().url)
+    with socket.socket() as other:
+        other.bind(place)
+
+
+async def test_a_port_that_is_in_use_is_the_users_fault() -> None:
+    async with mock() as made:
+        port = address(made.endpoint().url)[1]
+        with pytest.raises(InputError, match=rf"--listen: 127\.0\.0\.1:{port} cannot be had"):
+            async with mock(port=port):
+                pass
+
+
+async def test_every_interface_is_reached_by_loopback() -> None:
+    async with mock(host="0.0.0.0") as made:
+        endpoint = made.endpoint()
+        assert address(endpoint.url)[0] == "127.0.0.1"
+        assert (await ask(endpoint)).status == 200
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A certificate for 127.0.0.1 that vouches for itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-days", "2", "-subj", "/CN=mock", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-out", cert, "-keyout", key],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return cert, key
+
+
+async def test_https_is_served_under_the_given_certificate(certificate: tuple[str, str]) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(*certificate)
+    trusting = ssl.create_default_context(cafile=certificate[0])
+    async with mock(tls=server) as made:
+        endpoint = made.endpoint()
+        assert endpoint.url.startswith("https://127.0.0.1:")
+        assert (await ask(endpoint, tls=trusting)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("fault", "seen"),
+    [("half", http.client.IncompleteRead), ("garbage", http.client.BadStatusLine)],
+)
+async def test_faults_are_faults_over_https_too(
+    fault: str, seen: type[Exception], certificate: tuple[str, str]
+) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(*certificate)
+    trusting = ssl.create_default_context(cafile=certificate[0])
+    async with mock(tls=server) as made:
+        with pytest.raises(seen):
+            await ask(made.endpoint([Scripted(fault=fault)]), tls=trusting)
