@@ -284,19 +284,6 @@ class Run:
         understood = bool(facts.scheme.said) or any(
             each.role is Role.PLAIN and each.status in facts.accepted for each in session.trace
         )
-        cause = stop.reason if stop else NO_TEXT if self._complete else _TIME_RAN_OUT
-        if not cause and unchecked(results):
-            cause = _UNCHECKED
-        if (
-            not cause
-            and any("observer" in each.needs and self._skip(each, facts) for each in self.chosen)
-            and not (facts.observed or facts.learned)
-        ):
-            cause = _NOT_OBSERVED
-        if not cause and facts.blind is not None:
-            cause = facts.blind
-        if not cause and not any(each.outcome is Outcome.PASS for each in results):
-            cause = _NOTHING_PASSED
         return Report(
             side="receiver",
             target=self.options.url,
@@ -307,10 +294,27 @@ class Run:
             started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
             seconds=seconds,
             results=tuple(results),
-            cause=cause,
+            cause=self._cause(facts, stop, results),
             language=self._language,
             trace=session.trace,
         )
+
+    def _cause(self, facts: Facts, stop: Stop | None, results: Sequence[Result]) -> Text:
+        """What is to be said beside the verdict: why it is no better, or what it leaves open."""
+        seen = facts.observed or facts.learned is not None
+        if stop is not None:
+            return stop.reason
+        if not self._complete:
+            return _TIME_RAN_OUT
+        if unchecked(results):
+            return _UNCHECKED
+        if facts.blind is not None:
+            return facts.blind
+        if not seen and any("observer" in each.needs for each in self.chosen):
+            return _NOT_OBSERVED
+        if not any(each.outcome is Outcome.PASS for each in results):
+            return _NOTHING_PASSED
+        return NO_TEXT
 
 
 def _waits(case: Case) -> bool:

@@ -1,8 +1,7 @@
 """Receivers that take what nobody signed. Rules: receiver.signature.wrong-secret to .known-id
 
-Two rules have no peer of their own, by nature. Whoever takes a signature by another secret takes it
-with a known msgId too, so that wrong-secret comes with known-id; and whoever takes a body that was
-changed cannot have compared the signature with anything, and takes other well-formed ones.
+One rule has no peer of its own, by nature: whoever takes a body that was changed cannot have
+compared the signature with anything, and takes other well-formed ones (tampered-body).
 """
 
 from __future__ import annotations
@@ -66,6 +65,11 @@ def _unless(
     if skip(*both(headers, signer.dialect)):
         return None
     return authenticate(headers, body, signer, now)
+
+
+def _json_alone(headers: Headers, body: bytes, signer: Signer, now: float) -> Answer | None:
+    kind = next((value for key, value in headers if key.lower() == b"content-type"), b"")
+    return authenticate(headers, body, signer, now) if b"json" in kind else None
 
 
 def _second_secret(headers: Headers, body: bytes, signer: Signer, now: float) -> Answer | None:
@@ -215,6 +219,12 @@ FORGED = (
             *("other-message", "known-id", "equal-meaning"),
         ),
         checking(matches=_well_formed),
+    ),
+    Faulty(
+        "json-alone-checked",
+        "checks the signature in the middleware that parses JSON, which other content types pass by",
+        rule("wrong-secret"),
+        Policy(authenticate=_json_alone),
     ),
     Faulty(
         "second-secret",
