@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import IPv4Address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -113,6 +114,8 @@ def check_url(url: str) -> None:
     try:
         url.encode()  # a lone surrogate is no text
         host, port = URL(url).host, URL(url).port
+        if host and host.replace(".", "").isdigit():
+            IPv4Address(host)  # 127.1 and 1.2.3.4.5 are neither addresses nor names
     except ValueError:  # UnicodeError is one
         raise InputError("URL has a host or a port that there cannot be: check both") from None
     if not host or port == 0:

@@ -60,9 +60,11 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """What must be seen of a step; `level` is how grave it is when it is not."""
+    """What must be seen of a step; `level` is how grave it is when it is not. With `or_skip` the
+    case is then not judged: the step only shows that what follows can tell something."""
 
     level: Level
+    or_skip: bool = False
     status: tuple[str | int, ...] = ()
     within: float | None = None
     processed: int | Literal["unchanged"] | None = None
@@ -307,6 +309,7 @@ def _expect(words: Mapping[str, Any], level: Level) -> Expect:
     status = words.get("status", [])
     return Expect(
         level=Level(words.get("level", level)),
+        or_skip=words.get("otherwise") == "skip",
         status=tuple(status) if isinstance(status, list) else (status,),
         within=words.get("within"),
         processed=words.get("processed"),

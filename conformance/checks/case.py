@@ -26,7 +26,10 @@ def judge(case: Case, exchanges: Sequence[Exchange], facts: Facts) -> list[Judge
             found.append(Unjudged(_STAYED_BUSY if probes else _NEVER_BUSY))
         for expect in step.expects:
             if expect.status:
-                found += _statuses(expect, probes, facts)
+                seen = _statuses(expect, step, probes, facts)
+                if seen and expect.or_skip:
+                    return [Unjudged(_PLAIN_REFUSED + answered(probes[0], facts))]
+                found += seen
             if expect.within is not None:
                 found += _within(expect, probes)
             if expect.processed is not None:
@@ -36,13 +39,18 @@ def judge(case: Case, exchanges: Sequence[Exchange], facts: Facts) -> list[Judge
     return found
 
 
-def _statuses(expect: Expect, probes: Sequence[Exchange], facts: Facts) -> list[Judgement]:
+def _statuses(
+    expect: Expect, step: Step, probes: Sequence[Exchange], facts: Facts
+) -> list[Judgement]:
     wrong = [each for each in probes if not _fits(expect.status, each, facts)]
     if not wrong:
         return []
     first = wrong[0]
     if first.fault in (Fault.REFUSED, Fault.DNS):
         return [Unjudged(answered(first, facts), error=True, exchanges=(first.id,))]
+    burst = step.send is not None and (step.send.at_once or step.send.copies > 1)
+    if first.status == 429 and not burst:
+        return [Unjudged(_RATE_LIMIT, error=True, exchanges=(first.id,))]
     message = answered(first, facts) + _expected(expect.status, first)
     if len(probes) > 1:
         message = (
@@ -275,6 +283,14 @@ _ROLLED_BACK = Text(
 _TAKEN_FOR_REPEAT = Text(
     "answered as a repeat, though it had never been accepted: the message is lost",
     "被當成重複訊息響應，但它從未被接受過：訊息已遺失",
+)
+_PLAIN_REFUSED = Text(
+    "not judged: the same in its plain form is not accepted: ",
+    "未判定：同樣的訊息以普通形式發送也未被接受：",
+)
+_RATE_LIMIT = Text(
+    "not judged: a rate limit (429); lift it for the suite, or lower --concurrency",
+    "未判定：觸發了限流（429）；請為測試解除限制，或調低 --concurrency",
 )
 _NEVER_BUSY = Text(
     "every valid message was taken at once: no 429, 5xx or time-out was seen",

@@ -7,6 +7,7 @@ more by itself before it is judged: what another request did to the target is no
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,6 +39,11 @@ from conformance.wire.client import Wire, tls_context
 GRACE = 1.0
 """Seconds past the deadline for which an answer is still waited for, to say how late it is."""
 
+SHARE = 0.4
+"""Of the time that is left: what a scenario of very many messages may take."""
+
+_LOG = logging.getLogger("hookproof")
+
 Listener = Callable[[Result], None]
 Key = tuple[str, str | None]
 
@@ -68,6 +74,8 @@ class Run:
         self._results: dict[Key, Result] = {}
         self._final: dict[Key, list[Exchange]] = {}
         self._complete = False
+        self._pace = 0.0  # seconds that a request took while scenarios ran side by side
+        self._until = 0.0
         self._gone = False
 
     def listen(self, listener: Listener) -> None:
@@ -82,6 +90,7 @@ class Run:
     async def report(self) -> Report:
         """Judge the target; ends within the options' timeout and a little more."""
         started, begin = datetime.now(UTC), self._clock.monotonic()
+        self._until = begin + self.options.timeout
         options = self.options
         scheme = Scheme(Signer(options.dialect, options.secret), None, NO_TEXT)
         facts = Facts(
@@ -136,7 +145,9 @@ class Run:
         async with asyncio.TaskGroup() as group:
             # What waits by its nature asks next to nothing of the target meanwhile.
             group.create_task(side_by_side(waits=True))
+            begin, before = self._clock.monotonic(), len(session.trace)
             await side_by_side(waits=False)
+            self._pace = (self._clock.monotonic() - begin) / max(1, len(session.trace) - before)
             alone = [
                 [pair for pair in ready if pair[0] is scenario]
                 for scenario in self.chosen
@@ -165,9 +176,26 @@ class Run:
                 for pair in (pair for left in groups[place:] for pair in left):
                     self._settle(session, *pair, [Unjudged(_GONE, error=True)])
                 return
+            if self._takes_too_long(session, group):
+                continue
             await asyncio.gather(*(self._case(session, *it, busy, again=True) for it in group))
             met = [e for rule, case in group for e in self._final[rule.rule.id, case.name]]
             doubtful = any(is_busy(each) or each.fault is Fault.REFUSED for each in met)
+
+    def _takes_too_long(self, session: Session, group: Sequence[tuple[Scenario, Case]]) -> bool:
+        """Whether the group would use up the run's time at the target's pace; then it is skipped."""
+        sends = [step.send for _, case in group for step in case.steps if step.send is not None]
+        seconds = sum(send.last or send.messages for send in sends) * self._pace
+        if seconds <= SHARE * (self._until - self._clock.monotonic()):
+            return False
+        reason = Text(
+            f"would take about {seconds:.0f} s at the target's pace: give a longer --timeout",
+            f"依目標的速度約需 {seconds:.0f} 秒：請加長 --timeout",
+        )
+        for pair in group:
+            self._final[pair[0].rule.id, pair[1].name] = []
+            self._settle(session, *pair, [Unjudged(reason)])
+        return True
 
     async def _case(
         self,
@@ -187,6 +215,10 @@ class Run:
             found = judge(case, exchanges, session.facts)
         except HarnessError as fault:
             exchanges, found = [], [Unjudged(Text(str(fault), str(fault)), error=True)]
+        except Exception as fault:  # a fault of the suite's own is no verdict on the target
+            _LOG.exception("%s could not be judged", rule)
+            said = f"a fault of Hookproof itself: {type(fault).__name__}"
+            exchanges, found = [], [Unjudged(Text(said, said), error=True)]
         if found and not again and any(is_busy(e) or e.fault is Fault.REFUSED for e in exchanges):
             return False
         if found and not again and any(e.within for step in case.steps for e in step.expects):

@@ -37,6 +37,7 @@ GRACE = 0.5
 _LOG = logging.getLogger("hookproof.receiver")
 
 PLAIN = Scripted()
+_LEFT = "the sender left"
 _UNDER_WAY: Outcome = (None, None, "")
 _TOO_LARGE = Scripted(413, headers=(("Connection", "close"),), body=b'{"status": "error"}')
 
@@ -62,9 +63,9 @@ class Endpoint:
         self.script(script)
 
     def script(self, answers: Sequence[Scripted]) -> None:
-        """Give the n-th attempt of each msgId the n-th of `answers`, of which there is at least one;
-        the last repeats. Attempts count from here on; all POSTs without msgId are one message."""
-        self._answers = tuple(answers)
+        """Give the n-th attempt of each msgId the n-th of `answers`; the last repeats, and without
+        any it is PLAIN. Attempts count from here on; all POSTs without msgId are one message."""
+        self._answers = tuple(answers) or (PLAIN,)
         self._attempts: Counter[str | None] = Counter()
 
     async def changed(self, timeout: float) -> bool:
@@ -194,20 +195,25 @@ class Mock:
             cut = None if whole else self._left(Fault.CLOSED, "the sender left in mid-body")
             arrival = self._arrival(endpoint.url, request, bytes(body), started, cut or _UNDER_WAY)
             index = endpoint._record(arrival)
-        response, outcome = web.StreamResponse(), None
+        larger = len(body) > policy.LIMIT
+        scripted = _TOO_LARGE if larger else endpoint._next(arrival.msg_id, request.method)
         try:
-            larger = len(body) > policy.LIMIT
-            scripted = _TOO_LARGE if larger else endpoint._next(arrival.msg_id, request.method)
             response, outcome = await perform(request, scripted, arrival.sent, self._clock)
-        except ConnectionError:
-            pass  # noticed in writing, before the cancellation
-        finally:
-            answer, fault, detail = outcome or self._left(Fault.TIMEOUT, "the sender left")
-            ended = self._clock.monotonic()
-            endpoint._record(
-                replace(arrival, answer=answer, fault=fault, detail=detail, ended=ended), index
-            )
+        except ConnectionError:  # noticed in writing, before the cancellation
+            response, outcome = web.StreamResponse(), self._left(Fault.TIMEOUT, _LEFT)
+        except asyncio.CancelledError:
+            self._end(endpoint, index, self._left(Fault.TIMEOUT, _LEFT))
+            raise
+        self._end(endpoint, index, outcome)
         return response
+
+    def _end(self, endpoint: Endpoint, index: int, outcome: Outcome) -> None:
+        answer, fault, detail = outcome
+        now = self._clock.monotonic()
+        arrival = endpoint.arrivals[index]
+        endpoint._record(
+            replace(arrival, answer=answer, fault=fault, detail=detail, ended=now), index
+        )
 
     def _arrival(
         self, url: str, request: web.Request, body: bytes, started: float, came: Outcome
@@ -265,7 +271,7 @@ async def listening(
     up. Raises InputError when the address cannot be had."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        bound = _bind(found[0][0], found[0][4], reuse=port != 0)
+        bound = _bind(found[0][0], found[0][4], reuse=True)
     except OSError as fault:
         raise InputError(
             f"--listen: {host}:{port} cannot be had ({fault.strerror}): give an address of this "
