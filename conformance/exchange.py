@@ -35,6 +35,7 @@ class Fault(StrEnum):
     TIMEOUT = "timeout"  # no whole answer in time
     CLOSED = "closed"  # the connection ended before a whole answer
     GARBAGE = "garbage"  # bytes that are not HTTP, or headers without an end
+    ENDLESS = "endless"  # an answer that does not end
     GIVEN_UP = "given-up"  # the suite itself left, as the scenario asks
 
 

@@ -73,14 +73,13 @@ def for_ever(piece):
         pytest.param(says(b"\x00\xff" * 40_000), Fault.GARBAGE, id="binary"),
         pytest.param(says(HEAD, then=for_ever(LINE)), Fault.GARBAGE, id="endless headers"),
         pytest.param(says(HEAD + b"X-A: ", then=for_ever(b"b" * 900)), Fault.GARBAGE, id="endless header"),
-        pytest.param(says(HEAD + b"\r\n", then=for_ever(b"b" * 9000)), Fault.GARBAGE, id="endless body"),
+        pytest.param(says(HEAD + b"\r\n", then=for_ever(b"b" * 9000)), Fault.ENDLESS, id="endless body"),
     ],
 )  # fmt: skip
 async def test_a_broken_answer_is_a_fault(way, answer, fault):
     async with server(answer) as url:
         reply = await asyncio.wait_for(send(url, way), 10)
     assert reply.fault is fault
-    assert reply.detail
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -14,6 +14,7 @@ _FAULTS = {
     Fault.TLS: Text("the TLS handshake failed", "TLS 交握失敗"),
     Fault.CLOSED: Text("closed the connection without a whole answer", "沒有完整響應就關閉了連線"),
     Fault.GARBAGE: Text("answered with something that is not HTTP", "響應的內容不是 HTTP"),
+    Fault.ENDLESS: Text("sent an answer that does not end", "響應沒有盡頭"),
     Fault.GIVEN_UP: Text("the suite gave the request up", "測試套件放棄了請求"),
 }
 

@@ -13,6 +13,7 @@ from conformance.errors import InputError
 from conformance.exchange import Headers
 
 PLACE = "{msgId}"
+RESERVED = {"content-length", "transfer-encoding", "connection", "expect"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,10 @@ def check_url(what: str, url: str) -> None:
         raise InputError(f"{what}: {url!r} must start with http:// or https://")
     if not parts.hostname or not port_is_fine or any(c.isspace() or ord(c) < 32 for c in url):
         raise InputError(f"{what}: {url!r} is not a URL: it needs a host, and no blanks")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        raise InputError(f"{what}: {parts.hostname!r} is no host name that there can be") from None
     if parts.username is not None or parts.password is not None:
         raise InputError(
             f"{what}: a URL must not carry credentials; use --header 'Authorization: …'"
@@ -108,6 +113,8 @@ def read_header(given: str) -> tuple[bytes, bytes]:
     name, value = name.strip(), value.strip()
     if not colon or not name or not name.isascii() or any(c in " \t\r\n" for c in name):
         raise InputError("--header: write it as 'Name: value'")
+    if name.lower() in RESERVED:
+        raise InputError(f"--header: {name} is the suite's own to set")
     if not value.isascii() or any(c in "\r\n\0" for c in value):
         raise InputError(f"--header: the value of {name} must be ASCII, on one line")
     return name.encode(), value.encode()

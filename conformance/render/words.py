@@ -23,6 +23,7 @@ FAULTS = {
     Fault.TIMEOUT: Text("no whole answer in time", "時限內沒有完整響應"),
     Fault.CLOSED: Text("closed without a whole answer", "沒有完整響應就關閉連線"),
     Fault.GARBAGE: Text("the answer is not HTTP", "響應的內容不是 HTTP"),
+    Fault.ENDLESS: Text("the answer does not end", "響應沒有盡頭"),
     Fault.GIVEN_UP: Text("given up by the suite, as planned", "測試套件依計畫放棄"),
 }
 

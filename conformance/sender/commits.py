@@ -29,6 +29,8 @@ BUSY_PATIENCE = 3.0
 BUSY_PAUSE = 0.002
 """Seconds: how long to wait for somebody else who writes to the file, and how long between looks."""
 
+_FLUSH = {True: "PRAGMA synchronous = FULL", False: "PRAGMA synchronous = NORMAL"}
+
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
 
@@ -41,6 +43,7 @@ class NotStoredError(Exception):
 class _Handed:
     job: Job[Any]
     rows: int
+    flush: bool
     done: asyncio.Future[Any]
 
 
@@ -91,16 +94,17 @@ class Commits:
             self._db.close()
             self._unlock()
 
-    async def run(self, job: Job[T], rows: int = 1) -> T:
+    async def run(self, job: Job[T], rows: int = 1, *, flush: bool = True) -> T:
         """Run `job` in a transaction; what it returned, once that is committed.
 
-        What `job` raises is raised here, and then nothing that it wrote stays. Raises NotStoredError
+        With `flush` it is on the disk then, and survives the machine; without, it survives this
+        process, which is enough for what nobody was promised, and costs much less. What `job` raises is raised here, and then nothing that it wrote stays. Raises NotStoredError
         when the file cannot be written.
         """
         if self._closing:
             raise NotStoredError("the store is closed")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._handed.append(_Handed(job, rows, done))
+        self._handed.append(_Handed(job, rows, flush, done))
         self._wake.set()
         return await done
 
@@ -133,6 +137,7 @@ class Commits:
 
     async def _commit(self, batch: list[_Handed]) -> list[Any]:
         """Run `batch` in one transaction; what each of the jobs returned or raised."""
+        self._db.execute(_FLUSH[any(handed.flush for handed in batch)])
         await self._begin()
         try:
             results = [self._attempt(handed.job) for handed in batch]

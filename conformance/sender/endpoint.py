@@ -99,13 +99,7 @@ class Endpoints:
 
     async def post(self, configuration: Configuration, body: bytes, now: float) -> Reply:
         """Post `body`, stamped `now` and signed with the configuration's secret. A `Post`."""
-        timestamp = self._dialect.timestamp(now)
-        headers = {
-            self._dialect.timestamp_header: timestamp.decode(),
-            self._dialect.signature_header: sign(
-                self._dialect, configuration.secret, timestamp, body
-            ).decode(),
-        }
+        headers = self._signed(configuration, body, now)
         # What the user wrote is what is asked for: nothing is quoted again.
         url = URL(configuration.url, encoded=configuration.url.isascii())
         seconds = deadline(configuration.timeout)
@@ -117,8 +111,9 @@ class Endpoints:
                 data=body,
                 headers=headers,
                 allow_redirects=False,
-                # It holds from the name's look-up to the end of the answer.
-                timeout=aiohttp.ClientTimeout(total=seconds),
+                # It holds from the name's look-up to the end of the answer, and to the moment:
+                # aiohttp would round 5 s up to a full second of its clock.
+                timeout=aiohttp.ClientTimeout(total=seconds, ceil_threshold=seconds + 1),
             ) as answer:
                 await _read(answer)
                 status = answer.status
@@ -126,12 +121,20 @@ class Endpoints:
                     problem = of_status(status, answer.headers.get("Location"))
                     retry_after = _seconds(answer.headers.get("Retry-After"), self._clock.now())
         except Exception as fault:
-            status = None
-            problem = of_fault(fault, url.host or "", url.port or 0, seconds)
+            status, problem = None, of_fault(fault, url.host or "", url.port or 0, seconds)
             if problem is None:
                 _LOG.exception("an attempt failed in a way that is not known")
                 problem = "the attempt failed inside the sender: see its log"
         return Reply(status, problem, self._clock.monotonic() - started, retry_after)
+
+    def _signed(self, configuration: Configuration, body: bytes, now: float) -> dict[str, str]:
+        dialect = self._dialect
+        timestamp = dialect.timestamp(now)
+        signature = sign(dialect, configuration.secret, timestamp, body)
+        return {
+            dialect.timestamp_header: timestamp.decode(),
+            dialect.signature_header: signature.decode(),
+        }
 
 
 async def _read(answer: aiohttp.ClientResponse) -> None:

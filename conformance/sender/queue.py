@@ -160,8 +160,9 @@ class Queue:
         return float(rows[0][0]) if rows else None
 
     async def settle(self, results: Sequence[Result]) -> None:
-        """Keep what came of attempts, and count it for their configurations."""
-        await self._commits.run(lambda db: _settle(db, results), len(results))
+        """Keep what came of attempts, and count it for their configurations. Should the machine
+        crash, the newest of it may be forgotten, and then those attempts are made again."""
+        await self._commits.run(lambda db: _settle(db, results), len(results), flush=False)
 
     def newest(self, limit: int) -> list[Entry]:
         """The `limit` newest deliveries, whatever became of them."""

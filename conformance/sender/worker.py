@@ -35,6 +35,12 @@ PATROL = 30.0
 PAUSE = 1.0
 """Seconds to wait after the store could not be read or written."""
 
+_AFTER = {
+    event: NEXT[NEXT[State.WAITING, Event.SENT], event]
+    for event in (Event.ACCEPTED, Event.REFUSED, Event.EXHAUSTED)
+}
+"""What an attempt's outcome makes of a delivery that waited."""
+
 _LOG = logging.getLogger("hookproof.sender")
 
 
@@ -125,9 +131,8 @@ class Deliveries:
                 continue
             results, self._results = self._results, []
             if await self._kept(results):
-                for result in results:
-                    if result.configuration in self._lanes:
-                        self._lanes[result.configuration].settled(result)
+                for ident in {result.configuration for result in results} & self._lanes.keys():
+                    self._lanes[ident].settled(results)
 
     async def _kept(self, results: Sequence[Result]) -> bool:
         """Keep `results`, however long it takes: a delivery that was made must not be made again."""
@@ -168,10 +173,10 @@ class _Lane:
             self._ready.clear()
         self._wake.set()
 
-    def settled(self, result: Result) -> None:
-        """The store knows what came of a delivery, and may give it again."""
-        self._claimed.discard(result.delivery)
-        if result.state is State.WAITING or self._hungry():
+    def settled(self, results: Sequence[Result]) -> None:
+        """The store knows what came of deliveries, other lanes' among them: it may give them again."""
+        self._claimed.difference_update(result.delivery for result in results)
+        if self._hungry() or any(result.state is State.WAITING for result in results):
             self._wake.set()
 
     async def stop(self, grace: float) -> None:
@@ -266,7 +271,7 @@ class _Lane:
         return Result(
             delivery=waiting.id,
             configuration=self._ident,
-            state=NEXT[NEXT[State.WAITING, Event.SENT], event],
+            state=_AFTER[event],
             due=ended + self._wait(attempt, reply) if again else ended,
             attempts=attempt,
             stamp=stamp,

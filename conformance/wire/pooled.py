@@ -10,12 +10,13 @@ from contextlib import suppress
 import aiohttp
 from aiohttp import payload
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
 from conformance.clock import Clock
 from conformance.exchange import Answer, Fault, Headers, Request
-from conformance.wire.reply import Body, EndlessError, Reply
+from conformance.wire.reply import KEPT, Body, EndlessError, Reply, without
 
 # Shorter than any server keeps an idle connection open, so that a request never meets the moment in
 # which the server closes one: aiohttp does not send a POST again.
@@ -29,13 +30,36 @@ _FAULTS: list[tuple[type[BaseException], Fault]] = [
     (aiohttp.ClientSSLError, Fault.TLS),
     (aiohttp.ClientConnectorError, Fault.REFUSED),
     (TimeoutError, Fault.TIMEOUT),
-    (EndlessError, Fault.GARBAGE),
+    (EndlessError, Fault.ENDLESS),
+    (UnicodeError, Fault.DNS),
     (aiohttp.ClientResponseError, Fault.GARBAGE),
     (aiohttp.InvalidURL, Fault.GARBAGE),
     (aiohttp.ClientError, Fault.CLOSED),
     (OSError, Fault.CLOSED),
     (ValueError, Fault.GARBAGE),  # what aiohttp's parser lets through of malformed headers
 ]
+
+
+_SAID: list[tuple[type[BaseException], str]] = [
+    (aiohttp.ServerDisconnectedError, "the server disconnected"),
+    (aiohttp.ClientPayloadError, "the body ended early, or is malformed"),
+    (aiohttp.ClientResponseError, "a malformed or endless status line or header"),
+    (TimeoutError, "timed out"),
+    (UnicodeError, "no such host name"),
+    (BaseException, "malformed headers"),
+]
+
+
+class _Response(aiohttp.ClientResponse):
+    """Notes whom it came from: the connection is given back before the caller can ask."""
+
+    peer: str | None = None
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        transport = connection.transport
+        address = transport.get_extra_info("peername") if transport is not None else None
+        self.peer = address[0] if address else None
+        return await super().start(connection)
 
 
 class _Timed(payload.BytesIOPayload):
@@ -85,6 +109,9 @@ class Pooled:
             timeout=aiohttp.ClientTimeout(),
             skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
             auto_decompress=False,
+            response_class=_Response,
+            max_line_size=KEPT,
+            max_field_size=KEPT,
         )
 
     async def close(self) -> None:
@@ -95,11 +122,11 @@ class Pooled:
         """Send `request` and read the answer; ends within `patience` and the time of the upload."""
         started = self._clock.monotonic()
         body = _Timed(request.body, self._clock, self._patience) if request.body else None
-        collected, peer = Body(), None
+        collected, peer = Body(len(request.body)), None
         answer: Answer | None = None
         headers = CIMultiDict(
             (name.decode("ascii"), value.decode("ascii"))
-            for name, value in (*request.headers, *self._extra)
+            for name, value in (*without(request.headers, self._extra), *self._extra)
         )
         try:
             async with asyncio.timeout(self._patience + len(request.body) / UPLOAD_RATE) as limit:
@@ -112,9 +139,7 @@ class Pooled:
                     headers=headers,
                     allow_redirects=False,
                 )
-                if response.connection is not None and response.connection.transport is not None:
-                    address = response.connection.transport.get_extra_info("peername")
-                    peer = address[0] if address else None
+                peer = getattr(response, "peer", None)
                 try:
                     async for chunk in response.content.iter_any():
                         collected.add(chunk)
@@ -142,11 +167,14 @@ class Pooled:
 
 def _say(problem: BaseException) -> str:
     if isinstance(problem, EndlessError):
-        return "the answer has no end"
+        return ""
     if isinstance(problem, aiohttp.ClientConnectorError) and not isinstance(
         problem, aiohttp.ClientSSLError | aiohttp.ClientConnectorCertificateError
     ):
         return str(problem.os_error.strerror or problem.os_error)
-    if isinstance(problem, aiohttp.ClientResponseError):
-        return problem.message.strip().splitlines()[0][:200] if problem.message else "not HTTP"
-    return str(problem)[:200] or type(problem).__name__
+    if isinstance(problem, aiohttp.ClientSSLError | aiohttp.ClientConnectorCertificateError):
+        return str(problem)[:200]
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror
+    # Never the problem's own text: it quotes what came, and that may hold a secret.
+    return next(said for kind, said in _SAID if isinstance(problem, kind))

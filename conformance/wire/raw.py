@@ -17,7 +17,7 @@ import h11
 
 from conformance.clock import Clock
 from conformance.exchange import Answer, Fault, Headers, Request, Transport
-from conformance.wire.reply import KEPT, Body, EndlessError, Reply
+from conformance.wire.reply import KEPT, Body, EndlessError, Reply, without
 
 SLOW_SECONDS = 1.5
 PIECES = 6
@@ -40,6 +40,10 @@ class Connection:
     def reusable(self) -> bool:
         """Whether both sides have said that another request may follow on it."""
         return self.parser.our_state is h11.DONE and self.parser.their_state is h11.DONE
+
+
+# RuntimeError is uvloop's word for a transport that the target has closed already.
+_PROBLEMS = (OSError, EndlessError, h11.RemoteProtocolError, EOFError, RuntimeError, UnicodeError)
 
 
 class Gate:
@@ -109,9 +113,9 @@ class Raw:
                 )
             else:
                 async with asyncio.timeout(self._patience):
-                    answer = await _answer(connection, early)
-        except (OSError, EndlessError, h11.RemoteProtocolError, EOFError) as problem:
-            fault, detail = _fault(problem), str(problem)[:200] or type(problem).__name__
+                    answer = await _answer(connection, early, len(request.body))
+        except _PROBLEMS as problem:
+            fault, detail = _fault(problem), _say(problem)
         except asyncio.CancelledError:
             if connection is not None:
                 connection.writer.transport.abort()
@@ -179,8 +183,10 @@ class Raw:
 def _head(request: Request, extra: Headers) -> bytes:
     url = urlsplit(request.url)
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    lines = [f"{request.method} {target} HTTP/1.1".encode(), b"Host: " + url.netloc.encode()]
-    lines += [name + b": " + value for name, value in (*request.headers, *extra)]
+    host = ((b"Host", url.netloc.encode()),)
+    headers = (*without((*host, *request.headers), extra), *extra)
+    lines = [f"{request.method} {target} HTTP/1.1".encode()]
+    lines += [name + b": " + value for name, value in headers]
     match request.transport:
         case Transport.CHUNKED:
             lines.append(b"Transfer-Encoding: chunked")
@@ -235,8 +241,8 @@ async def _asked(connection: Connection) -> h11.Response | None:
     return None
 
 
-async def _answer(connection: Connection, early: h11.Response | None) -> Answer:
-    head, body = early, Body()
+async def _answer(connection: Connection, early: h11.Response | None, sent: int) -> Answer:
+    head, body = early, Body(sent)
     async for event in _events(connection):
         if isinstance(event, h11.Response):
             head = event
@@ -250,13 +256,28 @@ async def _answer(connection: Connection, early: h11.Response | None) -> Answer:
     )
 
 
+def _say(problem: BaseException) -> str:
+    """The problem in words of our own: h11's quote what came, and that may hold a secret."""
+    match problem:
+        case ssl.SSLError():
+            return str(problem)[:200]
+        case OSError():
+            return problem.strerror or type(problem).__name__
+        case h11.RemoteProtocolError():
+            return "malformed, endless or broken off"
+        case EOFError():
+            return "no answer"
+        case _:
+            return ""
+
+
 def _fault(problem: BaseException) -> Fault:
     match problem:
         case TimeoutError():
             return Fault.TIMEOUT
         case EndlessError():
-            return Fault.GARBAGE
-        case socket.gaierror():
+            return Fault.ENDLESS
+        case socket.gaierror() | UnicodeError():
             return Fault.DNS
         case ssl.SSLError():
             return Fault.TLS

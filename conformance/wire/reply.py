@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conformance.exchange import Answer, Fault
+from conformance.exchange import Answer, Fault, Headers
 
 KEPT = 64 * 1024
 """Bytes of an answer's body that are kept."""
@@ -26,14 +26,22 @@ class Reply:
     peer: str | None = None
 
 
+def without(headers: Headers, names: Headers) -> Headers:
+    """`headers` but for those that stand in `names` too: what the user gives goes first."""
+    given = {name.lower() for name, _ in names}
+    return tuple(each for each in headers if each[0].lower() not in given)
+
+
 class EndlessError(Exception):
     """An answer's body that is longer than READ."""
 
 
 class Body:
-    """Collects an answer's body: keeps KEPT bytes, and raises EndlessError past READ."""
+    """Collects an answer's body: keeps KEPT bytes, and raises EndlessError past READ and the size
+    of the request, since a target may send that back."""
 
-    def __init__(self) -> None:
+    def __init__(self, sent: int) -> None:
+        self._most = READ + sent
         self._kept = bytearray()
         self._seen = 0
 
@@ -41,7 +49,7 @@ class Body:
         """Take the next bytes of the body."""
         self._seen += len(chunk)
         self._kept += chunk[: max(0, KEPT - len(self._kept))]
-        if self._seen > READ:
+        if self._seen > self._most:
             raise EndlessError
 
     def answer(self, status: int, headers: tuple[tuple[bytes, bytes], ...]) -> Answer:
