@@ -49,7 +49,7 @@ def curl(exchange: Exchange, dialect: Dialect, secret_headers: Headers = ()) -> 
         lines.append(f"sent() {{ {_printed(request.body, fresh)}; }}")
         sent = "sent"
     lines.append(f"SIG=$({_signed(dialect, signing)})")
-    words = ["curl -sS -i", f"-X {request.method}", _WAYS[request.transport]]
+    words = ["curl -gsS -i", f"-X {request.method}", _WAYS[request.transport]]
     words += _headers(exchange, dialect, signing, secret_headers)
     if request.body:
         words.append("-H 'Expect:'" if request.transport is not Transport.EXPECT else "")

@@ -115,6 +115,8 @@ def read(path: Path) -> Dialect:
     """The dialect in a YAML file. Raises InputError."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise InputError(f"{path}: not a dialect file: nested too deeply") from None
     except (OSError, UnicodeDecodeError) as fault:
         raise InputError(f"{path}: the dialect file cannot be read: {fault}") from None
     except yaml.YAMLError as fault:

@@ -24,6 +24,9 @@ from conformance.rules import Level, Rule
 from conformance.schema import problems
 from conformance.text import Text
 
+MOST_NODES, DEEPEST = 100_000, 100
+"""Values and levels that a scenario file may unfold to."""
+
 # The C parser where PyYAML was built with it: start-up counts.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -159,6 +162,7 @@ def load(
 def read(path: Path) -> tuple[Scenario, ...]:
     """The scenarios of one file that somebody else wrote. Raises InputError with file and line."""
     data = _parse(path)
+    _check_size(data, path)
     wrong = problems("scenario", data)
     if wrong:
         raise InputError(f"{path}:{_line(path, wrong[0].path)}: {wrong[0]}")
@@ -210,6 +214,25 @@ def _parse(path: Path) -> Any:
         mark = getattr(fault, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise InputError(f"{path}:{line}: not YAML: {getattr(fault, 'problem', fault)}") from None
+    except (ValueError, RecursionError) as fault:
+        raise InputError(f"{path}: not a scenario file: {type(fault).__name__}") from None
+
+
+def _check_size(data: Any, path: Path) -> None:
+    """Refuse what a few lines of aliases can make endlessly large or deep. Raises InputError."""
+    waiting, seen = [(data, 0)], 0
+    while waiting:
+        value, depth = waiting.pop()
+        seen += 1
+        if seen > MOST_NODES or depth > DEEPEST:
+            raise InputError(
+                f"{path}: the file unfolds to more than {MOST_NODES:,} values, or deeper than "
+                f"{DEEPEST} levels: write it without so many aliases"
+            )
+        inner = (
+            value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        )
+        waiting += [(each, depth + 1) for each in inner]
 
 
 def _scenarios(data: Any, path: Path, place: str) -> Iterable[Scenario]:

@@ -79,12 +79,17 @@ def others(asked: Signer, known: Iterable[Dialect]) -> Iterator[Scheme]:
     """The schemes to try when `asked` is refused: the likeliest first, each only once."""
     dialects = [each for each in known if each.name != asked.dialect.name]
     for dialect in dialects:
-        said = _TEMPLATES.get(dialect.string_to_sign, Text(dialect.summary, dialect.summary))
+        said = described(dialect)
         yield Scheme(replace(asked, dialect=dialect), None, said)
     for form in REWRITTEN:
         for dialect in (asked.dialect, *dialects):
             yield Scheme(replace(asked, dialect=dialect), form, REWRITTEN[form])
-    covered = {asked.dialect.string_to_sign, *(each.string_to_sign for each in dialects)}
+    named = (asked.dialect.timestamp_header, asked.dialect.signature_header)
+    covered = {
+        each.string_to_sign
+        for each in (asked.dialect, *dialects)
+        if (each.timestamp_header, each.signature_header) == named
+    }
     templates = [
         replace(asked.dialect, name=template, parts=parse_template(template))
         for template in _TEMPLATES
@@ -94,7 +99,7 @@ def others(asked: Signer, known: Iterable[Dialect]) -> Iterator[Scheme]:
         yield Scheme(replace(asked, dialect=dialect), None, _TEMPLATES[dialect.string_to_sign])
     encoding = "base64" if asked.dialect.encoding == "hex" else "hex"
     for dialect in (asked.dialect, *dialects, *templates):
-        said = _TEMPLATES.get(dialect.string_to_sign, Text(dialect.summary, dialect.summary))
+        said = described(dialect)
         turned = replace(dialect, name=f"{dialect.name} in {encoding}", encoding=encoding)
         note = Text(f", with the digest in {encoding}", f"，摘要以 {encoding} 編碼")
         yield Scheme(replace(asked, dialect=turned), None, said + note)
@@ -103,6 +108,12 @@ def others(asked: Signer, known: Iterable[Dialect]) -> Iterator[Scheme]:
             if key is not None:
                 note = Text(f", with the secret decoded from {way} first", f"，密鑰先以 {way} 解碼")
                 yield Scheme(Signer(dialect, Secret(key)), None, said + note)
+
+
+def described(dialect: Dialect) -> Text:
+    """What a dialect signs, in words."""
+    plain = Text(dialect.summary, dialect.summary)
+    return _TEMPLATES.get(dialect.string_to_sign, plain)
 
 
 def _unhex(secret: bytes) -> bytes | None:

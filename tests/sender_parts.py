@@ -8,8 +8,8 @@ import itertools
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,9 +17,15 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from conformance.clock import Clock
+from conformance.delivery import Backoff
+from conformance.dialect import load
+from conformance.sender.app import Settings, sending
+from conformance.sender.worker import Pace
 
 NOW = 1769845800.0
 SECRET = "a lighthouse, 燈塔"
+URL = "http://127.0.0.1:9/hook"
+QUICK = Pace(Backoff(base=0.01))
 
 
 def event(msg_id: str = "1", **fields: object) -> dict[str, Any]:
@@ -105,7 +111,7 @@ def endpoint(*answers: Answer) -> Iterator[Endpoint]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:  # noqa: N802 - http.server's name
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             here.take(self, Got(self.command, self.path, headers, body))
@@ -115,8 +121,14 @@ def endpoint(*answers: Answer) -> Iterator[Endpoint]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128
+        daemon_threads = True
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            pass  # a sender that is killed resets its connections
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         here.url = f"http://127.0.0.1:{server.server_port}/hook?a=1"
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
@@ -169,6 +181,43 @@ def ask(method: str, url: str, body: object = None) -> Said:
 async def call(method: str, url: str, body: object = None) -> Said:
     """The same, beside the sender in this process."""
     return await asyncio.to_thread(ask, method, url, body)
+
+
+@asynccontextmanager
+async def api(settings: Settings | None = None) -> AsyncIterator[str]:
+    """A sender in memory that does not wait long; gives its API's base URL."""
+    async with sending(load("guide"), settings or Settings(pace=QUICK)) as base:
+        yield base
+
+
+async def create(base: str, url: str = URL, **fields: object) -> int:
+    said = await call("POST", f"{base}/Config", {"URL": url, "Secret": SECRET, **fields})
+    assert (said.status, said.code, said.message) == (200, 0, "success")
+    return int(said.data["ID"])
+
+
+async def listed(base: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await call("GET", f"{base}/List")).data
+    return found
+
+
+async def emit(base: str, *msg_ids: str, **fields: object) -> Said:
+    return await call("POST", f"{base}/Emit", [event(each, **fields) for each in msg_ids])
+
+
+async def deliveries(base: str, state: str, count: int) -> list[dict[str, Any]]:
+    """The deliveries in `state`, once there are `count` of them."""
+    async with asyncio.timeout(10):
+        while True:
+            found: list[dict[str, Any]] = (
+                await call("GET", f"{base}/Deliveries?status={state}")
+            ).data
+            if len(found) >= count:
+                return found
+
+
+def ids(hook: Endpoint) -> list[str]:
+    return [got.msg_id for got in hook.got]
 
 
 class VirtualClock(Clock):

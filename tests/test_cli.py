@@ -109,7 +109,7 @@ def test_a_broken_rule_is_status_1(base, tmp_path):
     lines = result.output.splitlines()
     assert any(line.startswith("FAIL  receiver.own.teapot") for line in lines)
     assert "answered 200; expected 418" in result.output
-    assert "curl -sS -i" in result.output
+    assert "curl -gsS -i" in result.output
 
 
 OWN = """\

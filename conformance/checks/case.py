@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterable, Sequence
 
 from conformance.checks.facts import Facts
-from conformance.checks.wording import answered, listed
+from conformance.checks.wording import RATE_LIMIT, answered, listed
 from conformance.exchange import Exchange, Fault, Role, Transport
 from conformance.rules import Finding, Unjudged
 from conformance.scenario import Case, Expect, Step
 from conformance.text import NO_TEXT, Text
 
 Judgement = Finding | Unjudged
+
+NOT_NOW = (429, 503)
+"""Statuses that say nothing of the request itself."""
 
 
 def judge(case: Case, exchanges: Sequence[Exchange], facts: Facts) -> list[Judgement]:
@@ -43,6 +46,10 @@ def _statuses(
     expect: Expect, step: Step, probes: Sequence[Exchange], facts: Facts
 ) -> list[Judgement]:
     wrong = [each for each in probes if not _fits(expect.status, each, facts)]
+    busy = [each for each in probes if each.status in NOT_NOW]
+    refused = "refused" in expect.status and not wrong
+    if refused and busy and (busy[0].status, None) != facts.refusal:
+        return [Unjudged(answered(busy[0], facts) + _NOT_NO, exchanges=(busy[0].id,))]
     if not wrong:
         return []
     first = wrong[0]
@@ -50,7 +57,7 @@ def _statuses(
         return [Unjudged(answered(first, facts), error=True, exchanges=(first.id,))]
     burst = step.send is not None and (step.send.at_once or step.send.copies > 1)
     if first.status == 429 and not burst:
-        return [Unjudged(_RATE_LIMIT, error=True, exchanges=(first.id,))]
+        return [Unjudged(RATE_LIMIT, error=True, exchanges=(first.id,))]
     message = answered(first, facts) + _expected(expect.status, first)
     if len(probes) > 1:
         message = (
@@ -73,7 +80,9 @@ def _fits_one(word: str | int, exchange: Exchange, facts: Facts) -> bool:
         case "accepted":
             return status in facts.accepted
         case "refused":
-            # A closed connection accepts nothing; signature.refusal-status speaks of it.
+            # A closed connection accepts nothing; signature.refusal-status speaks of it. A 2xx
+            # counts as soon as it is read, whatever becomes of the rest of the answer.
+            status = exchange.answer.status if exchange.answer is not None else None
             return status is None or not 200 <= status < 300
         case "4xx":
             return status is not None and 400 <= status < 500
@@ -288,9 +297,9 @@ _PLAIN_REFUSED = Text(
     "not judged: the same in its plain form is not accepted: ",
     "未判定：同樣的訊息以普通形式發送也未被接受：",
 )
-_RATE_LIMIT = Text(
-    "not judged: a rate limit (429); lift it for the suite, or lower --concurrency",
-    "未判定：觸發了限流（429）；請為測試解除限制，或調低 --concurrency",
+_NOT_NO = Text(
+    ', which says "not now" and not "no": a refusal is answered otherwise',
+    "：這表示「暫時不行」而非「拒絕」；正常的拒絕不是這樣響應",
 )
 _NEVER_BUSY = Text(
     "every valid message was taken at once: no 429, 5xx or time-out was seen",

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 import statistics
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
-from conformance.checks.case import Judgement
+from conformance.checks.case import NOT_NOW, Judgement
 from conformance.checks.facts import Facts
-from conformance.checks.wording import answered
-from conformance.dialect import sign
+from conformance.checks.leaks import reveals_nothing
+from conformance.checks.wording import RATE_LIMIT, answered, places
 from conformance.exchange import Exchange, Fault, Role
 from conformance.rules import Finding, Level, Unjudged
+from conformance.schemes import described
 from conformance.text import Text
 
 Check = Callable[[Sequence[Exchange], Facts, Level], list[Judgement]]
 
 FAST = 0.5
 """Seconds within which a receiver that works behind its answer has answered."""
+_UNANSWERED = (Fault.TIMEOUT, Fault.CLOSED, Fault.GARBAGE, Fault.ENDLESS)
 ENOUGH = 5
 """Answers below which a median says nothing."""
 
@@ -42,11 +43,12 @@ def status_exactly_200(over: Sequence[Exchange], facts: Facts, level: Level) -> 
 def dialect(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
     """The target speaks another dialect than the one that was asked for."""
     spoken = facts.scheme.signer.dialect
-    if not facts.scheme.said or facts.scheme.rewritten:
+    rewritten = facts.scheme.rewritten is not None
+    if not facts.scheme.said or (rewritten and spoken.name == facts.asked.name):
         return []
     message = (
         Text("the target signs ", "目標所簽的是：")
-        + facts.scheme.said
+        + (described(spoken) if rewritten else facts.scheme.said)
         + Text(
             f" (dialect {spoken.name}), not {facts.asked.name}: {facts.asked.summary} "
             "Everything else was judged in the dialect that it speaks.",
@@ -63,7 +65,9 @@ def signature_refusal_status(
 ) -> list[Judgement]:
     """Forged requests are refused by 401; other statuses of 4xx are no more than worth a note."""
     forged = [e for e in over if e.role is Role.PROBE and e.signing and not e.signing.authentic]
-    refused = [e for e in forged if e.fault is Fault.CLOSED or (e.status or 200) >= 300]
+    refused = [e for e in forged if (e.fault in _UNANSWERED or (e.status or 200) >= 300)]
+    # A "not now" that the target does not say to every forgery is not how it refuses them.
+    refused = [e for e in refused if e.status not in NOT_NOW or (e.status, None) == facts.refusal]
     if not refused:
         return [Unjudged(Text("no forged request was refused", "沒有任何偽造請求被拒絕"))]
     wrong = [e for e in refused if e.status is None or not 400 <= e.status < 500]
@@ -97,7 +101,7 @@ def body_answered(over: Sequence[Exchange], facts: Facts, level: Level) -> list[
     probes = [each for each in over if each.role is Role.PROBE]
     if not probes:
         return [Unjudged(Text("no malformed body was sent", "沒有發送任何錯誤的請求體"))]
-    silent = [e for e in probes if e.fault in (Fault.TIMEOUT, Fault.CLOSED, Fault.GARBAGE)]
+    silent = [each for each in probes if each.fault in _UNANSWERED]
     return [Finding(level, _by_status(silent, facts, None), _ids(silent))] if silent else []
 
 
@@ -110,12 +114,12 @@ def within_deadline(over: Sequence[Exchange], facts: Facts, level: Level) -> lis
     if not late:
         return []
     slowest = max(late, key=lambda each: each.seconds)
-    places = _places(late)
+    where = places(late)
     message = Text(
         f"{len(late)} of {len(asked)} requests had no whole answer within {facts.deadline:g} s "
-        f"(up to {slowest.seconds:.1f} s): {places}",
+        f"(up to {slowest.seconds:.1f} s): {where}",
         f"{len(asked)} 個請求中有 {len(late)} 個未在 {facts.deadline:g} 秒內完整響應"
-        f"（最長 {slowest.seconds:.1f} 秒）：{places}",
+        f"（最長 {slowest.seconds:.1f} 秒）：{where}",
     )
     return [Finding(level, message, _ids(late))]
 
@@ -144,6 +148,8 @@ def alive(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgemen
         return [Unjudged(Text("the run did not come to its end", "測試沒有執行到最後"), error=True)]
     if after[-1].status in facts.accepted:
         return []
+    if after[-1].status == 429:
+        return [Unjudged(RATE_LIMIT, error=True, exchanges=_ids(after))]
     message = Text(
         "after the run, a plain valid message: ", "測試結束後的普通有效訊息："
     ) + answered(after[-1], facts)
@@ -151,7 +157,7 @@ def alive(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgemen
     died = [e for e in over if e.role is Role.PROBE and e.fault in (Fault.CLOSED, Fault.TIMEOUT)]
     first = min(died, key=lambda each: each.started, default=None)
     if first is not None:
-        place = _places([first])
+        place = places([first])
         message += Text(
             f"; the first request without an answer was {place}", f"；最先沒有響應的請求是 {place}"
         )
@@ -170,60 +176,22 @@ def https(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgemen
     if urlsplit(facts.url).scheme == "https":
         return []
     peers = {each.peer for each in over if each.role is Role.PLAIN and each.peer}
-    if all(ipaddress.ip_address(peer.split("%")[0]).is_loopback for peer in peers):
+    if all(_is_loopback(peer) for peer in peers or {urlsplit(facts.url).hostname or ""}):
         return [
             Unjudged(Text("an endpoint on loopback needs no https", "本機回送位址不需要 HTTPS"))
         ]
     return [Finding(level, Text("the endpoint is plain http", "端點使用未加密的 http"), _ids(over))]
 
 
-_TRACES = [
-    ("a Python traceback", "Python 錯誤堆疊", rb"Traceback \(most recent call last\)"),
-    ("a stack trace", "錯誤堆疊", rb"\n\s+at [^\n]{1,200}[:(][^\n]{0,200}:\d+:?\d*\)?"),
-    ("a stack trace", "錯誤堆疊", rb"(?:<br>|\\n)(?:\s|&nbsp;)*at [^\n<]{1,200}:\d+:\d+"),
-    ("a stack trace", "錯誤堆疊", rb"goroutine \d+ \[running\]"),
-    (
-        "a file's path",
-        "檔案路徑",
-        rb"(?<![\w./:-])(?:/[\w.@+-]+){2,}\.(?:py|js|mjs|cjs|ts|go|php|rb|java|kt|cs|rs|ex)\b",
-    ),
-    ("a file's path", "檔案路徑", rb"\b[A-Za-z]:\\(?:[\w .@+-]+\\)+[\w.@+-]+\.\w{2,4}\b"),
-]
-_LEAKS = [(Text(en, zh), re.compile(pattern)) for en, zh, pattern in _TRACES]
-SHORTEST = 6
-"""A shorter secret stands in answers by chance."""
-
-
-def reveals_nothing(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
-    """No answer holds the secret, the right signature of a forged request, a trace or a path."""
-    for each in over:
-        if each.answer is None or each.role is Role.OBSERVE:
-            continue
-        text = b"\n".join([*(value for _, value in each.answer.headers), each.answer.body])
-        leak = _leak(each, text, facts)
-        if leak is not None:
-            place = _places([each])
-            message = Text("an answer holds ", "響應中含有") + leak
-            return [Finding(level, message + Text(f" ({place})", f"（{place}）"), (each.id,))]
-    return []
-
-
-def _leak(exchange: Exchange, text: bytes, facts: Facts) -> Text | None:
-    signer = facts.scheme.signer
-    if len(signer.secret) >= SHORTEST and bytes(signer.secret) in text:
-        return Text("the secret", "密鑰")
-    signing = exchange.signing
-    if signing is not None and not signing.authentic:
-        stamp = exchange.header(signer.dialect.timestamp_header.encode()) or b""
-        right = sign(signer.dialect, signer.secret, stamp, exchange.request.body)
-        if right in text:
-            return Text("the signature that would have been right", "正確的簽名")
-    sent = exchange.request.body
-    for leak, pattern in _LEAKS:
-        seen = pattern.search(text)
-        if seen is not None and seen[0].strip() not in sent:
-            return leak
-    return None
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False  # a name that nothing was reached under
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def _by_status(exchanges: Sequence[Exchange], facts: Facts, instead: str | None) -> Text:
@@ -231,18 +199,10 @@ def _by_status(exchanges: Sequence[Exchange], facts: Facts, instead: str | None)
     groups: dict[Text, list[Exchange]] = {}
     for each in exchanges:
         groups.setdefault(answered(each, facts), []).append(each)
-    en = "; ".join(f"{said.en}: {_places(group)}" for said, group in groups.items())
-    zh = "；".join(f"{said.zh}：{_places(group)}" for said, group in groups.items())
+    en = "; ".join(f"{said.en}: {places(group)}" for said, group in groups.items())
+    zh = "；".join(f"{said.zh}：{places(group)}" for said, group in groups.items())
     wanted = Text(f" (instead of {instead})", f"（應為 {instead}）") if instead else Text("", "")
     return Text(en, zh) + wanted
-
-
-def _places(exchanges: Sequence[Exchange], most: int = 4) -> str:
-    names = sorted(
-        {f"{e.rule or 'plain message'}{f'[{e.case}]' if e.case else ''}" for e in exchanges}
-    )
-    rest = f" +{len(names) - most}" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
 
 
 def _ids(exchanges: Sequence[Exchange]) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from conformance.checks.facts import Facts
 from conformance.exchange import Exchange, Fault
@@ -35,6 +35,22 @@ def answered(exchange: Exchange, facts: Facts) -> Text:
         return Text(f"gave no whole answer within {seconds} s", f"{seconds} 秒內沒有完整響應")
     detail = f" ({exchange.detail})" if exchange.detail else ""
     return _FAULTS[exchange.fault] + Text(detail, detail)
+
+
+def places(exchanges: Sequence[Exchange], most: int = 4) -> str:
+    """Rules and cases for which exchanges were made: the first `most`, and how many more."""
+    names = sorted(
+        {f"{e.rule or 'plain message'}{f'[{e.case}]' if e.case else ''}" for e in exchanges}
+    )
+    rest = f" +{len(names) - most}" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+RATE_LIMIT = Text(
+    "not judged: a rate limit, or a lock-out after bad signatures (429); lift it for the suite, or "
+    "lower --concurrency",
+    "未判定：觸發了限流，或因錯誤簽名被暫時封鎖（429）；請為測試解除限制，或調低 --concurrency",
+)
 
 
 def listed(words: Iterable[str | int]) -> Text:

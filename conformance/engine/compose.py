@@ -134,7 +134,17 @@ def _shell_stamp(send: Send) -> str:
     """The timestamp header in shell words, where $TS is the time."""
     if send.timestamp is None:
         return "$TS"
-    return _NOW.sub(lambda found: f"$((TS{found[1]}))" if found[1] else "${TS}", send.timestamp)
+    words, end = "", 0
+    for found in _NOW.finditer(send.timestamp):
+        words += _quoted(send.timestamp[end : found.start()])
+        words += f"$((TS{found[1]}))" if found[1] else "${TS}"
+        end = found.end()
+    return words + _quoted(send.timestamp[end:])
+
+
+def _quoted(text: str) -> str:
+    """`text` within double quotes in a shell: nothing in it is carried out."""
+    return re.sub(r'([\\"$`])', r"\\\1", text)
 
 
 def _request(send: Send, signed: Signed, url: str, dialect: Dialect) -> Request:

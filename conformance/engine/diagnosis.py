@@ -163,14 +163,12 @@ def _signed(session: Session, send: Send, scheme: Scheme) -> Sent:
     body = sent.request.body
     over = FORMS[scheme.rewritten](sent.fields) if scheme.rewritten is not None else body
     dialect = scheme.signer.dialect
+    own = session.facts.scheme.signer.dialect
+    replaced = {each.lower().encode() for each in (own.timestamp_header, own.signature_header)}
     stamp = dialect.timestamp(session.clock.now())
     signed: Signed = replace(scheme.signer.sign(stamp, over), body=body)
     headers = (
-        *(
-            (name, value)
-            for name, value in sent.request.headers
-            if not name.startswith(b"X-Webhook")
-        ),
+        *(each for each in sent.request.headers if each[0].lower() not in replaced),
         (dialect.timestamp_header.encode(), stamp),
         (dialect.signature_header.encode(), signed.signatures[0]),
     )
@@ -262,13 +260,15 @@ def _refused(last: Exchange, session: Session) -> Text:
 
 
 _TRIED = Text(
-    "check the secret, an IP allow list, or headers that a gateway wants (--header). Tried without "
-    "success: the dialects guide and timestamp-body; a dot, a newline or nothing between timestamp and "
-    "body; the body alone or first; JSON written again (compact, with blanks, ASCII only, sorted, HTML "
-    "or slash escapes); a secret decoded from hex or Base64; a Base64 digest",
-    "請檢查密鑰、IP 白名單，或閘道要求的請求頭（--header）。已嘗試但未成功：方言 guide 與 timestamp-body；"
-    "時間戳與請求體之間用點、換行或不分隔；只簽請求體或請求體在前；重新序列化的 JSON（緊湊、帶空格、"
-    "純 ASCII、鍵排序、HTML 或斜線轉義）；先以 hex 或 Base64 解碼密鑰；Base64 摘要",
+    "check the secret, the clocks of both machines, an IP allow list, or headers that a gateway "
+    "wants (--header). Tried without success: the dialects guide and timestamp-body; a dot, a "
+    "newline or nothing between timestamp and body; the body alone or first; JSON written again "
+    "(compact, with blanks, ASCII only, sorted, HTML or slash escapes); a secret decoded from hex "
+    "or Base64; a Base64 digest",
+    "請檢查密鑰、兩端的時鐘、IP 白名單，或閘道要求的請求頭（--header）。已嘗試但未成功："
+    "方言 guide 與 timestamp-body；時間戳與請求體之間用點、換行或不分隔；只簽請求體或請求體在前；"
+    "重新序列化的 JSON（緊湊、帶空格、純 ASCII、鍵排序、HTML 或斜線轉義）；"
+    "先以 hex 或 Base64 解碼密鑰；Base64 摘要",
 )
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import os
 import random
+import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+from conformance.checks.leaks import is_telling
 from conformance.dialect import Dialect, Secret
 from conformance.errors import InputError
 from conformance.exchange import Headers
@@ -128,3 +134,26 @@ def read_seed(given: str) -> int:
         return int(given)
     except ValueError:
         raise InputError(f"--seed: {given!r} is neither a number nor `random`") from None
+
+
+def spellings(options: Options) -> set[bytes]:
+    """The secret and the given headers' values as they may come back: whole, in their parts, decoded,
+    and as JSON, HTML and URLs write them. What is too short to be told from chance is left out."""
+    found = {bytes(options.secret)}
+    for _, value in options.headers:
+        found |= {value, *re.split(rb"[\s;,=]+", value)}
+        if value.lower().startswith(b"basic "):
+            with suppress(ValueError):
+                found.add(base64.b64decode(value[6:]))
+    written = {spelled for each in found for spelled in _written(each.decode("utf-8", "replace"))}
+    return {each for each in found | written if is_telling(each)}
+
+
+def _written(text: str) -> set[bytes]:
+    ways = (
+        json.dumps(text)[1:-1],
+        json.dumps(text, ensure_ascii=False)[1:-1],
+        html.escape(text),
+        quote(text),
+    )
+    return {way.encode("utf-8", "replace") for way in ways}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -18,12 +18,13 @@ from conformance import scenario as scenarios
 from conformance.checks.case import Judgement, judge
 from conformance.checks.causes import past
 from conformance.checks.facts import Facts
-from conformance.checks.whole_run import CHECKS, SHORTEST
+from conformance.checks.whole_run import CHECKS
+from conformance.checks.wording import RATE_LIMIT
 from conformance.clock import Clock
 from conformance.damage import Signer
 from conformance.engine.compose import Sent
 from conformance.engine.diagnosis import Stop, diagnose, lives, look_after
-from conformance.engine.options import Options
+from conformance.engine.options import Options, spellings
 from conformance.engine.results import joined, result_of, unchecked
 from conformance.engine.session import Session
 from conformance.engine.steps import CaseRun, is_busy
@@ -34,6 +35,7 @@ from conformance.rules import Finding, Outcome, Unjudged, verdict
 from conformance.scenario import Case, Scenario
 from conformance.schemes import Scheme
 from conformance.text import NO_TEXT, Text
+from conformance.trace import Trace
 from conformance.wire.client import Wire, tls_context
 
 GRACE = 1.0
@@ -76,7 +78,7 @@ class Run:
         self._complete = False
         self._pace = 0.0  # seconds that a request took while scenarios ran side by side
         self._until = 0.0
-        self._gone = False
+        self._gone = NO_TEXT  # why the target could not be asked to the end
 
     def listen(self, listener: Listener) -> None:
         """Tell `listener` each result as it comes, in place of the one before."""
@@ -116,7 +118,7 @@ class Run:
     async def _drive(self, session: Session) -> Stop | None:
         try:
             async with asyncio.timeout(self.options.timeout):
-                stop = await diagnose(session)
+                stop = await self._diagnosis(session)
                 if stop is None:
                     await self._scenarios(session)
                     session.revive()
@@ -125,6 +127,14 @@ class Run:
                 return stop
         except TimeoutError:
             return None
+
+    async def _diagnosis(self, session: Session) -> Stop | None:
+        try:
+            return await diagnose(session)
+        except Exception as fault:  # a fault of the suite's own is no verdict on the target
+            _LOG.exception("the target could not be diagnosed")
+            said = f"a fault of Hookproof itself: {type(fault).__name__}"
+            return Stop(Text(said, said), False, ())
 
     async def _scenarios(self, session: Session) -> None:
         busy: list[Sent] = []
@@ -172,9 +182,9 @@ class Run:
             if doubtful:
                 session.revive()
             if doubtful and not await lives(session):
-                self._gone = True
+                self._gone = RATE_LIMIT if _limited(session.trace) else _GONE
                 for pair in (pair for left in groups[place:] for pair in left):
-                    self._settle(session, *pair, [Unjudged(_GONE, error=True)])
+                    self._settle(session, *pair, [Unjudged(self._gone, error=True)])
                 return
             if self._takes_too_long(session, group):
                 continue
@@ -273,10 +283,12 @@ class Run:
                 else:
                     found = self._skip(scenario, session.facts)
                 if found is None and self._gone and "*" not in scenario.over:
-                    found = Unjudged(_GONE, error=True)  # it would look at some cases only
+                    found = Unjudged(self._gone, error=True)  # it would look at some cases only
                 if found is None and scenario.check is not None:
                     over = self._over(scenario, session)
                     judged = CHECKS[scenario.check](over, session.facts, scenario.rule.level)
+                    if not judged and not (self._complete and over):
+                        judged = [Unjudged(_TIME_RAN_OUT, error=True)]
                     self._settle(session, scenario, case, judged, over if judged else ())
                     continue
                 self._settle(
@@ -286,32 +298,36 @@ class Run:
     def _over(self, scenario: Scenario, session: Session) -> list[Exchange]:
         """The exchanges on which a check looks: of the whole run, or of the cases as judged."""
         if "*" in scenario.over:
-            return list(session.trace)
-        return [
+            return self._in_order(session.trace)
+        return self._in_order(
             exchange
             for (rule, _), exchanges in self._final.items()
             if any(fnmatchcase(rule, pattern) for pattern in scenario.over)
             for exchange in exchanges
-        ]
+        )
+
+    def _in_order(self, exchanges: Iterable[Exchange]) -> list[Exchange]:
+        """First what was sent before the suite, then the cases as in the catalogue, then what was
+        run once more: never the order in which cases happened to end."""
+        places = {key: place for place, key in enumerate(self.keys)}
+        judged = {each.id for final in self._final.values() for each in final}
+
+        def place(each: Exchange) -> tuple[bool, bool, int, int]:
+            case = places.get((each.rule or "", each.case), -1)
+            return case >= 0 and each.id not in judged, each.case == "after", case, each.id
+
+        return sorted(exchanges, key=place)
 
     def _assemble(
         self, session: Session, stop: Stop | None, started: datetime, seconds: float
     ) -> Report:
         places = {key: place for place, key in enumerate(self.keys)}
-        judged = {each.id for exchanges in self._final.values() for each in exchanges}
-
-        def place(each: Exchange) -> tuple[bool, bool, int, int]:
-            """First what was sent before the suite, then the cases, then what was run once more."""
-            case = places.get((each.rule or "", each.case), -1)
-            return case >= 0 and each.id not in judged, each.case == "after", case, each.id
-
-        renamed = session.trace.number(each.id for each in sorted(session.trace, key=place))
+        renamed = session.trace.number(each.id for each in self._in_order(session.trace))
         results = [
             replace(each, exchanges=tuple(renamed[old] for old in each.exchanges))
             for each in in_order(self._results.values(), places)
         ]
-        secrets = [self.options.secret, *(value for _, value in self.options.headers)]
-        session.trace.mask(bytes(each) for each in secrets if len(each) >= SHORTEST)
+        session.trace.mask(spellings(self.options))
         facts = session.facts
         understood = bool(facts.scheme.said) or any(
             each.role is Role.PLAIN and each.status in facts.accepted for each in session.trace
@@ -344,9 +360,14 @@ class Run:
             return facts.blind
         if not seen and any("observer" in each.needs for each in self.chosen):
             return _NOT_OBSERVED
-        if not any(each.outcome is Outcome.PASS for each in results):
+        if not {each.outcome for each in results} & {Outcome.PASS, Outcome.FAIL}:
             return _NOTHING_PASSED
         return NO_TEXT
+
+
+def _limited(trace: Trace) -> bool:
+    """Whether the target's last word was that it is asked too often."""
+    return len(trace) > 0 and trace.exchanges[-1].status == 429
 
 
 def _waits(case: Case) -> bool:

@@ -21,6 +21,8 @@ from conformance.wire.reply import Reply
 
 EFFECT_SECONDS = 5.0
 """How long an effect may come after the answer."""
+HICCUPS = 3
+"""So often an observer that answers badly is asked again."""
 DEAD_AFTER = 32
 """So many requests in a row without an answer, and the target is given up for the time being."""
 ID_STEP = 10
@@ -113,12 +115,14 @@ class Session:
         assert self.options.observer_url is not None  # noqa: S101 - asked only with an observer
         url = self.options.observer_url.replace(PLACE, msg_id)
         request = Request("GET", url, ((b"User-Agent", USER_AGENT.encode()),), b"")
-        pause = 0.01
+        pause, hiccups = 0.01, 0
         while True:
             reply = await self.wire.send(request)
             asked = _exchange(request, None, reply, Role.OBSERVE, at, msg_id)
             seen = count(asked)
-            if seen is None or seen >= wanted or self.clock.monotonic() >= deadline:
+            hiccups += seen is None
+            settled = seen is not None and seen >= wanted
+            if settled or hiccups > HICCUPS or self.clock.monotonic() >= deadline:
                 return self.trace.add(asked)
             await self.clock.sleep(pause)
             pause = min(0.2, pause * 1.5)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Collection, Sequence
 
 from conformance.checks.case import count
@@ -184,10 +186,15 @@ class CaseRun:
         assert command is not None  # noqa: S101 - the case needs it, else it is skipped
         silent = asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_shell(
-            command, stdin=silent, stdout=silent, stderr=silent
+            command, stdin=silent, stdout=silent, stderr=silent, start_new_session=True
         )
-        if await process.wait() != 0:
-            raise HarnessError(f"--restart-command ended with status {process.returncode}")
+        try:
+            status = await process.wait()
+        finally:
+            if process.returncode is None:  # the run's time is over
+                os.killpg(process.pid, signal.SIGKILL)
+        if status != 0:
+            raise HarnessError(f"--restart-command ended with status {status}")
         clock = self._session.clock
         until = clock.monotonic() + RESTART_SECONDS
         while True:

@@ -98,7 +98,9 @@ class Commits:
         """Run `job` in a transaction; what it returned, once that is committed.
 
         With `flush` it is on the disk then, and survives the machine; without, it survives this
-        process, which is enough for what nobody was promised, and costs much less. What `job` raises is raised here, and then nothing that it wrote stays. Raises NotStoredError
+        process, which is enough for what nobody was promised, and costs much less.
+
+        What `job` raises is raised here, and then nothing that it wrote stays. Raises NotStoredError
         when the file cannot be written.
         """
         if self._closing:

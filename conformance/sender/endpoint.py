@@ -23,6 +23,7 @@ from conformance.config import Configuration
 from conformance.delivery import deadline
 from conformance.dialect import Dialect, sign
 from conformance.sender.addresses import public_socket
+from conformance.sender.deadlines import Deadlines
 from conformance.sender.words import of_fault, of_status
 
 READ = 64 * 1024
@@ -69,6 +70,7 @@ class Endpoints:
         self._clock = clock
         self._deny_private = deny_private
         self._tls = tls
+        self._deadlines = Deadlines()
 
     async def __aenter__(self) -> Endpoints:
         self._session = aiohttp.ClientSession(
@@ -106,15 +108,13 @@ class Endpoints:
         started = self._clock.monotonic()
         status, problem, retry_after = None, None, None
         try:
-            async with self._session.post(
-                url,
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-                # It holds from the name's look-up to the end of the answer, and to the moment:
-                # aiohttp would round 5 s up to a full second of its clock.
-                timeout=aiohttp.ClientTimeout(total=seconds, ceil_threshold=seconds + 1),
-            ) as answer:
+            async with (
+                # From the name's look-up to the end of the answer.
+                self._deadlines.within(seconds),
+                self._session.post(
+                    url, data=body, headers=headers, allow_redirects=False
+                ) as answer,
+            ):
                 await _read(answer)
                 status = answer.status
                 if status != 200:
