@@ -177,6 +177,44 @@ def serve_receiver(host: str, port: int, secret: str, db: str | None, dialect: s
     _run(serve(host, port, Signer(load(dialect), read_secret(secret)), db or ":memory:"))
 
 
+@serve.command("sender")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=5001, show_default=True, help="0 takes a free one.")
+@click.option("--db", metavar="FILE", help="Keep its queue in this SQLite file; else in memory.")
+@click.option("--api-key", help="Each call needs ?key= with it; or env:NAME, file:PATH.")
+@click.option("--backoff-base", default=1.0, show_default=True, help="Seconds of the first wait.")
+@click.option(
+    "--deny-private", is_flag=True, help="Refuse loopback, private, link-local addresses."
+)
+@click.option("--dialect", default="guide", show_default=True, help="A dialect's name or its file.")
+def serve_sender(
+    host: str,
+    port: int,
+    db: str | None,
+    api_key: str | None,
+    backoff_base: float,
+    deny_private: bool,
+    dialect: str,
+) -> None:
+    """Run the reference sender until it is stopped."""
+    from conformance.delivery import Backoff
+    from conformance.dialect import load
+    from conformance.engine.options import read_secret
+    from conformance.sender.app import Settings, serve
+    from conformance.sender.worker import Pace
+
+    if not 0 < backoff_base <= Backoff().cap:
+        raise InputError(
+            f"--backoff-base: must be more than 0 and at most {Backoff().cap:g} seconds"
+        )
+    settings = Settings(
+        pace=Pace(backoff=Backoff(base=backoff_base)),
+        deny_private=deny_private,
+        api_key=read_secret(api_key, "--api-key") if api_key is not None else None,
+    )
+    _run(serve(host, port, db or ":memory:", load(dialect), settings))
+
+
 def _run(work: Coroutine[Any, Any, T]) -> T:
     """Run `work`, on uvloop where it is installed."""
     try:

@@ -196,6 +196,30 @@ def test_a_port_in_use_is_told(base):
     assert f"--port: {port}" in result.output
 
 
+def test_the_reference_sender_delivers_to_the_reference_receiver(base):
+    command = [sys.executable, "-m", "conformance", "serve", "sender", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        api = process.stdout.readline().strip()
+        configuration = {"URL": f"{base}/webhook/receiver", "Secret": SECRET}
+        configured = _curl(f"{api}/Config", json.dumps(configuration))
+        tested = _curl(f"{api}/Test")
+        process.terminate()
+    assert configured["code"] == 0
+    assert SECRET not in json.dumps(configured)
+    assert tested["data"]["Success"] is True
+
+
+def _curl(url, *data):
+    command = ["curl", "-sS", url, *(word for each in data for word in ("-d", each))]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
+def test_a_wait_that_cannot_be_is_told():
+    result = hookproof("serve", "sender", "--backoff-base", "0")
+    assert result.exit_code == 2
+    assert "--backoff-base" in result.output
+
+
 @pytest.mark.parametrize("command", [["--help"], ["check", "receiver", "--help"], ["--version"]])
 def test_help_does_not_load_the_engine(command):
     code = (

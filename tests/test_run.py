@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
 import re
 from dataclasses import replace
 from functools import partial
 
 import pytest
+from aiohttp import web
 
 from conformance import check_receiver
 from conformance import dialect as dialects
@@ -314,6 +316,76 @@ async def test_a_receiver_whose_dedup_cannot_be_seen_is_told_so_beside_the_verdi
         report = await check(base, rules=("receiver.duplicate.*", "receiver.accepts.*"))
     assert report.verdict is Verdict.PASS
     assert "--observer-url" in report.cause.en
+
+
+async def test_what_a_target_sends_is_not_quoted_in_a_fault(tmp_path):
+    async def connected(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nX-Bad " + KEY + b"\r\n\r\n")
+        writer.close()
+
+    async with listening(connected) as base:
+        report = await check(base)
+    assert SECRET not in json.dumps(report.as_json()) + str(report)
+    assert all(SECRET not in each.detail for each in report.trace)
+
+
+async def test_an_answer_of_blanks_alone_is_looked_through_in_no_time():
+    async def respond(request, answer):
+        return web.Response(status=answer.status, body=b"\n" * 60_000)
+
+    async with receiver(Policy(respond=respond)) as base:
+        report = await asyncio.wait_for(check(base, rules=("receiver.http.*",)), 20)
+    assert "receiver.http.reveals-nothing" not in broken(report)
+
+
+@pytest.mark.parametrize(
+    ("body", "leak"),
+    [
+        pytest.param(b'Traceback (most recent call last):\n  File "x"', True, id="Python"),
+        pytest.param(b'{"trace":"E\\n\\tat com.acme.V.check(V.java:42)"}', True, id="Java in JSON"),
+        pytest.param(b"unable to open /srv/app/data/inbox.sqlite3", True, id="a path"),
+        pytest.param(b'<script src="/static/js/app.js"></script>', False, id="a page"),
+        pytest.param(b"Cannot POST /webhook/receiver", False, id="the path that was asked for"),
+        pytest.param(gzip.compress(b"key: " + KEY), True, id="compressed"),
+    ],
+)
+async def test_what_an_answer_reveals_is_told(body, leak):
+    coding = {"Content-Encoding": "gzip"} if body.startswith(b"\x1f\x8b") else {}
+
+    async def respond(request, answer):
+        return web.Response(status=answer.status, body=body, headers=coding)
+
+    async with receiver(Policy(respond=respond)) as base:
+        report = await check(base, rules=("receiver.http.reveals-nothing", "receiver.accepts.*"))
+    assert ("receiver.http.reveals-nothing" in broken(report)) is leak
+
+
+async def test_a_rate_limit_is_an_error_and_no_failure():
+    seen = 0
+
+    def limited(headers, body, signer, now):
+        nonlocal seen
+        seen += 1
+        return Answer(429) if seen > 30 else authenticate(headers, body, signer, now)
+
+    async with receiver(Policy(authenticate=limited)) as base:
+        report = await check(base)
+    assert report.summary()[Outcome.FAIL] == 0
+    assert report.verdict is Verdict.ERROR
+    assert any("rate limit" in each.message.en for each in report.results)
+
+
+async def test_not_now_is_no_refusal_of_a_forgery():
+    def busy(headers, body, signer, now):
+        refusal = authenticate(headers, body, signer, now)
+        overlong = any(len(value) > 64 for name, value in headers if name.endswith(b"Signature"))
+        return Answer(503) if refusal and overlong else refusal
+
+    async with receiver(Policy(authenticate=busy)) as base:
+        report = await check(base, rules=("receiver.signature.overlong", "receiver.accepts.*"))
+    overlong = [r for r in report.results if r.rule.id == "receiver.signature.overlong"]
+    assert {each.outcome for each in overlong} == {Outcome.SKIP}
 
 
 async def test_no_report_holds_the_secret():

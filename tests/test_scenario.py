@@ -147,6 +147,24 @@ def test_steps_that_make_no_sense_are_told(written, steps, told):
     assert str(raised.value).startswith(f"{path}:2: receiver.house.nickname: ")
 
 
+@pytest.mark.parametrize(
+    "with_",
+    [
+        pytest.param("&a [&b [*a]]", id="itself"),
+        pytest.param("[" * 200 + "]" * 200, id="deep"),
+        pytest.param(
+            "{a: &a [1,1,1,1,1,1,1,1,1], b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a],"
+            " c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b], d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c],"
+            " e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d], f: [*e,*e,*e,*e,*e,*e,*e,*e,*e]}",
+            id="laughs",
+        ),
+    ],
+)
+def test_a_file_that_unfolds_without_end_is_refused(written, with_):
+    with pytest.raises(InputError, match="unfolds to more than"):
+        scenarios.read(written(RULE.replace("{nickname: A}", f"{{x: {with_}}}")))
+
+
 def test_texts_may_be_plain_and_most_may_be_left_out(written):
     rule = scenarios.read(
         written(

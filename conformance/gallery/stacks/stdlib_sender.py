@@ -365,7 +365,7 @@ class Lane:
             do("DELETE FROM delivery WHERE id = ?", delivery)
             return None
         # Jitter: else all that failed together come back together.
-        wait = min(LONGEST, self._backoff_base * 2**attempts) * random.uniform(0.8, 1.2)  # noqa: S311
+        wait: float = min(LONGEST, self._backoff_base * 2**attempts) * random.uniform(0.8, 1.2)  # noqa: S311
         wait = max(wait, min(outcome.retry_after, LONGEST))
         later = "UPDATE delivery SET stamp = ?, attempts = ?, due = ? WHERE id = ?"
         do(later, first, attempts + 1, time() + wait, delivery)
