@@ -310,11 +310,13 @@ class Run:
         """First what was sent before the suite, then the cases as in the catalogue, then what was
         run once more: never the order in which cases happened to end."""
         places = {key: place for place, key in enumerate(self.keys)}
-        judged = {each.id for final in self._final.values() for each in final}
+        # A case lists its exchanges as it sent them; ids are given as they ended.
+        judged = {each.id: n for final in self._final.values() for n, each in enumerate(final)}
 
         def place(each: Exchange) -> tuple[bool, bool, int, int]:
             case = places.get((each.rule or "", each.case), -1)
-            return case >= 0 and each.id not in judged, each.case == "after", case, each.id
+            again = case >= 0 and each.id not in judged
+            return again, each.case == "after", case, judged.get(each.id, each.id)
 
         return sorted(exchanges, key=place)
 
