@@ -1,1 +1,0 @@
-"""Checks of a sender: pure functions from what arrived, and what its API answered, to findings."""
