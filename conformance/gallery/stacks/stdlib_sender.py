@@ -217,6 +217,8 @@ def post(hook: Webhook, body: bytes, timestamp: int) -> Outcome:
         return Outcome(f"timed out: no whole answer within {seconds:g} s")
     except (ConnectionResetError, BrokenPipeError, HTTPException):
         return Outcome("broken off: the connection ended before a whole answer, or it is not HTTP")
+    except ConnectionRefusedError:
+        return Outcome("unreachable: nothing listens there")
     except OSError as fault:
         return Outcome(f"unreachable: {fault.strerror or fault}")
     except Exception as fault:  # whatever it is: a failed attempt, and no lost message
@@ -440,8 +442,8 @@ class Sender:
             check_event(event, f"[{at}]." if isinstance(body, list) else "")
         try:
             bodies = [encode(event) for event in events]
-        except ValueError:  # 1e400 is infinite to Python, and JSON has no word for that
-            raise Refused("content holds a number that is too large") from None
+        except (ValueError, RecursionError):  # 1e400 is infinite to Python, and no JSON
+            raise Refused("content holds too large a number, or is nested too deeply") from None
         with self._lock:
             copies = [
                 (
