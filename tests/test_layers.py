@@ -11,7 +11,7 @@ PACKAGE = Path(conformance.__file__).parent
 
 LAYERS = [
     {"errors", "clock", "text", "safe", "message", "forms", "edits", "exchange"},
-    {"resources", "rules"},
+    {"resources", "rules", "serving"},
     {"schema", "delivery"},
     {"dialect"},
     {"config", "damage", "curl"},

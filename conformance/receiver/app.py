@@ -5,11 +5,8 @@ What a request is worth is decided by the `Policy` and nowhere here. Guide: 訊�
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import html
 import logging
-import signal
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,9 +18,9 @@ from aiohttp import web
 
 from conformance.clock import Clock
 from conformance.damage import Signer
-from conformance.errors import InputError
 from conformance.receiver.inbox import Inbox, NotStoredError
 from conformance.receiver.policy import Answer, Policy
+from conformance.serving import listening, until_stopped
 
 ENDPOINT = "/webhook/receiver"
 OBSERVER = "/processed?msgId={msgId}"
@@ -31,8 +28,6 @@ OBSERVER = "/processed?msgId={msgId}"
 
 KEEP_ALIVE = 75.0
 """Seconds that an idle connection is kept."""
-BACKLOG = 1024
-"""Connections that may wait to be accepted: messages come in bursts (常見問題 2)."""
 GRACE = 2.0
 """Seconds that requests in flight have left when the receiver stops."""
 
@@ -192,37 +187,12 @@ async def serving(
         shutdown_timeout=GRACE,
         auto_decompress=False,  # the signature is over the bytes as received
     )
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, host, port, ssl_context=tls, backlog=BACKLOG).start()
-        except OSError as fault:
-            raise InputError(_no_address(host, port, fault)) from None
-        address = runner.addresses[0]
-        name = f"[{address[0]}]" if ":" in address[0] else address[0]
-        yield f"{'https' if tls else 'http'}://{name}:{address[1]}"
-    finally:
-        await runner.cleanup()
-
-
-def _no_address(host: str, port: int, fault: OSError) -> str:
-    if fault.errno == errno.EADDRINUSE:
-        return f"--port: {port} on {host} is in use already: give another, or 0 for a free one"
-    if fault.errno == errno.EACCES:
-        return f"--port: {port} needs more rights: give one above 1023, or 0 for a free one"
-    return f"--host: {host} is no address of this machine ({fault.strerror}): try 127.0.0.1"
+    async with listening(runner, host, port, tls) as base:
+        yield base
 
 
 async def serve(host: str, port: int, signer: Signer, db: str) -> None:
     """Run the reference receiver on the file `db` until SIGINT or SIGTERM; prints its URL in one
     line once it serves. Raises InputError for an address or a file that cannot be used."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        async with Inbox(db) as inbox, serving(Policy(), inbox, signer, host, port) as url:
-            print(url + ENDPOINT, flush=True)
-            await stop.wait()
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+    async with Inbox(db) as inbox, serving(Policy(), inbox, signer, host, port) as url:
+        await until_stopped(url + ENDPOINT)

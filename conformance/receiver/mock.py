@@ -26,8 +26,9 @@ from conformance.clock import Clock
 from conformance.errors import InputError
 from conformance.exchange import Exchange, Fault, Request, Role, Transport
 from conformance.receiver import policy
-from conformance.receiver.app import BACKLOG, KEEP_ALIVE
+from conformance.receiver.app import KEEP_ALIVE
 from conformance.receiver.script import Outcome, Scripted, perform
+from conformance.serving import BACKLOG
 
 __all__ = ["Endpoint", "Mock", "RefusingEndpoint", "Scripted", "listening"]
 
