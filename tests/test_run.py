@@ -143,6 +143,23 @@ async def test_5xx_for_every_plain_message_is_a_failure_told_once():
     assert [each.name for each in report.failures] == ["receiver.accepts.documented-type[1]"]
 
 
+async def test_a_receiver_that_warms_up_is_not_taken_for_one_of_another_scheme():
+    seen = 0
+
+    def warming(headers, body, signer, now):
+        nonlocal seen
+        seen += 1
+        if seen <= 4:
+            return Answer(503)
+        # It checks nothing in the meantime, so that the first scheme that is tried gets through.
+        return None if seen == 5 else authenticate(headers, body, signer, now)
+
+    async with receiver(Policy(authenticate=warming)) as base:
+        report = await check(base, rules=("receiver.accepts.*", "receiver.signature.dialect"))
+    assert report.spoken == "guide"
+    assert broken(report) == set()
+
+
 async def test_another_2xx_is_one_failure_and_counts_as_accepted():
     policy = Policy(acknowledge=lambda arrival, new: Answer(204))
     async with receiver(policy) as base:

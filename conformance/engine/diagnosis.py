@@ -110,7 +110,10 @@ async def _understand(session: Session, plain: Sequence[Exchange]) -> Stop | Non
     if status not in (404, 405, 429) and not 300 <= status < 400:
         scheme = await _other_scheme(session)
         if scheme is not None:
-            session.facts = replace(facts, scheme=scheme)
+            # A target that was only warming up takes what was asked for by now.
+            asked = await session.plain(Role.DIAGNOSE, BEFORE)
+            if asked.status not in facts.accepted:
+                session.facts = replace(facts, scheme=scheme)
             return None
     kind = await _other_kind(session)
     if kind is not None:
