@@ -149,14 +149,11 @@ async def test_a_receiver_that_warms_up_is_not_taken_for_one_of_another_scheme()
     def warming(headers, body, signer, now):
         nonlocal seen
         seen += 1
-        if seen <= 4:
-            return Answer(503)
-        # It checks nothing in the meantime, so that the first scheme that is tried gets through.
-        return None if seen == 5 else authenticate(headers, body, signer, now)
+        # Ready just when compact JSON is tried, which is what was sent in the first place.
+        return Answer(503) if seen <= 4 else authenticate(headers, body, signer, now)
 
     async with receiver(Policy(authenticate=warming)) as base:
-        report = await check(base, rules=("receiver.accepts.*", "receiver.signature.dialect"))
-    assert report.spoken == "guide"
+        report = await check(base, rules=("receiver.accepts.*", "receiver.signature.raw-bytes"))
     assert broken(report) == set()
 
 
