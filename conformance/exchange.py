@@ -22,6 +22,7 @@ class Role(StrEnum):
     PROBE = "probe"  # what a scenario is about
     OBSERVE = "observe"  # the question how often a message took effect
     ATTEMPT = "attempt"  # a delivery by the sender under test, as the mock receiver got it
+    ELSEWHERE = "elsewhere"  # the same, at a scenario's other endpoint
     API = "api"  # a call of the sender's configuration API
     EMIT = "emit"  # a message event that is given to the sender
 
@@ -98,7 +99,8 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """A request, and its answer or its fault. Times are seconds on one monotonic clock per run:
-    `started`, `sent` (last byte of the request), `ended` (last byte of the answer)."""
+    `started`, `sent` (last byte of the request), `ended` (last byte of the answer). `clock` is the
+    wall time (Unix seconds) at which a delivery began to arrive."""
 
     id: int
     role: Role
@@ -115,6 +117,7 @@ class Exchange:
     sent: float
     ended: float
     peer: str | None = None
+    clock: float | None = None
 
     @property
     def status(self) -> int | None:

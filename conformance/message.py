@@ -6,6 +6,7 @@ Pure: ids and times come in as arguments. Guide: 請求體, 字段說明, 訊息
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,3 +119,31 @@ def build(kind: str, msg_id: str, now: int) -> Message:
         create_time=now - (7200 if kind == "history" else 2),
         is_history=kind == "history",
     )
+
+
+def mark(msg_id: str) -> str:
+    """A word that bears `msg_id` in a message's content, so that it is known again without its id."""
+    return f"hp{msg_id}"
+
+
+def mark_in(body: bytes) -> str | None:
+    """The msgId of the first `mark` in `body`, or None."""
+    found = _MARK.search(body)
+    return found.group(1).decode() if found else None
+
+
+_MARK = re.compile(rb"hp(\d{15,19})(?!\d)")
+
+
+def marked(kind: str, msg_id: str) -> object:
+    """The content of a message of `kind` with its `mark` in it; Base64 media have no place for one."""
+    content = CONTENT[kind]
+    match content:
+        case dict():
+            return content | {"title": f"{content['title']} {mark(msg_id)}"}
+        case str() if kind.endswith("-base64"):
+            return content
+        case str() if content.startswith("https:"):
+            return f"{content}&mark={mark(msg_id)}"
+        case _:
+            return f"{content} {mark(msg_id)}"

@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 import yaml
 
+from conformance import emission
+from conformance.emission import Sending
 from conformance.errors import InputError
 from conformance.exchange import Transport
 from conformance.message import build
@@ -87,11 +89,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case of a rule; `name` is None where the rule has only one."""
+    """One case of a rule; `name` is None where the rule has only one. A receiver's case has steps,
+    a sender's is a `sending`."""
 
     name: str | None
     level: Level
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...] = ()
+    sending: Sending | None = None
+
+    @property
+    def acts(self) -> bool:
+        """Whether there is anything to carry out."""
+        return bool(self.steps or (self.sending is not None and self.sending.actions))
 
     @property
     def refusing(self) -> bool:
@@ -243,7 +252,6 @@ def _scenarios(data: Any, path: Path, place: str) -> Iterable[Scenario]:
 
 def _scenario(record: Mapping[str, Any], place: str) -> Scenario:
     level = Level(record["level"])
-    steps = record.get("steps", ())
     rule = Rule(
         id=record["rule"],
         level=level,
@@ -253,10 +261,13 @@ def _scenario(record: Mapping[str, Any], place: str) -> Scenario:
         fix=_text(record.get("fix", "")),
     )
     named = record.get("cases")
-    if named:
-        cases = [_case(name, words or {}, steps, level) for name, words in named.items()]
-    else:
-        cases = [_case(None, {}, steps, level)]
+    try:
+        if named:
+            cases = [_case(name, words or {}, record, level) for name, words in named.items()]
+        else:
+            cases = [_case(None, {}, record, level)]
+    except InputError as wrong:
+        raise InputError(f"{place}: {rule.id}: {wrong}") from None
     scenario = Scenario(
         rule=rule,
         cases=tuple(cases),
@@ -267,16 +278,21 @@ def _scenario(record: Mapping[str, Any], place: str) -> Scenario:
         over=tuple(record.get("over", ())),
         check=record.get("check"),
     )
-    if scenario.check is None and not all(case.steps for case in cases):
+    if scenario.check is None and not all(case.acts for case in cases):
         raise InputError(
             f"{place}: {rule.id}: every case needs `steps`, or the rule needs a `check`"
         )
     return scenario
 
 
-def _case(name: str | None, words: Mapping[str, Any], steps: Any, level: Level) -> Case:
+def _case(
+    name: str | None, words: Mapping[str, Any], record: Mapping[str, Any], level: Level
+) -> Case:
+    """The case that `words` describe, where they complete what the rule's `record` says for all."""
     level = Level(words.get("level", level))
-    steps = [dict(step) for step in words.get("steps", steps)]
+    if record["rule"].startswith("sender."):
+        return Case(name, level, sending=emission.read(words, record, level))
+    steps = [dict(step) for step in words.get("steps", record.get("steps", ()))]
     sends = [step for step in steps if "send" in step]
     if sends:
         sends[-1]["send"] = {**sends[-1]["send"], **words.get("send", {})}

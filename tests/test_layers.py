@@ -11,11 +11,11 @@ PACKAGE = Path(conformance.__file__).parent
 
 LAYERS = [
     {"errors", "clock", "text", "safe", "message", "forms", "edits", "exchange"},
-    {"resources", "rules", "serving"},
+    {"resources", "rules", "serving", "certificates"},
     {"schema", "delivery"},
     {"dialect"},
     {"config", "damage", "curl"},
-    {"schemes"},
+    {"schemes", "emission"},
     {"scenario", "trace"},
     {"wire", "receiver", "sender"},
     {"checks"},

@@ -151,13 +151,36 @@ async def test_an_empty_script_answers_200() -> None:
         assert (await ask(made.endpoint([]))).status == 200
 
 
-async def test_a_message_that_is_not_own_gets_200_at_once() -> None:
+async def test_an_assigned_message_has_a_script_of_its_own() -> None:
     clock = Leaping()
     async with mock(clock) as made:
-        endpoint = made.endpoint([Scripted(500, delay=3)])
-        endpoint.own = {"1"}
+        endpoint = made.endpoint()
+        endpoint.assign(["1"], [Scripted(500, delay=3)])
         assert [(await ask(endpoint, body(i))).status for i in "21"] == [200, 500]
     assert clock.pauses == [3]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b'{"msgId": "9", "content": "a hp123456789012345 b"}', id="mark-in-content"),
+        pytest.param(b'{"msgId": 123456789012345}', id="a-number"),
+        pytest.param(b"", id="nothing-at-all"),
+    ],
+)
+async def test_an_arrival_is_recorded_for_the_message_that_it_delivers(sent: bytes) -> None:
+    async with mock() as made:
+        endpoint = made.endpoint()
+        endpoint.assign(["123456789012345"], [Scripted(500)])
+        assert (await ask(endpoint, sent)).status == 500
+        assert (await ended(endpoint)).msg_id == "123456789012345"
+
+
+async def test_a_body_of_nobody_known_is_not_taken_for_one_of_several() -> None:
+    async with mock() as made:
+        endpoint = made.endpoint()
+        endpoint.assign(["1", "2"], [Scripted(500)])
+        assert (await ask(endpoint, b"")).status == 200
 
 
 async def test_an_attempt_without_msgid_is_scripted_too() -> None:

@@ -39,11 +39,12 @@ TELLING = "測試 <1 & 2/3>"
 @dataclass(frozen=True, slots=True)
 class Stop:
     """Why the suite is not run. `fail` tells a target that fails every plain message (5xx) from one
-    of which nothing could be learnt."""
+    of which nothing could be learnt. `rule` is the one that a failure is told of; None: the first."""
 
     reason: Text
     fail: bool
     exchanges: tuple[int, ...]
+    rule: str | None = None
 
 
 async def diagnose(session: Session) -> Stop | None:

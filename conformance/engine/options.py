@@ -19,14 +19,14 @@ from conformance.errors import InputError
 from conformance.exchange import Headers
 
 PLACE = "{msgId}"
+NO_SECRET = "--secret: the secret is empty; give the one that messages are signed with"
 RESERVED = {"content-length", "transfer-encoding", "connection", "expect"}
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """A run against a receiver. `timeout` is seconds for the whole run; `headers` are secret."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run against either side can be told. `timeout` is seconds for the whole run."""
 
-    url: str
     secret: Secret
     dialect: Dialect
     rules: tuple[str, ...] = ()
@@ -34,13 +34,28 @@ class Options:
     seed: int = 1
     concurrency: int = 16
     timeout: float = 120.0
-    observer_url: str | None = None
     restart_command: str | None = None
-    also_url: str | None = None
-    headers: Headers = field(default=(), repr=False)
     ca: Path | None = None
     scenarios: tuple[Path, ...] = ()
     scenario_files: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.secret:
+            raise InputError(NO_SECRET)
+        if self.concurrency < 1:
+            raise InputError("--concurrency: must be at least 1")
+        if not self.timeout > 0:
+            raise InputError("--timeout: must be more than 0 seconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(RunOptions):
+    """A run against a receiver. `headers` are secret."""
+
+    url: str
+    observer_url: str | None = None
+    also_url: str | None = None
+    headers: Headers = field(default=(), repr=False)
 
     @property
     def secure(self) -> bool:
@@ -49,6 +64,7 @@ class Options:
         return any(url.lower().startswith("https:") for url in urls)
 
     def __post_init__(self) -> None:
+        RunOptions.__post_init__(self)
         check_url("the endpoint", self.url)
         if self.also_url is not None:
             check_url("--also-url", self.also_url)
@@ -59,14 +75,6 @@ class Options:
                     f"--observer-url: {self.observer_url} has no {PLACE}: put it where the id belongs, "
                     "as in http://localhost:5000/processed?msgId={msgId}"
                 )
-        if not self.secret:
-            raise InputError(
-                "--secret: the secret is empty; give the one that the receiver verifies with"
-            )
-        if self.concurrency < 1:
-            raise InputError("--concurrency: must be at least 1")
-        if not self.timeout > 0:
-            raise InputError("--timeout: must be more than 0 seconds")
 
 
 def check_url(what: str, url: str) -> None:
@@ -107,9 +115,7 @@ def read_secret(given: str, option: str = "--secret") -> Secret:
     else:
         value = given.encode("utf-8", "surrogateescape")
     if not value:
-        raise InputError(
-            f"{option}: the secret is empty; give the one that the receiver verifies with"
-        )
+        raise InputError(NO_SECRET.replace("--secret", option))
     return Secret(value)
 
 
@@ -137,14 +143,20 @@ def read_seed(given: str) -> int:
 
 
 def spellings(options: Options) -> set[bytes]:
-    """The secret and the given headers' values as they may come back: whole, in their parts, decoded,
-    and as JSON, HTML and URLs write them. What is too short to be told from chance is left out."""
+    """The secret and the given headers' values as they may come back: whole, in their parts, and
+    decoded."""
     found = {bytes(options.secret)}
     for _, value in options.headers:
         found |= {value, *re.split(rb"[\s;,=]+", value)}
         if value.lower().startswith(b"basic "):
             with suppress(ValueError):
                 found.add(base64.b64decode(value[6:]))
+    return spelled(found)
+
+
+def spelled(found: set[bytes]) -> set[bytes]:
+    """Secrets as they may come back: as they are, and as JSON, HTML and URLs write them. What is too
+    short to be told from chance is left out."""
     written = {spelled for each in found for spelled in _written(each.decode("utf-8", "replace"))}
     return {each for each in found | written if is_telling(each)}
 

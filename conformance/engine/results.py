@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from conformance.checks.case import Judgement
 from conformance.checks.facts import Facts
@@ -28,10 +29,37 @@ def result_of(
     seconds: float,
     strict: bool,
 ) -> Result:
-    """The result for `case`; `exchanges` are those that it left."""
+    """The result for `case` of a receiver; `exchanges` are those that it left."""
+    probes = [each.id for each in exchanges if each.role is Role.PROBE and case.acts]
+    result = concluded(
+        scenario,
+        case,
+        found,
+        probes,
+        seconds=seconds,
+        strict=strict,
+        reproduce=lambda told: _reproduce(told, exchanges, session),
+    )
+    if result.outcome is Outcome.PASS:
+        return replace(result, message=_seen(case, exchanges, session.facts))
+    return result
+
+
+def concluded(
+    scenario: Scenario,
+    case: Case,
+    found: Sequence[Judgement],
+    beside: Sequence[int],
+    *,
+    seconds: float,
+    strict: bool,
+    reproduce: Callable[[Sequence[int]], str | None] = lambda told: None,
+) -> Result:
+    """What `found` comes to: the gravest finding decides. `beside` are the ids of exchanges that are
+    shown after the telling ones, from which `reproduce` makes a shell line."""
     findings = [each for each in found if isinstance(each, Finding)]
     unjudged = [each for each in found if isinstance(each, Unjudged)]
-    level, outcome = case.level, Outcome.PASS
+    level, outcome, message = case.level, Outcome.PASS, NO_TEXT
     told: tuple[int, ...] = ()
     if findings:
         worst = max(findings, key=lambda each: GRAVITY[each.level])
@@ -41,9 +69,6 @@ def result_of(
         worst_unjudged = max(unjudged, key=lambda each: each.error)
         outcome = Outcome.ERROR if worst_unjudged.error else Outcome.SKIP
         message, told = worst_unjudged.reason, worst_unjudged.exchanges
-    else:
-        message = _seen(case, exchanges, session.facts)
-    probes = [each.id for each in exchanges if each.role is Role.PROBE and case.steps]
     return Result(
         rule=scenario.rule,
         case=case.name,
@@ -51,8 +76,8 @@ def result_of(
         outcome=outcome,
         message=message,
         seconds=seconds,
-        exchanges=tuple(dict.fromkeys([*told, *probes]))[:MOST_EXCHANGES],
-        reproduce=_reproduce(told, exchanges, session),
+        exchanges=tuple(dict.fromkeys([*told, *beside]))[:MOST_EXCHANGES],
+        reproduce=reproduce(told),
     )
 
 
@@ -64,7 +89,7 @@ def joined(messages: Sequence[Text]) -> Text:
 def _seen(case: Case, exchanges: Sequence[Exchange], facts: Facts) -> Text:
     """What a case that holds has shown, in a few words."""
     probes = [each for each in exchanges if each.role is Role.PROBE and each.status is not None]
-    if not probes or not case.steps:
+    if not probes or not case.acts:
         return NO_TEXT
     said = answered(probes[-1], facts)
     if case.counting and not facts.observed and facts.learned is not None:

@@ -96,7 +96,7 @@ class Session:
             reply = await self.wire.send(sent.request, gate=gate, kept=kept)
         if reply.fault is not Fault.GIVEN_UP:
             self._unanswered = self._unanswered + 1 if reply.answer is None else 0
-        return self.trace.add(_exchange(sent.request, sent.signing, reply, role, at, sent.msg_id))
+        return self.trace.add(exchange_of(sent.request, sent.signing, reply, role, at, sent.msg_id))
 
     async def plain(self, role: Role, at: At, *, elsewhere: bool = False) -> Exchange:
         """Send a plain valid message, `elsewhere` to the instance of --also-url."""
@@ -118,7 +118,7 @@ class Session:
         pause, hiccups = 0.01, 0
         while True:
             reply = await self.wire.send(request)
-            asked = _exchange(request, None, reply, Role.OBSERVE, at, msg_id)
+            asked = exchange_of(request, None, reply, Role.OBSERVE, at, msg_id)
             seen = count(asked)
             hiccups += seen is None
             settled = seen is not None and seen >= wanted
@@ -128,9 +128,10 @@ class Session:
             pause = min(0.2, pause * 1.5)
 
 
-def _exchange(
-    request: Request, signing: Signing | None, reply: Reply, role: Role, at: At, msg_id: str
+def exchange_of(
+    request: Request, signing: Signing | None, reply: Reply, role: Role, at: At, msg_id: str | None
 ) -> Exchange:
+    """What came of `request`, as it is recorded."""
     return Exchange(
         id=0,
         role=role,

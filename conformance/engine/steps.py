@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Collection, Sequence
 
 from conformance.checks.case import count
+from conformance.engine.command import output_of
 from conformance.engine.compose import Sent
 from conformance.engine.session import BETWEEN, At, Session
 from conformance.errors import HarnessError
@@ -184,15 +183,7 @@ class CaseRun:
     async def _restart(self) -> None:
         command = self._session.options.restart_command
         assert command is not None  # noqa: S101 - the case needs it, else it is skipped
-        silent = asyncio.subprocess.DEVNULL
-        process = await asyncio.create_subprocess_shell(
-            command, stdin=silent, stdout=silent, stderr=silent, start_new_session=True
-        )
-        try:
-            status = await process.wait()
-        finally:
-            if process.returncode is None:  # the run's time is over
-                os.killpg(process.pid, signal.SIGKILL)
+        status, _ = await output_of(command)
         if status != 0:
             raise HarnessError(f"--restart-command ended with status {status}")
         clock = self._session.clock

@@ -7,10 +7,6 @@ that a neighbouring rule which finds it as well is seen to accuse; a correct one
 from __future__ import annotations
 
 import asyncio
-import shutil
-import ssl
-import subprocess
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,8 +14,8 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
-from pathlib import Path
 
+from conformance import certificates
 from conformance import dialect as dialects
 from conformance.damage import Signer
 from conformance.engine.options import Options
@@ -175,7 +171,7 @@ def _finds(result: Result) -> bool:
 @asynccontextmanager
 async def _in_process(policy: Callable[[], Policy], tls: bool) -> AsyncIterator[Options]:
     signer = Signer(dialects.load("guide"), fresh_secret())
-    context = await asyncio.to_thread(_self_signed) if tls else None
+    context = await asyncio.to_thread(certificates.self_signed) if tls else None
     async with (
         Inbox(MEMORY) as inbox,
         serving(policy(), inbox, signer, tls=context) as base,
@@ -186,24 +182,6 @@ async def _in_process(policy: Callable[[], Policy], tls: bool) -> AsyncIterator[
             dialect=signer.dialect,
             observer_url=base + OBSERVER,
         )
-
-
-def _self_signed() -> ssl.SSLContext:
-    """A server's context with a certificate that nobody but itself has signed."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.TemporaryDirectory(prefix="hookproof-") as place:
-        key, certificate = Path(place) / "key.pem", Path(place) / "certificate.pem"
-        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-        files = ["-keyout", str(key), "-out", str(certificate)]
-        command = ["openssl", "req", "-x509", *curve, "-days", "2", *subject, *files]
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own words
-        context.load_cert_chain(certificate, key)
-    return context
-
-
-def _openssl() -> str | None:
-    return None if shutil.which("openssl") else "needs openssl"
 
 
 def _rules(caught_by: Sequence[str], beside: Sequence[str]) -> tuple[str, ...]:
@@ -221,7 +199,7 @@ def _of_faulty(faulty: Faulty) -> Peer:
         faulty.caught_by,
         _rules(faulty.caught_by, faulty.beside),
         partial(_in_process, faulty.fresh, faulty.tls),
-        _openssl if faulty.tls else lambda: None,
+        certificates.missing if faulty.tls else lambda: None,
     )
 
 

@@ -14,7 +14,7 @@ import secrets
 import socket
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -25,6 +25,7 @@ from aiohttp import web
 from conformance.clock import Clock
 from conformance.errors import InputError
 from conformance.exchange import Exchange, Fault, Request, Role, Transport
+from conformance.message import mark_in
 from conformance.receiver import policy
 from conformance.receiver.app import KEEP_ALIVE
 from conformance.receiver.script import Outcome, Scripted, perform
@@ -51,15 +52,15 @@ class Endpoint:
     when the sender left before the answer was complete, GIVEN_UP when the mock left, CLOSED or
     GARBAGE for what the script did (`detail` names it), and CLOSED for a request that was cut.
 
-    `own` are the msgIds to which the script applies, None for all. Other messages get PLAIN, and so
-    does what has no msgId and is no POST, since senders probe with HEAD.
+    `script` is for whatever nobody was told to expect; messages that were `assign`ed have scripts of
+    their own. What has no msgId and is no POST gets PLAIN, since senders probe with HEAD.
     """
 
     def __init__(self, path: str, url: str, script: Sequence[Scripted]) -> None:
         self.path = path
         self.url = url
         self.arrivals: list[Exchange] = []
-        self.own: set[str] | None = None
+        self._assigned: dict[str, tuple[Scripted, ...]] = {}
         self._change = asyncio.Event()
         self.script(script)
 
@@ -68,6 +69,27 @@ class Endpoint:
         any it is PLAIN. Attempts count from here on; all POSTs without msgId are one message."""
         self._answers = tuple(answers) or (PLAIN,)
         self._attempts: Counter[str | None] = Counter()
+
+    def assign(self, msg_ids: Iterable[str], answers: Sequence[Scripted]) -> None:
+        """The same for the messages of `msg_ids`, which are expected here: an arrival is recorded
+        under the id of the message that was given, as far as `owner` finds it."""
+        for msg_id in msg_ids:
+            self._assigned[msg_id] = tuple(answers) or (PLAIN,)
+            self._attempts[msg_id] = 0
+
+    def owner(self, method: str, body: bytes) -> str | None:
+        """The msgId of the message that a request delivers, though it may have lost it on the way: by
+        its msgId, else by the mark in its content; what is posted with neither is the only one that
+        is expected."""
+        found = _msg_id(body)
+        if found in self._assigned:
+            return found
+        marked = mark_in(body)
+        if marked in self._assigned:
+            return marked
+        if found is None and marked is None and method == "POST" and len(self._assigned) == 1:
+            return next(iter(self._assigned))
+        return found
 
     async def changed(self, timeout: float) -> bool:
         """Wait for the next arrival, or the end of one; False when `timeout` seconds bring none."""
@@ -78,11 +100,11 @@ class Endpoint:
             return False
 
     def _next(self, msg_id: str | None, method: str) -> Scripted:
-        foreign = self.own is not None and msg_id not in self.own
-        if foreign or (msg_id is None and method != "POST"):
+        if msg_id is None and method != "POST":
             return PLAIN
         self._attempts[msg_id] += 1
-        return self._answers[min(self._attempts[msg_id], len(self._answers)) - 1]
+        answers = self._assigned.get(msg_id or "", self._answers)
+        return answers[min(self._attempts[msg_id], len(answers)) - 1]
 
     def _record(self, exchange: Exchange, index: int | None = None) -> int:
         """Append `exchange`, or replace the one at `index`; gives its index."""
@@ -194,7 +216,7 @@ class Mock:
             whole = True
         finally:  # a connection that is lost cancels its handler
             cut = None if whole else self._left(Fault.CLOSED, "the sender left in mid-body")
-            arrival = self._arrival(endpoint.url, request, bytes(body), started, cut or _UNDER_WAY)
+            arrival = self._arrival(endpoint, request, bytes(body), started, cut or _UNDER_WAY)
             index = endpoint._record(arrival)
         larger = len(body) > policy.LIMIT
         scripted = _TOO_LARGE if larger else endpoint._next(arrival.msg_id, request.method)
@@ -217,16 +239,17 @@ class Mock:
         )
 
     def _arrival(
-        self, url: str, request: web.Request, body: bytes, started: float, came: Outcome
+        self, endpoint: Endpoint, request: web.Request, body: bytes, started: float, came: Outcome
     ) -> Exchange:
         now = self._clock.monotonic()
         self._count += 1
         query = request.rel_url.raw_query_string
-        url += f"?{query}" if query else ""
+        url = endpoint.url + (f"?{query}" if query else "")
         asked = Request(request.method, url, request.raw_headers, body, Transport.RAW)
         return Exchange(
-            self._count, Role.ATTEMPT, None, None, 0, _msg_id(body), asked, None,
+            self._count, Role.ATTEMPT, None, None, 0, endpoint.owner(request.method, body), asked, None,
             *came, started, sent=now, ended=now, peer=request.remote,
+            clock=self._clock.now() - (now - started),
         )  # fmt: skip
 
 

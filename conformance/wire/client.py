@@ -38,7 +38,8 @@ class Wire:
         self._pooled = Pooled(*self._means)
         self._raw = Raw(*self._means)
         self._pool = True
-        self._places = asyncio.Semaphore(concurrency)
+        self.place = asyncio.Semaphore(concurrency)
+        """What a request holds while it is in flight."""
 
     async def __aenter__(self) -> Wire:
         return self
@@ -85,7 +86,7 @@ class Wire:
             return await self._raw.send(request, [], gate)
         # A request that waits by its nature would hold a place that it does not use.
         bound = request.transport is not Transport.SLOW
-        async with self._places if bound else nullcontext():
+        async with self.place if bound else nullcontext():
             if self._pool and request.transport is Transport.POOLED and is_ascii(request.headers):
                 return await self._pooled.send(request)
             return await self._raw.send(request, [] if kept is None else kept)

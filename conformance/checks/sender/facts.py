@@ -1,0 +1,106 @@
+"""What a run has found out about the sender before anything is judged, and how long it is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from conformance.damage import Signer
+from conformance.dialect import Secret
+from conformance.exchange import Exchange
+from conformance.schemes import Scheme
+
+ARRIVAL = 10.0
+"""Seconds within which a first attempt begins, unless the sender was seen to take longer."""
+UNDER_WAY = 8.0
+"""Seconds for which an attempt that gets no answer is watched: no deadline is longer than 5."""
+QUIET = 1.0
+"""Seconds without an attempt, at least, before it is believed that none is to come."""
+SHORTEST = 1.5
+LONGEST = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class SenderFacts:
+    """What the judging rests on.
+
+    `asked` signs as the user said, with the secret of the suite's configurations; `scheme` is how
+    the sender was seen to sign (None: in no known way), `other_secret` that of other endpoints.
+    `latency` is how many seconds a first attempt took, `waits` how long the waits after the first
+    failure were and after the second (empty: it was not seen to try again; `patience` seconds were
+    given to it). `lists_several` and `delivers_several` tell whether it keeps more than one
+    configuration, and serves them all; `isolates` whether one that hangs delays no other;
+    `tests_by_id` whether Test goes to the configuration that it names; `lists_types` whether it
+    understands listed message types, and not "*" alone.
+    """
+
+    asked: Signer
+    other_secret: Secret
+    scheme: Scheme | None = None
+    latency: float = 0.0
+    waits: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+    given: float = 0.0
+    emits: bool = False
+    lists_several: bool = False
+    delivers_several: bool = False
+    isolates: bool = False
+    tests_by_id: bool = False
+    deletes: bool = True
+    lists_types: bool = True
+
+    @property
+    def retries(self) -> bool:
+        """Whether it was seen to try again after a failure."""
+        return bool(self.waits[0])
+
+    @property
+    def arrival(self) -> float:
+        """Seconds within which a first attempt must begin."""
+        return max(ARRIVAL, 3 * self.latency)
+
+    @property
+    def quiet(self) -> float:
+        """Seconds after which it is believed that a message does not come at all."""
+        return QUIET + 3 * self.latency
+
+    def wait(self, attempt: int) -> float:
+        """The wait to expect after failed attempt number `attempt`, in seconds."""
+        firsts, seconds = self.waits
+        if not firsts:
+            return 0.0
+        growth = median(seconds) / median(firsts) if seconds and median(firsts) > 0 else 2.0
+        return float(min(LONGEST, max(firsts) * min(4.0, max(2.0, growth)) ** (attempt - 1)))
+
+    def patience(self, attempt: int) -> float:
+        """Seconds within which another attempt must begin after number `attempt` has failed: worked
+        out from the waits that were seen, as if they went on doubling at least."""
+        if not self.retries:
+            return SHORTEST
+        return max(SHORTEST, 1.5 * self.wait(attempt) + 0.5)
+
+    def due(self, attempts: Sequence[Exchange], emitted: float, most: int | None) -> float:
+        """When (monotonic) the next attempt of a message that was given at `emitted` must have begun,
+        or, beyond `most`, until when it is watched that there is none."""
+        if not attempts:
+            return emitted + self.arrival
+        last = attempts[-1]
+        if under_way(last):
+            return last.sent + UNDER_WAY
+        asked = retry_after(last)
+        enough = most is not None and len(attempts) >= most
+        settled = emitted + self.quiet if enough else 0.0
+        return max(settled, last.ended + asked + self.patience(len(attempts)))
+
+
+def under_way(attempt: Exchange) -> bool:
+    """Whether an attempt has not come to its end."""
+    return attempt.answer is None and attempt.fault is None
+
+
+def retry_after(attempt: Exchange) -> float:
+    """The seconds for which the mock's answer asked the sender to wait."""
+    if attempt.answer is None or attempt.answer.status == 200:
+        return 0.0
+    given = [value for name, value in attempt.answer.headers if name.lower() == b"retry-after"]
+    return float(given[0]) if given and given[0].isdigit() else 0.0

@@ -1,0 +1,309 @@
+"""Named checks of one step: what the format's plain words cannot say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from conformance.checks.case import Judgement
+from conformance.checks.sender.api import configurations, found, succeeded
+from conformance.checks.sender.facts import SenderFacts, retry_after
+from conformance.checks.sender.reports import test_failed
+from conformance.checks.sender.signing import fits
+from conformance.checks.sender.step import Fields, StepSeen, fields_of
+from conformance.checks.sender.waits import FEWEST, kind_of, mean_waits, waits
+from conformance.exchange import Exchange
+from conformance.rules import Finding, Level, Unjudged
+from conformance.text import Text
+
+Check = Callable[[StepSeen, SenderFacts, Level], list[Judgement]]
+
+PROMPT = 2.0
+"""Seconds within which an idle sender makes its first attempt."""
+LONGEST_SHOWN = 60
+
+
+def faithful(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """The message arrives as it was given, but for the timestamp, which is the sender's to set."""
+    for msg_id, attempts in step.came().items():
+        if msg_id not in step.ids:
+            continue
+        given, came = step.event(msg_id), fields_of(attempts[0])
+        for name, value in given.items():
+            if not _same(value, came.get(name)):
+                return [Finding(level, _changed(name, value, came), (attempts[0].id,))]
+    return []
+
+
+def same_message(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """Every attempt carries the message of the first, and a signature that fits."""
+    for msg_id, attempts in step.came().items():
+        if msg_id not in step.ids:
+            continue
+        first = _without_timestamp(attempts[0])
+        for number, each in enumerate(attempts[1:], 2):
+            fields = _without_timestamp(each)
+            differing = [n for n in {*first, *fields} if not _same(first.get(n), fields.get(n))]
+            if differing:
+                said = Text(f"attempt {number}: ", f"第 {number} 次嘗試：")
+                changed = _changed(differing[0], first.get(differing[0]), fields)
+                return [Finding(level, said + changed, (each.id, attempts[0].id))]
+        found = _stale(attempts, facts, level)
+        if found:
+            return found
+    return []
+
+
+def _stale(attempts: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+    """A later attempt whose signature does not fit, where that of the first does."""
+    if facts.scheme is None or not fits(facts.scheme, attempts[0], facts.asked.dialect):
+        return []  # one cause, one finding: sender.wire.signature speaks of it
+    for number, each in enumerate(attempts[1:], 2):
+        if not fits(facts.scheme, each, facts.asked.dialect):
+            said = Text(
+                f"attempt {number}: the signature does not fit its timestamp and body",
+                f"第 {number} 次嘗試：簽名與時間戳及請求體不符",
+            )
+            return [Finding(level, said, (each.id, attempts[0].id))]
+    return []
+
+
+def own_secret(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """What comes to the other endpoint is signed with the other secret."""
+    if facts.scheme is None:
+        return [Unjudged(_UNKNOWN_SCHEME)]
+    for attempts in step.came(other=True).values():
+        for each in attempts:
+            if fits(facts.scheme, each, facts.asked.dialect, facts.other_secret):
+                continue
+            said = (
+                _FIRST_SECRET if fits(facts.scheme, each, facts.asked.dialect) else _NEITHER_SECRET
+            )
+            return [Finding(level, said, (each.id,))]
+    return []
+
+
+def distinct_ids(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """Two Tests never share a msgId."""
+    tests = [StepSeen(step.sending, n, step.exchanges) for n in range(step.index + 1)]
+    firsts = [each for seen in tests if (each := _first(seen)) is not None]
+    if len(firsts) < 2:
+        return [Unjudged(_ONE_TEST)]
+    ids = [fields_of(each).get("msgId") for each in firsts]
+    if ids[0] != ids[1]:
+        return []
+    said = Text(f"both tests carry the msgId {ids[0]!r}", f"兩次測試的 msgId 都是 {ids[0]!r}")
+    return [Finding(level, said, tuple(each.id for each in firsts))]
+
+
+def _first(step: StepSeen) -> Exchange | None:
+    came = [attempts[0] for attempts in step.came().values()]
+    return min(came, key=lambda each: each.started, default=None)
+
+
+def exponential_waits(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """The mean waits grow exponentially, whatever the jitter."""
+    came = [attempts for msg_id, attempts in step.came().items() if msg_id in step.ids]
+    means, scatter = mean_waits(came)
+    if len(means) < FEWEST:
+        return [Unjudged(_TOO_FEW_WAITS)]
+    kind = kind_of(means, scatter)
+    if kind is None:
+        return []
+    figures = ", ".join(f"{each:.2f}" if max(means) < 1 else f"{each:.1f}" for each in means)
+    said = Text(f"waits were {figures} s: ", f"間隔為 {figures} 秒：") + kind
+    return [Finding(level, said, tuple(each.id for each in came[0]))]
+
+
+def waited(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """A Retry-After is waited for."""
+    for attempts in step.came().values():
+        for each, wait in zip(attempts, waits(attempts), strict=False):
+            asked = retry_after(each)
+            if wait < asked - 0.1:
+                said = Text(
+                    f"sent again after {wait:.1f} s, where Retry-After asked for {asked:g} s",
+                    f"{wait:.1f} 秒後便重發，而 Retry-After 要求 {asked:g} 秒",
+                )
+                return [Finding(level, said, (each.id,))]
+    return []
+
+
+def prompt(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """The first attempt for each message begins soon after the sender has taken it."""
+    given = {str(each.msg_id): each.ended for each in step.given}
+    came = step.came()
+    late = {i: came[i][0].started - at for i, at in given.items() if came[i]}
+    msg_id = max(late, key=lambda each: late[each], default=None)
+    if msg_id is None or late[msg_id] <= PROMPT:
+        return []
+    said = Text(
+        f"the first attempt came {late[msg_id]:.1f} s after the message was accepted",
+        f"訊息被接受後 {late[msg_id]:.1f} 秒才有首次嘗試",
+    )
+    return [Finding(level, said, (came[msg_id][0].id,))]
+
+
+def delivered_after_restart(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """Whatever was accepted is answered 200 in the end, though the sender was killed."""
+    came, given = step.came(), _all_given(step)
+    lost = [i for i in given if not any(each.status == 200 for each in came[i])]
+    if not lost:
+        return []
+    said = Text(
+        f"{len(lost)} of {len(given)} accepted messages did not come after the restart",
+        f"{len(given)} 條已接受的訊息中有 {len(lost)} 條在重啟後沒有送達",
+    )
+    return [Finding(level, said, tuple(given[i].id for i in lost[:10]))]
+
+
+def not_sent_again(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """What was answered 200 before the restart is not sent again."""
+    came = step.came()
+    again = [a for a in came.values() if len(a) > 1 and any(e.status == 200 for e in a[:-1])]
+    if not again:
+        return []
+    said = Text(
+        f"{len(again)} messages that were answered 200 came again after the restart",
+        f"{len(again)} 條已響應 200 的訊息在重啟後再次送來",
+    )
+    return [Finding(level, said, tuple(each.id for each in again[0]))]
+
+
+def _all_given(step: StepSeen) -> dict[str, Exchange]:
+    every = [StepSeen(step.sending, n, step.exchanges) for n in range(step.index + 1)]
+    return {str(each.msg_id): each for seen in every for each in seen.given}
+
+
+def listed(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """List shows the configuration as it was created."""
+    return _shown(step, level, {})
+
+
+def updated(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """List shows what Update changed."""
+    return _shown(step, level, _update(step))
+
+
+def kept(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """List shows what Update changed, and the rest as it was."""
+    return _shown(step, level, _update(step))
+
+
+def _update(step: StepSeen) -> Fields:
+    calls = [a.call for a in step.sending.actions[: step.index] if a.call is not None]
+    changes: Fields = {}
+    for call in calls:
+        changes |= call.fields
+    return changes
+
+
+def _shown(step: StepSeen, level: Level, changes: Fields) -> list[Judgement]:
+    """Whether the step's List shows the case's configuration with `changes`."""
+    call = step.call
+    if call is None:
+        return []
+    created = fields_of(step.configured) if step.configured is not None else {}
+    wanted = created | changes
+    entry = found(call, wanted.get("URL", ""))
+    if entry is None:
+        return [Finding(level, _NOT_LISTED, (call.id,))]
+    for name in ("Timeout", "RetryCount", "Enabled", "MessageTypes", "IncludeSelfMessage"):
+        if name.lower() not in entry:
+            said = Text(f"List does not show {name}", f"列表沒有顯示 {name}")
+            return [Finding(level, said, (call.id,))]
+        shown = entry[name.lower()]
+        if _plain(shown) != _plain(wanted[name]):
+            said = Text(
+                f"List shows {name} {_short(shown)}, not {_short(wanted[name])}",
+                f"列表顯示 {name} 為 {_short(shown)}，而不是 {_short(wanted[name])}",
+            )
+            return [Finding(level, said, (call.id,))]
+    return []
+
+
+def unchanged(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """List holds nothing of what was refused."""
+    call = step.call
+    if call is None or not succeeded(call):
+        return []
+    url = fields_of(step.configured).get("URL", "") if step.configured is not None else ""
+    if not any(each["url"] == url for each in configurations(call)):
+        return []
+    said = Text("the invalid configuration is listed", "無效的配置出現在列表中")
+    return [Finding(level, said, (call.id,))]
+
+
+def secret_hidden(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """The secret does not stand in the answer."""
+    call = step.call
+    if call is None or call.answer is None or bytes(facts.asked.secret) not in call.answer.body:
+        return []
+    return [Finding(level, Text("List shows the whole Secret", "列表顯示了完整的 Secret"), (call.id,))]
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal as JSON: true is not 1."""
+    return type(one) is type(other) and json.dumps(one, sort_keys=True) == json.dumps(
+        other, sort_keys=True
+    )
+
+
+def _without_timestamp(attempt: Exchange) -> Fields:
+    return {n: value for n, value in fields_of(attempt).items() if n.lower() != "timestamp"}
+
+
+def _changed(name: str, given: object, came: Fields) -> Text:
+    if name not in came:
+        return Text(f"{name} is missing", f"缺少 {name}")
+    return Text(
+        f"{name} was {_short(given)}, and arrived as {_short(came[name])}",
+        f"{name} 原為 {_short(given)}，送達時變成 {_short(came[name])}",
+    )
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}… ({len(text)})"
+
+
+def _plain(value: object) -> object:
+    """A setting as far as it matters how it is listed: message types in any order, as text or not."""
+    if isinstance(value, str) and "," in value:
+        value = value.split(",")
+    if isinstance(value, list):
+        return sorted(str(each).strip() for each in value)
+    return value
+
+
+NAMED: dict[str, Check] = {
+    "faithful": faithful,
+    "same-message": same_message,
+    "own-secret": own_secret,
+    "distinct-ids": distinct_ids,
+    "exponential-waits": exponential_waits,
+    "retry-after": waited,
+    "prompt": prompt,
+    "delivered-after-restart": delivered_after_restart,
+    "not-sent-again": not_sent_again,
+    "listed": listed,
+    "updated": updated,
+    "kept": kept,
+    "unchanged": unchanged,
+    "test-failed": test_failed,
+    "secret-hidden": secret_hidden,
+}
+
+_UNKNOWN_SCHEME = Text(
+    "not judged: the way of signing is not known (see sender.wire.signature)",
+    "未判定：簽名方式未知（見 sender.wire.signature）",
+)
+_FIRST_SECRET = Text(
+    "signed with the Secret of the first configuration, not with its own",
+    "以第一個配置的 Secret 簽名，而不是自己的",
+)
+_NEITHER_SECRET = Text("the signature fits no Secret", "簽名與任何 Secret 都不符")
+_ONE_TEST = Text("only one test message arrived", "只收到一條測試訊息")
+_TOO_FEW_WAITS = Text("too few attempts to see how the waits grow", "嘗試次數太少，看不出間隔如何增長")
+_NOT_LISTED = Text("List does not show the configuration", "列表沒有顯示這個配置")

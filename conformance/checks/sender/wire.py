@@ -1,0 +1,262 @@
+"""Named checks over every attempt of the run: how deliveries look on the wire."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from conformance.checks.case import Judgement
+from conformance.checks.sender.facts import SenderFacts
+from conformance.checks.sender.signing import fits, signature_of, spoken, stamp_of
+from conformance.checks.sender.step import fields_of
+from conformance.exchange import Exchange, Fault, Role
+from conformance.rules import Finding, Level, Unjudged
+from conformance.schema import message_problems
+from conformance.schemes import Scheme
+from conformance.text import NO_TEXT, Text
+
+Check = Callable[[Sequence[Exchange], SenderFacts, Level], list[Judgement]]
+
+FRESH = 60.0
+"""Seconds by which a timestamp header may differ from the clock."""
+NOTHING = Unjudged(Text("no delivery arrived", "沒有收到任何投遞"), error=True)
+
+
+def deliveries(over: Sequence[Exchange]) -> list[Exchange]:
+    """What came to the endpoints that share the run's secret, but for probes without a body."""
+    came = [each for each in over if each.role is Role.ATTEMPT]
+    return [each for each in came if each.request.method not in ("HEAD", "OPTIONS")]
+
+
+def whole(each: Exchange) -> bool:
+    """Whether a body came, and came to its end; what is cut is for sender.wire.whole-body alone."""
+    body = each.request.body.strip()
+    cut = each.fault is Fault.CLOSED and "mid-body" in each.detail
+    return bool(body) and not cut and not (body.startswith(b"{") and not body.endswith(b"}"))
+
+
+def _over(
+    wrong: Callable[[Exchange, SenderFacts], Text | None],
+) -> Check:
+    """A check that tells the first of the attempts of which `wrong` has something to say."""
+
+    def check(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+        came = deliveries(over)
+        if not came:
+            return [NOTHING]
+        told = [(each, said) for each in came if (said := wrong(each, facts)) is not None]
+        return [_finding(level, told, len(came))] if told else []
+
+    return check
+
+
+def _finding(level: Level, told: Sequence[tuple[Exchange, Text]], of: int) -> Finding:
+    count = Text(f"{len(told)} of {of} deliveries: ", f"{of} 次投遞中有 {len(told)} 次：")
+    return Finding(level, count + told[0][1], tuple(each.id for each, _ in told[:10]))
+
+
+def _method(each: Exchange, facts: SenderFacts) -> Text | None:
+    method = each.request.method
+    return None if method == "POST" else Text(f"sent by {method}, not POST", f"以 {method} 發送，而非 POST")
+
+
+def _content_type(each: Exchange, facts: SenderFacts) -> Text | None:
+    kind = (each.header(b"content-type") or b"").decode("latin-1")
+    if kind.partition(";")[0].strip().lower() == "application/json":
+        return None
+    return Text(f"Content-Type is {kind!r}", f"Content-Type 為 {kind!r}")
+
+
+def _timestamp(each: Exchange, facts: SenderFacts) -> Text | None:
+    stamp = stamp_of(each, facts.asked.dialect)
+    if stamp is None or re.fullmatch(rb"\d{10}", stamp):
+        return None  # a missing one is for always-signed
+    what = stamp.decode("latin-1")
+    if re.fullmatch(rb"\d{13}", stamp):
+        return Text(f"the timestamp is in milliseconds ({what})", f"時間戳以毫秒為單位（{what}）")
+    return Text(f"the timestamp is {what!r}, not whole Unix seconds", f"時間戳為 {what!r}，不是 Unix 整數秒")
+
+
+def _signature_form(each: Exchange, facts: SenderFacts) -> Text | None:
+    signature = signature_of(each, facts.asked.dialect)
+    if signature is None or re.fullmatch(rb"[0-9a-f]{64}", signature):
+        return None
+    what = signature.decode("latin-1")[:80]
+    return Text(f"the signature is {what!r}, not 64 lower-case hex digits", f"簽名為 {what!r}，不是 64 位小寫十六進位")
+
+
+def _always_signed(each: Exchange, facts: SenderFacts) -> Text | None:
+    missing = [
+        name
+        for name, value in (
+            (facts.asked.dialect.timestamp_header, stamp_of(each, facts.asked.dialect)),
+            (facts.asked.dialect.signature_header, signature_of(each, facts.asked.dialect)),
+        )
+        if not value
+    ]
+    if not missing:
+        return None
+    names = ", ".join(missing)
+    return Text(f"without {names}", f"缺少 {names}")
+
+
+def whole_body(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+    """No signed body is sent empty or cut."""
+    came = deliveries(over)
+    told = [
+        (each, _sent_less(each, came, facts))
+        for each in came
+        if signature_of(each, facts.asked.dialect) is not None and not whole(each)
+    ]
+    return [_finding(level, told, len(came))] if told else [] if came else [NOTHING]
+
+
+def _sent_less(each: Exchange, came: Sequence[Exchange], facts: SenderFacts) -> Text:
+    """How much was sent, and how much was signed where another attempt shows it."""
+    sent = len(each.request.body)
+    alike = [e for e in came if e.msg_id == each.msg_id and e.msg_id is not None and whole(e)]
+    for other in alike:
+        request = replace(other.request, headers=each.request.headers)
+        if facts.scheme and fits(facts.scheme, replace(other, request=request), facts.asked.dialect):
+            signed = len(other.request.body)
+            return Text(f"signed {signed} bytes, sent {sent}", f"簽名 {signed} 位元組，只送出 {sent}")
+    return Text(
+        f"signed, and sent with {sent} bytes of body, " + ("cut off" if sent else "none"),
+        f"已簽名，但只送出 {sent} 位元組的請求體",
+    )
+
+
+def signature(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+    """HMAC over exactly the bytes sent; when another way of signing fits, it is named."""
+    asked = facts.asked
+    came = [
+        each
+        for each in deliveries(over)
+        if whole(each) and stamp_of(each, asked.dialect) and signature_of(each, asked.dialect)
+    ]
+    plain = Scheme(asked, None, NO_TEXT)
+    wrong = [each for each in came if not fits(plain, each, asked.dialect)]
+    if wrong:
+        said = _spoken(wrong[0], facts)
+        return [_finding(level, [(each, said) for each in wrong], len(came))]
+    other = facts.scheme is not None and facts.scheme.said
+    if not came and other and facts.scheme is not None:  # under headers of another dialect
+        return [Finding(level, _FITS + facts.scheme.said + _NOT_ASKED)]
+    return [] if came else [Unjudged(_UNSIGNED, error=True)]
+
+
+def _spoken(each: Exchange, facts: SenderFacts) -> Text:
+    scheme = spoken(each, facts.asked)
+    if scheme is None:
+        return Text("the signature fits nothing that is known", "簽名與任何已知方式都不吻合")
+    return _FITS + scheme.said + _NOT_ASKED
+
+
+def schema(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+    """The body is UTF-8 JSON that fits the message schema."""
+    came = deliveries(over)
+    told = [(each, said) for each in came if (said := _misfit(each)) is not None]
+    return [_finding(level, told, len(came))] if told else [] if came else [NOTHING]
+
+
+def _misfit(each: Exchange) -> Text | None:
+    if not whole(each):
+        return None
+    try:
+        fields = json.loads(each.request.body.decode())
+    except (ValueError, RecursionError):
+        return Text("the body is not UTF-8 JSON", "請求體不是 UTF-8 JSON")
+    wrong = message_problems(fields)
+    return Text(str(wrong[0]), str(wrong[0])) if wrong else None
+
+
+def timestamp_fresh(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+    """Within a minute of the clock on the first attempt (MUST), and on a retry too (SHOULD)."""
+    came = deliveries(over)
+    firsts = {each.msg_id: each.id for each in reversed(came)}
+    stale = [(e, age) for e in came if (age := _age(e, facts)) is not None and abs(age) > FRESH]
+    found: list[Judgement] = []
+    for first, of_level in ((True, level), (False, Level.SHOULD)):
+        told = [
+            (
+                each,
+                Text(
+                    f"the timestamp is {age:.0f} s old on {'the first attempt' if first else 'a retry'}",
+                    f"{'首次嘗試' if first else '重試'}的時間戳是 {age:.0f} 秒前的",
+                ),
+            )
+            for each, age in stale
+            if (firsts[each.msg_id] == each.id) is first
+        ]
+        if told:
+            found.append(_finding(of_level, told, len(came)))
+    return found if came else [NOTHING]
+
+
+def _age(each: Exchange, facts: SenderFacts) -> float | None:
+    stamp = stamp_of(each, facts.asked.dialect)
+    if stamp is None or not re.fullmatch(rb"\d{10}", stamp) or each.clock is None:
+        return None
+    return each.clock - int(stamp)
+
+
+def timestamp_agrees(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+    """The body's timestamp is the header's of the first attempt, within a second; and in a Test the
+    message was created no later."""
+    came = deliveries(over)
+    if not came:
+        return [NOTHING]
+    told: list[tuple[Exchange, Text]] = []
+    for each in {each.msg_id: each for each in reversed(came)}.values():
+        stamp, fields = stamp_of(each, facts.asked.dialect), fields_of(each)
+        body = fields.get("timestamp")
+        if not isinstance(body, int) or stamp is None or not re.fullmatch(rb"\d{10}", stamp):
+            continue
+        created = fields.get("createTime")
+        if abs(int(stamp) - body) > 1:
+            told.append((each, Text(f"body {body}, header {int(stamp)}", f"請求體 {body}，請求頭 {int(stamp)}")))
+        elif each.rule == "sender.config.test" and isinstance(created, int) and created > body:
+            told.append((each, Text("createTime is later than timestamp", "createTime 晚於 timestamp")))
+    return [_finding(level, told, len(came))] if told else []
+
+
+def link_content(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+    """Type 49 carries a title, a description and a URL, by whatever names."""
+    links = [each for each in deliveries(over) if fields_of(each).get("msgType") == 49]
+    if not links:
+        return [Unjudged(Text("no link message arrived", "沒有收到鏈接訊息"))]
+    told = [
+        (each, Text(f"type 49 without {lacking}", f"類型 49 缺少 {lacking}"))
+        for each in links
+        if (lacking := _lacking(fields_of(each).get("content")))
+    ]
+    return [_finding(level, told, len(links))] if told else []
+
+
+def _lacking(content: object) -> str:
+    if not isinstance(content, dict):
+        return "an object"
+    names = {str(key).lower() for key in content}
+    wanted = {"title": ("title",), "description": ("des", "desc", "description", "digest"), "url": ("url", "link")}
+    return ", ".join(what for what, spelled in wanted.items() if not names & set(spelled))
+
+
+_FITS = Text("the signature fits ", "簽名吻合的是：")
+_NOT_ASKED = Text(", not what was asked for", "，而不是所要求的方式")
+_UNSIGNED = Text("no delivery was signed", "沒有任何投遞帶有簽名")
+
+WIRE_CHECKS: dict[str, Check] = {
+    "wire-method": _over(_method),
+    "wire-content-type": _over(_content_type),
+    "wire-timestamp-header": _over(_timestamp),
+    "wire-signature-header": _over(_signature_form),
+    "wire-always-signed": _over(_always_signed),
+    "wire-whole-body": whole_body,
+    "wire-signature": signature,
+    "wire-schema": schema,
+    "wire-timestamp-fresh": timestamp_fresh,
+    "wire-timestamp-agrees": timestamp_agrees,
+    "wire-link-content": link_content,
+}

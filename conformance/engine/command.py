@@ -1,0 +1,35 @@
+"""The user's own commands: run in a shell, and ended with the run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+SAID = 2000
+"""Bytes of a command's output that are kept."""
+
+
+async def output_of(command: str, given: bytes | None = None) -> tuple[int, bytes]:
+    """Run `command` with `given` on its standard input: its exit status, and the end of what it wrote.
+
+    A command that hands its output to a process which stays is waited for, not the process. When
+    this is cancelled the command is killed, and what it started with it.
+    """
+    pipe, silent = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_shell(
+        command,
+        stdin=silent if given is None else pipe,
+        stdout=silent,
+        stderr=silent if given is None else pipe,
+        start_new_session=True,
+    )
+    said = b""
+    try:
+        if given is not None:
+            _, said = await process.communicate(given)
+        status = await process.wait()
+    finally:
+        if process.returncode is None:  # the run's time is over
+            os.killpg(process.pid, signal.SIGKILL)
+    return status, said[-SAID:]

@@ -1,0 +1,436 @@
+"""One run against a live sender: diagnosis, scenarios side by side or in turns, and the report.
+
+A case that shows a fault while others run beside it is run once more before it is judged: what other
+messages cost the sender is not this one's fault. A sender that keeps a single configuration is judged
+in turns, cases with the same settings together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from conformance import certificates
+from conformance.checks.case import Judgement
+from conformance.checks.sender.case import judge
+from conformance.checks.sender.facts import UNDER_WAY, SenderFacts
+from conformance.checks.sender.named import NAMED
+from conformance.checks.sender.reports import told_apart
+from conformance.checks.sender.wire import WIRE_CHECKS
+from conformance.clock import Clock
+from conformance.damage import Signer
+from conformance.dialect import Secret
+from conformance.engine.diagnosis import Stop
+from conformance.engine.plan import Key, Listener, Plan, over, stopped
+from conformance.engine.results import concluded, joined
+from conformance.engine.sender.diagnosis import diagnose
+from conformance.engine.sender.options import SenderOptions, spellings
+from conformance.engine.sender.session import BEFORE, Post, SenderSession
+from conformance.engine.sender.steps import SenderCaseRun
+from conformance.errors import HarnessError
+from conformance.exchange import Exchange
+from conformance.receiver.mock import Mock, listening
+from conformance.report import Report, Result
+from conformance.rules import Outcome, Unjudged, verdict
+from conformance.scenario import Case, Scenario
+from conformance.text import NO_TEXT, Text
+from conformance.wire.client import Wire, tls_context
+
+API_PATIENCE = 15.0
+"""Seconds for an answer of the API: Test waits for an endpoint that does not answer."""
+
+CHECKS = WIRE_CHECKS | {"told-apart": told_apart}
+
+_LOG = logging.getLogger("hookproof")
+
+Pair = tuple[Scenario, Case]
+
+
+class SenderRun:
+    """One run. `listener` is told each result as it comes."""
+
+    def __init__(
+        self,
+        options: SenderOptions,
+        listener: Listener = lambda result: None,
+        clock: Clock | None = None,
+        language: str = "en",
+    ) -> None:
+        self.options = options
+        self.plan = Plan("sender", options, CHECKS, NAMED, listener)
+        self._clock = clock or Clock()
+        self._language = language
+        self._tls = tls_context(options.ca, system=options.secure)
+        self._final: dict[Key, list[Exchange]] = {}
+        self._complete = False
+        self._until = 0.0
+
+    def listen(self, listener: Callable[[Result], None]) -> None:
+        """Tell `listener` each result as it comes, in place of the one before."""
+        self.plan.listener = listener
+
+    @property
+    def keys(self) -> list[Key]:
+        """Every (rule, case) that the run will judge, in the catalogue's order."""
+        return self.plan.keys
+
+    async def report(self) -> Report:
+        """Judge the sender; ends within the options' timeout and a little more. Raises InputError when
+        the mock receiver cannot listen where it is told to."""
+        started, begin = datetime.now(UTC), self._clock.monotonic()
+        self._until = begin + self.options.timeout
+        options = self.options
+        facts = SenderFacts(
+            asked=Signer(options.dialect, options.secret),
+            other_secret=Secret(bytes(options.secret)[::-1] + b"-other"),
+        )
+        async with AsyncExitStack() as stack:
+            mocks = await self._mocks(stack)
+            wire = Wire(
+                self._clock,
+                patience=API_PATIENCE,
+                concurrency=options.concurrency,
+                tls=self._tls,
+            )
+            await stack.enter_async_context(wire)
+            session = SenderSession(options, wire, mocks, facts, self._clock)
+            stop = await self._drive(session)
+            for post in session.posts:
+                session.take(post)
+        self._judge_the_rest(session, stop)
+        return self._assemble(session, stop, started, self._clock.monotonic() - begin)
+
+    async def _mocks(self, stack: AsyncExitStack) -> dict[str, Mock]:
+        options = self.options
+        host, port = options.listen
+        tls = _served(options)
+        first = listening(host, port, options.public_url, tls, clock=self._clock)
+        mocks = {"": await stack.enter_async_context(first)}
+        if tls is not None:
+            mocks["https"] = mocks[""]
+        if certificates.missing() is None and any("openssl" in each.needs for each in self.plan.chosen):
+            context = await asyncio.to_thread(certificates.self_signed)
+            untrusted = listening(host, 0, None, context, clock=self._clock)
+            mocks["untrusted"] = await stack.enter_async_context(untrusted)
+        return mocks
+
+    async def _drive(self, session: SenderSession) -> Stop | None:
+        try:
+            async with asyncio.timeout(self.options.timeout):
+                stop = await self._diagnosis(session)
+                if stop is None:
+                    await self._scenarios(session)
+                self._complete = True
+                return stop
+        except TimeoutError:
+            return None
+
+    async def _diagnosis(self, session: SenderSession) -> Stop | None:
+        try:
+            return await diagnose(session)
+        except Exception as fault:  # a fault of the suite's own is no verdict on the target
+            _LOG.exception("the sender could not be diagnosed")
+            said = f"a fault of Hookproof itself: {type(fault).__name__}"
+            return Stop(Text(said, said), False, ())
+
+    async def _scenarios(self, session: SenderSession) -> None:
+        ready = [
+            (each, case)
+            for each in self.plan.chosen
+            for case in each.cases
+            if case.acts and self._skip(each, case, session) is None
+        ]
+        together = [pair for pair in ready if not pair[0].alone]
+        facts = session.facts
+        if facts.delivers_several or (not facts.emits and facts.lists_several and facts.tests_by_id):
+            suspects = await self._side_by_side(session, together)
+        else:
+            suspects = await self._in_turns(session, together)
+        for pair in (pair for pair in ready if pair[0].alone):
+            await self._case(session, *pair, again=True)
+        await self._once_more(session, suspects)
+
+    async def _side_by_side(self, session: SenderSession, pairs: Sequence[Pair]) -> list[Pair]:
+        """Run all pairs at once; those that should be run again. A sender in which one endpoint holds
+        up another gets those that do so last, and one whose Test goes anywhere, tests one by one."""
+        facts = session.facts
+        tests = [pair for pair in pairs if not facts.tests_by_id and _tests(pair[1])]
+        rest = [pair for pair in pairs if pair not in tests]
+        slow = [pair for pair in rest if not facts.isolates and _holds_up(pair[1])]
+        suspects = []
+        for some in ([pair for pair in rest if pair not in slow], slow, *([it] for it in tests)):
+            done = await asyncio.gather(*(self._case(session, *pair) for pair in some))
+            suspects += [pair for pair, is_done in zip(some, done, strict=True) if not is_done]
+        return suspects
+
+    async def _in_turns(self, session: SenderSession, pairs: Sequence[Pair]) -> list[Pair]:
+        """Run pairs in groups that share a configuration, one group after the other."""
+        groups: dict[str, list[Pair]] = {}
+        for number, pair in enumerate(pairs):
+            sending = pair[1].sending
+            assert sending is not None  # noqa: S101 - it acts
+            alike = json.dumps(sending.listener.configure, sort_keys=True)
+            plain = sending.listener.way is None and sending.other is None and not sending.calls
+            groups.setdefault(alike if plain else str(number), []).append(pair)
+        suspects: list[Pair] = []
+        for group in groups.values():
+            sending = group[0][1].sending
+            if len(group) == 1 or sending is None:
+                done = [await self._case(session, *pair) for pair in group]
+            else:
+                kinds = [kind for pair in group for kind in _kinds(pair[1])]
+                listener = replace(sending.listener, answers=())
+                post = await session.configure(listener, BEFORE, kinds or [session.channel()])
+                try:
+                    cases = (self._case(session, *pair, post=post) for pair in group)
+                    done = list(await asyncio.gather(*cases))
+                finally:
+                    session.take(post)
+                    await session.withdraw(post)
+            suspects += [pair for pair, is_done in zip(group, done, strict=True) if not is_done]
+        return suspects
+
+    async def _once_more(self, session: SenderSession, suspects: Sequence[Pair]) -> None:
+        """Run suspects again, as few at a time as the run's time allows."""
+        seconds = sum(_seconds(case, session.facts) for _, case in suspects)
+        left = max(1.0, 0.8 * (self._until - self._clock.monotonic()))
+        places = asyncio.Semaphore(
+            1 + int(seconds / left) if session.facts.delivers_several else 1
+        )
+
+        async def run(pair: Pair) -> None:
+            async with places:
+                await self._case(session, *pair, again=True)
+
+        await asyncio.gather(*(run(pair) for pair in suspects))
+
+    async def _case(
+        self,
+        session: SenderSession,
+        scenario: Scenario,
+        case: Case,
+        *,
+        post: Post | None = None,
+        again: bool = False,
+    ) -> bool:
+        """Run and judge one case; False when it should run `again` by itself: its result is then told
+        later, and stands as it is should the time run out."""
+        begin = self._clock.monotonic()
+        rule = scenario.rule.id
+        found: list[Judgement]
+        try:
+            exchanges = await SenderCaseRun(session, rule, case, post).run()
+            found = judge(case, exchanges, session.facts)
+        except HarnessError as fault:
+            exchanges, found = [], [Unjudged(Text(str(fault), str(fault)), error=True)]
+        except Exception as fault:  # a fault of the suite's own is no verdict on the target
+            _LOG.exception("%s could not be judged", rule)
+            said = f"a fault of Hookproof itself: {type(fault).__name__}"
+            exchanges, found = [], [Unjudged(Text(said, said), error=True)]
+        self._final[rule, case.name] = exchanges
+        seconds = self._clock.monotonic() - begin
+        done = again or not found
+        self._settle(scenario, case, found, exchanges, seconds, tell=done)
+        return done
+
+    def _settle(
+        self,
+        scenario: Scenario,
+        case: Case,
+        found: Sequence[Judgement],
+        exchanges: Sequence[Exchange] = (),
+        seconds: float = 0.0,
+        *,
+        tell: bool = True,
+    ) -> None:
+        beside = [each.id for each in exchanges if case.acts]
+        result = concluded(
+            scenario, case, found, beside, seconds=seconds, strict=self.options.strict
+        )
+        secrets = [each.decode("utf-8", "replace") for each in spellings(self.options)]
+        message = result.message
+        for secret in secrets:
+            message = Text(
+                message.en.replace(secret, "(secret)"), message.zh.replace(secret, "(secret)")
+            )
+        self.plan.settle(replace(result, message=message), tell=tell)
+
+    def _skip(self, scenario: Scenario, case: Case, session: SenderSession) -> Unjudged | None:
+        """Why a case cannot be seen from outside with what the user gave; None when it can."""
+        options, facts = self.options, session.facts
+        given = {
+            "emit": facts.emits,
+            "several": facts.lists_several or facts.delivers_several,
+            "restart": options.restart_command is not None,
+            "tls": options.tls_cert is not None,
+            "openssl": certificates.missing() is None,
+            "local": options.public_url is None,
+        }
+        needs = list(scenario.needs)
+        if case.sending is not None and case.sending.listener.way == "refusing":
+            needs.append("local")
+        lacking = [NEEDS[need] for need in needs if not given[need]]
+        if lacking:
+            return Unjudged(joined(lacking))
+        if case.sending is None or not case.acts:
+            return None
+        if case.sending.retried and not facts.retries and not _shows_no_retry(scenario, case):
+            return Unjudged(_NO_RETRY)
+        seconds, left = _seconds(case, facts), self._until - self._clock.monotonic()
+        if seconds > left:
+            return Unjudged(
+                Text(
+                    f"would take about {seconds:.0f} s at the sender's pace, of which {max(left, 0):.0f} s "
+                    "are left: give a longer --timeout",
+                    f"依發送方的速度約需 {seconds:.0f} 秒，只剩 {max(left, 0):.0f} 秒：請加長 --timeout",
+                )
+            )
+        return None
+
+    def _judge_the_rest(self, session: SenderSession, stop: Stop | None) -> None:
+        """The checks over many rules, and a reason for each case that has no result yet."""
+        stopped_at = self.plan.place_of(stop) if stop is not None else None
+        for scenario, case in self.plan.pending():
+            found: Judgement | None
+            if stop is not None:
+                told = (scenario.rule.id, case.name) == stopped_at
+                found = stopped(stop, scenario) if told else Unjudged(_SEE_FIRST)
+            else:
+                found = self._skip(scenario, case, session)
+            exchanges: list[Exchange] = []
+            judged: list[Judgement] = [found] if found is not None else []
+            if found is None and scenario.check is not None and not case.acts:
+                exchanges = over(scenario, session.trace, self._final)
+                judged = CHECKS[scenario.check](exchanges, session.facts, case.level)
+                if not judged and not (self._complete and exchanges):
+                    judged = [Unjudged(_TIME_RAN_OUT, error=True)]
+            elif found is None:
+                judged = [Unjudged(_TIME_RAN_OUT, error=True)]
+            self._settle(scenario, case, judged)
+        self.plan.tell_the_rest()
+
+    def _assemble(
+        self, session: SenderSession, stop: Stop | None, started: datetime, seconds: float
+    ) -> Report:
+        ordered = sorted(session.trace, key=lambda each: (each.started, each.id))
+        renamed = session.trace.number(each.id for each in ordered)
+        results = [
+            replace(each, exchanges=tuple(renamed[old] for old in each.exchanges))
+            for each in self.plan.results()
+        ]
+        session.trace.mask(spellings(self.options))
+        scheme = session.facts.scheme
+        return Report(
+            side="sender",
+            target=self.options.api_url,
+            dialect=self.options.dialect.name,
+            spoken=scheme.signer.dialect.name if scheme is not None else None,
+            seed=self.options.seed,
+            verdict=verdict((each.outcome for each in results), complete=self._complete),
+            started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            seconds=seconds,
+            results=tuple(results),
+            cause=self._cause(session, stop, results),
+            language=self._language,
+            trace=session.trace,
+        )
+
+    def _cause(
+        self, session: SenderSession, stop: Stop | None, results: Iterable[Result]
+    ) -> Text:
+        """What is to be said beside the verdict: why it is no better, or what it leaves open."""
+        if stop is not None:
+            return stop.reason
+        if not self._complete:
+            return _TIME_RAN_OUT
+        if not session.facts.emits:
+            return _NOT_EMITTED
+        if not {each.outcome for each in results} & {Outcome.PASS, Outcome.FAIL}:
+            return _NOTHING_PASSED
+        return NO_TEXT
+
+
+def _served(options: SenderOptions) -> ssl.SSLContext | None:
+    """What the mock receiver serves https with, if it does. Raises InputError."""
+    if options.tls_cert is None or options.tls_key is None:
+        return None
+    return certificates.given(options.tls_cert, options.tls_key)
+
+
+def _kinds(case: Case) -> list[str]:
+    return case.sending.kinds if case.sending is not None else []
+
+
+def _tests(case: Case) -> bool:
+    """Whether a case calls Test."""
+    actions = case.sending.actions if case.sending is not None else ()
+    return any(action.call is not None and action.call.name == "Test" for action in actions)
+
+
+def _holds_up(case: Case) -> bool:
+    return case.sending is not None and case.sending.holds_up
+
+
+def _shows_no_retry(scenario: Scenario, case: Case) -> bool:
+    """Whether a case is one in which a sender that never tries again is found, or is right."""
+    sending = case.sending
+    assert sending is not None  # noqa: S101 - it acts
+    once = all(
+        seen.attempts in (None, (1, None), (1, 1))
+        for action in sending.actions
+        for seen in action.seen
+    )
+    return once or scenario.rule.id == "sender.retry.on-non-200"
+
+
+def _seconds(case: Case, facts: SenderFacts) -> float:
+    """About how long a case takes."""
+    sending = case.sending
+    assert sending is not None  # noqa: S101 - it acts
+    seconds = 1.0
+    for action in sending.actions:
+        for seen in action.seen:
+            if seen.attempts is not None:
+                least, most = seen.attempts
+                seconds += sum(facts.wait(n) for n in range(1, least))
+                seconds += facts.patience(least) if most is not None else 0.0
+    answers = [*sending.listener.answers]
+    seconds += sum(min(UNDER_WAY, answer.delay or 0.0) for answer in answers)
+    return seconds + (5.0 if sending.holds_up else 0.0)
+
+
+NEEDS = {
+    "emit": Text(
+        "needs --emit-url or --emit-command, to give the sender messages",
+        "需要 --emit-url 或 --emit-command，以便把訊息交給發送方",
+    ),
+    "several": Text(
+        "does not apply: the sender keeps one configuration", "不適用：發送方只保留一個配置"
+    ),
+    "restart": Text("needs --restart-command", "需要 --restart-command"),
+    "tls": Text("needs --tls-cert and --tls-key", "需要 --tls-cert 與 --tls-key"),
+    "openssl": Text("needs openssl, to make a certificate", "需要 openssl 以產生證書"),
+    "local": Text("cannot be seen behind --public-url", "使用 --public-url 時無法觀察"),
+}
+_NO_RETRY = Text(
+    "not judged: nothing was sent again at all (see sender.retry.on-non-200)",
+    "未判定：完全沒有重發（見 sender.retry.on-non-200）",
+)
+_NOTHING_PASSED = Text(
+    "No rule that was chosen passed: a verdict needs one that does (--rules names too few).",
+    "所選的規則沒有一條通過：至少要有一條通過才能下結論（--rules 選得太少）。",
+)
+_NOT_EMITTED = Text(
+    "Only what Test shows was judged: give --emit-url or --emit-command.",
+    "只判定了測試所能顯示的部分：請提供 --emit-url 或 --emit-command。",
+)
+_TIME_RAN_OUT = Text(
+    "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
+)
+_SEE_FIRST = Text("not judged, for the same reason", "未判定，原因相同")

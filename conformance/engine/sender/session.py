@@ -1,0 +1,293 @@
+"""What the parts of one run against a sender share: its API, the mock, the trace, fresh messages."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from conformance.checks.sender.api import found, ident_of
+from conformance.checks.sender.facts import SenderFacts
+from conformance.clock import Clock
+from conformance.emission import Emit, Listener
+from conformance.emission import Reply as Scripted
+from conformance.engine.command import output_of
+from conformance.engine.compose import USER_AGENT
+from conformance.engine.session import At, exchange_of
+from conformance.engine.sender.options import SenderOptions
+from conformance.exchange import Answer, Exchange, Fault, Headers, Request, Role
+from conformance.message import TYPES, build, marked
+from conformance.receiver import script
+from conformance.receiver.mock import Endpoint, Mock
+from conformance.trace import MASK, Trace
+from conformance.wire.client import Wire
+from conformance.wire.reply import Reply
+
+CHANNELS = ("text", "image", "voice", "video", "emoji", "link")
+"""Kinds of messages of which each configuration asks for one: what others get stays away from it."""
+
+SETTINGS: dict[str, Any] = {
+    "Enabled": True,
+    "Timeout": 5,
+    "RetryCount": 3,
+    "IncludeSelfMessage": False,
+}
+"""Settings of a configuration, where a scenario says nothing."""
+
+METHODS = {"Config": "POST", "List": "GET", "Test": "GET", "Update": "PUT", "Delete": "DELETE"}
+
+BEFORE = At()
+"""What an exchange is for that belongs to no case."""
+
+SHORT_ID, LONG_ID = (10**14, 9 * 10**14), (10**18, 9 * 10**18)
+"""Ids that a double holds exactly, so that only the scenario that is about it meets a rounded one."""
+
+
+@dataclass(slots=True)
+class Post:
+    """A configuration at the sender, and the endpoint that it leads to; `kind` is the kind of messages
+    that it asks for, `role` what comes to it. `ident` is the ID that the sender gave it, if it did."""
+
+    endpoint: Endpoint
+    settings: dict[str, Any]
+    kind: str
+    role: Role = Role.ATTEMPT
+    configured: bool = True
+    ident: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A message event as it is given to the sender: the guide's body without `timestamp`."""
+
+    msg_id: str
+    fields: dict[str, Any]
+
+    @property
+    def body(self) -> bytes:
+        """The event as it is sent."""
+        return json.dumps(self.fields, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class SenderSession:
+    """One run's means. `mocks` are by way: "" for the one that every scenario uses unless it says
+    otherwise, "https", "untrusted". `facts` are replaced as the diagnosis goes on, and stand still
+    afterwards."""
+
+    def __init__(
+        self,
+        options: SenderOptions,
+        wire: Wire,
+        mocks: Mapping[str, Mock],
+        facts: SenderFacts,
+        clock: Clock,
+    ) -> None:
+        self.options = options
+        self.wire = wire
+        self.mocks = dict(mocks)
+        self.facts = facts
+        self.clock = clock
+        self.trace = Trace()
+        self.posts: list[Post] = []
+        self._taken: set[tuple[str, int]] = set()
+        self._channel = 0
+        draw = random.SystemRandom()
+        self._next_id = draw.randrange(*SHORT_ID)
+        self._next_long = draw.randrange(*LONG_ID)
+
+    def fresh_id(self, *, long: bool = False) -> str:
+        """A msgId that no run has used."""
+        if long:
+            self._next_long += 11
+            return str(self._next_long)
+        self._next_id += 11
+        return str(self._next_id)
+
+    # Each verb is given by the protocol; what a sender adds is not relied on, but for Delete.
+    async def call(
+        self, name: str, at: At, fields: Mapping[str, Any] | None = None, **query: object
+    ) -> Exchange:
+        """One call of the API. Neither the secret nor the API key is recorded."""
+        shown = {k: str(v) for k, v in query.items() if v is not None}
+        key = self.options.api_key
+        secret = {"key": key.decode("utf-8", "replace")} if key is not None else {}
+        url = f"{self.options.api_url.rstrip('/')}/{name}"
+        headers: Headers = ((b"User-Agent", USER_AGENT.encode()),)
+        body = shown_body = b""
+        if fields is not None:
+            headers += ((b"Content-Type", b"application/json"),)
+            body = json.dumps(fields, ensure_ascii=False).encode()
+            masked = {"Secret": MASK.decode()} if fields.get("Secret") else {}
+            shown_body = json.dumps({**fields, **masked}, ensure_ascii=False).encode()
+        method = METHODS[name]
+        reply = await self.wire.send(Request(method, _with(url, {**shown, **secret}), headers, body))
+        asked = Request(method, _with(url, shown), headers, shown_body)
+        return self.trace.add(exchange_of(asked, None, reply, Role.API, at, None))
+
+    async def configure(
+        self,
+        listener: Listener,
+        at: At,
+        kinds: Sequence[str] = (),
+        *,
+        other: bool = False,
+        to: Post | None = None,
+    ) -> Post:
+        """An endpoint that answers as `listener` says, and a configuration for it at the sender if it
+        is to have one, which asks for messages of `kinds`; `other` is a scenario's second one, with a
+        secret of its own, and `to` is where the first one redirects to."""
+        mock = self.mocks.get(listener.way or "", self.mocks[""])
+        endpoint = mock.refusing_endpoint() if listener.way == "refusing" else mock.endpoint()
+        endpoint.script(self.answers(listener.answers, to))
+        kind, types = self._kind(listener, kinds)
+        secret = self.facts.other_secret if other else self.options.secret
+        settings = {
+            "URL": endpoint.url,
+            "Secret": secret.decode("utf-8", "replace"),
+            **SETTINGS,
+            **listener.configure,
+            "MessageTypes": types,
+        }
+        role = Role.ELSEWHERE if other else Role.ATTEMPT
+        post = Post(endpoint, settings, kind, role, configured=listener.configured)
+        self.posts.append(post)
+        if listener.configured:
+            await self.submit(post, at)
+        return post
+
+    async def submit(self, post: Post, at: At) -> Exchange:
+        """POST the configuration, and learn its ID from the answer, or else from List."""
+        answer = await self.call("Config", at, post.settings)
+        post.ident = ident_of(answer)
+        if post.ident is None:
+            listed = found(await self.call("List", At(case="between")), post.endpoint.url)
+            post.ident = (listed or {}).get("id")
+        return answer
+
+    async def withdraw(self, post: Post) -> None:
+        """Take a configuration away again, or switch it off where the sender has no Delete."""
+        if not post.configured and post.ident is None:
+            return
+        at = At(case="after")
+        if self.facts.deletes:
+            gone = await self.call("Delete", at, id=post.ident)
+            if gone.status is not None and gone.status < 300:
+                return
+            self.facts = replace(self.facts, deletes=False)
+        await self.call("Update", at, {**self.naming(post), **post.settings, "Enabled": False})
+
+    def naming(self, post: Post) -> dict[str, Any]:
+        """The fields by which the sender knows a configuration again."""
+        return {"ID": post.ident} if post.ident is not None else {}
+
+    def channel(self) -> str:
+        """The next kind of messages, so that few configurations share one."""
+        self._channel += 1
+        return CHANNELS[self._channel % len(CHANNELS)]
+
+    def _kind(self, listener: Listener, kinds: Sequence[str]) -> tuple[str, list[str]]:
+        """What "any" message is one of, and the message types to ask for."""
+        asked: list[str] = listener.configure.get("MessageTypes", [])
+        wanted = asked or list(dict.fromkeys(str(TYPES[kind]) for kind in kinds))
+        fitting = [kind for kind in CHANNELS if str(TYPES[kind]) in wanted]
+        # A sender that understands "*" alone is judged with it, but for the rule that lists types.
+        types = wanted if asked or self.facts.lists_types else ["*"]
+        return (fitting or ["text"])[0], types
+
+    def events(self, emit: Emit, kind: str) -> list[Event]:
+        """The events that `emit` stands for; `kind` is what "any" means."""
+        made = []
+        for _ in range(emit.messages):
+            msg_id = self.fresh_id(long=emit.long_id)
+            named = kind if emit.message == "any" else emit.message
+            fields = build(named, msg_id, int(self.clock.now())).fields()
+            del fields["timestamp"]
+            fields["content"] = marked(named, msg_id)
+            if emit.content_size is not None:
+                fields["content"] = _sized(fields["content"], emit.content_size)
+            made.append(Event(msg_id, {**fields, **emit.fields}))
+        return made
+
+    async def emit(self, event: Event, at: At) -> Exchange:
+        """Give one event to the sender."""
+        given = await self._given(event)
+        shown = Request("POST", self.options.emit_url or "--emit-command", (), event.body)
+        return self.trace.add(exchange_of(shown, None, given, Role.EMIT, at, event.msg_id))
+
+    async def _given(self, event: Event) -> Reply:
+        if self.options.emit_url is None:
+            assert self.options.emit_command is not None  # noqa: S101 - one of them is given
+            return await self._command(self.options.emit_command, event.body)
+        url, key = self.options.emit_url, self.options.api_key
+        if key is not None and urlsplit(url).netloc == urlsplit(self.options.api_url).netloc:
+            url = _with(url, {"key": key.decode("utf-8", "replace")})
+        headers = (
+            (b"User-Agent", USER_AGENT.encode()),
+            (b"Content-Type", b"application/json"),
+        )
+        return await self.wire.send(Request("POST", url, headers, event.body))
+
+    async def _command(self, command: str, body: bytes) -> Reply:
+        started = self.clock.monotonic()
+        async with self.wire.place:
+            status, said = await output_of(command, body)
+        now = self.clock.monotonic()
+        if status == 0:
+            return Reply(Answer(200, (), said), None, "the command ended with 0", started, now, now)
+        detail = f"the command ended with {status}"
+        return Reply(Answer(500, (), said), Fault.CLOSED, detail, started, now, now)
+
+    def answers(self, replies: Sequence[Scripted], other: Post | None) -> list[script.Scripted]:
+        """A scenario's answers as the mock gives them."""
+        return [_scripted(each, other) for each in replies]
+
+    def take(
+        self, post: Post, places: Mapping[str | None, At] | None = None, rest: At | None = BEFORE
+    ) -> None:
+        """Put what came to an endpoint into the trace, each once, under the place of its message; what
+        has none goes under `rest`, or is left where it is."""
+        for each in list(post.endpoint.arrivals):
+            place = (places or {}).get(each.msg_id, rest)
+            if place is None or (post.endpoint.path, each.id) in self._taken:
+                continue
+            self._taken.add((post.endpoint.path, each.id))
+            self.trace.add(
+                replace(each, role=post.role, rule=place.rule, case=place.case, step=place.step)
+            )
+
+
+def accepted(emitted: Exchange) -> bool:
+    """Whether the sender took an event: 2xx, or a command that ended with 0."""
+    return emitted.status is not None and 200 <= emitted.status < 300
+
+
+def _with(url: str, query: Mapping[str, str]) -> str:
+    joint = "&" if urlsplit(url).query else "?"
+    return f"{url}{joint}{urlencode(query, quote_via=quote)}" if query else url
+
+
+def _sized(content: object, size: int) -> object:
+    """A text of `size` characters that begins as `content` does."""
+    text = content if isinstance(content, str) else ""
+    return (text + "長文" * size)[:size] if not _is_base64(text) else "A" * (size + -size % 4)
+
+
+def _is_base64(text: str) -> bool:
+    return bool(text) and " " not in text and ":" not in text
+
+
+def _scripted(reply: Scripted, other: Post | None) -> script.Scripted:
+    headers = dict(reply.headers)
+    if reply.to_other and other is not None:
+        headers["Location"] = other.endpoint.url
+    body = {} if reply.body is None else {"body": reply.body.encode()}
+    return script.Scripted(
+        status=reply.status,
+        delay=reply.delay,
+        headers=tuple(headers.items()),
+        fault=reply.fault,
+        **body,
+    )

@@ -1,0 +1,264 @@
+"""Carrying out the steps of one case at the sender, and waiting for what must, or must not, come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from conformance.checks.sender.api import ident_of
+from conformance.emission import Action, Call, Emit, Seen
+from conformance.engine.command import output_of
+from conformance.engine.sender.session import Event, Post, SenderSession
+from conformance.engine.session import At
+from conformance.errors import HarnessError
+from conformance.exchange import Exchange
+from conformance.receiver.mock import Endpoint, RefusingEndpoint
+from conformance.scenario import Case
+
+RESTART_SECONDS = 15.0
+"""Within which a sender that was started again must answer its API."""
+AGAIN_SECONDS = 0.2
+EMIT_TRIES = 5
+"""How often an event that is refused as one too many (429, 503) is given again."""
+BATCH = 0.01
+"""Seconds in which arrivals are gathered before they are looked at."""
+REFUSED_FOR = 0.3
+"""Seconds for which a refusing endpoint refuses, at least: the first attempt must have met it."""
+
+Settled = Callable[[], float | None]
+"""When (monotonic) to look no longer; None when everything has come."""
+
+
+class SenderCaseRun:
+    """One case on its way. It has a configuration of its own, or shares `post` with other cases whose
+    configuration is the same."""
+
+    def __init__(
+        self, session: SenderSession, rule: str, case: Case, post: Post | None = None
+    ) -> None:
+        assert case.sending is not None  # noqa: S101 - a sender's case
+        self._session = session
+        self._sending = case.sending
+        self._at = At(rule, case.name)
+        self._shared = post
+        self._answers = case.sending.listener.answers
+        self._other: Post | None = None
+        self._named: dict[str, list[Event]] = {}
+        self._steps: dict[str, int] = {}  # msgId → the step that gave it last
+        self._emitted: dict[str, float] = {}
+
+    async def run(self) -> list[Exchange]:
+        """All exchanges of the case: calls, events, and the attempts that came."""
+        session, sending = self._session, self._sending
+        began = len(session.trace)
+        posts: list[Post] = []
+        kinds = sending.kinds or [session.channel()]
+        try:
+            if sending.other is not None:
+                self._other = await session.configure(
+                    sending.other, self._at, kinds, other=True
+                )
+                posts.append(self._other)
+            if self._shared is None:
+                post = await session.configure(
+                    sending.listener, self._at, kinds, to=self._other
+                )
+                posts.append(post)
+            self._post = self._shared or post
+            for index, action in enumerate(sending.actions):
+                await self._act(index, action)
+        finally:
+            self._take(posts)
+            for post in posts:
+                await asyncio.shield(session.withdraw(post))
+        at = self._at
+        mine = [e for e in session.trace.exchanges[began:] if (e.rule, e.case) == (at.rule, at.case)]
+        return sorted(mine, key=lambda each: (each.started, each.id))
+
+    def _take(self, posts: Sequence[Post]) -> None:
+        """Put what came for the case into the trace, under the step that gave the message."""
+        at = self._at
+        steps: dict[str | None, At] = {
+            msg_id: At(at.rule, at.case, step) for msg_id, step in self._steps.items()
+        }
+        last = At(at.rule, at.case, len(self._sending.actions) - 1)
+        for post in posts:
+            self._session.take(post, steps, last)
+        if self._shared is not None:
+            self._session.take(self._shared, steps, None)
+
+    async def _act(self, index: int, action: Action) -> None:
+        at = At(self._at.rule, self._at.case, index)
+        if action.answers:
+            self._answers = action.answers
+            self._post.endpoint.assign(self._steps, self._session.answers(action.answers, self._other))
+        since = self._session.clock.monotonic()
+        if action.emit is not None:
+            await self._emit(index, action.emit, at)
+        elif action.call is not None:
+            await self._call(action.call, at)
+        elif action.restart:
+            await self._restart()
+        await self._wait(index, action, since)
+
+    async def _emit(self, index: int, emit: Emit, at: At) -> None:
+        session, post = self._session, self._post
+        if emit.again is not None:
+            events = self._named[emit.again]
+        else:
+            events = session.events(emit, post.kind)
+            ids = [event.msg_id for event in events]
+            post.endpoint.assign(ids, session.answers(self._answers, self._other))
+        if emit.name is not None:
+            self._named[emit.name] = events
+        self._steps |= {event.msg_id: index for event in events}
+        opening = asyncio.ensure_future(self._open()) if self._refuses else None
+        given = await asyncio.gather(*(self._give(event, at) for event in events))
+        for each in given:
+            self._emitted[str(each.msg_id)] = each.ended
+        if opening is not None:
+            await opening
+
+    async def _give(self, event: Event, at: At) -> Exchange:
+        session = self._session
+        for _ in range(EMIT_TRIES):
+            emitted = await session.emit(event, at)
+            if emitted.status not in (429, 503):
+                break
+            await session.clock.sleep(AGAIN_SECONDS)
+        return emitted
+
+    @property
+    def _refuses(self) -> bool:
+        return isinstance(self._post.endpoint, RefusingEndpoint)
+
+    async def _open(self) -> None:
+        """Let a refusing endpoint take connections, once the first attempt was refused."""
+        await self._session.clock.sleep(REFUSED_FOR + 3 * self._session.facts.latency)
+        assert isinstance(self._post.endpoint, RefusingEndpoint)  # noqa: S101 - asked before
+        await self._post.endpoint.listen()
+
+    async def _call(self, call: Call, at: At) -> None:
+        session, post = self._session, self._post
+        match call.name:
+            case "List":
+                await session.call("List", at)
+            case "Test":
+                await session.call("Test", at, id=post.ident)
+            case "Config":
+                fields = _without_none({**post.settings, **call.fields})
+                post.ident = ident_of(await session.call("Config", at, fields))
+            case _:
+                whole = post.settings if call.name == "Update" else {"URL": post.settings["URL"]}
+                fields = {**session.naming(post), **whole, **call.fields}
+                post.settings |= call.fields
+                await session.call("Update", at, _without_none(fields))
+
+    async def _restart(self) -> None:
+        command = self._session.options.restart_command
+        assert command is not None  # noqa: S101 - the case needs it, else it is skipped
+        status, _ = await output_of(command)
+        if status != 0:
+            raise HarnessError(f"--restart-command ended with status {status}")
+        clock = self._session.clock
+        until = clock.monotonic() + RESTART_SECONDS
+        while True:
+            await self._session.wire.renew()
+            back = await self._session.call("List", At(case="between"))
+            if back.status is not None:
+                return
+            if clock.monotonic() >= until:
+                raise HarnessError(
+                    f"{RESTART_SECONDS:g} s after --restart-command had ended, the sender's API "
+                    "did not answer"
+                )
+            await clock.sleep(AGAIN_SECONDS)
+
+    async def _wait(self, index: int, action: Action, since: float) -> None:
+        """Wait for what the step's expectations are about."""
+        ids = [msg_id for msg_id, step in self._steps.items() if step == index]
+        for seen in action.seen:
+            endpoint = self._other.endpoint if seen.other and self._other else self._post.endpoint
+            if seen.attempts is not None:
+                await self._until(endpoint, self._attempted(endpoint, ids, seen))
+            elif seen.arrives is False:
+                await self._until(endpoint, lambda: since + self._session.facts.quiet)
+            elif seen.arrives:
+                await self._until(endpoint, self._arrived(endpoint, ids, since))
+            elif seen.check == "delivered-after-restart":
+                await self._until(endpoint, self._delivered(endpoint, since))
+
+    async def _until(self, endpoint: Endpoint, settled: Settled) -> None:
+        clock = self._session.clock
+        while (until := settled()) is not None:
+            left = until - clock.monotonic()
+            if left <= 0:
+                return
+            if await endpoint.changed(left):
+                await clock.sleep(BATCH)
+
+    def _attempted(self, endpoint: Endpoint, ids: Sequence[str], seen: Seen) -> Settled:
+        least, most = seen.attempts or (1, None)
+        facts = self._session.facts
+
+        def settled() -> float | None:
+            came = by_message(endpoint)
+            waiting = []
+            for msg_id in ids:
+                attempts = came[msg_id]
+                if len(attempts) >= least and (most is None or len(attempts) > most):
+                    continue
+                if msg_id in self._emitted:
+                    waiting.append(facts.due(attempts, self._emitted[msg_id], most))
+            return max(waiting, default=None)
+
+        return settled
+
+    def _arrived(self, endpoint: Endpoint, ids: Sequence[str], since: float) -> Settled:
+        """Each message at least once; or, after a call of Test, anything at all."""
+        facts = self._session.facts
+        arrival = facts.arrival
+        if self._refuses:  # the attempts that were refused came first
+            arrival += facts.patience(1) + facts.patience(2)
+
+        def settled() -> float | None:
+            came = by_message(endpoint)
+            if ids:
+                missing = [msg_id for msg_id in ids if not came[msg_id]]
+                given = [self._emitted.get(msg_id, since) for msg_id in missing]
+                return max(given) + arrival if given else None
+            fresh = any(each.started >= since for each in endpoint.arrivals)
+            return None if fresh else since + arrival
+
+        return settled
+
+    def _delivered(self, endpoint: Endpoint, since: float) -> Settled:
+        """Every message answered 200, however often it has failed before."""
+        facts = self._session.facts
+
+        def settled() -> float | None:
+            came = by_message(endpoint)
+            missing = [
+                came[msg_id]
+                for msg_id in self._steps
+                if not any(each.status == 200 for each in came[msg_id])
+            ]
+            patience = [facts.patience(len(attempts) + 1) for attempts in missing]
+            return since + facts.arrival + max(patience) if patience else None
+
+        return settled
+
+
+def by_message(endpoint: Endpoint) -> defaultdict[str, list[Exchange]]:
+    """msgId → the attempts that came to an endpoint, in their order."""
+    came: defaultdict[str, list[Exchange]] = defaultdict(list)
+    for each in endpoint.arrivals:
+        if each.msg_id is not None:
+            came[each.msg_id].append(each)
+    return came
+
+
+def _without_none(fields: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}
+
