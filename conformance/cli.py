@@ -14,6 +14,8 @@ from conformance import __version__
 from conformance.errors import InputError
 
 if TYPE_CHECKING:
+    from conformance.engine.run import Run
+    from conformance.engine.sender.run import SenderRun
     from conformance.report import Report
 
 T = TypeVar("T")
@@ -62,21 +64,58 @@ def _report_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Options of both `check` commands."""
+    for option in (
+        click.option(
+            "--scenarios", multiple=True, type=FILE, metavar="DIR", help="Your own scenarios."
+        ),
+        click.option("--ca", type=FILE, help="Certificates to trust beside the system's."),
+        click.option(
+            "--timeout", default=120.0, show_default=True, help="Seconds for the whole run."
+        ),
+        click.option("--concurrency", default=16, show_default=True, help="Requests in flight."),
+        click.option("--seed", default="1", show_default=True, help="A number, or `random`."),
+        click.option(
+            "--fuzz",
+            type=click.IntRange(min=0),
+            default=200,
+            help="Examples for each fuzz rule; this version has none.",
+        ),
+        click.option("--strict", is_flag=True, help="A broken SHOULD fails too."),
+        click.option(
+            "--rules", multiple=True, metavar="GLOB", help="Only these rules (repeatable)."
+        ),
+        click.option(
+            "--dialect", default="guide", show_default=True, help="A dialect's name or its file."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _shared(given: dict[str, Any]) -> dict[str, Any]:
+    """What both `check` commands tell a run."""
+    from conformance.dialect import load
+    from conformance.engine.options import read_secret, read_seed
+
+    return {
+        "secret": read_secret(given["secret"]),
+        "dialect": load(given["dialect"]),
+        "rules": given["rules"],
+        "strict": given["strict"],
+        "seed": read_seed(given["seed"]),
+        "concurrency": given["concurrency"],
+        "timeout": given["timeout"],
+        "restart_command": given["restart_command"],
+        "ca": given["ca"],
+        "scenarios": given["scenarios"],
+    }
+
+
 @check.command("receiver", short_help="Judge the receiver at a URL.")
 @click.argument("url")
 @click.option("--secret", required=True, help="What it verifies with; or env:NAME, file:PATH.")
-@click.option("--dialect", default="guide", show_default=True, help="A dialect's name or its file.")
-@click.option("--rules", multiple=True, metavar="GLOB", help="Only these rules (repeatable).")
-@click.option("--strict", is_flag=True, help="A broken SHOULD fails too.")
-@click.option(
-    "--fuzz",
-    type=click.IntRange(min=0),
-    default=200,
-    help="Examples for each receiver.fuzz.* rule; this version has none.",
-)
-@click.option("--seed", default="1", show_default=True, help="A number, or `random`.")
-@click.option("--concurrency", default=16, show_default=True, help="Requests in flight.")
-@click.option("--timeout", default=120.0, show_default=True, help="Seconds for the whole run.")
 @click.option("--observer-url", metavar="TEMPLATE", help='With {msgId}; answers {"count": N}.')
 @click.option(
     "--restart-command", metavar="CMD", help="Kills the receiver hard and starts it again."
@@ -85,31 +124,69 @@ def _report_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--header", "headers", multiple=True, metavar="'K: V'", help="Sent with every request."
 )
-@click.option("--ca", type=FILE, help="Certificates to trust beside the system's.")
-@click.option("--scenarios", multiple=True, type=FILE, metavar="DIR", help="Your own scenarios.")
+@_run_options
 @_report_options
 def check_receiver(**given: Any) -> None:
     """Judge the receiver at URL: every rule that it keeps or breaks, why, and how to mend it."""
-    from conformance.dialect import load
-    from conformance.engine.options import Options, read_header, read_secret, read_seed
+    from conformance.engine.options import Options, read_header
 
     options = Options(
         url=given["url"],
-        secret=read_secret(given["secret"]),
-        dialect=load(given["dialect"]),
-        rules=given["rules"],
-        strict=given["strict"],
-        seed=read_seed(given["seed"]),
-        concurrency=given["concurrency"],
-        timeout=given["timeout"],
         observer_url=given["observer_url"],
-        restart_command=given["restart_command"],
         also_url=given["also_url"],
         headers=tuple(read_header(line) for line in given["headers"]),
-        ca=given["ca"],
-        scenarios=given["scenarios"],
+        **_shared(given),
     )
     from conformance.engine.run import Run
+
+    _judge(Run(options, language=given["lang"]), given)
+
+
+@check.command("sender", short_help="Judge the sender behind an API.")
+@click.argument("api_url")
+@click.option("--secret", required=True, help="What it is to sign with; or env:NAME, file:PATH.")
+@click.option("--emit-url", metavar="URL", help="Takes one message event as JSON; 2xx: accepted.")
+@click.option("--emit-command", metavar="CMD", help="Takes the event on its standard input.")
+@click.option("--restart-command", metavar="CMD", help="Kills the sender hard and starts it again.")
+@click.option("--api-key", metavar="K", help="Sent as ?key=K; or env:NAME, file:PATH.")
+@click.option("--tls-cert", type=FILE, help="The mock receiver on https: a certificate, …")
+@click.option("--tls-key", type=FILE, help="… which the sender trusts, and its key.")
+@click.option(
+    "--listen",
+    default="127.0.0.1:0",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where the mock receiver listens.",
+)
+@click.option("--public-url", metavar="URL", help="How the sender reaches the mock receiver.")
+@_run_options
+@_report_options
+def check_sender(**given: Any) -> None:
+    """Judge the sender whose Config, List, Test and Update stand under API_URL: what its deliveries
+    get wrong on the wire, why, and how to mend it. It is given configurations that point to a mock
+    receiver, and loses them again."""
+    from conformance.engine.options import read_secret
+    from conformance.engine.sender.options import SenderOptions, read_listen
+
+    key = given["api_key"]
+    options = SenderOptions(
+        api_url=given["api_url"],
+        emit_url=given["emit_url"],
+        emit_command=given["emit_command"],
+        api_key=read_secret(key, "--api-key") if key is not None else None,
+        tls_cert=given["tls_cert"],
+        tls_key=given["tls_key"],
+        listen=read_listen(given["listen"]),
+        public_url=given["public_url"],
+        **_shared(given),
+    )
+    from conformance.engine.sender.run import SenderRun
+
+    _judge(SenderRun(options, language=given["lang"]), given)
+
+
+def _judge(run: Run | SenderRun, given: dict[str, Any]) -> None:
+    """Run, show, write the files, and leave with the verdict's status."""
     from conformance.render.files import Files
     from conformance.render.progress import progress
 
@@ -117,7 +194,6 @@ def check_receiver(**given: Any) -> None:
         json=given["json"], junit=given["junit"], html=given["html"], trace=given["trace"]
     )
     files.check()
-    run = Run(options, language=given["lang"])
     with progress(len(run.keys), quiet=given["quiet"]) as advance:
         run.listen(advance)
         report = _run(run.report())

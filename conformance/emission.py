@@ -138,8 +138,8 @@ def read(words: Mapping[str, Any], shared: Mapping[str, Any], level: Level) -> S
     for verb in ("emit", "call"):
         having = [step for step in steps if verb in step]
         if having and verb in words:
-            both = isinstance(having[-1][verb], dict) and verb == "emit"
-            having[-1][verb] = {**having[-1][verb], **words[verb]} if both else words[verb]
+            both = verb == "emit"
+            having[0][verb] = {**having[0][verb], **words[verb]} if both else words[verb]
     also = own.get("also")
     sending = Sending(
         actions=tuple(_action(step, level) for step in steps),

@@ -19,7 +19,7 @@ from conformance.errors import InputError
 from conformance.exchange import Headers
 
 PLACE = "{msgId}"
-NO_SECRET = "--secret: the secret is empty; give the one that messages are signed with"
+EMPTY = "--secret: the secret is empty; give the one that messages are signed with"
 RESERVED = {"content-length", "transfer-encoding", "connection", "expect"}
 
 
@@ -41,7 +41,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if not self.secret:
-            raise InputError(NO_SECRET)
+            raise InputError(EMPTY)
         if self.concurrency < 1:
             raise InputError("--concurrency: must be at least 1")
         if not self.timeout > 0:
@@ -115,7 +115,7 @@ def read_secret(given: str, option: str = "--secret") -> Secret:
     else:
         value = given.encode("utf-8", "surrogateescape")
     if not value:
-        raise InputError(NO_SECRET.replace("--secret", option))
+        raise InputError(EMPTY.replace("--secret", option))
     return Secret(value)
 
 

@@ -43,7 +43,11 @@ def _not_given(step: StepSeen) -> Unjudged:
     first = step.refused[0]
     what = f"answered {first.status}" if first.status is not None else first.detail or first.fault
     zh = f"響應 {first.status}" if first.status is not None else first.detail or str(first.fault)
-    many = f"{len(step.refused)} of {len(step.given)} messages were" if len(step.given) > 1 else "it was"
+    many = (
+        f"{len(step.refused)} of {len(step.given)} messages were"
+        if len(step.given) > 1
+        else "it was"
+    )
     return Unjudged(
         Text(
             f"not judged: {many} not accepted by the sender ({what})",
@@ -164,9 +168,7 @@ def _too_many(
             f"given up after {held:.1f} s, before the deadline, and sent again",
             f"{held:.1f} 秒後便放棄並重發，早於期限",
         )
-    said = Text(
-        f"{most} attempts expected, {seen} seen", f"預期 {most} 次嘗試，實際 {seen} 次"
-    )
+    said = Text(f"{most} attempts expected, {seen} seen", f"預期 {most} 次嘗試，實際 {seen} 次")
     if step.retry_count is not None and most == step.retry_count + 1:
         said += Text(f" for RetryCount {step.retry_count}", f"（RetryCount 為 {step.retry_count}）")
     return said

@@ -240,7 +240,9 @@ def secret_hidden(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judg
     call = step.call
     if call is None or call.answer is None or bytes(facts.asked.secret) not in call.answer.body:
         return []
-    return [Finding(level, Text("List shows the whole Secret", "列表顯示了完整的 Secret"), (call.id,))]
+    return [
+        Finding(level, Text("List shows the whole Secret", "列表顯示了完整的 Secret"), (call.id,))
+    ]
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -305,5 +307,7 @@ _FIRST_SECRET = Text(
 )
 _NEITHER_SECRET = Text("the signature fits no Secret", "簽名與任何 Secret 都不符")
 _ONE_TEST = Text("only one test message arrived", "只收到一條測試訊息")
-_TOO_FEW_WAITS = Text("too few attempts to see how the waits grow", "嘗試次數太少，看不出間隔如何增長")
+_TOO_FEW_WAITS = Text(
+    "too few attempts to see how the waits grow", "嘗試次數太少，看不出間隔如何增長"
+)
 _NOT_LISTED = Text("List does not show the configuration", "列表沒有顯示這個配置")

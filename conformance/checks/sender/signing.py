@@ -52,7 +52,11 @@ def _as_hex(given: bytes, dialect: Dialect) -> bytes:
         return given
     plain = given.strip().removeprefix(b"sha256=")
     try:
-        return base64.b64decode(plain, validate=True).hex().encode() if len(plain) == 44 else plain.lower()
+        return (
+            base64.b64decode(plain, validate=True).hex().encode()
+            if len(plain) == 44
+            else plain.lower()
+        )
     except ValueError:
         return plain
 

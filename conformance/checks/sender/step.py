@@ -81,7 +81,9 @@ class StepSeen:
 
     def event(self, msg_id: str) -> Fields:
         """The event that was given with `msg_id`."""
-        return next(fields_of(e) for e in self.exchanges if e.role is Role.EMIT and e.msg_id == msg_id)
+        return next(
+            fields_of(e) for e in self.exchanges if e.role is Role.EMIT and e.msg_id == msg_id
+        )
 
     def expected_answer(self, attempt: Exchange) -> float | None:
         """The seconds after which the script answers 200 to a first attempt, if it does."""

@@ -8,6 +8,7 @@ factor of 1.5 gives 1.5.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from statistics import fmean, pstdev
 
 from conformance.exchange import Exchange
@@ -25,7 +26,7 @@ FEWEST = 3
 
 def waits(attempts: Sequence[Exchange]) -> list[float]:
     """The seconds from the end of each attempt to the beginning of the next."""
-    pairs = zip(attempts, attempts[1:], strict=False)
+    pairs = pairwise(attempts)
     return [max(0.0, later.started - earlier.ended) for earlier, later in pairs]
 
 

@@ -59,7 +59,11 @@ def _finding(level: Level, told: Sequence[tuple[Exchange, Text]], of: int) -> Fi
 
 def _method(each: Exchange, facts: SenderFacts) -> Text | None:
     method = each.request.method
-    return None if method == "POST" else Text(f"sent by {method}, not POST", f"以 {method} 發送，而非 POST")
+    return (
+        None
+        if method == "POST"
+        else Text(f"sent by {method}, not POST", f"以 {method} 發送，而非 POST")
+    )
 
 
 def _content_type(each: Exchange, facts: SenderFacts) -> Text | None:
@@ -76,7 +80,9 @@ def _timestamp(each: Exchange, facts: SenderFacts) -> Text | None:
     what = stamp.decode("latin-1")
     if re.fullmatch(rb"\d{13}", stamp):
         return Text(f"the timestamp is in milliseconds ({what})", f"時間戳以毫秒為單位（{what}）")
-    return Text(f"the timestamp is {what!r}, not whole Unix seconds", f"時間戳為 {what!r}，不是 Unix 整數秒")
+    return Text(
+        f"the timestamp is {what!r}, not whole Unix seconds", f"時間戳為 {what!r}，不是 Unix 整數秒"
+    )
 
 
 def _signature_form(each: Exchange, facts: SenderFacts) -> Text | None:
@@ -84,7 +90,10 @@ def _signature_form(each: Exchange, facts: SenderFacts) -> Text | None:
     if signature is None or re.fullmatch(rb"[0-9a-f]{64}", signature):
         return None
     what = signature.decode("latin-1")[:80]
-    return Text(f"the signature is {what!r}, not 64 lower-case hex digits", f"簽名為 {what!r}，不是 64 位小寫十六進位")
+    return Text(
+        f"the signature is {what!r}, not 64 lower-case hex digits",
+        f"簽名為 {what!r}，不是 64 位小寫十六進位",
+    )
 
 
 def _always_signed(each: Exchange, facts: SenderFacts) -> Text | None:
@@ -119,9 +128,13 @@ def _sent_less(each: Exchange, came: Sequence[Exchange], facts: SenderFacts) -> 
     alike = [e for e in came if e.msg_id == each.msg_id and e.msg_id is not None and whole(e)]
     for other in alike:
         request = replace(other.request, headers=each.request.headers)
-        if facts.scheme and fits(facts.scheme, replace(other, request=request), facts.asked.dialect):
+        if facts.scheme and fits(
+            facts.scheme, replace(other, request=request), facts.asked.dialect
+        ):
             signed = len(other.request.body)
-            return Text(f"signed {signed} bytes, sent {sent}", f"簽名 {signed} 位元組，只送出 {sent}")
+            return Text(
+                f"signed {signed} bytes, sent {sent}", f"簽名 {signed} 位元組，只送出 {sent}"
+            )
     return Text(
         f"signed, and sent with {sent} bytes of body, " + ("cut off" if sent else "none"),
         f"已簽名，但只送出 {sent} 位元組的請求體",
@@ -216,9 +229,18 @@ def timestamp_agrees(over: Sequence[Exchange], facts: SenderFacts, level: Level)
             continue
         created = fields.get("createTime")
         if abs(int(stamp) - body) > 1:
-            told.append((each, Text(f"body {body}, header {int(stamp)}", f"請求體 {body}，請求頭 {int(stamp)}")))
+            told.append(
+                (
+                    each,
+                    Text(
+                        f"body {body}, header {int(stamp)}", f"請求體 {body}，請求頭 {int(stamp)}"
+                    ),
+                )
+            )
         elif each.rule == "sender.config.test" and isinstance(created, int) and created > body:
-            told.append((each, Text("createTime is later than timestamp", "createTime 晚於 timestamp")))
+            told.append(
+                (each, Text("createTime is later than timestamp", "createTime 晚於 timestamp"))
+            )
     return [_finding(level, told, len(came))] if told else []
 
 
@@ -239,7 +261,11 @@ def _lacking(content: object) -> str:
     if not isinstance(content, dict):
         return "an object"
     names = {str(key).lower() for key in content}
-    wanted = {"title": ("title",), "description": ("des", "desc", "description", "digest"), "url": ("url", "link")}
+    wanted = {
+        "title": ("title",),
+        "description": ("des", "desc", "description", "digest"),
+        "url": ("url", "link"),
+    }
     return ", ".join(what for what, spelled in wanted.items() if not names & set(spelled))
 
 

@@ -57,14 +57,19 @@ async def diagnose(session: SenderSession) -> Stop | None:
 
 def _unusable(session: SenderSession) -> Stop | None:
     """Why the configuration could not be created, if it could not."""
-    calls = [each for each in session.trace if each.request.url.partition("?")[0].endswith("Config")]
+    calls = [
+        each for each in session.trace if each.request.url.partition("?")[0].endswith("Config")
+    ]
     created = calls[0]
     if succeeded(created):
         return None
     said = Text(f"POST {created.request.url}: ", f"POST {created.request.url}：")
     if created.status is None:
         return Stop(said + _FAULTS.get(created.fault, _NO_ANSWER), False, (created.id,))
-    said += Text(f"answered {created.status} ({message(created)})", f"響應 {created.status}（{message(created)}）")
+    said += Text(
+        f"answered {created.status} ({message(created)})",
+        f"響應 {created.status}（{message(created)}）",
+    )
     if created.status in (401, 403):
         return Stop(said + _KEY, False, (created.id,))
     if created.status in (404, 405):
@@ -75,7 +80,9 @@ def _unusable(session: SenderSession) -> Stop | None:
 async def _reach(session: SenderSession, post: Post) -> Stop | None:
     """A Test, which must arrive, unless a message does; and the way in which it is signed."""
     tested = await session.call("Test", BEFORE, id=post.ident)
-    await _until(session, post.endpoint, lambda: bool(post.endpoint.arrivals), session.facts.arrival)
+    await _until(
+        session, post.endpoint, lambda: bool(post.endpoint.arrivals), session.facts.arrival
+    )
     if post.endpoint.arrivals:
         _learn_scheme(session, post.endpoint.arrivals[0])
         return None
@@ -89,10 +96,10 @@ async def _deliver(session: SenderSession, post: Post) -> Stop | None:
     """A message that the sender is given arrives; how long that takes."""
     came, emitted = await _try(session, post)
     if not accepted(emitted):
+        what = emitted.detail or f"{emitted.status}: {message(emitted)}"
         said = Text(
-            f"a message event was not accepted: {emitted.detail or f'answered {emitted.status}'}; "
-            "look at --emit-url or --emit-command",
-            f"訊息事件未被接受：{emitted.detail or f'響應 {emitted.status}'}；請檢查 --emit-url 或 --emit-command",
+            f"a message event was not accepted ({what}): look at --emit-url or --emit-command",
+            f"訊息事件未被接受（{what}）：請檢查 --emit-url 或 --emit-command",
         )
         return Stop(said, False, (emitted.id,))
     if came is None:
@@ -234,9 +241,7 @@ _BASE = Text(
     "；API_URL 是 Config、List、Test、Update 的共同前綴，例如 http://localhost:8080/v1/webhook",
 )
 _NOTHING_CAME = Text("Nothing arrived. ", "沒有收到任何請求。")
-_LOST = Text(
-    "A message event was accepted, and did not arrive. ", "訊息事件已被接受，但沒有送達。"
-)
+_LOST = Text("A message event was accepted, and did not arrive. ", "訊息事件已被接受，但沒有送達。")
 _LISTEN = Text(
     "Can it reach this machine? See --listen and --public-url.",
     "它能連到這台機器嗎？請見 --listen 與 --public-url。",

@@ -114,7 +114,9 @@ class SenderRun:
         mocks = {"": await stack.enter_async_context(first)}
         if tls is not None:
             mocks["https"] = mocks[""]
-        if certificates.missing() is None and any("openssl" in each.needs for each in self.plan.chosen):
+        if certificates.missing() is None and any(
+            "openssl" in each.needs for each in self.plan.chosen
+        ):
             context = await asyncio.to_thread(certificates.self_signed)
             untrusted = listening(host, 0, None, context, clock=self._clock)
             mocks["untrusted"] = await stack.enter_async_context(untrusted)
@@ -148,7 +150,9 @@ class SenderRun:
         ]
         together = [pair for pair in ready if not pair[0].alone]
         facts = session.facts
-        if facts.delivers_several or (not facts.emits and facts.lists_several and facts.tests_by_id):
+        if facts.delivers_several or (
+            not facts.emits and facts.lists_several and facts.tests_by_id
+        ):
             suspects = await self._side_by_side(session, together)
         else:
             suspects = await self._in_turns(session, together)
@@ -200,9 +204,7 @@ class SenderRun:
         """Run suspects again, as few at a time as the run's time allows."""
         seconds = sum(_seconds(case, session.facts) for _, case in suspects)
         left = max(1.0, 0.8 * (self._until - self._clock.monotonic()))
-        places = asyncio.Semaphore(
-            1 + int(seconds / left) if session.facts.delivers_several else 1
-        )
+        places = asyncio.Semaphore(1 + int(seconds / left) if session.facts.delivers_several else 1)
 
         async def run(pair: Pair) -> None:
             async with places:
@@ -341,9 +343,7 @@ class SenderRun:
             trace=session.trace,
         )
 
-    def _cause(
-        self, session: SenderSession, stop: Stop | None, results: Iterable[Result]
-    ) -> Text:
+    def _cause(self, session: SenderSession, stop: Stop | None, results: Iterable[Result]) -> Text:
         """What is to be said beside the verdict: why it is no better, or what it leaves open."""
         if stop is not None:
             return stop.reason

@@ -16,8 +16,8 @@ from conformance.emission import Emit, Listener
 from conformance.emission import Reply as Scripted
 from conformance.engine.command import output_of
 from conformance.engine.compose import USER_AGENT
-from conformance.engine.session import At, exchange_of
 from conformance.engine.sender.options import SenderOptions
+from conformance.engine.session import At, exchange_of
 from conformance.exchange import Answer, Exchange, Fault, Headers, Request, Role
 from conformance.message import TYPES, build, marked
 from conformance.receiver import script
@@ -123,7 +123,9 @@ class SenderSession:
             masked = {"Secret": MASK.decode()} if fields.get("Secret") else {}
             shown_body = json.dumps({**fields, **masked}, ensure_ascii=False).encode()
         method = METHODS[name]
-        reply = await self.wire.send(Request(method, _with(url, {**shown, **secret}), headers, body))
+        reply = await self.wire.send(
+            Request(method, _with(url, {**shown, **secret}), headers, body)
+        )
         asked = Request(method, _with(url, shown), headers, shown_body)
         return self.trace.add(exchange_of(asked, None, reply, Role.API, at, None))
 

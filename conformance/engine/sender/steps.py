@@ -56,14 +56,10 @@ class SenderCaseRun:
         kinds = sending.kinds or [session.channel()]
         try:
             if sending.other is not None:
-                self._other = await session.configure(
-                    sending.other, self._at, kinds, other=True
-                )
+                self._other = await session.configure(sending.other, self._at, kinds, other=True)
                 posts.append(self._other)
             if self._shared is None:
-                post = await session.configure(
-                    sending.listener, self._at, kinds, to=self._other
-                )
+                post = await session.configure(sending.listener, self._at, kinds, to=self._other)
                 posts.append(post)
             self._post = self._shared or post
             for index, action in enumerate(sending.actions):
@@ -73,7 +69,9 @@ class SenderCaseRun:
             for post in posts:
                 await asyncio.shield(session.withdraw(post))
         at = self._at
-        mine = [e for e in session.trace.exchanges[began:] if (e.rule, e.case) == (at.rule, at.case)]
+        mine = [
+            e for e in session.trace.exchanges[began:] if (e.rule, e.case) == (at.rule, at.case)
+        ]
         return sorted(mine, key=lambda each: (each.started, each.id))
 
     def _take(self, posts: Sequence[Post]) -> None:
@@ -92,7 +90,9 @@ class SenderCaseRun:
         at = At(self._at.rule, self._at.case, index)
         if action.answers:
             self._answers = action.answers
-            self._post.endpoint.assign(self._steps, self._session.answers(action.answers, self._other))
+            self._post.endpoint.assign(
+                self._steps, self._session.answers(action.answers, self._other)
+            )
         since = self._session.clock.monotonic()
         if action.emit is not None:
             await self._emit(index, action.emit, at)
@@ -261,4 +261,3 @@ def by_message(endpoint: Endpoint) -> defaultdict[str, list[Exchange]]:
 
 def _without_none(fields: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None}
-
