@@ -12,11 +12,22 @@ __version__ = "0.1.0"
 _HOMES = {
     "check_receiver": "conformance.api",
     "check_receiver_sync": "conformance.api",
+    "check_sender": "conformance.api",
+    "check_sender_sync": "conformance.api",
     "Report": "conformance.api",
     "Target": "conformance.pytest_plugin.target",
+    "SenderTarget": "conformance.pytest_plugin.target",
 }
 
-__all__ = ["Report", "Target", "check_receiver", "check_receiver_sync"]
+__all__ = [
+    "Report",
+    "SenderTarget",
+    "Target",
+    "check_receiver",
+    "check_receiver_sync",
+    "check_sender",
+    "check_sender_sync",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from conformance import dialect as dialects
 from conformance.engine.options import Options, read_header, read_secret
 from conformance.engine.run import Run
+from conformance.engine.sender.options import SenderOptions, read_listen
+from conformance.engine.sender.run import SenderRun
 from conformance.render.html import fragment
 from conformance.render.terminal import plain
 from conformance.report import Report as Record
@@ -82,13 +84,77 @@ async def check_receiver(
         ca=Path(ca) if ca is not None else None,
         scenarios=tuple(Path(each) for each in scenarios),
     )
-    record = await Run(options, on_result, language=language).report()
+    return _shown(await Run(options, on_result, language=language).report())
+
+
+async def check_sender(
+    api_url: str,
+    *,
+    secret: str,
+    emit_url: str | None = None,
+    emit_command: str | None = None,
+    restart_command: str | None = None,
+    api_key: str | None = None,
+    tls_cert: str | PathLike[str] | None = None,
+    tls_key: str | PathLike[str] | None = None,
+    listen: str = "127.0.0.1:0",
+    public_url: str | None = None,
+    dialect: str = "guide",
+    rules: str | Iterable[str] = (),
+    strict: bool = False,
+    seed: int = 1,
+    concurrency: int = 16,
+    timeout: float = 120.0,
+    ca: str | PathLike[str] | None = None,
+    scenarios: Iterable[str | PathLike[str]] = (),
+    language: str = "en",
+    on_result: Callable[[Result], None] = lambda result: None,
+) -> Report:
+    """Judge the sender whose Config, List, Test and Update stand under `api_url`, and report.
+
+    `secret` is what it is to sign with. Messages reach it through `emit_url`, which takes one event
+    as JSON, or `emit_command`, on its standard input; without either only Test is judged. The mock
+    receiver listens on `listen` ("HOST:PORT"), and `public_url` is how the sender reaches it. The
+    rest is as for `check_receiver`.
+
+    Raises InputError for what cannot be used as given; what is wrong with the sender, or could not
+    be judged, stands in the report.
+    """
+    options = SenderOptions(
+        api_url=api_url,
+        secret=read_secret(secret),
+        emit_url=emit_url,
+        emit_command=emit_command,
+        restart_command=restart_command,
+        api_key=read_secret(api_key, "api_key") if api_key is not None else None,
+        tls_cert=Path(tls_cert) if tls_cert is not None else None,
+        tls_key=Path(tls_key) if tls_key is not None else None,
+        listen=read_listen(listen),
+        public_url=public_url,
+        dialect=dialects.load(dialect),
+        rules=(rules,) if isinstance(rules, str) else tuple(rules),
+        strict=strict,
+        seed=seed,
+        concurrency=concurrency,
+        timeout=timeout,
+        ca=Path(ca) if ca is not None else None,
+        scenarios=tuple(Path(each) for each in scenarios),
+    )
+    return _shown(await SenderRun(options, on_result, language=language).report())
+
+
+def _shown(record: Record) -> Report:
     return Report(**{each.name: getattr(record, each.name) for each in fields(record)})
 
 
 def check_receiver_sync(url: str, **options: Any) -> Report:
     """`check_receiver` for scripts: the same arguments, waits for the report."""
     return wait_for(check_receiver(url, **options))
+
+
+def check_sender_sync(api_url: str, **options: Any) -> Report:
+    """`check_sender` for scripts: the same arguments, waits for the report."""
+    return wait_for(check_sender(api_url, **options))
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:

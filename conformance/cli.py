@@ -197,21 +197,42 @@ def _judge(run: Run | SenderRun, given: dict[str, Any]) -> None:
     with progress(len(run.keys), quiet=given["quiet"]) as advance:
         run.listen(advance)
         report = _run(run.report())
-    _finish(report, files, quiet=given["quiet"])
+    files.write(report)
+    _show(report, quiet=given["quiet"])
+    sys.exit(report.exit_status)
 
 
-@main.command(short_help="Judge the embedded reference receiver.")
+@main.command(short_help="Judge the embedded reference parts.")
 @_report_options
 def demo(**given: Any) -> None:
-    """Judge the embedded reference receiver, and write hookproof-report.html."""
-    from conformance.demo import judge_reference
+    """Judge the embedded reference receiver and the embedded reference sender, and write
+    hookproof-report.html. Files about the sender have -sender in their names."""
+    from conformance.demo import reference_receiver, reference_sender
+    from conformance.engine.run import Run
+    from conformance.engine.sender.run import SenderRun
     from conformance.render.files import Files
 
     html = given["html"] or Path("hookproof-report.html")
     files = Files(json=given["json"], junit=given["junit"], html=html, trace=given["trace"])
-    files.check()
-    report = _run(judge_reference(language=given["lang"]))
-    _finish(report, files, quiet=given["quiet"], after=f"The report: {html}")
+    for each in (files, files.about("sender")):
+        each.check()
+
+    async def receiver() -> Report:
+        async with reference_receiver() as options:
+            return await Run(options, language=given["lang"]).report()
+
+    async def sender() -> Report:
+        async with reference_sender() as options:
+            return await SenderRun(options, language=given["lang"]).report()
+
+    status = 0
+    for judged, each in ((receiver, files), (sender, files.about("sender"))):
+        report = _run(judged())
+        each.write(report)
+        _show(report, quiet=given["quiet"])
+        click.echo(f"The report: {each.html}")
+        status = max(status, report.exit_status)
+    sys.exit(status)
 
 
 @main.command()
@@ -300,20 +321,16 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(work)
 
 
-def _finish(report: Report, files: Any, *, quiet: bool, after: str | None = None) -> None:
+def _show(report: Report, *, quiet: bool) -> None:
     from rich.console import Console
 
     from conformance.render.terminal import plain, show
 
-    files.write(report)
     console = Console(highlight=False)
     if console.is_terminal:
         show(report, console, quiet=quiet)
     else:
         click.echo(plain(report, quiet=quiet), nl=False)
-    if after is not None:
-        click.echo(after)
-    sys.exit(report.exit_status)
 
 
 if __name__ == "__main__":

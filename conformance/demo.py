@@ -1,26 +1,31 @@
-"""The embedded reference receiver, started on a free port, judged, and torn down."""
+"""The embedded reference parts, started on free ports, judged, and torn down."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from conformance import dialect as dialects
 from conformance.damage import Signer
+from conformance.delivery import Backoff
 from conformance.dialect import Secret
 from conformance.engine.options import Options
-from conformance.engine.run import Run
+from conformance.engine.sender.options import SenderOptions
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
 from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Policy
-from conformance.report import Report, Result
+from conformance.sender.app import Settings, sending
+from conformance.sender.worker import Pace
+
+FIRST_WAIT = 0.1
+"""Seconds of the reference sender's first wait: the suite lasts as long as its retries."""
 
 
 @asynccontextmanager
 async def reference_receiver() -> AsyncIterator[Options]:
     """A correct receiver on a free port, with what a run against it needs."""
-    signer = Signer(dialects.load("guide"), Secret(secrets.token_hex(16).encode()))
+    signer = Signer(dialects.load("guide"), _fresh_secret())
     async with Inbox(":memory:") as inbox, serving(Policy(), inbox, signer) as base:
         yield Options(
             url=base + ENDPOINT,
@@ -30,9 +35,16 @@ async def reference_receiver() -> AsyncIterator[Options]:
         )
 
 
-async def judge_reference(
-    listener: Callable[[Result], None] = lambda result: None, language: str = "en"
-) -> Report:
-    """The receiver suite against the reference receiver."""
-    async with reference_receiver() as options:
-        return await Run(options, listener, language=language).report()
+@asynccontextmanager
+async def reference_sender() -> AsyncIterator[SenderOptions]:
+    """A correct sender on a free port, with what a run against it needs."""
+    dialect = dialects.load("guide")
+    settings = Settings(pace=Pace(backoff=Backoff(base=FIRST_WAIT)))
+    async with sending(dialect, settings) as api:
+        yield SenderOptions(
+            api_url=api, emit_url=f"{api}/Emit", secret=_fresh_secret(), dialect=dialect
+        )
+
+
+def _fresh_secret() -> Secret:
+    return Secret(secrets.token_hex(16).encode())

@@ -64,6 +64,11 @@ class Rule:
     why: Text
     fix: Text
 
+    @property
+    def side(self) -> str:
+        """The side that it is about: "receiver" or "sender"."""
+        return self.id.partition(".")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

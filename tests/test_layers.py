@@ -25,14 +25,14 @@ LAYERS = [
     {"render"},
     {"api"},
     {"cli", "pytest_plugin"},
-    {"test_receiver", "__main__"},
+    {"test_receiver", "test_sender", "__main__"},
 ]
 """From values at the bottom to faces at the top; a package counts as one."""
 
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
 # Start-up counts: a command of the CLI imports what it needs, and the plugin loads in every pytest run.
-LATE = {"cli", "pytest_plugin", "test_receiver"}
+LATE = {"cli", "pytest_plugin", "test_receiver", "test_sender"}
 
 
 def modules():

@@ -1,4 +1,4 @@
-"""The pytest plugin: options, fixtures, and what is collected and told; the receiver side.
+"""The pytest plugin: options, fixtures, and what is collected and told.
 
 It loads in every pytest run of everybody who has Hookproof installed. So it imports nothing heavy
 until something of ours is collected or asked for, and does nothing before that.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.pytest_plugin.target import LINES, SEED, Target
+from conformance.pytest_plugin.target import LINES, SEED, SenderTarget, Target
 
 if TYPE_CHECKING:
     from conformance.pytest_plugin.items import RuleItem, ScenarioFile
@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 SCENARIOS = ".hookproof.yaml"
 """How the name of a file of scenarios ends."""
 
+SUITES = {"test_receiver": "receiver", "test_sender": "sender"}
+"""Test functions, each in a module of its name, of which the items of a suite are made."""
+
 CHECKED = (
     "--endpoint",
     "--secret",
+    "--sender-url",
+    "--emit-url",
     "--observer-url",
     "--restart-command",
     "--also-url",
@@ -43,9 +48,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(name, dest=dest, help=text, **more)
 
     option("--endpoint", "The receiver to judge; without it, an embedded one.", metavar="URL")
-    option("--secret", "What it verifies with; or env:NAME, file:PATH.", metavar="S")
+    option("--secret", "What messages are signed with; or env:NAME, file:PATH.", metavar="S")
+    option("--sender-url", "The API of the sender to judge; else an embedded one.", metavar="URL")
+    option("--emit-url", "Takes one message event for the sender as JSON.", metavar="URL")
     option("--observer-url", 'With {msgId}; answers {"count": N}.', metavar="TEMPLATE")
-    option("--restart-command", "Kills the receiver hard and starts it again.", metavar="CMD")
+    option("--restart-command", "Kills the target hard and starts it again.", metavar="CMD")
     option("--also-url", "Another instance of the same service.", metavar="URL")
     option("--dialect", "A dialect's name or its file (guide).", metavar="NAME|FILE")
     option(
@@ -79,21 +86,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    endpoint: str | None = config.option.hookproof_endpoint
-    if endpoint is None:
+    urls = filter(None, (config.option.hookproof_endpoint, config.option.hookproof_sender_url))
+    given = ", ".join(urls)
+    if not given:
         return None
     dialect = config.option.hookproof_dialect or "guide"
-    return f"hookproof: {endpoint} (dialect {dialect}, seed {config.stash[SEED]})"
+    return f"hookproof: {given} (dialect {dialect}, seed {config.stash[SEED]})"
 
 
 def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class, name: str, obj: object
 ) -> list[RuleItem] | None:
-    if name != "test_receiver" or getattr(obj, "__module__", "") != "conformance.test_receiver":
+    side = SUITES.get(name)
+    if side is None or getattr(obj, "__module__", "") != f"conformance.{name}":
         return None
     from conformance.pytest_plugin.items import built_in
 
-    return list(built_in(collector, obj))
+    return list(built_in(collector, obj, side))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:
@@ -138,15 +147,34 @@ def hookproof_observer(hookproof_receiver: Target) -> str | None:
     return hookproof_receiver.observer_url
 
 
+@pytest.fixture(scope="session")
+def hookproof_sender(pytestconfig: pytest.Config) -> Iterator[SenderTarget]:
+    """The sender under test: that of --sender-url and --secret, else an embedded reference one.
+
+    Override it in the conftest.py of your root folder, as `hookproof_receiver`, and yield a
+    `SenderTarget` (`from conformance import SenderTarget`).
+    """
+    from conformance.pytest_plugin.runs import embedded_sender, given_sender
+
+    target = given_sender(pytestconfig)
+    if target is not None:
+        yield target
+        return
+    with embedded_sender() as target:
+        yield target
+
+
 @pytest.fixture
-def hookproof_result(
-    request: pytest.FixtureRequest, hookproof_receiver: Target, hookproof_observer: str | None
-) -> Result:
+def hookproof_result(request: pytest.FixtureRequest) -> Result:
     """What came out for the case of this item, as soon as its run has it. Skips the item, or ends
     in an error, when the case was not judged."""
     from conformance.pytest_plugin.items import judged
 
-    return judged(request.node, hookproof_receiver, hookproof_observer)
+    # Of the two targets only the one that is asked about is set up.
+    if request.node.side == "sender":
+        return judged(request.node, request.getfixturevalue("hookproof_sender"), None)
+    target = request.getfixturevalue("hookproof_receiver")
+    return judged(request.node, target, request.getfixturevalue("hookproof_observer"))
 
 
 @pytest.hookimpl(optionalhook=True)

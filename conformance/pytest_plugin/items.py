@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from conformance.errors import InputError
-from conformance.pytest_plugin.target import LINES, HookproofWarning, Target
+from conformance.pytest_plugin.target import LINES, HookproofWarning, SenderTarget, Target
 from conformance.report import Result
 from conformance.rules import Outcome
 from conformance.safe import visible
@@ -22,6 +22,9 @@ from conformance.scenario import Case, Scenario, load, select
 from conformance.scenario import built_in as shipped
 
 WIDTH = 96
+
+URLS = {"receiver": "--endpoint", "sender": "--sender-url"}
+"""The option that names the target of each side."""
 
 QUIET = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning",
@@ -41,6 +44,11 @@ class RuleItem(pytest.Function):
     file: Path | None
 
     @property
+    def side(self) -> str:
+        """The side that the rule is about, "receiver" or "sender"."""
+        return self.scenario.rule.side
+
+    @property
     def key(self) -> tuple[str, str | None]:
         """(rule, case), as a run knows it."""
         return self.scenario.rule.id, self.case.name
@@ -58,7 +66,11 @@ class ScenarioFile(pytest.File):
     def collect(self) -> Iterable[pytest.Item]:
         """Its cases, or one item that says what is wrong with it."""
         try:
-            own = load("receiver", files=[self.path])[len(shipped("receiver")) :]
+            own = [
+                each
+                for side in ("receiver", "sender")
+                for each in load(side, files=[self.path])[len(shipped(side)) :]
+            ]
         except InputError as fault:
             yield Malformed.from_parent(self, name="malformed", fault=str(fault))
             return
@@ -81,10 +93,18 @@ class Malformed(pytest.Item):
         return self.path, 0, self.name
 
 
-def built_in(collector: pytest.Collector, function: object) -> Iterator[RuleItem]:
-    """The items of the built-in receiver suite."""
-    rules = collector.config.option.hookproof_rules
-    yield from _items(collector, select(shipped("receiver"), rules), function, None)
+def built_in(collector: pytest.Collector, function: object, side: str) -> Iterator[RuleItem]:
+    """The items of the built-in suite for `side`; none when only the other side's target is given."""
+    option = collector.config.option
+    targets = {"receiver": option.hookproof_endpoint, "sender": option.hookproof_sender_url}
+    if targets[side] is None and any(targets.values()):
+        return
+    if option.hookproof_rules:
+        every = [*shipped("receiver"), *shipped("sender")]
+        chosen = [each for each in select(every, option.hookproof_rules) if each.rule.side == side]
+    else:
+        chosen = list(select(shipped(side), ()))
+    yield from _items(collector, chosen, function, None)
 
 
 def _items(
@@ -108,17 +128,18 @@ def _id_as_read_back(item: RuleItem) -> None:
         item._id = type(node_id).parse(item.nodeid)
 
 
-def judged(item: RuleItem, target: Target, observer: str | None) -> Result:
+def judged(item: RuleItem, target: Target | SenderTarget, observer: str | None) -> Result:
     """The result for `item`, waited for. Ends the item's set-up when there is none to conclude from:
     in an error, so that what could not be judged is no failure, or in a skip."""
     # The engine: not to be paid for by collecting.
     from conformance.pytest_plugin.runs import run_for
 
-    endpoint = item.config.getoption("hookproof_endpoint")
-    if endpoint is not None and endpoint != target.url:
+    option = URLS[item.side]
+    asked = item.config.getoption(option)
+    if asked is not None and asked != target.url:
         pytest.fail(
-            f"--endpoint is {endpoint}, and the fixture hookproof_receiver of a conftest.py gives "
-            f"{target.url}: leave one of them out",
+            f"{option} is {asked}, and the fixture hookproof_{item.side} of a conftest.py "
+            f"gives {target.url}: leave one of them out",
             pytrace=False,
         )
     try:
@@ -136,11 +157,12 @@ def judged(item: RuleItem, target: Target, observer: str | None) -> Result:
 
 
 def _rules_beside(item: RuleItem) -> tuple[str, ...]:
-    """The rules that share a run with `item`: those of its file of which a case was selected."""
+    """The rules that share a run with `item`: those of its side and file of which a case was
+    selected."""
     rules = [
         each.scenario.rule.id
         for each in item.session.items
-        if isinstance(each, RuleItem) and each.file == item.file
+        if isinstance(each, RuleItem) and (each.file, each.side) == (item.file, item.side)
     ]
     return tuple(dict.fromkeys(rules))
 

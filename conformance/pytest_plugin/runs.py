@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 
 from conformance import dialect as dialects
-from conformance.demo import reference_receiver
+from conformance.demo import reference_receiver, reference_sender
 from conformance.dialect import Secret
 from conformance.engine.options import Options, read_header, read_secret, read_seed
-from conformance.engine.run import Key, Run
+from conformance.engine.plan import Key, Listener
+from conformance.engine.run import Run
+from conformance.engine.sender.options import SenderOptions, read_listen
+from conformance.engine.sender.run import SenderRun
 from conformance.errors import HarnessError, InputError
-from conformance.pytest_plugin.target import LINES, SEED, Target
+from conformance.pytest_plugin.target import LINES, SEED, SenderTarget, Target
 from conformance.render.files import Files
 from conformance.report import Report, Result
 from conformance.scenario import built_in, select
@@ -26,20 +29,23 @@ from conformance.scenario import built_in, select
 RENAMED = {"--seed:": "--hookproof-seed:", "--trace:": "--hookproof-trace:"}
 """Options that have another name in pytest, which keeps the short one for itself."""
 
-OF_THE_TARGET = ("--secret", "--observer-url", "--restart-command", "--also-url", "--dialect")
-"""The options that describe the receiver at --endpoint, and are about nothing without it."""
+OF_THE_RECEIVER = ("--observer-url", "--also-url")
+OF_THE_SENDER = ("--emit-url",)
+OF_EITHER = ("--secret", "--restart-command", "--dialect")
+"""The options that describe what is at --endpoint or --sender-url, and are about nothing without it."""
 
-Runs = dict[tuple[Target, str | None, Path | None], "TargetRun"]
+AnyTarget = Target | SenderTarget
+Runs = dict[tuple[AnyTarget, str | None, Path | None], "TargetRun"]
 RUNS = pytest.StashKey[Runs]()
 
 
 class TargetRun:
     """One run that has been started, of what `name` says. `trace` is where its exchanges go."""
 
-    def __init__(self, name: str, options: Options, trace: Path | None) -> None:
+    def __init__(self, name: str, options: Options | SenderOptions, trace: Path | None) -> None:
         self._name = name
         self._options = options
-        self._run = Run(options, self._tell)
+        self._run = _run(options, self._tell)
         self._trace = trace
         self._results: dict[Key, Result] = {}
         self._told = {key: threading.Event() for key in self._run.keys}
@@ -90,9 +96,15 @@ class TargetRun:
         return lines
 
 
+def _run(options: Options | SenderOptions, listener: Listener) -> Run | SenderRun:
+    if isinstance(options, SenderOptions):
+        return SenderRun(options, listener)
+    return Run(options, listener)
+
+
 def run_for(
     session: pytest.Session,
-    target: Target,
+    target: AnyTarget,
     observer: str | None,
     file: Path | None,
     rules: tuple[str, ...],
@@ -125,23 +137,38 @@ def run_for(
     return runs[key]
 
 
-def _options(target: Target, observer: str | None, **more: Any) -> Options:
-    if not isinstance(target, Target):
+def _options(target: AnyTarget, observer: str | None, **more: Any) -> Options | SenderOptions:
+    if not isinstance(target, Target | SenderTarget):
         raise InputError(
-            "the fixture hookproof_receiver must give a Target (see conformance.pytest_plugin.target), "
-            f"not a {type(target).__name__}"
+            "the fixture hookproof_receiver must give a Target, and hookproof_sender a SenderTarget "
+            f"(from conformance import Target), not a {type(target).__name__}"
+        )
+    more |= {
+        "secret": Secret(target.secret)
+        if isinstance(target.secret, bytes)
+        else read_secret(target.secret),
+        "dialect": dialects.load(target.dialect),
+        "restart_command": target.restart_command,
+        "ca": target.ca,
+    }
+    if isinstance(target, SenderTarget):
+        key = target.api_key
+        return SenderOptions(
+            api_url=target.url,
+            emit_url=target.emit_url,
+            emit_command=target.emit_command,
+            api_key=read_secret(key, "api_key") if key is not None else None,
+            tls_cert=target.tls_cert,
+            tls_key=target.tls_key,
+            listen=read_listen(target.listen),
+            public_url=target.public_url,
+            **more,
         )
     return Options(
         url=target.url,
-        secret=Secret(target.secret)
-        if isinstance(target.secret, bytes)
-        else read_secret(target.secret),
-        dialect=dialects.load(target.dialect),
         observer_url=observer,
-        restart_command=target.restart_command,
         also_url=target.also_url,
         headers=tuple(read_header(line) for line in target.headers),
-        ca=target.ca,
         **more,
     )
 
@@ -149,15 +176,8 @@ def _options(target: Target, observer: str | None, **more: Any) -> Options:
 def given_target(config: pytest.Config) -> Target | None:
     """The receiver at --endpoint, if one is given. Raises UsageError for options that lack another."""
     option = config.option
-    if option.hookproof_endpoint is None:
-        lonely = [name for name in OF_THE_TARGET if config.getoption(name) is not None]
-        if lonely:
-            raise pytest.UsageError(f"{lonely[0]}: give --endpoint URL too, which it is about")
+    if not _is_given(config, "--endpoint", OF_THE_RECEIVER):
         return None
-    if option.hookproof_secret is None:
-        raise pytest.UsageError(
-            "--endpoint: give --secret too; as it is, or as env:NAME, file:PATH"
-        )
     return Target(
         url=option.hookproof_endpoint,
         secret=option.hookproof_secret,
@@ -168,16 +188,47 @@ def given_target(config: pytest.Config) -> Target | None:
     )
 
 
+def given_sender(config: pytest.Config) -> SenderTarget | None:
+    """The sender at --sender-url, if one is given. Raises UsageError for options that lack another."""
+    option = config.option
+    if not _is_given(config, "--sender-url", OF_THE_SENDER):
+        return None
+    return SenderTarget(
+        url=option.hookproof_sender_url,
+        secret=option.hookproof_secret,
+        dialect=option.hookproof_dialect or "guide",
+        emit_url=option.hookproof_emit_url,
+        restart_command=option.hookproof_restart_command,
+    )
+
+
+def _is_given(config: pytest.Config, name: str, about: tuple[str, ...]) -> bool:
+    """Whether the target of the option `name` is given, with all that it needs, and none of the
+    options that are `about` it without it."""
+    urls = [config.getoption(each) for each in ("--endpoint", "--sender-url")]
+    if config.getoption(name) is None:
+        either = OF_EITHER if urls == [None, None] else ()
+        lonely = [each for each in (*about, *either) if config.getoption(each) is not None]
+        if lonely:
+            raise pytest.UsageError(f"{lonely[0]}: give {name} URL too, which it is about")
+        return False
+    if config.getoption("--secret") is None:
+        raise pytest.UsageError(f"{name}: give --secret too; as it is, or as env:NAME, file:PATH")
+    return True
+
+
 def check_options(config: pytest.Config) -> int:
     """Look at what was given on the command line; the seed that it stands for. Raises UsageError."""
     option = config.option
     seed: str | None = option.hookproof_seed
     try:
-        select(built_in("receiver"), option.hookproof_rules)
+        select([*built_in("receiver"), *built_in("sender")], option.hookproof_rules)
         Files(trace=option.hookproof_trace).check()
-        target = given_target(config)
+        target, sender = given_target(config), given_sender(config)
         if target is not None:
             _options(target, target.observer_url)
+        if sender is not None:
+            _options(sender, None)
         return read_seed("1" if seed is None else seed)
     except InputError as fault:
         raise pytest.UsageError(_renamed(fault)) from None
@@ -203,6 +254,24 @@ def embedded() -> Iterator[Target]:
                 secret=options.secret,
                 observer_url=options.observer_url,
                 called="the embedded reference receiver (no --endpoint)",
+            )
+        finally:
+            asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result()
+
+
+@contextmanager
+def embedded_sender() -> Iterator[SenderTarget]:
+    """The reference sender, served on a thread of its own."""
+    with loop_thread() as loop:
+        stack = AsyncExitStack()
+        served = stack.enter_async_context(reference_sender())
+        options = asyncio.run_coroutine_threadsafe(served, loop).result()
+        try:
+            yield SenderTarget(
+                url=options.api_url,
+                secret=options.secret,
+                emit_url=options.emit_url,
+                called="the embedded reference sender (no --sender-url)",
             )
         finally:
             asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result()

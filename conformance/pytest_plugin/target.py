@@ -13,7 +13,7 @@ SEED = pytest.StashKey[int]()
 
 
 class HookproofWarning(UserWarning):
-    """A receiver breaks a rule of level SHOULD: the item passes, with this warning."""
+    """A peer breaks a rule of level SHOULD: the item passes, with this warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,5 +35,31 @@ class Target:
     also_url: str | None = None
     restart_command: str | None = None
     headers: tuple[str, ...] = field(default=(), repr=False)
+    ca: Path | None = None
+    called: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SenderTarget:
+    """A sender under test, as the fixture `hookproof_sender` returns it.
+
+    `url` is the base of its Config, List, Test and Update; `secret` is what it is to sign with, a str
+    may also be `env:NAME` or `file:PATH`. `emit_url` takes one message event as JSON, `emit_command`
+    on its standard input; `restart_command` kills the sender hard and starts it again; `api_key` is
+    sent as `?key=`. The mock receiver listens on `listen`, and `public_url` is how the sender reaches
+    it. The rest is as for `Target`.
+    """
+
+    url: str
+    secret: str | bytes = field(repr=False)
+    dialect: str = "guide"
+    emit_url: str | None = None
+    emit_command: str | None = None
+    restart_command: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    listen: str = "127.0.0.1:0"
+    public_url: str | None = None
     ca: Path | None = None
     called: str | None = None

@@ -23,6 +23,11 @@ class Files:
     html: Path | None = None
     trace: Path | None = None
 
+    def about(self, side: str) -> Files:
+        """The same files, under names that say which side they are about."""
+        every = (self.json, self.junit, self.html, self.trace)
+        return Files(*(each and each.with_stem(f"{each.stem}-{side}") for each in every))
+
     def check(self) -> None:
         """Raise InputError for a path that cannot be written; said before the run, not after it."""
         for option, path in self._wanted():
