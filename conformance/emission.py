@@ -107,6 +107,12 @@ class Sending:
         return list(dict.fromkeys(emit.message for emit in emits if emit.message != "any"))
 
     @property
+    def crowded(self) -> bool:
+        """Whether the sender is given many messages in it."""
+        emits = [action.emit for action in self.actions if action.emit is not None]
+        return any(emit.messages > 1 for emit in emits)
+
+    @property
     def calls(self) -> bool:
         """Whether it calls the configuration API, so that it needs a configuration of its own."""
         return any(action.call is not None for action in self.actions)

@@ -12,7 +12,7 @@ from conformance.checks.sender.facts import SenderFacts, retry_after
 from conformance.checks.sender.reports import test_failed
 from conformance.checks.sender.signing import fits
 from conformance.checks.sender.step import Fields, StepSeen, fields_of
-from conformance.checks.sender.waits import FEWEST, kind_of, mean_waits, waits
+from conformance.checks.sender.waits import FEWEST, figures, kind_of, mean_waits, waits
 from conformance.exchange import Exchange
 from conformance.rules import Finding, Level, Unjudged
 from conformance.text import Text
@@ -111,8 +111,8 @@ def exponential_waits(step: StepSeen, facts: SenderFacts, level: Level) -> list[
     kind = kind_of(means, scatter)
     if kind is None:
         return []
-    figures = ", ".join(f"{each:.2f}" if max(means) < 1 else f"{each:.1f}" for each in means)
-    said = Text(f"waits were {figures} s: ", f"間隔為 {figures} 秒：") + kind
+    told = figures(means)
+    said = Text(f"waits were {told} s: ", f"間隔為 {told} 秒：") + kind
     return [Finding(level, said, tuple(each.id for each in came[0]))]
 
 

@@ -40,6 +40,11 @@ def mean_waits(messages: Iterable[Sequence[Exchange]]) -> tuple[list[float], flo
     return means, fmean(shares) if shares else 0.0
 
 
+def figures(means: Sequence[float]) -> str:
+    """Waits as they are told, in seconds."""
+    return ", ".join(f"{each:.2f}" if max(means) < 1 else f"{each:.1f}" for each in means)
+
+
 def kind_of(means: Sequence[float], scatter: float) -> Text | None:
     """None for exponential waits; else what they are."""
     if max(means) < NONE:

@@ -22,6 +22,7 @@ from conformance.checks.sender.case import judge
 from conformance.checks.sender.facts import UNDER_WAY, SenderFacts
 from conformance.checks.sender.named import NAMED
 from conformance.checks.sender.reports import told_apart
+from conformance.checks.sender.shown import shown
 from conformance.checks.sender.wire import WIRE_CHECKS
 from conformance.clock import Clock
 from conformance.damage import Signer
@@ -41,6 +42,9 @@ from conformance.rules import Outcome, Unjudged, verdict
 from conformance.scenario import Case, Scenario
 from conformance.text import NO_TEXT, Text
 from conformance.wire.client import Wire, tls_context
+
+AT_A_TIME = 32
+"""Cases that are run side by side: more would only wait for a sender's database."""
 
 API_PATIENCE = 15.0
 """Seconds for an answer of the API: Test waits for an endpoint that does not answer."""
@@ -161,16 +165,23 @@ class SenderRun:
         await self._once_more(session, suspects)
 
     async def _side_by_side(self, session: SenderSession, pairs: Sequence[Pair]) -> list[Pair]:
-        """Run all pairs at once; those that should be run again. A sender in which one endpoint holds
+        """Run all pairs, many at a time; those that should be run again. A sender in which one endpoint holds
         up another gets those that do so last, and one whose Test goes anywhere, tests one by one."""
         facts = session.facts
         tests = [pair for pair in pairs if not facts.tests_by_id and _tests(pair[1])]
         rest = [pair for pair in pairs if pair not in tests]
         slow = [pair for pair in rest if not facts.isolates and _holds_up(pair[1])]
         suspects = []
+        places = asyncio.Semaphore(AT_A_TIME)
+
+        async def run(pair: Pair) -> None:
+            async with places:
+                if not await self._case(session, *pair):
+                    suspects.append(pair)
+
         for some in ([pair for pair in rest if pair not in slow], slow, *([it] for it in tests)):
-            done = await asyncio.gather(*(self._case(session, *pair) for pair in some))
-            suspects += [pair for pair, is_done in zip(some, done, strict=True) if not is_done]
+            longest_first = sorted(some, key=lambda pair: -_seconds(pair[1], facts))
+            await asyncio.gather(*(run(pair) for pair in longest_first))
         return suspects
 
     async def _in_turns(self, session: SenderSession, pairs: Sequence[Pair]) -> list[Pair]:
@@ -190,7 +201,9 @@ class SenderRun:
             else:
                 kinds = [kind for pair in group for kind in _kinds(pair[1])]
                 listener = replace(sending.listener, answers=())
-                post = await session.configure(listener, BEFORE, kinds or [session.channel()])
+                post = await session.configure(
+                    listener, BEFORE, kinds or [session.channel(crowded=True)]
+                )
                 try:
                     cases = (self._case(session, *pair, post=post) for pair in group)
                     done = list(await asyncio.gather(*cases))
@@ -238,7 +251,8 @@ class SenderRun:
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
         done = again or not found
-        self._settle(scenario, case, found, exchanges, seconds, tell=done)
+        figures = shown(case, exchanges, session.facts)
+        self._settle(scenario, case, found, exchanges, seconds, figures, tell=done)
         return done
 
     def _settle(
@@ -248,15 +262,17 @@ class SenderRun:
         found: Sequence[Judgement],
         exchanges: Sequence[Exchange] = (),
         seconds: float = 0.0,
+        said: Text = NO_TEXT,
         *,
         tell: bool = True,
     ) -> None:
+        """Keep what came out; `said` is told of a case that holds."""
         beside = [each.id for each in exchanges if case.acts]
         result = concluded(
             scenario, case, found, beside, seconds=seconds, strict=self.options.strict
         )
         secrets = [each.decode("utf-8", "replace") for each in spellings(self.options)]
-        message = result.message
+        message = result.message or said
         for secret in secrets:
             message = Text(
                 message.en.replace(secret, "(secret)"), message.zh.replace(secret, "(secret)")

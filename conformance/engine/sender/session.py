@@ -26,7 +26,7 @@ from conformance.trace import MASK, Trace
 from conformance.wire.client import Wire
 from conformance.wire.reply import Reply
 
-CHANNELS = ("text", "image", "voice", "video", "emoji", "link")
+CHANNELS = ("link", "image", "voice", "video", "emoji", "text")
 """Kinds of messages of which each configuration asks for one: what others get stays away from it."""
 
 SETTINGS: dict[str, Any] = {
@@ -136,14 +136,17 @@ class SenderSession:
         kinds: Sequence[str] = (),
         *,
         other: bool = False,
+        scripted: bool = False,
         to: Post | None = None,
     ) -> Post:
-        """An endpoint that answers as `listener` says, and a configuration for it at the sender if it
-        is to have one, which asks for messages of `kinds`; `other` is a scenario's second one, with a
-        secret of its own, and `to` is where the first one redirects to."""
+        """An endpoint, and a configuration for it at the sender if `listener` is to have one, which asks
+        for messages of `kinds`. `scripted`: it answers everything as `listener` says, redirecting to
+        `to`; else the messages that are assigned to it alone. `other` is a scenario's second one,
+        with a secret of its own."""
         mock = self.mocks.get(listener.way or "", self.mocks[""])
         endpoint = mock.refusing_endpoint() if listener.way == "refusing" else mock.endpoint()
-        endpoint.script(self.answers(listener.answers, to))
+        if scripted:
+            endpoint.script(self.answers(listener.answers, to))
         kind, types = self._kind(listener, kinds)
         secret = self.facts.other_secret if other else self.options.secret
         settings = {
@@ -185,10 +188,13 @@ class SenderSession:
         """The fields by which the sender knows a configuration again."""
         return {"ID": post.ident} if post.ident is not None else {}
 
-    def channel(self) -> str:
-        """The next kind of messages, so that few configurations share one."""
-        self._channel += 1
-        return CHANNELS[self._channel % len(CHANNELS)]
+    def channel(self, *, crowded: bool) -> str:
+        """The next kind of messages, so that few configurations share one; the first kind is for those
+        that get very many, and their copies would go to all who ask for it."""
+        if crowded:
+            return CHANNELS[0]
+        self._channel = self._channel % (len(CHANNELS) - 1) + 1
+        return CHANNELS[self._channel]
 
     def _kind(self, listener: Listener, kinds: Sequence[str]) -> tuple[str, list[str]]:
         """What "any" message is one of, and the message types to ask for."""

@@ -53,13 +53,21 @@ class SenderCaseRun:
         session, sending = self._session, self._sending
         began = len(session.trace)
         posts: list[Post] = []
-        kinds = sending.kinds or [session.channel()]
+        kinds = sending.kinds or [session.channel(crowded=sending.crowded)]
         try:
             if sending.other is not None:
-                self._other = await session.configure(sending.other, self._at, kinds, other=True)
+                self._other = await session.configure(
+                    sending.other, self._at, kinds, other=True, scripted=True
+                )
                 posts.append(self._other)
             if self._shared is None:
-                post = await session.configure(sending.listener, self._at, kinds, to=self._other)
+                post = await session.configure(
+                    sending.listener,
+                    self._at,
+                    kinds,
+                    scripted=not sending.emits,  # a Test has an id that nobody can know before
+                    to=self._other,
+                )
                 posts.append(post)
             self._post = self._shared or post
             for index, action in enumerate(sending.actions):
