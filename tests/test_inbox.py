@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conformance import commits as module
+from conformance.commits import NotStoredError
+from conformance.database import MEMORY
 from conformance.errors import InputError
-from conformance.receiver import inbox as module
-from conformance.receiver.inbox import MEMORY, PREVIEW, Delivery, Inbox, NotStoredError
+from conformance.receiver.inbox import PREVIEW, Delivery, Inbox
 
 
 def delivery(msg_id: str, body: bytes = b"{}") -> Delivery:
@@ -114,7 +116,7 @@ async def test_neither_a_first_delivery_nor_its_repeat_is_answered_before_the_co
 async def test_deliveries_at_once_share_a_commit(file: Path) -> None:
     async with Inbox(str(file)) as inbox:
         statements: list[str] = []
-        inbox._db.set_trace_callback(statements.append)
+        inbox._commits._db.set_trace_callback(statements.append)
         await asyncio.gather(*(take(inbox, str(number)) for number in range(200)))
         assert statements.count("COMMIT") == 1
 
@@ -145,10 +147,10 @@ async def test_what_cannot_be_written_is_not_known_afterwards(
     place: str, spoil: Callable[[sqlite3.Connection], None]
 ) -> None:
     async with Inbox(place) as inbox:
-        spoil(inbox._db)
+        spoil(inbox._commits._db)
         with pytest.raises(NotStoredError):
             await inbox.add(delivery("1", b"x" * 100_000), "1")
-        inbox._db.execute("PRAGMA max_page_count = 1000000")
+        inbox._commits._db.execute("PRAGMA max_page_count = 1000000")
         assert (await take(inbox, "1"), inbox.count("1")) == (True, 1)
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 import conformance
+from conformance import commits as module
+from conformance.commits import NotStoredError
 from conformance.config import Configuration
+from conformance.database import MEMORY
 from conformance.delivery import State
 from conformance.dialect import Secret
 from conformance.errors import InputError
-from conformance.sender import commits as module
-from conformance.sender.commits import NotStoredError
-from conformance.sender.database import MEMORY
 from conformance.sender.event import read
 from conformance.sender.queue import CHUNK, Result
 from conformance.sender.store import Store
