@@ -11,7 +11,6 @@ and wait for up to 5 ms each time beside a busy loop.
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable
@@ -20,15 +19,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
-from conformance.database import BUSY_PATIENCE, MEMORY, Tables, claim, connect, open_file
-from conformance.errors import InputError
+from conformance.database import BUSY_PATIENCE, BUSY_PAUSE, Database, Tables
 
 BATCH_ROWS = 256
 BATCH_BYTES = 4 * 1024 * 1024
 """What ends a batch: so many rows, or so many bytes in them; a job says how much it writes."""
-
-BUSY_PAUSE = 0.002
-"""Seconds between looks at a file that somebody else writes to."""
 
 _FLUSH = {True: "PRAGMA synchronous = FULL", False: "PRAGMA synchronous = NORMAL"}
 
@@ -52,30 +47,23 @@ class _Handed:
 class Commits:
     """The file `path`, or memory for ":memory:". Use as an async context manager.
 
-    Entering raises InputError for a file that is another program's, that another process has open
-    though its tables are not shared, or that cannot be written, and leaves such a file as it is.
-    Leaving commits what has been handed in.
+    Entering raises InputError as Database does. Leaving commits what has been handed in.
     """
 
     def __init__(self, path: str, tables: Tables) -> None:
         self._path = path
         self._tables = tables
-        self._durable = path != MEMORY
         self._handed: deque[_Handed] = deque()
         self._wake = asyncio.Event()
         self._closing = False
         self._flushing = True  # as the file is opened
 
     async def __aenter__(self) -> Commits:
-        self._lock = claim(self._path, self._tables) if self._durable else None
-        try:
-            self._db = open_file(self._path, self._tables)
-        except InputError:
-            self._unlock()
-            raise
+        self._file = Database(self._path, self._tables)
         # In memory there is one connection only; a batch is never left half done where others run,
         # since nothing is awaited between its BEGIN and its COMMIT.
-        self.reader = connect(self._path) if self._durable else self._db
+        self._db = self._file.writer
+        self.reader = self._file.reader
         """For reading what is committed. Fetch all rows at once: an open cursor holds up the file."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commits")
         self._writer = asyncio.create_task(self._write(), name="writer")
@@ -93,9 +81,7 @@ class Commits:
             await self._writer
         finally:
             self._thread.shutdown()
-            self.reader.close()
-            self._db.close()
-            self._unlock()
+            self._file.close()
 
     async def run(self, job: Job[T], rows: int = 1, size: int = 0, *, flush: bool = True) -> T:
         """Run `job`, which writes `rows` of about `size` bytes in all, in a transaction; what it
@@ -152,7 +138,7 @@ class Commits:
         await self._begin()
         try:
             results = await self._run(batch)
-            if self._durable:
+            if self._file.durable:
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(self._thread, self._db.commit)
             else:
@@ -201,7 +187,3 @@ class Commits:
                 if fault.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or loop.time() > until:
                     raise
             await asyncio.sleep(BUSY_PAUSE)
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)

@@ -9,6 +9,7 @@ import fcntl
 import os
 import sqlite3
 import struct
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,14 +18,11 @@ from conformance.errors import InputError
 MEMORY = ":memory:"
 
 BUSY_PATIENCE = 3.0
-"""Seconds to wait for somebody else who writes to the file: less than the 5 s that a sender waits for
-its answer."""
+BUSY_PAUSE = 0.002
+"""Seconds: how long to wait for somebody else who uses the file, less than the 5 s that a sender
+waits for its answer, and how long between looks."""
 
-_CACHE = 16 * 1024
-_LOG_SIZE = 64 * 1024 * 1024
-# KiB of pages that a connection keeps, and bytes of log that are kept after a checkpoint: ids come
-# in no order, so that a large file's index is read and written all over.
-
+_LOG_SIZE = 64 * 1024 * 1024  # bytes: a log that a burst made longer is cut back
 _MAGIC = b"SQLite format 3\0"
 
 
@@ -40,19 +38,49 @@ class Tables:
     shared: bool = False
 
 
-def connect(path: str) -> sqlite3.Connection:
-    """One more connection to `path`, in which each statement stands for itself."""
-    db = sqlite3.connect(path, timeout=BUSY_PATIENCE, isolation_level=None, check_same_thread=False)
-    db.execute(f"PRAGMA cache_size = -{_CACHE}")
-    return db
+class Database:
+    """The file `path`, made where it is not there, or memory for ":memory:"; open until `close`.
+
+    `writer` waits for nobody, and `reader` sees what is committed; in memory they are the same. In
+    both each statement stands for itself. Raises InputError for a file that is another program's,
+    that another process has open though its tables are not shared, or that cannot be written, and
+    leaves such a file as it is.
+    """
+
+    def __init__(self, path: str, tables: Tables) -> None:
+        self.durable = path != MEMORY
+        self._claim = _claim(path, tables) if self.durable else None
+        try:
+            self.writer = _open(path, tables)
+            self.reader = _connect(path) if self.durable else self.writer
+        except InputError:
+            self._release()
+            raise
+        if self._claim is not None and tables.shared:
+            fcntl.flock(self._claim, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        self.reader.close()
+        self.writer.close()
+        self._release()
+
+    def _release(self) -> None:
+        # Last, since to close a descriptor drops the locks that SQLite has on the file.
+        if self._claim is not None:
+            os.close(self._claim)
 
 
-def open_file(path: str, tables: Tables) -> sqlite3.Connection:
-    """The writer's connection, with the tables there, which then waits for nobody: whoever writes
-    must be ready to find the file busy. Raises InputError."""
+def _connect(path: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path, timeout=BUSY_PATIENCE, isolation_level=None, check_same_thread=False
+    )
+
+
+def _open(path: str, tables: Tables) -> sqlite3.Connection:
+    """The writer's connection, with the tables there."""
     db: sqlite3.Connection | None = None
     try:
-        db = connect(path)
+        db = _connect(path)
         # The name and the tables in one transaction, before WAL: a file is never half ours, and its
         # header says whose it is without looking into the log. Written each time, so that a file
         # that cannot be written is found out now.
@@ -74,12 +102,10 @@ def open_file(path: str, tables: Tables) -> sqlite3.Connection:
     return db
 
 
-def claim(path: str, tables: Tables) -> int:
-    """A descriptor that holds `path` until it is closed or the process ends: for this process alone,
-    unless the tables are shared.
+def _claim(path: str, tables: Tables) -> int:
+    """A descriptor that holds `path` for this process alone, until it is closed or the process ends.
 
-    Raises InputError unless the file is one of ours, empty or not there, and nobody's now. Looks at
-    bytes only: to open somebody's database, even just to read, may change files beside it.
+    Looks at bytes only: to open somebody's database, even just to read, may change files beside it.
     """
     try:
         with suppress(FileExistsError):
@@ -91,19 +117,33 @@ def claim(path: str, tables: Tables) -> int:
             f"--db: {path} cannot be opened ({fault.strerror}): give a file that can be written"
         ) from None
     try:
+        # Those who share a file open it one by one: SQLite does not wait for its turn to change a
+        # new file's journal.
+        _lock(path, descriptor, BUSY_PATIENCE if tables.shared else 0)
         _refuse_foreign(path, os.pread(descriptor, 100, 0), tables)
-        if not tables.shared:
-            # No lock that SQLite knows.
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise InputError(
-            f"--db: {path} is in use by another process: stop it, or give another file"
-        ) from None
     except InputError:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _lock(path: str, descriptor: int, patience: float) -> None:
+    """Take a lock that SQLite does not know."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise InputError(
+                    f"--db: {path} is in use by another process: stop it, or give another file"
+                ) from None
+        except OSError as fault:
+            raise InputError(
+                f"--db: {path} cannot be locked ({fault.strerror}): give a file on a local disk"
+            ) from None
+        time.sleep(BUSY_PAUSE)
 
 
 def _refuse_foreign(path: str, header: bytes, tables: Tables) -> None:
