@@ -11,8 +11,8 @@ PACKAGE = Path(conformance.__file__).parent
 
 LAYERS = [
     {"errors", "clock", "text", "safe", "message", "forms", "edits", "exchange"},
-    {"resources", "rules", "serving", "certificates"},
-    {"schema", "delivery"},
+    {"resources", "rules", "serving", "certificates", "database"},
+    {"schema", "delivery", "commits"},
     {"dialect"},
     {"config", "damage", "curl"},
     {"schemes", "emission"},

@@ -18,11 +18,13 @@ import pytest
 from aiohttp import web
 
 from conformance.clock import Clock
+from conformance.commits import NotStoredError
 from conformance.damage import Signer
+from conformance.database import MEMORY
 from conformance.dialect import Secret, load
 from conformance.receiver import policy as steps
 from conformance.receiver.app import ENDPOINT, serving
-from conformance.receiver.inbox import MEMORY, Inbox, NotStoredError
+from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Answer, Arrival, Policy
 
 SECRET = "a lighthouse, 燈塔"

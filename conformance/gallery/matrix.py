@@ -18,6 +18,7 @@ from functools import partial
 from conformance import certificates
 from conformance import dialect as dialects
 from conformance.damage import Signer
+from conformance.database import MEMORY
 from conformance.engine.options import Options
 from conformance.engine.run import Run
 from conformance.errors import HarnessError, InputError
@@ -30,7 +31,7 @@ from conformance.gallery.signature import SIGNATURE
 from conformance.gallery.timing import TIMING
 from conformance.gallery.transport import TRANSPORT
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
-from conformance.receiver.inbox import MEMORY, Inbox
+from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Policy
 from conformance.report import Result
 from conformance.rules import GRAVITY, Outcome

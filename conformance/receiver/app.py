@@ -17,8 +17,9 @@ from typing import Any
 from aiohttp import web
 
 from conformance.clock import Clock
+from conformance.commits import NotStoredError
 from conformance.damage import Signer
-from conformance.receiver.inbox import Inbox, NotStoredError
+from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Answer, Policy
 from conformance.serving import listening, until_stopped
 

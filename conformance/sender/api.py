@@ -15,6 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
+from conformance.commits import NotStoredError
 from conformance.config import Configuration, named
 from conformance.config import read as read_configuration
 from conformance.delivery import State
@@ -23,7 +24,6 @@ from conformance.errors import InputError
 from conformance.forms import compact
 from conformance.message import build
 from conformance.sender import event
-from conformance.sender.commits import NotStoredError
 from conformance.sender.endpoint import Reply
 from conformance.sender.queue import Entry
 from conformance.sender.request import Refusal, identifier, json_body, parameter

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from conformance.clock import Clock
+from conformance.database import MEMORY
 from conformance.dialect import Dialect, Secret
 from conformance.sender.api import BASE, Api
-from conformance.sender.database import MEMORY
 from conformance.sender.endpoint import Endpoints
 from conformance.sender.store import Store
 from conformance.sender.worker import Deliveries, Pace

@@ -16,8 +16,8 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
+from conformance.commits import Commits
 from conformance.delivery import NEXT, Event, State
-from conformance.sender.commits import Commits
 from conformance.sender.event import Body
 from conformance.sender.event import Event as Message
 
@@ -115,7 +115,8 @@ class Queue:
         reached: set[int] = set()
         for at in range(0, len(wanted), CHUNK):
             chunk = wanted[at : at + CHUNK]
-            reached |= await self._commits.run(_Insert(chunk, now), len(chunk))
+            size = sum(len(message.body.content) for message, _ in chunk)
+            reached |= await self._commits.run(_Insert(chunk, now), len(chunk), size)
         return reached
 
     def due(

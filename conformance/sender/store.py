@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 
+from conformance.commits import Commits, NotStoredError
+from conformance.database import Tables
 from conformance.sender import queue, registry
-from conformance.sender.commits import Commits, NotStoredError
-from conformance.sender.database import Tables
 from conformance.sender.event import Event as Message
 from conformance.sender.queue import Queue
 from conformance.sender.registry import Registry

@@ -19,9 +19,9 @@ from types import TracebackType
 from typing import cast
 
 from conformance.clock import Clock
+from conformance.commits import NotStoredError
 from conformance.config import Configuration
 from conformance.delivery import NEXT, Backoff, Event, State, outcome
-from conformance.sender.commits import NotStoredError
 from conformance.sender.endpoint import Post, Reply
 from conformance.sender.queue import Result, Waiting
 from conformance.sender.store import Store
