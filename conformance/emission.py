@@ -91,7 +91,7 @@ class Action:
 class Sending:
     """A sender's case."""
 
-    actions: tuple[Action, ...]
+    actions: tuple[Action, ...] = ()
     listener: Listener = field(default_factory=Listener)
     other: Listener | None = None
 
@@ -118,6 +118,11 @@ class Sending:
         return any(action.call is not None for action in self.actions)
 
     @property
+    def tests(self) -> bool:
+        """Whether it calls Test."""
+        return any(a.call is not None and a.call.name == "Test" for a in self.actions)
+
+    @property
     def retried(self) -> bool:
         """Whether it is about further attempts: one that fails, or one that must not follow."""
         return any(
@@ -133,6 +138,9 @@ class Sending:
         if self.other is not None:
             scripts.append(self.other.answers)
         return any(reply.delay or reply.fault == "hang" for script in scripts for reply in script)
+
+
+NOTHING = Sending()
 
 
 def read(words: Mapping[str, Any], shared: Mapping[str, Any], level: Level) -> Sending:

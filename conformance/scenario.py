@@ -17,7 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from conformance import emission
-from conformance.emission import Sending
+from conformance.emission import NOTHING, Sending
 from conformance.errors import InputError
 from conformance.exchange import Transport
 from conformance.message import build
@@ -90,17 +90,17 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Case:
     """One case of a rule; `name` is None where the rule has only one. A receiver's case has steps,
-    a sender's is a `sending`."""
+    a sender's has a `sending`."""
 
     name: str | None
     level: Level
     steps: tuple[Step, ...] = ()
-    sending: Sending | None = None
+    sending: Sending = NOTHING
 
     @property
     def acts(self) -> bool:
         """Whether there is anything to carry out."""
-        return bool(self.steps or (self.sending is not None and self.sending.actions))
+        return bool(self.steps or self.sending.actions)
 
     @property
     def refusing(self) -> bool:

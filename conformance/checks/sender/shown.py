@@ -9,13 +9,11 @@ from conformance.checks.sender.step import StepSeen
 from conformance.checks.sender.waits import figures, mean_waits
 from conformance.exchange import Exchange
 from conformance.scenario import Case
-from conformance.text import NO_TEXT, Text
+from conformance.text import Text
 
 
 def shown(case: Case, exchanges: Sequence[Exchange], facts: SenderFacts) -> Text:
     """How many attempts came, for how long none did after that, and how long the waits were."""
-    if case.sending is None:
-        return NO_TEXT
     told = [
         text
         for index in range(len(case.sending.actions))

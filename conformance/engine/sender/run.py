@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from conformance import certificates
 from conformance.checks.case import Judgement
 from conformance.checks.sender.case import judge
-from conformance.checks.sender.facts import UNDER_WAY, SenderFacts
+from conformance.checks.sender.facts import SenderFacts
 from conformance.checks.sender.named import NAMED
 from conformance.checks.sender.reports import told_apart
 from conformance.checks.sender.shown import shown
@@ -29,8 +29,9 @@ from conformance.damage import Signer
 from conformance.dialect import Secret
 from conformance.engine.diagnosis import Stop
 from conformance.engine.plan import Key, Listener, Plan, over, stopped
-from conformance.engine.results import concluded, joined
+from conformance.engine.results import concluded
 from conformance.engine.sender.diagnosis import diagnose
+from conformance.engine.sender.obstacles import duration, obstacle
 from conformance.engine.sender.options import SenderOptions, spellings
 from conformance.engine.sender.session import BEFORE, Post, SenderSession
 from conformance.engine.sender.steps import SenderCaseRun
@@ -168,9 +169,9 @@ class SenderRun:
         """Run all pairs, many at a time; those that should be run again. A sender in which one endpoint holds
         up another gets those that do so last, and one whose Test goes anywhere, tests one by one."""
         facts = session.facts
-        tests = [pair for pair in pairs if not facts.tests_by_id and _tests(pair[1])]
+        tests = [pair for pair in pairs if not facts.tests_by_id and pair[1].sending.tests]
         rest = [pair for pair in pairs if pair not in tests]
-        slow = [pair for pair in rest if not facts.isolates and _holds_up(pair[1])]
+        slow = [pair for pair in rest if not facts.isolates and pair[1].sending.holds_up]
         suspects = []
         places = asyncio.Semaphore(AT_A_TIME)
 
@@ -180,7 +181,7 @@ class SenderRun:
                     suspects.append(pair)
 
         for some in ([pair for pair in rest if pair not in slow], slow, *([it] for it in tests)):
-            longest_first = sorted(some, key=lambda pair: -_seconds(pair[1], facts))
+            longest_first = sorted(some, key=lambda pair: -duration(pair[1], facts))
             await asyncio.gather(*(run(pair) for pair in longest_first))
         return suspects
 
@@ -189,17 +190,16 @@ class SenderRun:
         groups: dict[str, list[Pair]] = {}
         for number, pair in enumerate(pairs):
             sending = pair[1].sending
-            assert sending is not None  # noqa: S101 - it acts
             alike = json.dumps(sending.listener.configure, sort_keys=True)
             plain = sending.listener.way is None and sending.other is None and not sending.calls
             groups.setdefault(alike if plain else str(number), []).append(pair)
         suspects: list[Pair] = []
         for group in groups.values():
             sending = group[0][1].sending
-            if len(group) == 1 or sending is None:
+            if len(group) == 1:
                 done = [await self._case(session, *pair) for pair in group]
             else:
-                kinds = [kind for pair in group for kind in _kinds(pair[1])]
+                kinds = [kind for pair in group for kind in pair[1].sending.kinds]
                 listener = replace(sending.listener, answers=())
                 post = await session.configure(
                     listener, BEFORE, kinds or [session.channel(crowded=True)]
@@ -215,9 +215,9 @@ class SenderRun:
 
     async def _once_more(self, session: SenderSession, suspects: Sequence[Pair]) -> None:
         """Run suspects again, as few at a time as the run's time allows."""
-        seconds = sum(_seconds(case, session.facts) for _, case in suspects)
+        needed = sum(duration(case, session.facts) for _, case in suspects)
         left = max(1.0, 0.8 * (self._until - self._clock.monotonic()))
-        places = asyncio.Semaphore(1 + int(seconds / left) if session.facts.delivers_several else 1)
+        places = asyncio.Semaphore(1 + int(needed / left) if session.facts.delivers_several else 1)
 
         async def run(pair: Pair) -> None:
             async with places:
@@ -280,36 +280,9 @@ class SenderRun:
         self.plan.settle(replace(result, message=message), tell=tell)
 
     def _skip(self, scenario: Scenario, case: Case, session: SenderSession) -> Unjudged | None:
-        """Why a case cannot be seen from outside with what the user gave; None when it can."""
-        options, facts = self.options, session.facts
-        given = {
-            "emit": facts.emits,
-            "several": facts.lists_several or facts.delivers_several,
-            "restart": options.restart_command is not None,
-            "tls": options.tls_cert is not None,
-            "openssl": certificates.missing() is None,
-            "local": options.public_url is None,
-        }
-        needs = list(scenario.needs)
-        if case.sending is not None and case.sending.listener.way == "refusing":
-            needs.append("local")
-        lacking = [NEEDS[need] for need in needs if not given[need]]
-        if lacking:
-            return Unjudged(joined(lacking))
-        if case.sending is None or not case.acts:
-            return None
-        if case.sending.retried and not facts.retries and not _shows_no_retry(scenario, case):
-            return Unjudged(_NO_RETRY)
-        seconds, left = _seconds(case, facts), self._until - self._clock.monotonic()
-        if seconds > left:
-            return Unjudged(
-                Text(
-                    f"would take about {seconds:.0f} s at the sender's pace, of which {max(left, 0):.0f} s "
-                    "are left: give a longer --timeout",
-                    f"依發送方的速度約需 {seconds:.0f} 秒，只剩 {max(left, 0):.0f} 秒：請加長 --timeout",
-                )
-            )
-        return None
+        """Why a case cannot be judged with what the user gave and what was seen; None when it can."""
+        left = self._until - self._clock.monotonic()
+        return obstacle(scenario, case, self.options, session.facts, left)
 
     def _judge_the_rest(self, session: SenderSession, stop: Stop | None) -> None:
         """The checks over many rules, and a reason for each case that has no result yet."""
@@ -379,65 +352,6 @@ def _served(options: SenderOptions) -> ssl.SSLContext | None:
     return certificates.given(options.tls_cert, options.tls_key)
 
 
-def _kinds(case: Case) -> list[str]:
-    return case.sending.kinds if case.sending is not None else []
-
-
-def _tests(case: Case) -> bool:
-    """Whether a case calls Test."""
-    actions = case.sending.actions if case.sending is not None else ()
-    return any(action.call is not None and action.call.name == "Test" for action in actions)
-
-
-def _holds_up(case: Case) -> bool:
-    return case.sending is not None and case.sending.holds_up
-
-
-def _shows_no_retry(scenario: Scenario, case: Case) -> bool:
-    """Whether a case is one in which a sender that never tries again is found, or is right."""
-    sending = case.sending
-    assert sending is not None  # noqa: S101 - it acts
-    once = all(
-        seen.attempts in (None, (1, None), (1, 1))
-        for action in sending.actions
-        for seen in action.seen
-    )
-    return once or scenario.rule.id == "sender.retry.on-non-200"
-
-
-def _seconds(case: Case, facts: SenderFacts) -> float:
-    """About how long a case takes."""
-    sending = case.sending
-    assert sending is not None  # noqa: S101 - it acts
-    seconds = 1.0
-    for action in sending.actions:
-        for seen in action.seen:
-            if seen.attempts is not None:
-                least, most = seen.attempts
-                seconds += sum(facts.wait(n) for n in range(1, least))
-                seconds += facts.patience(least) if most is not None else 0.0
-    answers = [*sending.listener.answers]
-    seconds += sum(min(UNDER_WAY, answer.delay or 0.0) for answer in answers)
-    return seconds + (5.0 if sending.holds_up else 0.0)
-
-
-NEEDS = {
-    "emit": Text(
-        "needs --emit-url or --emit-command, to give the sender messages",
-        "需要 --emit-url 或 --emit-command，以便把訊息交給發送方",
-    ),
-    "several": Text(
-        "does not apply: the sender keeps one configuration", "不適用：發送方只保留一個配置"
-    ),
-    "restart": Text("needs --restart-command", "需要 --restart-command"),
-    "tls": Text("needs --tls-cert and --tls-key", "需要 --tls-cert 與 --tls-key"),
-    "openssl": Text("needs openssl, to make a certificate", "需要 openssl 以產生證書"),
-    "local": Text("cannot be seen behind --public-url", "使用 --public-url 時無法觀察"),
-}
-_NO_RETRY = Text(
-    "not judged: nothing was sent again at all (see sender.retry.on-non-200)",
-    "未判定：完全沒有重發（見 sender.retry.on-non-200）",
-)
 _NOTHING_PASSED = Text(
     "No rule that was chosen passed: a verdict needs one that does (--rules names too few).",
     "所選的規則沒有一條通過：至少要有一條通過才能下結論（--rules 選得太少）。",

@@ -37,7 +37,6 @@ class SenderCaseRun:
     def __init__(
         self, session: SenderSession, rule: str, case: Case, post: Post | None = None
     ) -> None:
-        assert case.sending is not None  # noqa: S101 - a sender's case
         self._session = session
         self._sending = case.sending
         self._at = At(rule, case.name)
