@@ -74,10 +74,14 @@ class SenderFacts:
 
     def patience(self, attempt: int) -> float:
         """Seconds within which another attempt must begin after number `attempt` has failed: worked
-        out from the waits that were seen, as if they went on doubling at least."""
-        if not self.retries:
-            return SHORTEST
-        return max(SHORTEST, 1.5 * self.wait(attempt) + 0.5)
+        out from the waits that were seen, as if they went on doubling at least. Generous: one that
+        comes is not waited for any longer."""
+        return max(SHORTEST, 2 * self.wait(attempt) + 1.0)
+
+    def quiet_after(self, attempt: int) -> float:
+        """Seconds after which it is believed that attempt number `attempt` was the last: there would
+        have been another in the time that the waits before it make likely."""
+        return max(SHORTEST, 1.25 * self.wait(attempt) + 0.5)
 
     def due(self, attempts: Sequence[Exchange], emitted: float, most: int | None) -> float:
         """When (monotonic) the next attempt of a message that was given at `emitted` must have begun,
@@ -88,9 +92,9 @@ class SenderFacts:
         if under_way(last):
             return last.sent + UNDER_WAY
         asked = retry_after(last)
-        enough = most is not None and len(attempts) >= most
-        settled = emitted + self.quiet if enough else 0.0
-        return max(settled, last.ended + asked + self.patience(len(attempts)))
+        if most is None or len(attempts) < most:
+            return last.ended + asked + self.patience(len(attempts))
+        return max(emitted + self.quiet, last.ended + asked + self.quiet_after(len(attempts)))
 
 
 def under_way(attempt: Exchange) -> bool:

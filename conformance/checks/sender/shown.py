@@ -48,5 +48,5 @@ def _attempts(came: Sequence[Sequence[Exchange]], most: int | None, facts: Sende
     said = Text(f"{number} attempt{'s' if counts != [1] else ''} seen", f"觀察到 {zh} 次嘗試")
     if most is None:
         return said
-    quiet = facts.patience(counts[-1])
+    quiet = facts.quiet_after(counts[-1])
     return said + Text(f", then none for {quiet:.1f} s", f"，之後 {quiet:.1f} 秒內沒有")

@@ -36,13 +36,20 @@ LISTED = {"MessageTypes": [str(TYPES[kind]) for kind in CHANNELS]}
 
 async def diagnose(session: SenderSession) -> Stop | None:
     """Find out what the judging rests on; a Stop when nothing can be judged."""
-    listener = Listener(configure=LISTED)
-    post = await session.configure(listener, BEFORE)
+    stop = await _diagnose(session)
+    if stop is not None and "http" in session.mocks and not _arrived(session):
+        # Whether https is the cause shows when the rest is judged over http.
+        session.mocks[""] = session.mocks.pop("http")
+        return await _diagnose(session)
+    return stop
+
+
+async def _diagnose(session: SenderSession) -> Stop | None:
+    post = await session.configure(Listener(configure=LISTED), BEFORE)
     try:
         stop = _unusable(session)
-        if stop is not None:
-            return stop
-        stop = await _reach(session, post)
+        if stop is None:
+            stop = await _reach(session, post)
         if stop is None and session.options.emits:
             stop = await _deliver(session, post)
         if stop is None:
@@ -53,6 +60,10 @@ async def diagnose(session: SenderSession) -> Stop | None:
     finally:
         session.take(post)
         await asyncio.shield(session.withdraw(post))
+
+
+def _arrived(session: SenderSession) -> bool:
+    return any(post.endpoint.arrivals for post in session.posts)
 
 
 def _unusable(session: SenderSession) -> Stop | None:
@@ -86,7 +97,7 @@ async def _reach(session: SenderSession, post: Post) -> Stop | None:
     if post.endpoint.arrivals:
         _learn_scheme(session, post.endpoint.arrivals[0])
         return None
-    if session.options.emits:
+    if session.options.emits and "http" not in session.mocks:
         return None
     said = Text(f"Test says: {message(tested)}. ", f"測試的響應：{message(tested)}。")
     return Stop(_NOTHING_CAME + said + _where(session, post), False, (tested.id,))

@@ -56,7 +56,7 @@ def duration(case: Case, facts: SenderFacts) -> float:
     total = 5.0 if case.sending.holds_up else 1.0
     for least, most in expected:
         total += sum(facts.wait(attempt) for attempt in range(1, least))
-        total += facts.patience(least) if most is not None else 0.0
+        total += facts.quiet_after(least) if most is not None else 0.0
     return total + sum(min(UNDER_WAY, each.delay) for each in case.sending.listener.answers)
 
 

@@ -33,7 +33,7 @@ from conformance.engine.results import concluded
 from conformance.engine.sender.diagnosis import diagnose
 from conformance.engine.sender.obstacles import duration, obstacle
 from conformance.engine.sender.options import SenderOptions, spellings
-from conformance.engine.sender.session import BEFORE, Post, SenderSession
+from conformance.engine.sender.session import BEFORE, SETTINGS, Post, SenderSession
 from conformance.engine.sender.steps import SenderCaseRun
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange
@@ -119,6 +119,8 @@ class SenderRun:
         mocks = {"": await stack.enter_async_context(first)}
         if tls is not None:
             mocks["https"] = mocks[""]
+            plain = listening(host, 0, clock=self._clock)
+            mocks["http"] = await stack.enter_async_context(plain)
         if certificates.missing() is None and any(
             "openssl" in each.needs for each in self.plan.chosen
         ):
@@ -190,11 +192,13 @@ class SenderRun:
         groups: dict[str, list[Pair]] = {}
         for number, pair in enumerate(pairs):
             sending = pair[1].sending
-            alike = json.dumps(sending.listener.configure, sort_keys=True)
-            plain = sending.listener.way is None and sending.other is None and not sending.calls
+            alike = json.dumps(SETTINGS | dict(sending.listener.configure), sort_keys=True)
+            alone = sending.other is None or not sending.other.configured
+            plain = sending.listener.way is None and alone and not sending.calls
             groups.setdefault(alike if plain else str(number), []).append(pair)
         suspects: list[Pair] = []
-        for group in groups.values():
+        longest_first = sorted(groups.values(), key=lambda group: -_duration(group, session.facts))
+        for group in longest_first:
             sending = group[0][1].sending
             if len(group) == 1:
                 done = [await self._case(session, *pair) for pair in group]
@@ -343,6 +347,10 @@ class SenderRun:
         if not {each.outcome for each in results} & {Outcome.PASS, Outcome.FAIL}:
             return _NOTHING_PASSED
         return NO_TEXT
+
+
+def _duration(pairs: Sequence[Pair], facts: SenderFacts) -> float:
+    return max(duration(case, facts) for _, case in pairs)
 
 
 def _served(options: SenderOptions) -> ssl.SSLContext | None:
