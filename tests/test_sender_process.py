@@ -265,7 +265,7 @@ def test_kill_9_at_fifty_random_moments_loses_nothing_that_was_accepted(
             base = senders.start(db)
             emitters = Emitters(base, str(round_))
             time.sleep(draw.uniform(0, 0.15))  # the random moment
-            senders.end(signal.SIGKILL)
+            assert senders.end(signal.SIGKILL) == -signal.SIGKILL  # and not by itself before
             emitters.join()
             accepted += emitters.accepted
         base = senders.start(db)

@@ -1,7 +1,8 @@
 """The messages that were accepted, and where the delivery of each to each configuration stands.
 
 A message is there once, whatever it is given twice; a delivery is one message for one configuration.
-What is being attempted is known to the workers alone: after a crash it is simply still waiting.
+Nothing is pruned, since an id that is forgotten could be delivered twice. What is being attempted is
+known to the workers alone: after a crash it is simply still waiting.
 Knows nothing of when to try. Guide: 訊息去重, 常見問題 3, 5.
 """
 
