@@ -130,7 +130,7 @@ def step(*exchanges: Exchange, index: int = 0, **words: Any) -> StepSeen:
 
 
 def told(found: Iterable[Finding | Unjudged]) -> list[str]:
-    """What is said, in English; both languages must say something."""
+    """What is said, in English; both languages must say something that can be written down."""
     said = [each.message if isinstance(each, Finding) else each.reason for each in found]
-    assert all(text.zh for text in said)
+    assert all(text.zh.encode() and text.en.encode() for text in said)
     return [text.en for text in said]

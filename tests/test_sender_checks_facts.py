@@ -43,23 +43,24 @@ def test_the_next_wait_is_worked_out_from_those_that_were_seen(firsts, seconds, 
 
 
 @pytest.mark.parametrize(
-    ("firsts", "attempt", "patience"),
+    ("firsts", "attempt", "patience", "quiet"),
     [
-        pytest.param((2.0,), 1, 3.5, id="half as long again, and a little"),
-        pytest.param((2.0,), 3, 12.5, id="after the third"),
-        pytest.param((0.01,), 1, SHORTEST, id="not too little"),
-        pytest.param((), 4, SHORTEST, id="of a sender that was not seen to retry"),
+        pytest.param((2.0,), 1, 5, 3, id="after the first"),
+        pytest.param((2.0,), 3, 17, 10.5, id="after the third"),
+        pytest.param((0.01,), 1, SHORTEST, SHORTEST, id="not too little"),
+        pytest.param((), 4, SHORTEST, SHORTEST, id="of a sender that was not seen to retry"),
     ],
 )
-def test_patience_is_longer_than_the_wait_to_expect(firsts, attempt, patience):
-    assert facts(firsts, (4.0,) if firsts == (2.0,) else ()).patience(attempt) == patience
+def test_what_must_come_is_given_more_time_than_what_must_not(firsts, attempt, patience, quiet):
+    seen = facts(firsts)
+    assert (seen.patience(attempt), seen.quiet_after(attempt)) == (patience, quiet)
 
 
 @pytest.mark.parametrize("attempt", range(1, 12))
 def test_patience_outlasts_every_jitter_of_doubling_waits(attempt):
     seen = facts((0.82, 1.0, 1.19), (1.6, 2.0, 2.4))
     longest = min(60.0, 1.2 * 2 ** (attempt - 1))
-    assert seen.patience(attempt) > longest
+    assert seen.patience(attempt) > seen.quiet_after(attempt) > longest
 
 
 @pytest.mark.parametrize(
@@ -86,11 +87,11 @@ def test_what_never_came_is_waited_for_from_when_it_was_given():
 
 
 def test_after_a_failure_the_next_attempt_is_due_within_patience():
-    assert due(*attempts(101, took=1)) == 102 + 3.5
+    assert due(*attempts(101, took=1)) == 102 + 5
 
 
 def test_after_a_second_failure_it_is_due_later():
-    assert due(*attempts(101, 104, took=1)) == 105 + 6.5
+    assert due(*attempts(101, 104, took=1)) == 105 + 9
 
 
 def test_an_attempt_under_way_is_watched_beyond_any_deadline():
@@ -100,11 +101,11 @@ def test_an_attempt_under_way_is_watched_beyond_any_deadline():
 
 def test_what_the_answer_asked_for_is_added():
     later = attempt(at=101, status=503, headers=((b"Retry-After", b"3"),))
-    assert due(later) == 101 + 3 + 3.5
+    assert due(later) == 101 + 3 + 5
 
 
 def test_after_the_last_attempt_it_is_watched_that_there_is_none():
-    assert due(*attempts(101, 104), most=2) == 104 + 6.5
+    assert due(*attempts(101, 104), most=2) == 104 + 5.5
 
 
 def test_it_is_watched_for_as_long_as_a_message_of_a_slow_sender_takes():
