@@ -315,11 +315,13 @@ def _step(words: Mapping[str, Any], level: Level) -> Step:
 
 def _implied(cases: Iterable[Case]) -> Iterable[str]:
     """What steps need that cannot be carried out without it."""
-    for step in (step for case in cases for step in case.steps):
-        if step.restart:
-            yield "restart"
-        if step.send is not None and step.send.other_instance:
-            yield "also-url"
+    for case in cases:
+        for step in case.steps:
+            if step.restart:
+                yield "restart"
+            if step.send is not None and step.send.other_instance:
+                yield "also-url"
+        yield from case.sending.needs
 
 
 _RENAMED = {

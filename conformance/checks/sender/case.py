@@ -29,13 +29,16 @@ def judge(case: Case, exchanges: Sequence[Exchange], facts: SenderFacts) -> list
 
 
 def _judged(seen: Seen, step: StepSeen, facts: SenderFacts) -> list[Judgement]:
+    found: list[Judgement] = []
     if seen.attempts is not None:
-        return _attempts(seen, step, facts)
+        found += _attempts(seen, step, facts)
     if seen.arrives is not None:
-        return _arrives(seen, step, facts)
+        found += _arrives(seen, step, facts)
     if seen.call is not None:
-        return _called(seen, step)
-    return NAMED[seen.check or ""](step, facts, seen.level)
+        found += _called(seen, step)
+    if seen.check is not None:
+        found += NAMED[seen.check](step, facts, seen.level)
+    return found
 
 
 def _not_given(step: StepSeen) -> Unjudged:

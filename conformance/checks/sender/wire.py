@@ -9,8 +9,15 @@ from dataclasses import replace
 
 from conformance.checks.case import Judgement
 from conformance.checks.sender.facts import SenderFacts
-from conformance.checks.sender.signing import fits, signature_of, spoken, stamp_of
+from conformance.checks.sender.signing import (
+    fits,
+    signature_of,
+    spoken,
+    stamp_of,
+    stamped_at,
+)
 from conformance.checks.sender.step import fields_of
+from conformance.dialect import Dialect
 from conformance.exchange import Exchange, Fault, Role
 from conformance.rules import Finding, Level, Unjudged
 from conformance.schema import message_problems
@@ -21,6 +28,7 @@ Check = Callable[[Sequence[Exchange], SenderFacts, Level], list[Judgement]]
 
 FRESH = 60.0
 """Seconds by which a timestamp header may differ from the clock."""
+LONGEST_SHOWN = 80
 NOTHING = Unjudged(Text("no delivery arrived", "沒有收到任何投遞"), error=True)
 
 
@@ -67,17 +75,24 @@ def _method(each: Exchange, facts: SenderFacts) -> Text | None:
 
 
 def _content_type(each: Exchange, facts: SenderFacts) -> Text | None:
-    kind = (each.header(b"content-type") or b"").decode("latin-1")
-    if kind.partition(";")[0].strip().lower() == "application/json":
+    given = each.header(b"content-type") or b""
+    if given.partition(b";")[0].strip().lower() == b"application/json":
         return None
+    kind = _shown(given)
     return Text(f"Content-Type is {kind!r}", f"Content-Type 為 {kind!r}")
 
 
 def _timestamp(each: Exchange, facts: SenderFacts) -> Text | None:
-    stamp = stamp_of(each, facts.asked.dialect)
-    if stamp is None or re.fullmatch(rb"\d{10}", stamp):
+    dialect = facts.asked.dialect
+    stamp = stamp_of(each, dialect)
+    if stamp is None or stamped_at(each, dialect) is not None:
         return None  # a missing one is for always-signed
-    what = stamp.decode("latin-1")
+    what = _shown(stamp)
+    if dialect.timestamp_unit == "milliseconds":
+        return Text(
+            f"the timestamp is {what!r}, not Unix milliseconds",
+            f"時間戳為 {what!r}，不是 Unix 毫秒數",
+        )
     if re.fullmatch(rb"\d{13}", stamp):
         return Text(f"the timestamp is in milliseconds ({what})", f"時間戳以毫秒為單位（{what}）")
     return Text(
@@ -86,14 +101,23 @@ def _timestamp(each: Exchange, facts: SenderFacts) -> Text | None:
 
 
 def _signature_form(each: Exchange, facts: SenderFacts) -> Text | None:
-    signature = signature_of(each, facts.asked.dialect)
-    if signature is None or re.fullmatch(rb"[0-9a-f]{64}", signature):
+    dialect = facts.asked.dialect
+    signature = signature_of(each, dialect)
+    pattern, en, zh = _FORMS[dialect.encoding]
+    if signature is None or re.fullmatch(pattern, signature):
         return None
-    what = signature.decode("latin-1")[:80]
-    return Text(
-        f"the signature is {what!r}, not 64 lower-case hex digits",
-        f"簽名為 {what!r}，不是 64 位小寫十六進位",
-    )
+    what = _shown(signature)
+    return Text(f"the signature is {what!r}, not {en}", f"簽名為 {what!r}，不是 {zh}")
+
+
+_FORMS = {
+    "hex": (rb"[0-9a-f]{64}", "64 lower-case hex digits", "64 位小寫十六進位"),
+    "base64": (rb"[A-Za-z0-9+/]{43}=", "32 bytes in Base64", "32 位元組的 Base64"),
+}
+
+
+def _shown(value: bytes) -> str:
+    return value.decode("latin-1")[:LONGEST_SHOWN]
 
 
 def _always_signed(each: Exchange, facts: SenderFacts) -> Text | None:
@@ -193,13 +217,7 @@ def timestamp_fresh(over: Sequence[Exchange], facts: SenderFacts, level: Level) 
     found: list[Judgement] = []
     for first, of_level in ((True, level), (False, Level.SHOULD)):
         told = [
-            (
-                each,
-                Text(
-                    f"the timestamp is {age:.0f} s old on {'the first attempt' if first else 'a retry'}",
-                    f"{'首次嘗試' if first else '重試'}的時間戳是 {age:.0f} 秒前的",
-                ),
-            )
+            (each, _told_age(age, first=first))
             for each, age in stale
             if (firsts[each.msg_id] == each.id) is first
         ]
@@ -209,10 +227,16 @@ def timestamp_fresh(over: Sequence[Exchange], facts: SenderFacts, level: Level) 
 
 
 def _age(each: Exchange, facts: SenderFacts) -> float | None:
-    stamp = stamp_of(each, facts.asked.dialect)
-    if stamp is None or not re.fullmatch(rb"\d{10}", stamp) or each.clock is None:
-        return None
-    return each.clock - int(stamp)
+    stamped = stamped_at(each, facts.asked.dialect)
+    return None if stamped is None or each.clock is None else each.clock - stamped
+
+
+def _told_age(age: float, *, first: bool) -> Text:
+    en, zh = ("old", "前的") if age > 0 else ("ahead", "後的")
+    return Text(
+        f"the timestamp is {abs(age):.0f} s {en} on {'the first attempt' if first else 'a retry'}",
+        f"{'首次嘗試' if first else '重試'}的時間戳是 {abs(age):.0f} 秒{zh}",
+    )
 
 
 def timestamp_agrees(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
@@ -223,25 +247,25 @@ def timestamp_agrees(over: Sequence[Exchange], facts: SenderFacts, level: Level)
         return [NOTHING]
     told: list[tuple[Exchange, Text]] = []
     for each in {each.msg_id: each for each in reversed(came)}.values():
-        stamp, fields = stamp_of(each, facts.asked.dialect), fields_of(each)
-        body = fields.get("timestamp")
-        if not isinstance(body, int) or stamp is None or not re.fullmatch(rb"\d{10}", stamp):
+        stamped, fields = stamped_at(each, facts.asked.dialect), fields_of(each)
+        body, created = fields.get("timestamp"), fields.get("createTime")
+        if not isinstance(body, int) or stamped is None:
             continue
-        created = fields.get("createTime")
-        if abs(int(stamp) - body) > 1:
-            told.append(
-                (
-                    each,
-                    Text(
-                        f"body {body}, header {int(stamp)}", f"請求體 {body}，請求頭 {int(stamp)}"
-                    ),
-                )
+        if not _agree(body, stamped, facts.asked.dialect):
+            what = str(body)[:LONGEST_SHOWN]
+            said = Text(
+                f"body {what}, header {stamped:.0f}", f"請求體 {what}，請求頭 {stamped:.0f}"
             )
+            told.append((each, said))
         elif each.rule == "sender.config.test" and isinstance(created, int) and created > body:
-            told.append(
-                (each, Text("createTime is later than timestamp", "createTime 晚於 timestamp"))
-            )
+            told.append((each, _LATER))
     return [_finding(level, told, len(came))] if told else []
+
+
+def _agree(body: int, stamped: float, dialect: Dialect) -> bool:
+    """Within a second; where headers are in milliseconds the body's time may be so, too."""
+    units = (1, 1000) if dialect.timestamp_unit == "milliseconds" else (1,)
+    return any(abs(body // unit - int(stamped)) <= 1 for unit in units)
 
 
 def link_content(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
@@ -263,14 +287,15 @@ def _lacking(content: object) -> str:
     names = {str(key).lower() for key in content}
     wanted = {
         "title": ("title",),
-        "description": ("des", "desc", "description", "digest"),
-        "url": ("url", "link"),
+        "description": ("des", "desc", "description", "digest", "summary"),
+        "url": ("url", "link", "href", "linkurl", "pageurl", "weburl"),
     }
     return ", ".join(what for what, spelled in wanted.items() if not names & set(spelled))
 
 
 _FITS = Text("the signature fits ", "簽名吻合的是：")
 _NOT_ASKED = Text(", not what was asked for", "，而不是所要求的方式")
+_LATER = Text("createTime is later than timestamp", "createTime 晚於 timestamp")
 _UNSIGNED = Text("no delivery was signed", "沒有任何投遞帶有簽名")
 
 WIRE_CHECKS: dict[str, Check] = {

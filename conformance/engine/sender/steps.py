@@ -189,11 +189,11 @@ class SenderCaseRun:
             endpoint = self._other.endpoint if seen.other and self._other else self._post.endpoint
             if seen.attempts is not None:
                 await self._until(endpoint, self._attempted(endpoint, ids, seen))
-            elif seen.arrives is False:
+            if seen.arrives is False:
                 await self._until(endpoint, lambda: since + self._session.facts.quiet)
             elif seen.arrives:
                 await self._until(endpoint, self._arrived(endpoint, ids, since))
-            elif seen.check == "delivered-after-restart":
+            if seen.check == "delivered-after-restart":
                 await self._until(endpoint, self._delivered(endpoint, since))
 
     async def _until(self, endpoint: Endpoint, settled: Settled) -> None:
