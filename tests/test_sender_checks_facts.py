@@ -10,6 +10,7 @@ from conformance.checks.sender.facts import (
     ARRIVAL,
     LONGEST,
     QUIET,
+    PATIENT,
     SHORTEST,
     UNDER_WAY,
     retry_after,
@@ -47,8 +48,8 @@ def test_the_next_wait_is_worked_out_from_those_that_were_seen(firsts, seconds, 
     [
         pytest.param((2.0,), 1, 5, 3, id="after the first"),
         pytest.param((2.0,), 3, 17, 10.5, id="after the third"),
-        pytest.param((0.01,), 1, SHORTEST, SHORTEST, id="not too little"),
-        pytest.param((), 4, SHORTEST, SHORTEST, id="of a sender that was not seen to retry"),
+        pytest.param((0.01,), 1, PATIENT, SHORTEST, id="not too little"),
+        pytest.param((), 4, PATIENT, SHORTEST, id="of a sender that was not seen to retry"),
     ],
 )
 def test_what_must_come_is_given_more_time_than_what_must_not(firsts, attempt, patience, quiet):

@@ -18,6 +18,9 @@ UNDER_WAY = 8.0
 QUIET = 1.0
 """Seconds without an attempt, at least, before it is believed that none is to come."""
 SHORTEST = 1.5
+"""Seconds for which it is watched that no attempt follows, at least."""
+PATIENT = 5.0
+"""Seconds in which an attempt that must follow has begun, at least: waiting costs only where none does."""
 LONGEST = 90.0
 
 
@@ -76,7 +79,7 @@ class SenderFacts:
         """Seconds within which another attempt must begin after number `attempt` has failed: worked
         out from the waits that were seen, as if they went on doubling at least. Generous: one that
         comes is not waited for any longer."""
-        return max(SHORTEST, 2 * self.wait(attempt) + 1.0)
+        return max(PATIENT, 2 * self.wait(attempt) + 1.0)
 
     def quiet_after(self, attempt: int) -> float:
         """Seconds after which it is believed that attempt number `attempt` was the last: there would

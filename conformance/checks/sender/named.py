@@ -10,9 +10,10 @@ from conformance.checks.case import Judgement
 from conformance.checks.sender.api import configurations, found, succeeded
 from conformance.checks.sender.facts import SenderFacts, retry_after
 from conformance.checks.sender.reports import test_failed
-from conformance.checks.sender.signing import fits
-from conformance.checks.sender.step import Fields, StepSeen, fields_of
+from conformance.checks.sender.signing import fits, signature_of
+from conformance.checks.sender.step import Fields, StepSeen, fields_of, whole
 from conformance.checks.sender.waits import FEWEST, figures, kind_of, mean_waits, waits
+from conformance.dialect import Secret
 from conformance.exchange import Exchange
 from conformance.rules import Finding, Level, Unjudged
 from conformance.text import Text
@@ -31,7 +32,8 @@ def faithful(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement
             continue
         given, came = step.event(msg_id), fields_of(attempts[0])
         for name, value in given.items():
-            if not _same(value, came.get(name)):
+            # What is missing, or of another type, does not fit the schema, and is told there.
+            if type(came.get(name)) is type(value) and not _same(value, came[name]):
                 return [Finding(level, _changed(name, value, came), (attempts[0].id,))]
     return []
 
@@ -43,6 +45,8 @@ def same_message(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judge
             continue
         first = _without_timestamp(attempts[0])
         for number, each in enumerate(attempts[1:], 2):
+            if not whole(each):
+                continue  # sender.wire.whole-body speaks of it
             fields = _without_timestamp(each)
             differing = [n for n in {*first, *fields} if not _same(first.get(n), fields.get(n))]
             if differing:
@@ -60,7 +64,8 @@ def _stale(attempts: Sequence[Exchange], facts: SenderFacts, level: Level) -> li
     if facts.scheme is None or not fits(facts.scheme, attempts[0], facts.asked.dialect):
         return []  # one cause, one finding: sender.wire.signature speaks of it
     for number, each in enumerate(attempts[1:], 2):
-        if not fits(facts.scheme, each, facts.asked.dialect):
+        signed = signature_of(each, facts.asked.dialect) is not None and whole(each)
+        if signed and not fits(facts.scheme, each, facts.asked.dialect):
             said = Text(
                 f"attempt {number}: the signature does not fit its timestamp and body",
                 f"第 {number} 次嘗試：簽名與時間戳及請求體不符",
@@ -70,17 +75,40 @@ def _stale(attempts: Sequence[Exchange], facts: SenderFacts, level: Level) -> li
 
 
 def own_secret(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
-    """What comes to the other endpoint is signed with the other secret."""
+    """What comes to each endpoint is signed with the secret of its own configuration."""
+    return [
+        *_signed_with(facts.asked.secret, _own(step), facts, level, _OTHERS_SECRET),
+        *_signed_with(facts.other_secret, _own(step, other=True), facts, level, _OTHERS_SECRET),
+    ][:1]
+
+
+def new_secret(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """What comes after an Update of the Secret is signed with the new one."""
+    return _signed_with(facts.other_secret, _own(step), facts, level, _OLD_SECRET)
+
+
+def _own(step: StepSeen, *, other: bool = False) -> list[Exchange]:
+    """What came for the messages of the step."""
+    came = step.came(other=other)
+    return [each for msg_id in step.ids for each in came[msg_id]]
+
+
+def _signed_with(
+    secret: Secret,
+    came: Sequence[Exchange],
+    facts: SenderFacts,
+    level: Level,
+    otherwise: Text,
+) -> list[Judgement]:
+    """Whether attempts are signed with `secret`; `otherwise` is said of the run's other secret."""
     if facts.scheme is None:
         return [Unjudged(_UNKNOWN_SCHEME)]
-    for attempts in step.came(other=True).values():
-        for each in attempts:
-            if fits(facts.scheme, each, facts.asked.dialect, facts.other_secret):
-                continue
-            said = (
-                _FIRST_SECRET if fits(facts.scheme, each, facts.asked.dialect) else _NEITHER_SECRET
-            )
-            return [Finding(level, said, (each.id,))]
+    known = (facts.asked.secret, facts.other_secret)
+    for each in came:
+        if fits(facts.scheme, each, facts.asked.dialect, secret):
+            continue
+        either = any(fits(facts.scheme, each, facts.asked.dialect, one) for one in known)
+        return [Finding(level, otherwise if either else _NEITHER_SECRET, (each.id,))]
     return []
 
 
@@ -214,6 +242,8 @@ def _shown(step: StepSeen, level: Level, changes: Fields) -> list[Judgement]:
             said = Text(f"List does not show {name}", f"列表沒有顯示 {name}")
             return [Finding(level, said, (call.id,))]
         shown = entry[name.lower()]
+        if name == "MessageTypes" and isinstance(shown, str):
+            shown = shown.split(",")
         if _plain(shown) != _plain(wanted[name]):
             said = Text(
                 f"List shows {name} {_short(shown)}, not {_short(wanted[name])}",
@@ -271,9 +301,7 @@ def _short(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """A setting as far as it matters how it is listed: message types in any order, as text or not."""
-    if isinstance(value, str) and "," in value:
-        value = value.split(",")
+    """A setting as far as it matters how it is listed: message types in any order, numbers or not."""
     if isinstance(value, list):
         return sorted(str(each).strip() for each in value)
     return value
@@ -283,6 +311,7 @@ NAMED: dict[str, Check] = {
     "faithful": faithful,
     "same-message": same_message,
     "own-secret": own_secret,
+    "new-secret": new_secret,
     "distinct-ids": distinct_ids,
     "exponential-waits": exponential_waits,
     "retry-after": waited,
@@ -301,9 +330,12 @@ _UNKNOWN_SCHEME = Text(
     "not judged: the way of signing is not known (see sender.wire.signature)",
     "未判定：簽名方式未知（見 sender.wire.signature）",
 )
-_FIRST_SECRET = Text(
-    "signed with the Secret of the first configuration, not with its own",
-    "以第一個配置的 Secret 簽名，而不是自己的",
+_OTHERS_SECRET = Text(
+    "signed with the Secret of another configuration, not with its own",
+    "以另一個配置的 Secret 簽名，而不是自己的",
+)
+_OLD_SECRET = Text(
+    "still signed with the Secret from before the Update", "仍以更新之前的 Secret 簽名"
 )
 _NEITHER_SECRET = Text("the signature fits no Secret", "簽名與任何 Secret 都不符")
 _ONE_TEST = Text("only one test message arrived", "只收到一條測試訊息")

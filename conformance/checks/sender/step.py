@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.emission import Sending
-from conformance.exchange import Exchange, Role
+from conformance.exchange import Exchange, Fault, Role
 
 Fields = dict[str, Any]
 
@@ -106,3 +106,10 @@ def fields_of(exchange: Exchange) -> Fields:
     except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}
+
+
+def whole(each: Exchange) -> bool:
+    """Whether a body came, and came to its end; what is cut is for sender.wire.whole-body alone."""
+    body = each.request.body.strip()
+    cut = each.fault is Fault.CLOSED and "mid-body" in each.detail
+    return bool(body) and not cut and not (body.startswith(b"{") and not body.endswith(b"}"))

@@ -16,9 +16,9 @@ from conformance.checks.sender.signing import (
     stamp_of,
     stamped_at,
 )
-from conformance.checks.sender.step import fields_of
+from conformance.checks.sender.step import fields_of, whole
 from conformance.dialect import Dialect
-from conformance.exchange import Exchange, Fault, Role
+from conformance.exchange import Exchange, Role
 from conformance.rules import Finding, Level, Unjudged
 from conformance.schema import message_problems
 from conformance.schemes import Scheme
@@ -29,6 +29,10 @@ Check = Callable[[Sequence[Exchange], SenderFacts, Level], list[Judgement]]
 FRESH = 60.0
 """Seconds by which a timestamp header may differ from the clock."""
 LONGEST_SHOWN = 80
+OF_TWO = ("sender.filter.fan-out", "sender.filter.update-applies", "sender.retry.isolation")
+"""Rules in whose scenarios there are two secrets, and which say themselves when it is the wrong one."""
+FROZEN = 3.0
+"""Seconds after which a retry that bears the first attempt's timestamp was not stamped anew."""
 NOTHING = Unjudged(Text("no delivery arrived", "沒有收到任何投遞"), error=True)
 
 
@@ -36,13 +40,6 @@ def deliveries(over: Sequence[Exchange]) -> list[Exchange]:
     """What came to the endpoints that share the run's secret, but for probes without a body."""
     came = [each for each in over if each.role is Role.ATTEMPT]
     return [each for each in came if each.request.method not in ("HEAD", "OPTIONS")]
-
-
-def whole(each: Exchange) -> bool:
-    """Whether a body came, and came to its end; what is cut is for sender.wire.whole-body alone."""
-    body = each.request.body.strip()
-    cut = each.fault is Fault.CLOSED and "mid-body" in each.detail
-    return bool(body) and not cut and not (body.startswith(b"{") and not body.endswith(b"}"))
 
 
 def _over(
@@ -174,14 +171,19 @@ def signature(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> lis
         if whole(each) and stamp_of(each, asked.dialect) and signature_of(each, asked.dialect)
     ]
     plain = Scheme(asked, None, NO_TEXT)
-    wrong = [each for each in came if not fits(plain, each, asked.dialect)]
+    wrong = [
+        each
+        for each in came
+        if not fits(plain, each, asked.dialect)
+        and not (each.rule in OF_TWO and fits(plain, each, asked.dialect, facts.other_secret))
+    ]
     if wrong:
         said = _spoken(wrong[0], facts)
         return [_finding(level, [(each, said) for each in wrong], len(came))]
     other = facts.scheme is not None and facts.scheme.said
     if not came and other and facts.scheme is not None:  # under headers of another dialect
         return [Finding(level, _FITS + facts.scheme.said + _NOT_ASKED)]
-    return [] if came else [Unjudged(_UNSIGNED, error=True)]
+    return [] if came else [Unjudged(_UNSIGNED)] if deliveries(over) else [NOTHING]
 
 
 def _spoken(each: Exchange, facts: SenderFacts) -> Text:
@@ -212,18 +214,41 @@ def _misfit(each: Exchange) -> Text | None:
 def timestamp_fresh(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
     """Within a minute of the clock on the first attempt (MUST), and on a retry too (SHOULD)."""
     came = deliveries(over)
-    firsts = {each.msg_id: each.id for each in reversed(came)}
+    firsts = {_message(each): each for each in reversed(came)}
     stale = [(e, age) for e in came if (age := _age(e, facts)) is not None and abs(age) > FRESH]
     found: list[Judgement] = []
     for first, of_level in ((True, level), (False, Level.SHOULD)):
         told = [
             (each, _told_age(age, first=first))
             for each, age in stale
-            if (firsts[each.msg_id] == each.id) is first
+            if (firsts[_message(each)].id == each.id) is first
         ]
         if told:
             found.append(_finding(of_level, told, len(came)))
+    frozen = [(e, said) for e in came if (said := _frozen(e, firsts[_message(e)], facts))]
+    if frozen and not found:
+        found.append(_finding(Level.SHOULD, frozen, len(came)))
     return found if came else [NOTHING]
+
+
+def _message(each: Exchange) -> tuple[str, str | None]:
+    """A message at an endpoint: another endpoint gets a copy with first attempts of its own."""
+    return each.request.url, each.msg_id
+
+
+def _frozen(each: Exchange, first: Exchange, facts: SenderFacts) -> Text | None:
+    """What is said of a retry that bears the first attempt's timestamp though time has passed: the
+    retries after it will be as old as the outage is long."""
+    dialect = facts.asked.dialect
+    if each.clock is None or first.clock is None or each.msg_id is None:
+        return None
+    later = each.clock - first.clock
+    if later < FROZEN or stamp_of(each, dialect) != stamp_of(first, dialect):
+        return None
+    return Text(
+        f"the timestamp of a retry {later:.0f} s later is still that of the first attempt",
+        f"{later:.0f} 秒後的重試仍使用首次嘗試的時間戳",
+    )
 
 
 def _age(each: Exchange, facts: SenderFacts) -> float | None:
@@ -246,7 +271,7 @@ def timestamp_agrees(over: Sequence[Exchange], facts: SenderFacts, level: Level)
     if not came:
         return [NOTHING]
     told: list[tuple[Exchange, Text]] = []
-    for each in {each.msg_id: each for each in reversed(came)}.values():
+    for each in {_message(each): each for each in reversed(came)}.values():
         stamped, fields = stamped_at(each, facts.asked.dialect), fields_of(each)
         body, created = fields.get("timestamp"), fields.get("createTime")
         if not isinstance(body, int) or stamped is None:
@@ -296,7 +321,10 @@ def _lacking(content: object) -> str:
 _FITS = Text("the signature fits ", "簽名吻合的是：")
 _NOT_ASKED = Text(", not what was asked for", "，而不是所要求的方式")
 _LATER = Text("createTime is later than timestamp", "createTime 晚於 timestamp")
-_UNSIGNED = Text("no delivery was signed", "沒有任何投遞帶有簽名")
+_UNSIGNED = Text(
+    "not judged: no delivery was signed (see sender.wire.always-signed)",
+    "未判定：沒有任何投遞帶有簽名（見 sender.wire.always-signed）",
+)
 
 WIRE_CHECKS: dict[str, Check] = {
     "wire-method": _over(_method),

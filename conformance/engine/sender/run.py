@@ -163,9 +163,11 @@ class SenderRun:
             suspects = await self._side_by_side(session, together)
         else:
             suspects = await self._in_turns(session, together)
-        for pair in (pair for pair in ready if pair[0].alone):
-            await self._case(session, *pair, again=True)
         await self._once_more(session, suspects)
+        alone = [pair for pair in ready if pair[0].alone]
+        # What holds the sender up comes last: it may take a while until that is worked off.
+        for pair in sorted(alone, key=lambda pair: pair[1].sending.holds_up):
+            await self._case(session, *pair, again=True)
 
     async def _side_by_side(self, session: SenderSession, pairs: Sequence[Pair]) -> list[Pair]:
         """Run all pairs, many at a time; those that should be run again. A sender in which one endpoint holds

@@ -39,6 +39,9 @@ SETTINGS: dict[str, Any] = {
 
 METHODS = {"Config": "POST", "List": "GET", "Test": "GET", "Update": "PUT", "Delete": "DELETE"}
 
+ANOTHER = "{other-secret}"
+"""What stands for the secret of other endpoints in a scenario."""
+
 BEFORE = At()
 """What an exchange is for that belongs to no case."""
 
@@ -183,6 +186,11 @@ class SenderSession:
                 return
             self.facts = replace(self.facts, deletes=False)
         await self.call("Update", at, {**self.naming(post), **post.settings, "Enabled": False})
+
+    def settings_in(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """A scenario's settings as they are sent: `{other-secret}` stands for a secret of the run's."""
+        other = self.facts.other_secret.decode("utf-8", "replace")
+        return {k: other if value == ANOTHER else value for k, value in fields.items()}
 
     def naming(self, post: Post) -> dict[str, Any]:
         """The fields by which the sender knows a configuration again."""
