@@ -9,8 +9,8 @@ import pytest
 from conformance.checks.sender.facts import (
     ARRIVAL,
     LONGEST,
-    QUIET,
     PATIENT,
+    QUIET,
     SHORTEST,
     UNDER_WAY,
     retry_after,

@@ -18,7 +18,7 @@ from conformance.checks.sender.signing import (
 )
 from conformance.checks.sender.step import fields_of, whole
 from conformance.dialect import Dialect
-from conformance.exchange import Exchange, Role
+from conformance.exchange import Exchange, Fault, Role
 from conformance.rules import Finding, Level, Unjudged
 from conformance.schema import message_problems
 from conformance.schemes import Scheme
@@ -31,6 +31,8 @@ FRESH = 60.0
 LONGEST_SHOWN = 80
 OF_TWO = ("sender.filter.fan-out", "sender.filter.update-applies", "sender.retry.isolation")
 """Rules in whose scenarios there are two secrets, and which say themselves when it is the wrong one."""
+GIVEN_UP = 1.0
+"""Seconds after which a sender that leaves in mid-body has given up."""
 FROZEN = 3.0
 """Seconds after which a retry that bears the first attempt's timestamp was not stamped anew."""
 NOTHING = Unjudged(Text("no delivery arrived", "沒有收到任何投遞"), error=True)
@@ -138,9 +140,17 @@ def whole_body(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> li
     told = [
         (each, _sent_less(each, came, facts))
         for each in came
-        if signature_of(each, facts.asked.dialect) is not None and not whole(each)
+        if signature_of(each, facts.asked.dialect) is not None
+        and not whole(each)
+        and not _given_up(each)
     ]
     return [_finding(level, told, len(came))] if told else [] if came else [NOTHING]
+
+
+def _given_up(each: Exchange) -> bool:
+    """Whether the sender left in mid-body after a while, as at a deadline: that is no body that it
+    sent cut."""
+    return each.fault is Fault.CLOSED and each.ended - each.started > GIVEN_UP
 
 
 def _sent_less(each: Exchange, came: Sequence[Exchange], facts: SenderFacts) -> Text:

@@ -150,7 +150,9 @@ async def _keeps_several(session: SenderSession, first: Post) -> None:
         session.facts = replace(session.facts, lists_several=all(shown))
         before = len(first.endpoint.arrivals)
         await session.call("Test", BEFORE, id=second.ident)
-        by_id = bool(second.endpoint.arrivals) and len(first.endpoint.arrivals) == before
+        # Without an ID the newest may have been meant, or all of them.
+        named = second.ident is not None and len(first.endpoint.arrivals) == before
+        by_id = named and bool(second.endpoint.arrivals)
         session.facts = replace(session.facts, tests_by_id=by_id)
         # A list that shows the second alone says that there is no other.
         if session.facts.emits and shown != [False, True]:

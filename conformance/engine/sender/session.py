@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from conformance.checks.sender.api import found, ident_of
+from conformance.checks.sender.api import found, ident_of, succeeded
 from conformance.checks.sender.facts import SenderFacts
 from conformance.clock import Clock
 from conformance.emission import Emit, Listener
@@ -52,11 +52,13 @@ SHORT_ID, LONG_ID = (10**14, 9 * 10**14), (10**18, 9 * 10**18)
 @dataclass(slots=True)
 class Post:
     """A configuration at the sender, and the endpoint that it leads to; `kind` is the kind of messages
-    that it asks for, `role` what comes to it. `ident` is the ID that the sender gave it, if it did."""
+    that it asks for, `at` what it is for, `role` what comes
+    to it. `ident` is the ID that the sender gave it, if it did."""
 
     endpoint: Endpoint
     settings: dict[str, Any]
     kind: str
+    at: At
     role: Role = Role.ATTEMPT
     configured: bool = True
     ident: object = None
@@ -160,7 +162,7 @@ class SenderSession:
             "MessageTypes": types,
         }
         role = Role.ELSEWHERE if other else Role.ATTEMPT
-        post = Post(endpoint, settings, kind, role, configured=listener.configured)
+        post = Post(endpoint, settings, kind, at, role, configured=listener.configured)
         self.posts.append(post)
         if listener.configured:
             await self.submit(post, at)
@@ -182,7 +184,7 @@ class SenderSession:
         at = At(case="after")
         if self.facts.deletes:
             gone = await self.call("Delete", at, id=post.ident)
-            if gone.status is not None and gone.status < 300:
+            if succeeded(gone):
                 return
             self.facts = replace(self.facts, deletes=False)
         await self.call("Update", at, {**self.naming(post), **post.settings, "Enabled": False})
@@ -261,12 +263,13 @@ class SenderSession:
         return [_scripted(each, other) for each in replies]
 
     def take(
-        self, post: Post, places: Mapping[str | None, At] | None = None, rest: At | None = BEFORE
+        self, post: Post, places: Mapping[str | None, At] | None = None, *, own: bool = False
     ) -> None:
         """Put what came to an endpoint into the trace, each once, under the place of its message; what
-        has none goes under `rest`, or is left where it is."""
+        has none goes under that of the endpoint, or is left where it is when only what is `own` is
+        taken."""
         for each in list(post.endpoint.arrivals):
-            place = (places or {}).get(each.msg_id, rest)
+            place = (places or {}).get(each.msg_id, None if own else post.at)
             if place is None or (post.endpoint.path, each.id) in self._taken:
                 continue
             self._taken.add((post.endpoint.path, each.id))

@@ -87,11 +87,10 @@ class SenderCaseRun:
         steps: dict[str | None, At] = {
             msg_id: At(at.rule, at.case, step) for msg_id, step in self._steps.items()
         }
-        last = At(at.rule, at.case, len(self._sending.actions) - 1)
         for post in posts:
-            self._session.take(post, steps, last)
+            self._session.take(post, steps)
         if self._shared is not None:
-            self._session.take(self._shared, steps, None)
+            self._session.take(self._shared, steps, own=True)
 
     async def _act(self, index: int, action: Action) -> None:
         at = At(self._at.rule, self._at.case, index)
