@@ -64,7 +64,9 @@ def _arrives(seen: Seen, step: StepSeen, facts: SenderFacts) -> list[Judgement]:
     where = Text(" at the other endpoint", "（另一個端點）") if seen.other else NO_TEXT
     if step.given:
         missing = [msg_id for msg_id in step.ids if not came[msg_id]]
-        unwanted = [each for msg_id in step.ids for each in came[msg_id]]
+        # A redirect that is followed by GET loses the message, and its id.
+        nameless = [""] if seen.other else []
+        unwanted = [each for msg_id in [*step.ids, *nameless] for each in came[msg_id]]
         of = len(step.ids)
     else:  # a call of Test, or what came of an earlier message
         unwanted = [each for attempts in came.values() for each in attempts]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from conformance.checks.case import Judgement
+from conformance.checks.leaks import is_telling
 from conformance.checks.sender.api import configurations, found, succeeded
 from conformance.checks.sender.facts import SenderFacts, retry_after
 from conformance.checks.sender.reports import test_failed
@@ -48,7 +49,8 @@ def same_message(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judge
             if not whole(each):
                 continue  # sender.wire.whole-body speaks of it
             fields = _without_timestamp(each)
-            differing = [n for n in {*first, *fields} if not _same(first.get(n), fields.get(n))]
+            names = dict.fromkeys([*first, *fields])
+            differing = [n for n in names if not _same(first.get(n), fields.get(n))]
             if differing:
                 said = Text(f"attempt {number}: ", f"第 {number} 次嘗試：")
                 changed = _changed(differing[0], first.get(differing[0]), fields)
@@ -193,8 +195,8 @@ def not_sent_again(step: StepSeen, facts: SenderFacts, level: Level) -> list[Jud
     if not again:
         return []
     said = Text(
-        f"{len(again)} messages that were answered 200 came again after the restart",
-        f"{len(again)} 條已響應 200 的訊息在重啟後再次送來",
+        f"{len(again)} messages came again after they had been answered 200",
+        f"{len(again)} 條訊息在響應 200 之後再次送來",
     )
     return [Finding(level, said, tuple(each.id for each in again[0]))]
 
@@ -238,13 +240,13 @@ def _shown(step: StepSeen, level: Level, changes: Fields) -> list[Judgement]:
     if entry is None:
         return [Finding(level, _NOT_LISTED, (call.id,))]
     for name in ("Timeout", "RetryCount", "Enabled", "MessageTypes", "IncludeSelfMessage"):
+        if wanted.get(name) is None:
+            continue
         if name.lower() not in entry:
             said = Text(f"List does not show {name}", f"列表沒有顯示 {name}")
             return [Finding(level, said, (call.id,))]
         shown = entry[name.lower()]
-        if name == "MessageTypes" and isinstance(shown, str):
-            shown = shown.split(",")
-        if _plain(shown) != _plain(wanted[name]):
+        if not _as_listed(shown, wanted[name]):
             said = Text(
                 f"List shows {name} {_short(shown)}, not {_short(wanted[name])}",
                 f"列表顯示 {name} 為 {_short(shown)}，而不是 {_short(wanted[name])}",
@@ -267,8 +269,14 @@ def unchanged(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgemen
 
 def secret_hidden(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
     """The secret does not stand in the answer."""
-    call = step.call
-    if call is None or call.answer is None or bytes(facts.asked.secret) not in call.answer.body:
+    call, secret = step.call, bytes(facts.asked.secret)
+    if call is None or call.answer is None:
+        return []
+    text = secret.decode("utf-8", "replace")
+    written = {secret, json.dumps(text)[1:-1].encode()}
+    # What is short stands in many a word; but not as the whole of a Secret.
+    shown = is_telling(secret) and any(each in call.answer.body for each in written)
+    if not shown and all(each.get("secret") != text for each in configurations(call)):
         return []
     return [
         Finding(level, Text("List shows the whole Secret", "列表顯示了完整的 Secret"), (call.id,))
@@ -296,15 +304,22 @@ def _changed(name: str, given: object, came: Fields) -> Text:
 
 
 def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}… ({len(text)})"
 
 
-def _plain(value: object) -> object:
-    """A setting as far as it matters how it is listed: message types in any order, numbers or not."""
-    if isinstance(value, list):
-        return sorted(str(each).strip() for each in value)
-    return value
+def _as_listed(shown: object, wanted: object) -> bool:
+    """Whether a setting is shown as it is wanted: message types in any order, as numbers or texts,
+    and in one text too."""
+    if not isinstance(wanted, list):
+        return shown == wanted
+    if isinstance(shown, str):
+        shown = shown.split(",")
+    return isinstance(shown, list) and _texts(shown) == _texts(wanted)
+
+
+def _texts(values: list[Any]) -> list[str]:
+    return sorted(str(each).strip() for each in values)
 
 
 NAMED: dict[str, Check] = {

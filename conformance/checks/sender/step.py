@@ -56,7 +56,7 @@ class StepSeen:
 
     def _calls(self, name: str) -> list[Exchange]:
         calls = [each for each in self.exchanges if each.role is Role.API]
-        return [e for e in calls if e.request.url.partition("?")[0].endswith(f"/{name}")]
+        return [each for each in calls if called(each, name)]
 
     @property
     def retry_count(self) -> int | None:
@@ -97,6 +97,11 @@ class StepSeen:
     def _next_call(self) -> float:
         calls = [e for e in self.exchanges if e.role is Role.API and e.step > self.index]
         return min((each.started for each in calls), default=float("inf"))
+
+
+def called(exchange: Exchange, name: str) -> bool:
+    """Whether a call of the API is one of `name`."""
+    return exchange.request.url.partition("?")[0].endswith(f"/{name}")
 
 
 def fields_of(exchange: Exchange) -> Fields:
