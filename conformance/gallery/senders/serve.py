@@ -57,6 +57,7 @@ def _program(name: str, fault: str | None = None, *caught_by: str) -> SenderProc
 _SURVIVES = "sender.loss.survives-restart"
 
 PROCESSES = (
+    SenderProcess("python-stdlib-threads", (sys.executable, str(STACKS / "stdlib_sender.py"))),
     _program("kept-in-a-file"),
     _program(
         "queue-in-memory",
