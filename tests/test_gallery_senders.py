@@ -9,22 +9,22 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conformance import certificates
 from conformance.config import MASK
 from conformance.delivery import Backoff
 from conformance.dialect import load, parse_template, verify
 from conformance.exchange import Exchange
 from conformance.forms import ascii_only, compact
-from conformance.gallery.certificate import self_signed
-from conformance.gallery.senders.faulty import SENDERS
 from conformance.gallery.senders.peer import FaultySender
+from conformance.gallery.senders.peers import FAULTY
 from conformance.gallery.senders.serve import PROCESSES, as_process, in_process
 from conformance.receiver.mock import Scripted
 from tests.gallery_parts import SECRET, Driven, driven, event, header, message, waits
@@ -369,7 +369,7 @@ SHOWN: dict[str, Shown] = {
     "test-always-succeeds": foretells_success,
     "test-says-failed": says_failed_only,
 }
-BY_NAME = {sender.name: sender for sender in SENDERS}
+BY_NAME = {sender.name: sender for sender in FAULTY}
 
 
 @pytest.fixture(scope="module")
@@ -427,24 +427,23 @@ def test_random_waits_are_random() -> None:
     ],
 )
 async def test_what_is_trusted_is_delivered_to(
-    name: str | None, trusted: bool, arrives: bool
+    tmp_path: Path, name: str | None, trusted: bool, arrives: bool
 ) -> None:
     sender = BY_NAME[name] if name else CORRECT
-    with self_signed() as made:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(made.certificate, made.key)
-        async with (
-            in_process(sender, made.certificate if trusted else None) as served,
-            driven(served, tls) as here,
-        ):
-            assert len(await here.deliver(200, RetryCount=0)) == arrives
+    certificate, key = certificates.make(tmp_path)
+    tls = certificates.given(certificate, key)
+    async with (
+        in_process(sender, certificate if trusted else None) as served,
+        driven(served, tls) as here,
+    ):
+        assert len(await here.deliver(200, RetryCount=0)) == arrives
 
 
 @pytest.mark.parametrize(
     ("name", "again", "waiting"),
     [
         pytest.param("kept-in-a-file", 0, 1, id="kept-in-a-file"),
-        pytest.param("queue-in-memory", 0, 0, id="queue-in-memory"),
+        pytest.param("waiting-in-memory", 0, 0, id="waiting-in-memory"),
         pytest.param("attempts-in-memory", 0, 0, id="attempts-in-memory"),
         pytest.param("successes-in-memory", 1, 1, id="successes-in-memory"),
     ],
@@ -468,5 +467,5 @@ async def test_what_is_left_after_a_kill(name: str, again: int, waiting: int) ->
 
 def test_every_faulty_sender_is_shown() -> None:
     apart = {*WAITS, "https-as-http", "certificates-unchecked"}
-    assert {sender.name for sender in SENDERS} == {*SHOWN, *apart}
-    assert len(BY_NAME) == len(SENDERS)
+    assert {sender.name for sender in FAULTY} == {*SHOWN, *apart}
+    assert len(BY_NAME) == len(FAULTY)

@@ -24,7 +24,7 @@ from conformance.sender.worker import Pace
 
 AT_START = {
     "kept-in-a-file": None,
-    "queue-in-memory": "DELETE FROM deliveries WHERE state = 'waiting'",
+    "waiting-in-memory": "DELETE FROM deliveries WHERE state = 'waiting'",
     "attempts-in-memory": (
         "UPDATE deliveries SET state = 'failed' WHERE state = 'waiting' AND attempts > 0"
     ),

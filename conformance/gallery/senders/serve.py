@@ -12,6 +12,7 @@ from pathlib import Path
 
 from conformance import dialect as dialects
 from conformance.gallery.child import restarting, running
+from conformance.gallery.process import STACKS
 from conformance.gallery.senders.peer import FaultySender
 from conformance.sender.app import sending
 
@@ -60,7 +61,7 @@ PROCESSES = (
     SenderProcess("python-stdlib-threads", (sys.executable, str(STACKS / "stdlib_sender.py"))),
     _program("kept-in-a-file"),
     _program(
-        "queue-in-memory",
+        "waiting-in-memory",
         "keeps messages in memory until they are delivered, and loses them when it is killed",
         _SURVIVES,
     ),
@@ -72,7 +73,7 @@ PROCESSES = (
     _program(
         "successes-in-memory",
         "does not write down what was delivered, and delivers it again after a restart",
-        f"{_SURVIVES}[delivered]",
+        f"{_SURVIVES}[SHOULD]",
     ),
 )
 

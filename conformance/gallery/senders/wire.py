@@ -227,7 +227,7 @@ WIRE = (
     FaultySender(
         "retries-an-hour-behind",
         "makes its retries on another machine, whose clock is an hour behind",
-        _rule("timestamp-fresh[retry]"),
+        _rule("timestamp-fresh[SHOULD]"),
         partial(retrying, _an_hour_old),
         beside=("sender.retry.none-after-200",),
     ),
