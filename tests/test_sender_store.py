@@ -353,7 +353,7 @@ FILLED = """
 import asyncio, resource, sys
 from conformance.clock import Clock
 from conformance.config import Configuration
-from conformance.sender.endpoint import Reply
+from conformance.sender.attempt import Reply
 from conformance.sender.store import Store
 from conformance.sender.worker import Deliveries
 
