@@ -26,9 +26,9 @@ from conformance.rules import GRAVITY, Outcome
 
 PEERS = (*RECEIVERS, *SENDERS)
 
-AT_A_TIME, WHOLE_AT_A_TIME = 8, 2
+AT_A_TIME, WHOLE_AT_A_TIME = {"receiver": 8, "sender": 4}, 2
 """Peers that are judged side by side: those that meet some rules and mostly wait, and those that meet
-them all, whose answers must not be late."""
+them all, whose answers must not be late. Where a sender is judged, this process is both sides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,11 @@ async def run_matrix(only: Sequence[str] = ()) -> Matrix:
     """
     peers = chosen(only)
     begin = time.monotonic()
-    some, whole = asyncio.Semaphore(AT_A_TIME), asyncio.Semaphore(WHOLE_AT_A_TIME)
+    some = {side: asyncio.Semaphore(places) for side, places in AT_A_TIME.items()}
+    whole = asyncio.Semaphore(WHOLE_AT_A_TIME)
 
     async def judged(peer: Peer) -> Row:
-        async with some if peer.rules else whole:
+        async with some[peer.side] if peer.rules else whole:
             return await _judge(peer)
 
     rows = await asyncio.gather(*(judged(peer) for peer in peers))

@@ -147,7 +147,7 @@ CONFIG = (
     FaultySender(
         "lists-milliseconds",
         "lists the Timeout in milliseconds",
-        _rule("create-list"),
+        _rule("create-list", "update"),
         Practice(shown=_in_milliseconds),
     ),
     FaultySender(
@@ -189,13 +189,13 @@ CONFIG = (
     FaultySender(
         "test-always-succeeds",
         "answers Test with success before it knows",
-        _rule("test[unreachable]", "test[timed-out]", "test[refused]"),
+        _rule("test[SHOULD]"),
         partial(testing, _success_foretold),
     ),
     FaultySender(
         "test-says-failed",
         "says of a Test that failed nothing but that",
-        _rule("test[unreachable]", "test[timed-out]", "test[refused]"),
+        _rule("test[told-apart]"),
         Practice(verdict=_in_a_word),
     ),
     FaultySender(

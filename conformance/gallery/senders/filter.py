@@ -75,20 +75,15 @@ def _enabled_or_true(given: object, base: Configuration | None) -> Configuration
     return replace(config.read(given, base), enabled=True)
 
 
-def _read_at_start() -> Practice:
-    """Workers that keep the configuration with which they came to know the webhook."""
-    known: dict[str, Configuration] = {}
+def _types_kept() -> Practice:
+    """A filter that is made when the webhook is first seen."""
+    known: dict[str, tuple[str, ...]] = {}
 
-    def recipients(configurations: Mapping[int, Configuration], message: Read) -> list[int]:
-        kept = {i: known.setdefault(each.url, each) for i, each in configurations.items()}
-        return [ident for ident, each in kept.items() if each.wants(message)]
+    def wants(configuration: Configuration, message: Read) -> bool:
+        types = known.setdefault(configuration.url, configuration.message_types)
+        return replace(configuration, message_types=types).wants(message)
 
-    def composed(
-        dialect: Dialect, configuration: Configuration, body: bytes, now: float
-    ) -> Outgoing:
-        return compose(dialect, known.get(configuration.url, configuration), body, now)
-
-    return Practice(recipients=recipients, compose=composed)
+    return _wanting(wants)
 
 
 def _newest(configurations: Mapping[int, Configuration], message: Read) -> list[int]:
@@ -121,7 +116,7 @@ FILTER = (
     FaultySender(
         "types-ignored",
         "delivers every type, whatever MessageTypes lists",
-        _rule("message-types"),
+        _rule("message-types", "update-applies"),
         _wanting(_whatever_type),
     ),
     FaultySender(
@@ -168,9 +163,9 @@ FILTER = (
     ),
     FaultySender(
         "update-needs-restart",
-        "goes by the first configuration of a webhook until it is started again",
+        "filters by the MessageTypes that a webhook had first, until it is started again",
         _rule("update-applies"),
-        _read_at_start,
+        _types_kept,
     ),
     FaultySender(
         "groups-dropped",

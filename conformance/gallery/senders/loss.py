@@ -19,8 +19,8 @@ from conformance.sender.event import Event
 from conformance.sender.practice import Practice
 from conformance.sender.queue import Waiting
 
-QUEUED = 100
-RETRYING = 50
+QUEUED = 20
+RETRYING = 10
 
 
 def _never_known(given: object) -> Iterator[Event]:

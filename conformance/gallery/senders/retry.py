@@ -105,7 +105,7 @@ async def _following(session: aiohttp.ClientSession, request: Outgoing) -> Answe
         request.method, request.url, data=request.body, headers=request.headers
     ) as answer:
         await answer.read()
-        return Answer(answer.status)
+        return Answer(answer.status, None, answer.headers.get("Retry-After"))
 
 
 async def _following_kept_methods(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
@@ -125,7 +125,7 @@ async def _by_the_head(session: aiohttp.ClientSession, request: Outgoing) -> Ans
         headers=request.headers,
         allow_redirects=False,
     ) as answer:
-        return Answer(answer.status)
+        return Answer(answer.status, None, answer.headers.get("Retry-After"))
 
 
 async def _parsing(
@@ -142,7 +142,7 @@ async def _parsing(
         body = await answer.read()
         if answer.status == 200 and not fits(body):
             raise ValueError("the answer is not what was expected")
-        return Answer(answer.status)
+        return Answer(answer.status, None, answer.headers.get("Retry-After"))
 
 
 def _is_json(body: bytes) -> bool:
@@ -272,7 +272,7 @@ RETRY = (
     FaultySender(
         "one-deadline-for-all",
         "has one deadline for all attempts together",
-        _rule("count"),
+        _rule("count", "on-timeout"),
         _one_deadline,
     ),
     FaultySender(

@@ -248,6 +248,7 @@ WIRE = (
         "creates its test message in milliseconds, long after it is sent",
         _rule("timestamp-agrees"),
         Practice(test=lambda now: test_message(now) | {"createTime": int(now * 1000)}),
+        beside=("sender.config.test",),
     ),
     FaultySender(
         "cut-by-characters",
