@@ -355,6 +355,12 @@ def test_help_does_not_load_the_engine(command):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_report_path_of_demo_is_tried_before_it_is_named_after_the_sender():
+    result = hookproof("demo", "--html", "/")
+    assert result.exit_code == 2
+    assert "--html: / cannot be written" in result.output
+
+
 def test_demo_judges_both_reference_parts_and_writes_a_report_of_each(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = hookproof("demo", "--json", "r.json")
