@@ -214,8 +214,8 @@ def demo(**given: Any) -> None:
 
     html = given["html"] or Path("hookproof-report.html")
     files = Files(json=given["json"], junit=given["junit"], html=html, trace=given["trace"])
-    for each in (files, files.about("sender")):
-        each.check()
+    files.check()
+    files.about("sender").check()
 
     async def receiver() -> Report:
         async with reference_receiver() as options:

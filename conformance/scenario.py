@@ -204,7 +204,9 @@ def select(scenarios: Iterable[Scenario], globs: Iterable[str]) -> tuple[Scenari
 
 def _meant(pattern: str, ids: list[str]) -> str:
     """A hint at the glob that `pattern` may have been meant for: one that fits, or the nearest."""
-    for whole in (f"{pattern}*", f"{pattern}.*", f"receiver.{pattern}", f"receiver.{pattern}.*"):
+    sides = dict.fromkeys(each.partition(".")[0] for each in ids)
+    prefixed = [f"{side}.{pattern}{more}" for side in sides for more in ("", ".*")]
+    for whole in (f"{pattern}*", f"{pattern}.*", *prefixed):
         if any(fnmatchcase(each, whole) for each in ids):
             return f"; did you mean {whole}?"
     groups = {each.rsplit(".", 1)[0] + ".*" for each in ids} | {

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from conformance.errors import InputError
-from conformance.exchange import Answer, Exchange, Headers
+from conformance.exchange import Answer, Exchange, Headers, Request
 
 APPLICATION_ID = 0x486F6F6B
 """SQLite's application_id of a trace: "Hook"."""
@@ -79,14 +79,9 @@ class Trace:
         return renamed
 
     def mask(self, secrets: Iterable[bytes]) -> None:
-        """Take `secrets` out of the answers: a target may have sent one back."""
+        """Take `secrets` out: a receiver may have sent one back, and a sender along."""
         for secret in secrets:
-            self.exchanges = [
-                each
-                if each.answer is None or not _holds(each.answer, secret)
-                else replace(each, answer=_masked(each.answer, secret))
-                for each in self.exchanges
-            ]
+            self.exchanges = [_masked(each, secret) for each in self.exchanges]
 
     def save(self, path: Path, meta: dict[str, str]) -> None:
         """Write a new trace file; one that is there is replaced only if it is a trace.
@@ -112,13 +107,23 @@ class Trace:
             raise InputError(f"--trace: {path} cannot be written: {fault}") from None
 
 
-def _holds(answer: Answer, secret: bytes) -> bool:
-    return secret in answer.body or any(secret in value for _, value in answer.headers)
+def _masked(exchange: Exchange, secret: bytes) -> Exchange:
+    request, answer = exchange.request, exchange.answer
+    if _holds(request, secret):
+        body, headers = request.body.replace(secret, MASK), _without(request.headers, secret)
+        exchange = replace(exchange, request=replace(request, headers=headers, body=body))
+    if answer is not None and _holds(answer, secret):
+        body, headers = answer.body.replace(secret, MASK), _without(answer.headers, secret)
+        exchange = replace(exchange, answer=replace(answer, headers=headers, body=body))
+    return exchange
 
 
-def _masked(answer: Answer, secret: bytes) -> Answer:
-    headers = tuple((name, value.replace(secret, MASK)) for name, value in answer.headers)
-    return replace(answer, headers=headers, body=answer.body.replace(secret, MASK))
+def _holds(part: Request | Answer, secret: bytes) -> bool:
+    return secret in part.body or any(secret in value for _, value in part.headers)
+
+
+def _without(headers: Headers, secret: bytes) -> Headers:
+    return tuple((name, value.replace(secret, MASK)) for name, value in headers)
 
 
 def check_place(path: Path) -> None:

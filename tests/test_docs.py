@@ -25,12 +25,14 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
-from conformance import check_receiver
+from conformance import check_receiver, check_sender
 from conformance.api import wait_for
+from conformance.checks.sender.named import NAMED
 from conformance.cli import main
 from conformance.damage import DAMAGES
-from conformance.demo import reference_receiver
+from conformance.demo import reference_receiver, reference_sender
 from conformance.edits import EDITS
+from conformance.engine.sender.session import SETTINGS
 from conformance.errors import InputError
 from conformance.exchange import Transport
 from conformance.forms import FORMS, compact
@@ -260,10 +262,13 @@ def test_the_printed_tree_is_there(page: str) -> None:
         assert (ROOT / (above / path if line.startswith(" ") else path)).is_dir()
 
 
-@pytest.mark.parametrize(
-    "rule", [pytest.param(rule, id=f"rule {n}") for n, rule in enumerate(blocks(SCENARIOS, "yaml"))]
-)
-async def test_a_printed_rule_runs(rule: str, tmp_path: Path) -> None:
+def printed_rules(side: str) -> list[Any]:
+    rules = [rule for rule in blocks(SCENARIOS, "yaml") if f"rule: {side}." in rule]
+    return [pytest.param(rule, id=f"rule {n}") for n, rule in enumerate(rules)]
+
+
+@pytest.mark.parametrize("rule", printed_rules("receiver"))
+async def test_a_printed_rule_for_receivers_runs(rule: str, tmp_path: Path) -> None:
     (tmp_path / "house.yaml").write_text(rule, encoding="utf-8")
     async with reference_receiver() as there:
         report = await check_receiver(
@@ -272,6 +277,20 @@ async def test_a_printed_rule_runs(rule: str, tmp_path: Path) -> None:
             observer_url=there.observer_url,
             scenarios=[tmp_path],
             rules=["receiver.house.*"],
+        )
+    assert {each.outcome for each in report.results} == {Outcome.PASS}
+
+
+@pytest.mark.parametrize("rule", printed_rules("sender"))
+async def test_a_printed_rule_for_senders_runs(rule: str, tmp_path: Path) -> None:
+    (tmp_path / "house.yaml").write_text(rule, encoding="utf-8")
+    async with reference_sender() as there:
+        report = await check_sender(
+            there.api_url,
+            secret=there.secret.decode(),
+            emit_url=there.emit_url,
+            scenarios=[tmp_path],
+            rules=["sender.house.*"],
         )
     assert {each.outcome for each in report.results} == {Outcome.PASS}
 
@@ -296,6 +315,7 @@ def table(section: str) -> list[list[str]]:
 
 
 SCHEMA: Any = validator("scenario").schema["$defs"]
+ANSWER = SCHEMA["answer"]["oneOf"][1]
 
 
 @pytest.mark.parametrize(
@@ -308,7 +328,14 @@ SCHEMA: Any = validator("scenario").schema["$defs"]
             ("a ", "step"),
             ("", "send"),
             ("", "expect"),
+            ("", "emit"),
+            ("", "seen"),
+            ("", "also"),
         ]
+    ]
+    + [
+        pytest.param(f"Words of a sender's {name}", SCHEMA[schema]["properties"], id=schema)
+        for name, schema in [("rule", "sender-rule"), ("case", "sender-case"), ("step", "action")]
     ]
     + [
         pytest.param(
@@ -317,6 +344,17 @@ SCHEMA: Any = validator("scenario").schema["$defs"]
             id="statuses",
         ),
         pytest.param("Needs", SCHEMA["rule"]["properties"]["needs"]["items"]["enum"], id="needs"),
+        pytest.param("Settings", SCHEMA["configure"]["properties"], id="settings"),
+        pytest.param("Words of an answer", ANSWER["properties"], id="answer"),
+        pytest.param("Faults", ANSWER["properties"]["fault"]["enum"], id="faults"),
+        pytest.param("Ways", SCHEMA["way"]["enum"], id="ways"),
+        pytest.param("Calls", SCHEMA["call"]["oneOf"][0]["enum"], id="calls"),
+        pytest.param(
+            "What a sender's rule needs",
+            SCHEMA["sender-rule"]["properties"]["needs"]["items"]["enum"],
+            id="needs of a sender's",
+        ),
+        pytest.param("Checks of a step", NAMED, id="checks"),
         pytest.param("Messages", ["plain", *TYPES], id="messages"),
         pytest.param("Forms", FORMS, id="forms"),
         pytest.param("Edits", EDITS, id="edits"),
@@ -328,6 +366,12 @@ def test_the_reference_names_every_word_and_no_other(section: str, known: Any) -
     named = [row[0].split("`")[1] for row in table(section)]
     assert set(named) == set(known)
     assert len(named) == len(set(named))
+
+
+def test_the_reference_gives_each_setting_what_it_is_when_it_is_left_out() -> None:
+    given = {row[0].strip("`"): row[1].strip("`") for row in table("Settings")}
+    for name, value in SETTINGS.items():
+        assert given[name] == json.dumps(value)
 
 
 def test_the_reference_gives_each_message_its_type() -> None:

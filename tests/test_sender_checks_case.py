@@ -83,20 +83,20 @@ def test_as_many_attempts_as_expected_hold(attempts, came):
         pytest.param(
             {"configure": {"RetryCount": 2}, "steps": emitting({"attempts": 3})},
             attempts(0, took=1.4),
-            "3 attempts expected, 1 seen (none in the 3.0 s after the last): given up 1.4 s after the first, "
+            "3 attempts expected, 1 seen (none in the 5.0 s after the last): given up 1.4 s after the first, "
             "as if one deadline were for all attempts",
             id="one deadline for all",
         ),
         pytest.param(
             {"steps": emitting({"attempts": "2+"})},
             [attempt(status=404)],
-            "answered 404, and not sent again within 3.0 s",
+            "answered 404, and not sent again within 5.0 s",
             id="a final 4xx",
         ),
         pytest.param(
             {"steps": emitting({"attempts": "2+"})},
             [attempt(fault=Fault.CLOSED, detail="reset")],
-            "the connection was reset, and not sent again within 3.0 s",
+            "the connection was reset, and not sent again within 5.0 s",
             id="reset",
         ),
         pytest.param(

@@ -100,9 +100,9 @@ def ident_of(exchange: Exchange) -> object:
 def message(exchange: Exchange) -> str:
     """What an answer says in words: its message, or the start of its body."""
     said = _said(data(exchange)) or _said(_body(exchange))
-    if said or exchange.answer is None:
-        return said[:LONGEST]
-    return exchange.answer.body[:LONGEST].decode("utf-8", "replace")
+    if not said and exchange.answer is not None:
+        said = exchange.answer.body.decode("utf-8", "replace")
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]}…"
 
 
 def _said(value: Any) -> str:

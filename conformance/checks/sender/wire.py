@@ -116,7 +116,8 @@ _FORMS = {
 
 
 def _shown(value: bytes) -> str:
-    return value.decode("latin-1")[:LONGEST_SHOWN]
+    text = value.decode("latin-1")
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 def _always_signed(each: Exchange, facts: SenderFacts) -> Text | None:
@@ -287,7 +288,7 @@ def timestamp_agrees(over: Sequence[Exchange], facts: SenderFacts, level: Level)
         if not isinstance(body, int) or stamped is None:
             continue
         if not _agree(body, stamped, facts.asked.dialect):
-            what = str(body)[:LONGEST_SHOWN]
+            what = _shown(str(body).encode())
             said = Text(
                 f"body {what}, header {stamped:.0f}", f"請求體 {what}，請求頭 {stamped:.0f}"
             )

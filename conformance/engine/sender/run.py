@@ -8,13 +8,15 @@ in turns, cases with the same settings together.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import logging
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from conformance import certificates
 from conformance.checks.case import Judgement
@@ -28,6 +30,7 @@ from conformance.clock import Clock
 from conformance.damage import Signer
 from conformance.dialect import Secret
 from conformance.engine.diagnosis import Stop
+from conformance.engine.options import hide
 from conformance.engine.plan import Key, Listener, Plan, over, stopped
 from conformance.engine.results import concluded
 from conformance.engine.sender.diagnosis import diagnose
@@ -55,6 +58,7 @@ CHECKS = WIRE_CHECKS | {"told-apart": told_apart}
 _LOG = logging.getLogger("hookproof")
 
 Pair = tuple[Scenario, Case]
+T = TypeVar("T")
 
 
 class SenderRun:
@@ -93,7 +97,8 @@ class SenderRun:
         options = self.options
         facts = SenderFacts(
             asked=Signer(options.dialect, options.secret),
-            other_secret=Secret(bytes(options.secret)[::-1] + b"-other"),
+            # Alike in every run, and nothing that leads back to the user's own.
+            other_secret=Secret(hmac.digest(options.secret, b"another", "sha256").hex().encode()),
         )
         async with AsyncExitStack() as stack:
             mocks = await self._mocks(stack)
@@ -105,7 +110,10 @@ class SenderRun:
             )
             await stack.enter_async_context(wire)
             session = SenderSession(options, wire, mocks, facts, self._clock)
-            stop = await self._drive(session)
+            try:
+                stop = await self._drive(session)
+            finally:
+                await asyncio.shield(session.withdraw_all())
             for post in session.posts:
                 session.take(post)
         self._judge_the_rest(session, stop)
@@ -186,7 +194,7 @@ class SenderRun:
 
         for some in ([pair for pair in rest if pair not in slow], slow, *([it] for it in tests)):
             longest_first = sorted(some, key=lambda pair: -duration(pair[1], facts))
-            await asyncio.gather(*(run(pair) for pair in longest_first))
+            await _together(run(pair) for pair in longest_first)
         return suspects
 
     async def _in_turns(self, session: SenderSession, pairs: Sequence[Pair]) -> list[Pair]:
@@ -211,8 +219,7 @@ class SenderRun:
                     listener, BEFORE, kinds or [session.channel(crowded=True)]
                 )
                 try:
-                    cases = (self._case(session, *pair, post=post) for pair in group)
-                    done = list(await asyncio.gather(*cases))
+                    done = await _together(self._case(session, *pair, post=post) for pair in group)
                 finally:
                     session.take(post)
                     await session.withdraw(post)
@@ -229,7 +236,7 @@ class SenderRun:
             async with places:
                 await self._case(session, *pair, again=True)
 
-        await asyncio.gather(*(run(pair) for pair in suspects))
+        await _together(run(pair) for pair in suspects)
 
     async def _case(
         self,
@@ -277,13 +284,13 @@ class SenderRun:
         result = concluded(
             scenario, case, found, beside, seconds=seconds, strict=self.options.strict
         )
-        secrets = [each.decode("utf-8", "replace") for each in spellings(self.options)]
-        message = result.message or said
-        for secret in secrets:
-            message = Text(
-                message.en.replace(secret, "(secret)"), message.zh.replace(secret, "(secret)")
-            )
+        message = self._hidden(result.message or said)
         self.plan.settle(replace(result, message=message), tell=tell)
+
+    def _hidden(self, text: Text) -> Text:
+        """What is told of a sender that gives a secret away."""
+        secrets = spellings(self.options)
+        return Text(hide(text.en, secrets), hide(text.zh, secrets))
 
     def _skip(self, scenario: Scenario, case: Case, session: SenderSession) -> Unjudged | None:
         """Why a case cannot be judged with what the user gave and what was seen; None when it can."""
@@ -333,7 +340,7 @@ class SenderRun:
             started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
             seconds=seconds,
             results=tuple(results),
-            cause=self._cause(session, stop, results),
+            cause=self._hidden(self._cause(session, stop, results)),
             language=self._language,
             trace=session.trace,
         )
@@ -349,6 +356,14 @@ class SenderRun:
         if not {each.outcome for each in results} & {Outcome.PASS, Outcome.FAIL}:
             return _NOTHING_PASSED
         return NO_TEXT
+
+
+async def _together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Everything at once. Unlike `gather`, one that is broken off waits until all have come to their
+    ends: they take their configurations away."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(each) for each in work]
+    return [task.result() for task in tasks]
 
 
 def _duration(pairs: Sequence[Pair], facts: SenderFacts) -> float:

@@ -52,16 +52,16 @@ SHORT_ID, LONG_ID = (10**14, 9 * 10**14), (10**18, 9 * 10**18)
 @dataclass(slots=True)
 class Post:
     """A configuration at the sender, and the endpoint that it leads to; `kind` is the kind of messages
-    that it asks for, `at` what it is for, `role` what comes
-    to it. `ident` is the ID that the sender gave it, if it did."""
+    that it asks for, `at` what it is for, `role` what comes to it. `ident` is the ID that the sender
+    gave it, if it did, and `stands` tells whether it may have it."""
 
     endpoint: Endpoint
     settings: dict[str, Any]
     kind: str
     at: At
     role: Role = Role.ATTEMPT
-    configured: bool = True
     ident: object = None
+    stands: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,32 +162,47 @@ class SenderSession:
             "MessageTypes": types,
         }
         role = Role.ELSEWHERE if other else Role.ATTEMPT
-        post = Post(endpoint, settings, kind, at, role, configured=listener.configured)
+        post = Post(endpoint, settings, kind, at, role)
         self.posts.append(post)
         if listener.configured:
             await self.submit(post, at)
         return post
 
-    async def submit(self, post: Post, at: At) -> Exchange:
-        """POST the configuration, and learn its ID from the answer, or else from List."""
-        answer = await self.call("Config", at, post.settings)
+    async def submit(self, post: Post, at: At, fields: Mapping[str, Any] | None = None) -> Exchange:
+        """POST the configuration, or `fields` in its place, and learn its ID from the answer, or else
+        from List."""
+        post.stands = True  # it may, if this is broken off
+        answer = await self.call("Config", at, post.settings if fields is None else fields)
+        post.stands = answer.status is not None and answer.status < 300
         post.ident = ident_of(answer)
-        if post.ident is None:
-            listed = found(await self.call("List", At(case="between")), post.endpoint.url)
-            post.ident = (listed or {}).get("id")
+        if post.stands and post.ident is None:
+            post.ident = await self._listed_id(post)
         return answer
 
+    async def _listed_id(self, post: Post) -> object:
+        listed = found(await self.call("List", At(case="between")), post.endpoint.url)
+        return (listed or {}).get("id")
+
     async def withdraw(self, post: Post) -> None:
-        """Take a configuration away again, or switch it off where the sender has no Delete."""
-        if not post.configured and post.ident is None:
+        """Take a configuration away again, or switch it off where the sender has no Delete. What has no
+        ID is never deleted: without one, Delete might mean all that there are."""
+        if not post.stands:
             return
+        post.stands = False
         at = At(case="after")
-        if self.facts.deletes:
+        if post.ident is None:  # its creation was broken off, or there are no IDs
+            post.ident = await self._listed_id(post)
+        if self.facts.deletes and post.ident is not None:
             gone = await self.call("Delete", at, id=post.ident)
-            if succeeded(gone):
+            if gone.status is None or succeeded(gone):
                 return
             self.facts = replace(self.facts, deletes=False)
         await self.call("Update", at, {**self.naming(post), **post.settings, "Enabled": False})
+
+    async def withdraw_all(self) -> None:
+        """Take away whatever still stands, as it does where a run is broken off."""
+        for post in self.posts:
+            await self.withdraw(post)
 
     def settings_in(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """A scenario's settings as they are sent: `{other-secret}` stands for a secret of the run's."""

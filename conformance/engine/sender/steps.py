@@ -6,7 +6,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from conformance.checks.sender.api import ident_of
 from conformance.emission import Action, Call, Emit, Seen
 from conformance.engine.command import output_of
 from conformance.engine.sender.session import Event, Post, SenderSession
@@ -157,7 +156,7 @@ class SenderCaseRun:
                 await session.call("Test", at, id=post.ident)
             case "Config":
                 fields = _without_none({**post.settings, **call.fields})
-                post.ident = ident_of(await session.call("Config", at, fields))
+                await session.submit(post, at, fields)
             case _:
                 whole = post.settings if call.name == "Update" else {"URL": post.settings["URL"]}
                 changes = session.settings_in(call.fields)
