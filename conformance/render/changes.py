@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from os.path import commonprefix
 
 _LONGEST = 600
 """Characters between the first difference and the last; in a longer stretch nothing is looked for."""
@@ -25,12 +24,22 @@ class Piece:
 
 def changes(before: str, after: str) -> list[Piece]:
     """`after` in pieces, told by what `before` was. Both the same: one piece."""
-    start = len(commonprefix((before, after)))
+    start = _agreement(before, after)
     room = min(len(before), len(after)) - start
-    end = len(commonprefix((before[::-1][:room], after[::-1][:room])))
+    end = _agreement(before[::-1][:room], after[::-1][:room])
     old, new = before[start : len(before) - end], after[start : len(after) - end]
-    pieces = [Piece(after[:start], True), *_middle(old, new), Piece(after[len(after) - end :], True)]
+    pieces = [
+        Piece(after[:start], True),
+        *_middle(old, new),
+        Piece(after[len(after) - end :], True),
+    ]
     return [each for each in pieces if each.text or each.gone]
+
+
+def _agreement(before: str, after: str) -> int:
+    """How many characters both begin with."""
+    pairs = enumerate(zip(before, after, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(before), len(after)))
 
 
 def _middle(old: str, new: str) -> Iterator[Piece]:

@@ -114,9 +114,9 @@ def _histogram(times: list[float]) -> Markup:
         height = max(2.0, _HEIGHT * count / most)
         kind = "late" if (number + 0.5) / bars > deadline else "in-time"
         parts.append(
-            Markup('<rect class="{}" x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}"/>').format(
-                kind, 100 * number / bars, _HEIGHT - height, 100 / bars - 0.4, height
-            )
+            Markup(
+                '<rect class="{}" x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}"/>'
+            ).format(kind, 100 * number / bars, _HEIGHT - height, 100 / bars - 0.4, height)
         )
     base, end = _HEIGHT + 0.5, _HEIGHT + 16
     parts.append(Markup('<line class="axis" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(base))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 
 from markupsafe import Markup
 
@@ -25,6 +26,8 @@ ROOM = 700_000
 """Bytes of evidence on a page, for all of its reports."""
 LONGEST_LINE = 10_000
 """Characters of a line to paste; a longer one stands in the JSON report alone."""
+MOST_RULES = 2000
+"""Rules that are shown with all that is known of them; the rest have a line each."""
 MOST_EXCHANGES = 20
 """Exchanges of one result."""
 _BODY, _PASSING_BODY = 2048, 512
@@ -63,6 +66,15 @@ class ShownRule:
     outcome: Outcome
     level: str
     results: tuple[ShownResult, ...]
+    alike: bool
+    """Whether one message says what was seen of every case."""
+    short: bool
+    """Whether a line must do, since so many rules stand before it."""
+
+    @property
+    def bare(self) -> bool:
+        """Whether the page had no room for what shows some of the results."""
+        return any(not each.evident and each.more for each in self.results)
 
     @property
     def group(self) -> str:
@@ -80,11 +92,6 @@ class ShownRule:
             (message, cases[:_MOST_CASES], max(0, len(cases) - _MOST_CASES))
             for message, cases in list(seen.items())[:_MOST_MESSAGES]
         ]
-
-    @property
-    def alike(self) -> bool:
-        """Whether one message says what was seen of every case."""
-        return len({each.message for each in self.results}) == 1
 
 
 def group_name(side: str, name: str) -> Text:
@@ -108,8 +115,16 @@ class Evidence:
 
     def sections(self) -> list[tuple[Outcome, list[ShownRule]]]:
         """The rules of each outcome that there is."""
+        numbers = count()
         found = [
-            (outcome, [rule for side in self._sides for rule in side.rules(outcome, self.prefix(side))])
+            (
+                outcome,
+                [
+                    rule
+                    for side in self._sides
+                    for rule in side.rules(outcome, self.prefix(side), numbers)
+                ],
+            )
             for outcome in ORDER
         ]
         return [(outcome, rules) for outcome, rules in found if rules]
@@ -155,8 +170,9 @@ class _Side:
         self._shown[number] = shown = self._wire.show(exchange, longest)
         return shown.weight
 
-    def rules(self, outcome: Outcome, prefix: str) -> list[ShownRule]:
-        """The results with `outcome` by rule and level, in their order."""
+    def rules(self, outcome: Outcome, prefix: str, numbers: Iterator[int]) -> list[ShownRule]:
+        """The results with `outcome` by rule and level, in their order; `numbers` counts the rules of
+        the page."""
         alike: dict[tuple[str, str], list[Result]] = {}
         for each in self.report.having(outcome):
             alike.setdefault((each.rule.id, each.level.value), []).append(each)
@@ -169,6 +185,8 @@ class _Side:
                 outcome=outcome,
                 level=level,
                 results=tuple(self._result(each) for each in results),
+                alike=len({(each.message.en, each.message.zh) for each in results}) == 1,
+                short=next(numbers) >= MOST_RULES,
             )
             for (rule, level), results in alike.items()
         ]
@@ -178,7 +196,8 @@ class _Side:
         here = [each for each in shown if each not in self._placed]
         self._placed.update(here)
         # The cause of all stands at the top of the page, and is not told twice.
-        told = WORDS["see-cause"] if result.message == self.report.cause else result.message
+        known = bool(result.message) and result.message == self.report.cause
+        told = WORDS["see-cause"] if known else result.message
         line = result.reproduce if result.name in self.lines else None
         return ShownResult(
             result=result,

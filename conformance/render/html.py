@@ -34,30 +34,34 @@ def page(*reports: Report) -> str:
     counted = Counter(each.outcome for each in results)
     counts = {outcome: counted[outcome] for outcome in ORDER}
     judged = [each for report in reports if report.side == _RECEIVER for each in report.trace]
-    return environment("render").get_template("report.html.j2").render(
-        reports=reports,
-        language=reports[0].language,
-        title=_title(reports),
-        sections=Evidence(reports).sections(),
-        total=len(results),
-        counts=counts,
-        bar=bar(counts),
-        groups=groups(reports),
-        times=answer_times(judged),
-        sides=list(dict.fromkeys(each.side for each in reports)),
-        side_names=SIDES,
-        order=ORDER,
-        colon=Text(": ", "："),
-        w=WORDS,
-        outcomes=OUTCOMES,
-        statement=statement,
-        group_name=group_name,
-        milliseconds=milliseconds,
-        longest_line=LONGEST_LINE,
-        version=__version__,
-        css=css,
-        script=script,
-        policy=policy(css, script),
+    return (
+        environment("render")
+        .get_template("report.html.j2")
+        .render(
+            reports=reports,
+            language=reports[0].language,
+            title=_title(reports),
+            sections=Evidence(reports).sections(),
+            total=len(results),
+            counts=counts,
+            bar=bar(counts),
+            groups=groups(reports),
+            times=answer_times(judged),
+            sides=list(dict.fromkeys(each.side for each in reports)),
+            side_names=SIDES,
+            order=ORDER,
+            colon=Text(": ", "："),
+            w=WORDS,
+            outcomes=OUTCOMES,
+            statement=statement,
+            group_name=group_name,
+            milliseconds=milliseconds,
+            longest_line=LONGEST_LINE,
+            version=__version__,
+            css=css,
+            script=script,
+            policy=policy(css, script),
+        )
     )
 
 
@@ -68,16 +72,20 @@ def fragment(report: Report) -> str:
     """
     language = report.language
     summary = report.summary()
-    return environment("render").get_template("fragment.html.j2").render(
-        report=report,
-        rows=sorted(report.results, key=lambda each: ORDER.index(each.outcome)),
-        longest_line=LONGEST_LINE,
-        w={name: text.in_(language) for name, text in WORDS.items()},
-        outcomes={outcome: text.in_(language) for outcome, text in OUTCOMES.items()},
-        names={outcome: text.in_(language) for outcome, text in NAMES.items()},
-        t=lambda text: marked(text.in_(language)),
-        statement=statement(report).in_(language),
-        counts={outcome: summary[outcome] for outcome in ORDER},
+    return (
+        environment("render")
+        .get_template("fragment.html.j2")
+        .render(
+            report=report,
+            rows=sorted(report.results, key=lambda each: ORDER.index(each.outcome)),
+            longest_line=LONGEST_LINE,
+            w={name: text.in_(language) for name, text in WORDS.items()},
+            outcomes={outcome: text.in_(language) for outcome, text in OUTCOMES.items()},
+            names={outcome: text.in_(language) for outcome, text in NAMES.items()},
+            t=lambda text: marked(text.in_(language)),
+            statement=statement(report).in_(language),
+            counts={outcome: summary[outcome] for outcome in ORDER},
+        )
     )
 
 

@@ -8,8 +8,11 @@
   let index = null;
   function read() {
     index = Array.from(document.querySelectorAll(".rule"), (node) => {
-      const results = Array.from(node.querySelectorAll(".result"), (each) => [each, text(each)]);
-      return { node, text: text(node), results };
+      // Where very many rules are shown, a rule may be one line: its own result.
+      const found = node.matches(".result") ? [node] : node.querySelectorAll(".result");
+      const results = Array.from(found, (each) => ({ node: each, text: text(each) }));
+      const body = node.querySelector(".results");
+      return { node, head: body ? text(node).replace(text(body), " ") : "", results };
     });
   }
   const text = (node) => node.textContent.toLowerCase();
@@ -27,15 +30,16 @@
     if (!index) read();
     const terms = form.elements.search.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
-    for (const { node, text, results } of index) {
-      const wanted = fits(node) && terms.every((each) => text.includes(each));
-      show(node, wanted);
-      if (!wanted) continue;
-      // The words may stand at the rule's head, and then all of its results are meant.
-      const met = results.filter(([, own]) => terms.some((each) => own.includes(each)));
-      const narrow = met.length > 0 && met.length < results.length;
-      for (const [each, own] of results) show(each, !narrow || terms.every((term) => own.includes(term) || !results.some(([, other]) => other.includes(term))));
-      shown += results.filter(([each]) => !each.hidden).length;
+    for (const { node, head, results } of index) {
+      // A word at the rule's head means all of its results, another one those that hold it.
+      const own = terms.filter((each) => !head.includes(each));
+      let met = fits(node) ? results : [];
+      if (own.length > 0) met = met.filter((each) => own.every((term) => each.text.includes(term)));
+      show(node, met.length > 0);
+      shown += met.length;
+      if (met.length === 0) continue;
+      const wanted = new Set(met);
+      for (const each of results) show(each.node, wanted.has(each));
     }
     for (const section of document.querySelectorAll("section.outcome")) {
       show(section, section.querySelector(".rule:not([hidden])") !== null);

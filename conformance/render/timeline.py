@@ -124,9 +124,9 @@ def _drawing(attempts: tuple[Attempt, ...], longest: float) -> Markup:
             if gap >= _WAIT:
                 middle = x + width + gap / 2
                 parts.append(_label(middle, 43, Markup("{} s").format(f"{after.wait:.1f}")))
-    return Markup('<svg class="timeline" width="100%" height="48" aria-hidden="true">{}</svg>').format(
-        Markup("").join(parts)
-    )
+    return Markup(
+        '<svg class="timeline" width="100%" height="48" aria-hidden="true">{}</svg>'
+    ).format(Markup("").join(parts))
 
 
 def _label(x: float, y: int, text: Markup) -> Markup:

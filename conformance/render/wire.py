@@ -117,7 +117,9 @@ class Wire:
         wanted = {stamp.lower(): signing.timestamp}
         if not right:
             wanted[signature.lower()] = "…".encode()
-        headers = [(name, wanted.pop(name.lower(), value)) for name, value in exchange.request.headers]
+        headers = [
+            (name, wanted.pop(name.lower(), value)) for name, value in exchange.request.headers
+        ]
         missing = [(name, wanted[name.lower()]) for name in self._names if name.lower() in wanted]
         said = WORDS["differs-from-signed"]
         return _Reference((*headers, *missing), signing.body, NO_TEXT, said)
@@ -182,7 +184,11 @@ class _Shown:
         return both(self._reference.differs if self._differs else self._reference.same)
 
     def _headers(self, headers: Headers) -> Iterator[Markup]:
-        earlier = {name.lower(): value for name, value in self._reference.headers} if self._reference else {}
+        earlier = (
+            {name.lower(): value for name, value in self._reference.headers}
+            if self._reference
+            else {}
+        )
         for name, value in headers[:MOST_HEADERS]:
             shown = decoded(value, LONGEST_HEADER)
             before = earlier.pop(name.lower(), None)

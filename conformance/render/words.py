@@ -102,6 +102,10 @@ WORDS = {
     "by-attempt": Text("Attempt by attempt", "逐次列出"),
     "more-attempts": Text("More attempts in the trace:", "其餘嘗試見追蹤檔："),
     "more": Text("More in the trace:", "其餘見追蹤檔："),
+    "bare": Text(
+        "The page has no more room: requests and answers of the rest stand in the trace.",
+        "頁面篇幅有限：其餘結果的請求與響應請見追蹤檔。",
+    ),
     "cut": Text("{whole} bytes; the first {shown} are shown", "共 {whole} 位元組，顯示前 {shown}"),
     "cut-more": Text(
         "more than {whole} bytes; the first {shown} are shown",
@@ -113,9 +117,7 @@ WORDS = {
     "cases": Text("cases", "個案例"),
     "groups": Text("Rules by outcome", "各組規則的結果"),
     "times": Text("Answer times", "響應時間"),
-    "times-note": Text(
-        "Log scale; the line is the deadline.", "對數刻度；虛線為響應時限。"
-    ),
+    "times-note": Text("Log scale; the line is the deadline.", "對數刻度；虛線為響應時限。"),
     "median": Text("median", "中位數"),
     "late": Text("99% within", "99% 低於"),
     "slowest": Text("slowest", "最慢"),
