@@ -12,7 +12,7 @@ PACKAGE = Path(conformance.__file__).parent
 LAYERS = [
     {"errors", "clock", "text", "safe", "message", "forms", "edits", "exchange"},
     {"resources", "rules", "serving", "certificates", "database"},
-    {"schema", "delivery", "commits"},
+    {"schema", "delivery", "commits", "pages"},
     {"dialect"},
     {"config", "damage", "curl"},
     {"schemes", "emission"},
