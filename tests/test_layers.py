@@ -13,7 +13,7 @@ LAYERS = [
     {"errors", "clock", "text", "safe", "message", "forms", "edits", "exchange"},
     {"resources", "rules", "serving", "certificates", "database"},
     {"schema", "delivery", "commits", "pages"},
-    {"dialect"},
+    {"dialect", "quick"},
     {"config", "damage", "curl"},
     {"schemes", "emission"},
     {"scenario", "trace"},

@@ -22,14 +22,12 @@ from conformance.receiver.live.feed import Arrived
 from conformance.receiver.live.page import Live
 from conformance.receiver.policy import Answer, Policy
 from conformance.receiver.script import perform
-from conformance.serving import listening, until_stopped
+from conformance.serving import KEEP_ALIVE, listening, until_stopped
 
 ENDPOINT = "/webhook/receiver"
 OBSERVER = "/processed?msgId={msgId}"
 """Behind the base URL: where deliveries go, and the template for --observer-url."""
 
-KEEP_ALIVE = 75.0
-"""Seconds that an idle connection is kept."""
 GRACE = 2.0
 """Seconds that requests in flight have left when the receiver stops."""
 

@@ -18,6 +18,7 @@ from conformance.damage import Signer
 from conformance.dialect import Dialect, verify
 from conformance.exchange import Headers
 from conformance.forms import FORMS
+from conformance.quick import message_fits
 from conformance.receiver.policy import TOLERANCE, Answer, credentials, fresh
 from conformance.schema import message_problems
 from conformance.schemes import Scheme, others
@@ -77,7 +78,7 @@ class Explainer:
         signature, signed = self._signature(headers, body, received, value)
         if unreadable:
             return Looked(signature, signed, Body.UNREADABLE, unreadable, (), {})
-        problems = message_problems(value)
+        problems = [] if message_fits(value) else message_problems(value)
         found = tuple(str(each) for each in problems[:MOST_PROBLEMS])
         kind = Body.PROBLEMS if problems else Body.FITS
         fits = Text("fits the guide", "符合指南的格式")
@@ -125,9 +126,11 @@ class Explainer:
         if len(body) > LONGEST_SEARCH:
             return None
         rewritten: dict[str, bytes] = {}
+        named: dict[tuple[str, str], tuple[bytes, bytes] | Answer] = {}
         for scheme in self._likely():
             dialect, secret = scheme.signer.dialect, scheme.signer.secret
-            given = credentials(headers, dialect)
+            names = dialect.timestamp_header, dialect.signature_header
+            given = named.get(names) or named.setdefault(names, credentials(headers, dialect))
             if isinstance(given, Answer):
                 continue
             over = body

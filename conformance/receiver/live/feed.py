@@ -29,7 +29,8 @@ class Arrived:
     """One request and how it was answered: `status`, and `message` where the answer says why.
 
     `size` is the whole body's, `received` is in Unix seconds. `scripted` says in short what the panel
-    made of the answer, `broken` by which fault it was no whole answer. `looked` holds what was found out about it once somebody watched.
+    made of the answer, `broken` by which fault it was no whole answer. `looked` holds what was found
+    out about it once somebody watched.
     """
 
     received: float
