@@ -184,22 +184,19 @@ class _Shown:
         return both(self._reference.differs if self._differs else self._reference.same)
 
     def _headers(self, headers: Headers) -> Iterator[Markup]:
-        earlier = (
-            {name.lower(): value for name, value in self._reference.headers}
-            if self._reference
-            else {}
-        )
+        reference = self._reference
+        earlier = {each[0].lower(): each for each in reference.headers} if reference else {}
         for name, value in headers[:MOST_HEADERS]:
             shown = decoded(value, LONGEST_HEADER)
-            before = earlier.pop(name.lower(), None)
-            if self._reference is None or name.lower() in _VOLATILE:
+            _, before = earlier.pop(name.lower(), (b"", b""))
+            if reference is None or name.lower() in _VOLATILE:
                 content = wire(shown, lines=False)
             else:
-                content = self._compared(decoded(before or b"", LONGEST_HEADER), shown, lines=False)
+                content = self._compared(decoded(before, LONGEST_HEADER), shown, lines=False)
             end = "…" if len(value) > LONGEST_HEADER else ""
             yield Markup("<s>{}:</s> {}{}").format(_name(name), content, end)
-        for name, value in earlier.items():
-            if name not in _VOLATILE:
+        for name, value in earlier.values():
+            if name.lower() not in _VOLATILE:
                 self._differs = True
                 gone = wire(decoded(value, _GONE), lines=False)
                 yield Markup("<del>{}: {}</del>").format(_name(name), gone)

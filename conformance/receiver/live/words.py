@@ -30,7 +30,6 @@ WORDS = {
     "not-200": Text("Not answered 200", "響應不是 200"),
     "repeated": Text("Repeats", "重複訊息"),
     "message": Text("Message", "訊息"),
-    "every-message": Text("All messages", "所有訊息"),
     "clear": Text("Show all", "顯示全部"),
     "of": Text("of", "／"),
     "deliveries": Text("deliveries", "則"),
