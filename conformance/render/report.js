@@ -11,8 +11,8 @@
       // Where very many rules are shown, a rule may be one line: its own result.
       const found = node.matches(".result") ? [node] : node.querySelectorAll(".result");
       const results = Array.from(found, (each) => ({ node: each, text: text(each) }));
-      const body = node.querySelector(".results");
-      return { node, head: body ? text(node).replace(text(body), " ") : "", results };
+      const head = Array.from(node.querySelectorAll("h3, .margin, .advice, .said, .brief > summary"), text);
+      return { node, head: head.join("\n"), results };
     });
   }
   const text = (node) => node.textContent.toLowerCase();
