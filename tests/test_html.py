@@ -359,7 +359,10 @@ def test_outcomes_stand_in_order_of_weight():
 def test_cases_of_a_rule_share_its_text_and_a_message():
     text = page(report(result(case="a"), result(case="b")))
     assert text.count("Anyone could forge it") == 1
-    assert '<code>[a]</code> <code>[b]</code> <span class="said"><span lang="en">answered 200</span>' in text
+    assert (
+        '<code>[a]</code> <code>[b]</code> <span class="said"><span lang="en">answered 200</span>'
+        in text
+    )
 
 
 def test_cases_of_different_levels_stand_apart():

@@ -1,5 +1,5 @@
-// A list of any length that builds only the rows that can be seen. Rows are held oldest first and
-// shown newest first; a row's element is found by its place from the end, which growth leaves as it is.
+// A list of any length that builds only the rows that can be seen. Rows are held oldest first and shown
+// newest first; their elements stand in the order in which they are seen.
 class Windowed {
   constructor(list, space, make, fill, chosen) {
     Object.assign(this, { list, space, make, fill, chosen });
@@ -47,11 +47,6 @@ class Windowed {
     this.draw();
   }
 
-  // `count` rows were taken from the beginning of `rows`.
-  shrunk() {
-    for (const each of this.pool) each.row = null;
-  }
-
   draw() {
     if (this.waiting) return;
     this.waiting = true;
@@ -65,28 +60,27 @@ class Windowed {
     const { rows, pool, height } = this;
     this.space.style.height = `${rows.length * height}px`;
     const top = Math.max(0, Math.floor(this.list.scrollTop / height) - 1);
-    const last = rows.length - 1 - top;
-    const first = Math.max(0, last - pool.length + 1);
-    const used = new Set();
     let active = "";
-    for (let index = last; index >= first; index--) {
-      const element = pool[index % pool.length];
-      const row = rows[index];
-      used.add(element);
+    pool.forEach((element, offset) => {
+      const place = top + offset;
+      const row = rows[rows.length - 1 - place];
+      element.hidden = row === undefined;
+      if (row === undefined) {
+        element.row = null;
+        element.id = "";
+        return;
+      }
       if (element.row !== row) {
         element.row = row;
         element.id = `row-${row.n}`;
         this.fill(element, row);
       }
-      const place = rows.length - 1 - index;
       element.style.transform = `translateY(${place * height}px)`;
       element.ariaPosInSet = place + 1;
       element.ariaSetSize = rows.length;
       element.ariaSelected = row === this.row;
-      element.hidden = false;
       if (row === this.row) active = element.id;
-    }
-    for (const each of pool) if (!used.has(each)) each.hidden = true;
+    });
     if (active) this.list.setAttribute("aria-activedescendant", active);
     else this.list.removeAttribute("aria-activedescendant");
   }

@@ -130,7 +130,6 @@
     const last = old[old.length - 1].n;
     const kept = list.rows.findIndex((each) => each.n > last);
     list.rows.splice(0, kept < 0 ? list.rows.length : kept);
-    list.shrunk();
   }
 
   // One delivery.
