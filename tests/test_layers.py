@@ -12,8 +12,8 @@ PACKAGE = Path(conformance.__file__).parent
 LAYERS = [
     {"errors", "clock", "text", "safe", "message", "forms", "edits", "exchange"},
     {"resources", "rules", "serving", "certificates", "database"},
-    {"schema", "delivery", "commits"},
-    {"dialect"},
+    {"schema", "delivery", "commits", "pages"},
+    {"dialect", "quick"},
     {"config", "damage", "curl"},
     {"schemes", "emission"},
     {"scenario", "trace"},
