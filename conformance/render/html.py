@@ -46,14 +46,14 @@ def fragment(report: Report) -> str:
     Texts are in the report's language.
     """
     rows = sorted(report.results, key=lambda each: ORDER.index(each.outcome))
-    template = _templates().get_template("fragment.html.j2")
+    template = templates().get_template("fragment.html.j2")
     return template.render(_words(report), report=report, rows=rows, longest_line=LONGEST_LINE)
 
 
 def _page(report: Report, most: int, longest: int) -> str:
     evidence = Evidence(report, most, longest)
     sections = [(outcome, evidence.by_rule(report.having(outcome))) for outcome in ORDER]
-    template = _templates().get_template("report.html.j2")
+    template = templates().get_template("report.html.j2")
     return template.render(_words(report), report=report, bars=_bars(report), sections=sections)
 
 
@@ -92,7 +92,8 @@ def _digest(text: str) -> str:
 
 
 @cache
-def _templates() -> Environment:
+def templates() -> Environment:
+    """The templates beside this module, and the filters that they use."""
     templates = Environment(
         loader=PackageLoader("conformance", "render"),
         autoescape=True,
