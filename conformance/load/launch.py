@@ -61,7 +61,7 @@ def load(
             **given,
         }
         command = [sys.executable, "-m", "locust", "-f", str(resources.locustfile())]
-        command += ["--headless", "--only-summary"]
+        command += ["--headless", "--only-summary", "--loglevel=WARNING"]
         command += [f"--{name}={value}" for name, value in options.items() if value is not None]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         if not named:

@@ -85,13 +85,12 @@ class Part:
         return b"%b%bContent-Length: %d\r\n\r\n%b" % (self._head, lines, len(body), body)
 
     def offer(self, requests: int, due: float | None = None, *, held: bool = False) -> None:
-        """Note that requests begin now which were due at `due`; None: whenever the user is ready.
+        """Note that requests begin now that were due at `due`; None: whenever the user is ready.
 
         `held` says that an earlier answer held them up; else what is late is this process.
         """
         moment = perf_counter()
         figures = self.figures
-        figures.second(moment - self._began).sent += requests
         figures.starts += 1
         if due is None:
             due = moment
@@ -105,9 +104,16 @@ class Part:
             self.figures.second(max(0.0, due - self._began)).offered += 1
             due += interval
 
-    def judge(self, kind: Kind, reply: Reply, began: float, stood: float) -> tuple[Came, float]:
-        """What came of a request that began at `began`, when this process had stood still for
-        `stood`; and the seconds that it took. Enters both into the figures."""
+    def begin(self) -> tuple[float, float]:
+        """Note that a request is sent now; what `judge` must know of the moment."""
+        moment = perf_counter()
+        self.figures.second(moment - self._began).sent += 1
+        return moment, self.clock.stood()
+
+    def judge(self, kind: Kind, reply: Reply, begun: tuple[float, float]) -> tuple[Came, float]:
+        """What came of a request, of which `begin` gave `begun`, and the seconds that it took. Enters
+        both into the figures."""
+        began, stood = begun
         ended = perf_counter()
         elapsed = ended - began
         came = self._came(kind, reply, elapsed, stood)

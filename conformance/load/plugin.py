@@ -58,6 +58,8 @@ def attach(show: Callable[[Environment], Show]) -> None:
             _complain(fault)
             sys.exit(2)
         plugin.listen()
+        # Else the run time counts from when the loop last ran, before all the imports.
+        gevent.get_hub().loop.update_now()
 
     events.init_command_line_parser.add_listener(add_options)
     events.init.add_listener(begin)

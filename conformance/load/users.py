@@ -142,9 +142,9 @@ class Sender(FastHttpUser):
     def post(self, kind: Kind, request: bytes) -> Came:
         """Send the bytes of a request, judge what came, and tell Locust."""
         part = self.part
-        stood, began = part.clock.stood(), perf_counter()
+        begun = part.begin()
         reply = self.line.exchange(request)
-        came, elapsed = part.judge(kind, reply, began, stood)
+        came, elapsed = part.judge(kind, reply, begun)
         fault = None
         if came is not Came.RIGHT:
             fault = CatchResponseError(reply.fault or f"{came}: {reply.status}")

@@ -88,15 +88,18 @@ def _answered(run: Run) -> Finding:
     bad = sent - figures.count(VALID, Came.RIGHT)
     share = bad / sent
     said = _said(figures, forged=False)
-    message = Text(
-        f"{bad:,} of {sent:,} valid requests were not answered 200 within {settings.deadline:g} s",
-        f"{sent:,} 個有效請求中有 {bad:,} 個未在 {settings.deadline:g} 秒內得到 200 響應",
-    )
-    if bad:
-        message += Text(
-            f" ({share:.2%}, at most {settings.max_fail_ratio:.2%} may): {said}",
-            f"（{share:.2%}，上限 {settings.max_fail_ratio:.2%}）：{said}",
+    if not bad:
+        message = Text(
+            f"all of {sent:,} valid requests were answered 200 within {settings.deadline:g} s",
+            f"{sent:,} 個有效請求全部在 {settings.deadline:g} 秒內得到 200 響應",
         )
+        return Finding("answered", Outcome.PASS, message)
+    message = Text(
+        f"{bad:,} of {sent:,} valid requests were not answered 200 within {settings.deadline:g} s "
+        f"({share:.2%}, at most {settings.max_fail_ratio:.2%} may): {said}",
+        f"{sent:,} 個有效請求中有 {bad:,} 個未在 {settings.deadline:g} 秒內得到 200 響應"
+        f"（{share:.2%}，上限 {settings.max_fail_ratio:.2%}）：{said}",
+    )
     if not figures.count(VALID, Came.RIGHT):
         return Finding("answered", Outcome.ERROR, message, bad)
     failed = share > settings.max_fail_ratio

@@ -52,8 +52,8 @@ _WORDS = {
 
 def plain(document: dict[str, Any], *, quiet: bool = False) -> str:
     """The run as text; `quiet` gives its last line alone."""
-    lines = [] if quiet else [*_head(document), "", *_figures(document), "", *_checks(document), ""]
-    return "\n".join([*lines, _last(document)]) + "\n"
+    parts = [] if quiet else [_head(document), _figures(document), _checks(document)]
+    return "\n\n".join("\n".join(each) for each in [*parts, [_last(document)]] if each) + "\n"
 
 
 def page(document: dict[str, Any]) -> str:
@@ -148,6 +148,8 @@ def _pairs(document: dict[str, Any]) -> list[str]:
 
 def _checks(document: dict[str, Any]) -> list[str]:
     language, lines = document["language"], []
+    if len({each["message"] for each in document["checks"]}) == 1:
+        return []  # one cause, which the last line tells
     for each in sorted(document["checks"], key=lambda check: ORDER.index(check["outcome"])):
         name = NAMES[Outcome(each["outcome"])].in_(language)
         failed = each["outcome"] == "fail"
