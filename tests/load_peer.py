@@ -45,8 +45,8 @@ class Peer:
                 self.effects[msg_id] += 1
             return
         self.taken += 1
-        if self.fault != "loses" or self.taken % LOSES_EVERY:
-            self.effects[msg_id] = 1
+        lost = self.fault == "loses" and self.taken % LOSES_EVERY == 0
+        self.effects[msg_id] = int(not lost)
 
     async def deliver(self, request: web.Request) -> web.Response:
         self.inside += 1
@@ -65,12 +65,24 @@ class Peer:
     async def processed(self, request: web.Request) -> web.Response:
         return web.json_response({"count": self.effects[request.query["msgId"]]})
 
+    async def messages(self, request: web.Request) -> web.Response:
+        """What really happened: for the test, not for Hookproof."""
+        counts = self.effects
+        return web.json_response(
+            {
+                "messages": self.taken,
+                "lost": [each for each in counts if not counts[each]],
+                "doubled": [each for each in counts if counts[each] > 1],
+            }
+        )
+
 
 async def main(secret: str, fault: str = "") -> None:
     peer = Peer(secret.encode(), fault)
     app = web.Application(client_max_size=2**24)
     app.router.add_post("/webhook/receiver", peer.deliver)
     app.router.add_get("/processed", peer.processed)
+    app.router.add_get("/messages", peer.messages)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()

@@ -19,6 +19,10 @@ import gevent.socket
 import gevent.ssl
 from geventhttpclient.response import HTTPParseError, HTTPSocketResponse
 
+from conformance import __version__
+
+USER_AGENT = f"Hookproof/{__version__}"
+
 IDLE = 1.0
 """Seconds that an idle connection is kept: shorter than any server keeps one, since a request that
 meets the moment in which the server closes it is lost."""
@@ -107,4 +111,4 @@ def _said(fault: Exception) -> str:
     """What went wrong, without what differs from one time to the next."""
     if isinstance(fault, OSError):
         return (fault.strerror or type(fault).__name__).lower()
-    return str(fault).rstrip(".") or type(fault).__name__
+    return str(fault.args[0] if fault.args else type(fault).__name__).rstrip(".").lower()

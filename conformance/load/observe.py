@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import gevent
 from gevent.pool import Group
 
-from conformance import __version__
 from conformance.engine.options import PLACE
 from conformance.load.ledger import (
     ACKNOWLEDGED,
@@ -26,7 +25,7 @@ from conformance.load.ledger import (
     Effects,
     Ledger,
 )
-from conformance.load.line import Line
+from conformance.load.line import USER_AGENT, Line
 
 ASKERS = 32
 """Questions in flight."""
@@ -45,7 +44,10 @@ class Observer:
     """The observer at the URL `template`. `stop` ends the asking early."""
 
     def __init__(self, template: str, ca: Path | None = None) -> None:
-        self._template = template
+        parts = urlsplit(template)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        lines = (f"GET {path} HTTP/1.1", f"Host: {parts.netloc}", f"User-Agent: {USER_AGENT}")
+        self._request = "".join(f"{line}\r\n" for line in (*lines, ""))
         self._line = Line(template, ANSWER, ca)
         self._row = 0
         self.stopped = False
@@ -56,10 +58,8 @@ class Observer:
 
     def count(self, msg_id: int) -> int | None:
         """How many times a message took effect; None when the observer does not tell."""
-        parts = urlsplit(self._template.replace(PLACE, str(msg_id)))
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        head = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: Hookproof/{__version__}"
-        reply = self._line.exchange(f"{head}\r\n\r\n".encode(), "GET")
+        request = self._request.replace(PLACE, str(msg_id)).encode()
+        reply = self._line.exchange(request, "GET")
         if reply.status != 200:
             return None
         try:

@@ -12,11 +12,10 @@ from urllib.parse import urlsplit
 
 import gevent
 
-from conformance import __version__
 from conformance.damage import Damage
 from conformance.load import histogram
 from conformance.load.ledger import ACKNOWLEDGED, Came, Figures, Kind, Ledger
-from conformance.load.line import Reply
+from conformance.load.line import USER_AGENT, Reply
 from conformance.load.settings import Settings
 from conformance.load.traffic import Utterance, draw, forgeries
 
@@ -157,7 +156,7 @@ def head(settings: Settings, method: str = "POST") -> bytes:
         f"{method} {settings.path} HTTP/1.1",
         f"Host: {urlsplit(settings.host).netloc}",
         "Content-Type: application/json",
-        f"User-Agent: Hookproof/{__version__}",
+        f"User-Agent: {USER_AGENT}",
     )
     return "".join(f"{line}\r\n" for line in lines).encode()
 

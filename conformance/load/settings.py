@@ -18,6 +18,7 @@ from conformance.damage import Signer
 from conformance.dialect import Dialect
 from conformance.engine.options import check_observer, check_url, read_secret
 from conformance.errors import InputError
+from conformance.text import LANGUAGES
 
 MIX = "ordinary=7,repeats=1,forgeries=1,storms=1"
 USERS = tuple(each.partition("=")[0] for each in MIX.split(","))
@@ -104,6 +105,9 @@ def read(host: str | None, given: Mapping[str, Any]) -> Settings:
     observer_url = str(given["observer_url"]) or None
     if observer_url is not None:
         check_observer(observer_url)
+    language = str(given["lang"])
+    if language not in LANGUAGES:
+        raise InputError(f"--lang: {language!r} is none of {', '.join(LANGUAGES)}")
     ca = Path(str(given["ca"])) if given["ca"] else None
     if ca is not None and not ca.is_file():
         raise InputError(f"--ca: there is no file {ca}")
@@ -120,7 +124,7 @@ def read(host: str | None, given: Mapping[str, Any]) -> Settings:
         max_p99=_number(given, "max_p99") or deadline,
         max_fail_ratio=_number(given, "max_fail_ratio"),
         ca=ca,
-        language=str(given["lang"]),
+        language=language,
     )
 
 
