@@ -52,6 +52,8 @@ class Peer:
         self.inside += 1
         try:
             body = await request.read()
+            if self.fault == "forged-when-busy":
+                await asyncio.sleep(WORK)
             if not self.genuine(request, body):
                 return web.Response(status=401)
             self.take(json.loads(body)["msgId"])

@@ -29,8 +29,8 @@ from conformance.load.line import USER_AGENT, Line
 
 ASKERS = 32
 """Questions in flight."""
-TRIES = 4
-"""So often an observer that answers badly is asked."""
+TRIES = 6
+"""So often an observer that answers badly, or is being started again, is asked."""
 PATIENCE = 5.0
 """Seconds in which nothing that was missing has appeared, after which it is lost."""
 PAUSE = 0.2

@@ -25,6 +25,7 @@ from conformance.load.control import Control
 from conformance.load.document import document
 from conformance.load.launch import MARK, SECRET
 from conformance.load.ledger import MASTER, Ledger
+from conformance.load.observe import Observer
 from conformance.load.part import PATIENCE, Part
 from conformance.load.settings import OPTIONS, Settings, read
 from conformance.load.users import USERS, Sender
@@ -107,6 +108,7 @@ class Plugin:
         self._greenlets: list[gevent.Greenlet[[], None]] = []
         self._begun: set[int] = set()
         self._ledgers: dict[int, Ledger] = {}
+        self._asking: Observer | None = None
         self._told = Event()
 
     def listen(self) -> None:
@@ -178,10 +180,14 @@ class Plugin:
             return
         self._runner.send_message(STOP)
         until = perf_counter() + self._environment.stop_timeout + GRACE
-        while self._begun - self._ledgers.keys() and perf_counter() < until:
-            if all(each.state == STATE_MISSING for each in self._runner.clients.values()):
-                break
+        while (self._begun - self._ledgers.keys()) & self._alive() and perf_counter() < until:
             gevent.sleep(0.05)
+
+    def _alive(self) -> set[int]:
+        """The workers that still give signs of life."""
+        clients = self._runner.clients.values()
+        there = [each for each in clients if each.state != STATE_MISSING]
+        return {self._runner.get_worker_index(each.id) for each in there}
 
     def _stop(self, **_: Any) -> None:
         gevent.killall(self._greenlets)
@@ -197,20 +203,21 @@ class Plugin:
         control = self._control
         if control is None:
             return
+        self._asking = control.observer
         gone = len(self._begun - self._ledgers.keys())
         run = control.conclude(list(self._ledgers.values()), gone, self._tell_asking())
         self._control = None
         told = document(run, judge(run))
         self._environment.process_exit_code = EXIT_STATUS[Verdict(told["verdict"])]
         self._show(told)
+        self._asking = None
         self._told.set()
 
     def _quitting(self, **_: Any) -> None:
         if not self._leads:
             self._runner.stop()  # the ledger goes to the master before the farewell does
-        elif self._control is not None and self._control.observer is not None:
-            # Interrupted while it is asking: judged by what is known.
-            self._control.observer.stop()
+        elif self._asking is not None:
+            self._asking.stop()  # interrupted: judged by what is known
             self._told.wait(GRACE)
 
     def _note_begun(self, msg: Any, **_: Any) -> None:
