@@ -19,7 +19,7 @@ lint: $(STAMP)  ## style and types
 	$(BIN)/mypy
 
 bench: $(STAMP)  ## figures, each as a ratio to a bare baseline in the same run
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.run
 
 check:  ## what CI runs
 	bash .ci/run

@@ -1,6 +1,8 @@
 """Imports point down: what stands lower knows nothing of what stands higher."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ LAYERS = [
     {"checks"},
     {"report"},
     {"engine"},
-    {"gallery", "demo"},
+    {"gallery", "demo", "load"},
     {"render"},
     {"api"},
     {"cli", "pytest_plugin"},
@@ -84,3 +86,22 @@ def test_nothing_is_imported_inside_a_function(path):
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
     assert late == []
+
+
+def loaded(*names):
+    """What is in the process after these modules have been imported."""
+    code = f"import {', '.join(names)}, sys; print(*sys.modules)"
+    return set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
+
+
+def test_locust_never_enters_the_process_of_the_core():
+    core = [
+        f"conformance.{name}"
+        for name in ("api", "cli", "render.load", "load.launch", "load.verdict", "load.document")
+    ]
+    assert {"locust", "gevent"} & loaded(*core, "conformance.engine.run") == set()
+
+
+def test_what_runs_inside_locust_is_not_asynchronous():
+    inside = loaded("conformance.load.plugin", "conformance.render.load")
+    assert {"aiohttp", "uvloop", "conformance.wire", "conformance.engine.run"} & inside == set()

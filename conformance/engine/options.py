@@ -73,12 +73,7 @@ class Options(RunOptions):
         if self.also_url is not None:
             check_url("--also-url", self.also_url)
         if self.observer_url is not None:
-            check_url("--observer-url", self.observer_url.replace(PLACE, "0"))
-            if PLACE not in self.observer_url:
-                raise InputError(
-                    f"--observer-url: {self.observer_url} has no {PLACE}: put it where the id belongs, "
-                    "as in http://localhost:5000/processed?msgId={msgId}"
-                )
+            check_observer(self.observer_url)
 
 
 def check_url(what: str, url: str) -> None:
@@ -99,6 +94,16 @@ def check_url(what: str, url: str) -> None:
     if parts.username is not None or parts.password is not None:
         raise InputError(
             f"{what}: a URL must not carry credentials; use --header 'Authorization: …'"
+        )
+
+
+def check_observer(template: str) -> None:
+    """Raise InputError for an --observer-url that selects no message."""
+    check_url("--observer-url", template.replace(PLACE, "0"))
+    if PLACE not in template:
+        raise InputError(
+            f"--observer-url: {template} has no {PLACE}: put it where the id belongs, "
+            "as in http://localhost:5000/processed?msgId={msgId}"
         )
 
 

@@ -65,6 +65,6 @@ def environment(folder: str) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    templates.filters.update(both=both, marked=marked, visible=visible)
+    templates.filters.update(both=both, digest=digest, marked=marked, visible=visible)
     templates.globals["shared"] = SHARED
     return templates

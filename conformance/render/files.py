@@ -28,8 +28,9 @@ class Files:
         every = (self.json, self.junit, self.html, self.trace)
         return Files(*(each and each.with_stem(f"{each.stem}-{side}") for each in every))
 
-    def check(self) -> None:
-        """Raise InputError for a path that cannot be written; said before the run, not after it."""
+    def check(self, prefix: str = "") -> None:
+        """Raise InputError for a path that cannot be written; said before the run, not after it.
+        `prefix` is how the options' names begin."""
         for option, path in self._wanted():
             try:
                 if path.is_dir():
@@ -41,7 +42,7 @@ class Files:
                         pass
             except OSError as fault:
                 raise InputError(
-                    f"--{option}: {path} cannot be written: {fault.strerror or fault}"
+                    f"--{prefix}{option}: {path} cannot be written: {fault.strerror or fault}"
                 ) from None
         if self.trace is not None:
             check_place(self.trace)
@@ -50,11 +51,11 @@ class Files:
         """Write every file that is wanted, whatever the verdict. Raises InputError."""
         if self.json is not None:
             text = json.dumps(report.as_json(), ensure_ascii=False, indent=1)
-            _write("json", self.json, text + "\n")
+            put("json", self.json, text + "\n")
         if self.junit is not None:
-            _write("junit", self.junit, junit(report))
+            put("junit", self.junit, junit(report))
         if self.html is not None:
-            _write("html", self.html, page(report))
+            put("html", self.html, page(report))
         if self.trace is not None:
             report.trace.save(self.trace, {"target": report.target, "started": report.started})
 
@@ -63,7 +64,8 @@ class Files:
         return [(option, path) for option, path in every.items() if path is not None]
 
 
-def _write(option: str, path: Path, text: str | bytes) -> None:
+def put(option: str, path: Path, text: str | bytes) -> None:
+    """Write a report file. Raises InputError, naming the option."""
     data = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
     try:
         path.write_bytes(data)

@@ -102,7 +102,7 @@ def message(exchange: Exchange) -> str:
     said = _said(data(exchange)) or _said(_body(exchange))
     if not said and exchange.answer is not None:
         said = exchange.answer.body.decode("utf-8", "replace")
-    return said if len(said) <= LONGEST else f"{said[:LONGEST]}…"
+    return said if len(said) <= LONGEST else f"{said[: LONGEST - 1]}…"
 
 
 def _said(value: Any) -> str:
