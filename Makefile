@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-for-tests
 
 .PHONY: demo test lint bench check clean
 
-demo: $(PLAIN)  ## the suite against the embedded reference receiver
+demo: $(PLAIN)  ## both suites against the embedded reference parts
 	$(BIN)/hookproof demo
 
 test: $(STAMP)  ## all tests
