@@ -97,7 +97,11 @@ async def run_matrix(only: Sequence[str] = ()) -> Matrix:
         async with some[peer.side] if peer.rules else whole:
             return await _judge(peer)
 
-    rows = await asyncio.gather(*(judged(peer) for peer in peers))
+    rows: list[Row] = []
+    for (
+        side
+    ) in AT_A_TIME:  # a receiver's answers must not be late because senders are judged beside it
+        rows += await asyncio.gather(*(judged(peer) for peer in peers if peer.side == side))
     return Matrix(tuple(rows), time.monotonic() - begin)
 
 

@@ -121,6 +121,8 @@ def distinct_ids(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judge
     if len(firsts) < 2:
         return [Unjudged(_ONE_TEST)]
     ids = [fields_of(each).get("msgId") for each in firsts]
+    if None in ids:
+        return [Unjudged(_NO_ID)]
     if ids[0] != ids[1]:
         return []
     said = Text(f"both tests carry the msgId {ids[0]!r}", f"兩次測試的 msgId 都是 {ids[0]!r}")
@@ -353,6 +355,10 @@ _OLD_SECRET = Text(
     "still signed with the Secret from before the Update", "仍以更新之前的 Secret 簽名"
 )
 _NEITHER_SECRET = Text("the signature fits no Secret", "簽名與任何 Secret 都不符")
+_NO_ID = Text(
+    "not judged: a test message has no msgId that can be read (see sender.wire.schema)",
+    "未判定：測試訊息沒有可讀取的 msgId（見 sender.wire.schema）",
+)
 _ONE_TEST = Text("only one test message arrived", "只收到一條測試訊息")
 _TOO_FEW_WAITS = Text(
     "too few attempts to see how the waits grow", "嘗試次數太少，看不出間隔如何增長"

@@ -23,7 +23,7 @@ NONE = 0.02
 """Seconds below which there is no wait at all."""
 SCATTER = 0.4
 """Standard deviation of equal waits, as a share of their mean, beyond which they are random."""
-FALLING = 0.87
+FALLING = 0.9
 """Share of the first factor below which a later one has fallen: over three linear waits to 0.75."""
 FEWEST = 4
 

@@ -319,7 +319,7 @@ def link_content(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> 
 
 def _lacking(content: object) -> str:
     if not isinstance(content, dict):
-        return "an object"
+        return ""  # sender.wire.schema speaks of it
     names = {str(key).lower() for key in content}
     wanted = {
         "title": ("title",),

@@ -201,7 +201,7 @@ CONFIG = (
     FaultySender(
         "test-pings",
         "sends something else than a message for a Test",
-        _rule("test"),
+        ("sender.wire.schema",),
         Practice(test=_ping),
     ),
     FaultySender(

@@ -121,7 +121,7 @@ MESSAGE = (
     FaultySender(
         "link-without-url",
         "takes title and description out of a link, and loses its URL",
-        _rule("link-content"),
+        (*_rule("link-content"), *_rule("faithful")),
         writing(_link_without_url),
     ),
     FaultySender(
