@@ -80,7 +80,8 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
             "--fuzz",
             type=click.IntRange(min=0),
             default=200,
-            help="Examples for each fuzz rule; this version has none.",
+            show_default=True,
+            help="Examples for each fuzz rule; 0 turns them off.",
         ),
         click.option("--strict", is_flag=True, help="A broken SHOULD fails too."),
         click.option(
@@ -97,7 +98,7 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
 def _shared(given: dict[str, Any]) -> dict[str, Any]:
     """What both `check` commands tell a run."""
     from conformance.dialect import load
-    from conformance.engine.options import read_secret, read_seed
+    from conformance.engine.options import EXAMPLES, read_secret, read_seed
 
     return {
         "secret": read_secret(given["secret"]),
@@ -105,6 +106,8 @@ def _shared(given: dict[str, Any]) -> dict[str, Any]:
         "rules": given["rules"],
         "strict": given["strict"],
         "seed": read_seed(given["seed"]),
+        "fuzz": given["fuzz"],
+        "examples": EXAMPLES,
         "concurrency": given["concurrency"],
         "timeout": given["timeout"],
         "restart_command": given["restart_command"],
