@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -38,6 +39,9 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="hookproof")
 def main() -> None:
     """Judge webhooks of the WeChat-message protocol from outside."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show is spelled out
+            stream.reconfigure(errors="backslashreplace")
 
 
 @main.group()
