@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from conformance.exchange import Answer, Exchange, Fault, Headers, Request, Role, Transport
-from conformance.render.evidence import as_text, marked
+from conformance.markup import as_text, marked
 from conformance.render.html import LARGEST, ORDER, fragment, page
 from conformance.report import Report, Result
 from conformance.rules import Level, Outcome, Rule, Verdict

@@ -10,9 +10,9 @@ import conformance
 PACKAGE = Path(conformance.__file__).parent
 
 LAYERS = [
-    {"errors", "clock", "text", "safe", "message", "forms", "edits", "exchange"},
-    {"resources", "rules", "serving", "certificates"},
-    {"schema", "delivery"},
+    {"errors", "clock", "text", "safe", "message", "forms", "edits"},
+    {"resources", "rules", "serving", "certificates", "markup", "extras"},
+    {"schema", "delivery", "exchange", "result"},
     {"dialect"},
     {"config", "damage", "curl"},
     {"schemes", "emission"},

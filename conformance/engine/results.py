@@ -9,8 +9,7 @@ from conformance.checks.case import Judgement
 from conformance.checks.facts import Facts
 from conformance.checks.wording import answered
 from conformance.curl import curl
-from conformance.engine.session import Session
-from conformance.exchange import Exchange, Role
+from conformance.exchange import Exchange, Headers, Role
 from conformance.report import Result
 from conformance.rules import BROKEN, GRAVITY, Finding, Outcome, Unjudged
 from conformance.scenario import Case, Scenario
@@ -24,12 +23,14 @@ def result_of(
     case: Case,
     found: Sequence[Judgement],
     exchanges: Sequence[Exchange],
-    session: Session,
+    facts: Facts,
+    headers: Headers,
     *,
     seconds: float,
     strict: bool,
 ) -> Result:
-    """The result for `case` of a receiver; `exchanges` are those that it left."""
+    """The result for `case` of a receiver; `exchanges` are those that it left, `headers` the secret
+    ones that were sent with every request."""
     probes = [each.id for each in exchanges if each.role is Role.PROBE and case.acts]
     result = concluded(
         scenario,
@@ -38,10 +39,10 @@ def result_of(
         probes,
         seconds=seconds,
         strict=strict,
-        reproduce=lambda told: _reproduce(told, exchanges, session),
+        reproduce=lambda told: _reproduce(told, exchanges, facts, headers),
     )
     if result.outcome is Outcome.PASS:
-        return replace(result, message=_seen(case, exchanges, session.facts))
+        return replace(result, message=_seen(case, exchanges, facts))
     return result
 
 
@@ -97,7 +98,9 @@ def _seen(case: Case, exchanges: Sequence[Exchange], facts: Facts) -> Text:
     return said
 
 
-def _reproduce(told: Sequence[int], exchanges: Sequence[Exchange], session: Session) -> str | None:
+def _reproduce(
+    told: Sequence[int], exchanges: Sequence[Exchange], facts: Facts, headers: Headers
+) -> str | None:
     """A line for the telling exchange, where it shows the matter by itself."""
     telling = next((each for each in exchanges if told and each.id == told[0]), None)
     if telling is None or telling.role is not Role.PROBE:
@@ -109,10 +112,9 @@ def _reproduce(told: Sequence[int], exchanges: Sequence[Exchange], session: Sess
     ]
     if len(case_probes) > 1:
         return None
-    facts = session.facts
-    if facts.scheme.signer.secret != session.options.secret:
+    if facts.scheme.decoded is not None:
         return None  # signed with a secret that was decoded first: openssl would need other words
-    return curl(telling, facts.scheme.signer.dialect, session.options.headers)
+    return curl(telling, facts.scheme.signer.dialect, headers)
 
 
 def unchecked(results: Iterable[Result]) -> bool:

@@ -18,10 +18,12 @@ from conformance import scenario as scenarios
 from conformance.checks.case import Judgement, judge
 from conformance.checks.causes import past
 from conformance.checks.facts import Facts
+from conformance.checks.leaks import is_telling
 from conformance.checks.whole_run import CHECKS
 from conformance.checks.wording import RATE_LIMIT
 from conformance.clock import Clock
 from conformance.damage import Signer
+from conformance.engine.again import TIME_RAN_OUT, about, check
 from conformance.engine.compose import Sent
 from conformance.engine.diagnosis import Stop, diagnose, lives, look_after
 from conformance.engine.options import Options, spellings
@@ -113,7 +115,7 @@ class Run:
             session = Session(options, wire, facts, self._clock)
             stop = await self._drive(session)
         self._judge_the_rest(session, stop)
-        return self._assemble(session, stop, started, self._clock.monotonic() - begin)
+        return self._assemble(session, stop, started, begin)
 
     async def _drive(self, session: Session) -> Stop | None:
         try:
@@ -220,9 +222,11 @@ class Run:
         begin = self._clock.monotonic()
         rule = scenario.rule.id
         found: list[Judgement]
+        judged = False
         try:
             exchanges = await CaseRun(session, rule, case, busy).run()
             found = judge(case, exchanges, session.facts)
+            judged = True
         except HarnessError as fault:
             exchanges, found = [], [Unjudged(Text(str(fault), str(fault)), error=True)]
         except Exception as fault:  # a fault of the suite's own is no verdict on the target
@@ -235,7 +239,8 @@ class Run:
             return False
         found = past(rule, case is scenario.cases[0], found, exchanges, session.facts)
         self._final[rule, case.name] = exchanges
-        self._settle(session, scenario, case, found, exchanges, self._clock.monotonic() - begin)
+        seconds = self._clock.monotonic() - begin
+        self._settle(session, scenario, case, found, exchanges, seconds, judged=judged)
         return True
 
     def _settle(
@@ -246,10 +251,20 @@ class Run:
         found: Sequence[Judgement],
         exchanges: Sequence[Exchange] = (),
         seconds: float = 0.0,
+        *,
+        judged: bool = False,
     ) -> None:
         result = result_of(
-            scenario, case, found, exchanges, session, seconds=seconds, strict=self.options.strict
+            scenario,
+            case,
+            found,
+            exchanges,
+            session.facts,
+            self.options.headers,
+            seconds=seconds,
+            strict=self.options.strict,
         )
+        result = replace(result, judged=judged)
         self._results[scenario.rule.id, case.name] = result
         self._listener(result)
 
@@ -286,14 +301,12 @@ class Run:
                     found = Unjudged(self._gone, error=True)  # it would look at some cases only
                 if found is None and scenario.check is not None:
                     over = self._over(scenario, session)
-                    judged = CHECKS[scenario.check](over, session.facts, scenario.rule.level)
-                    if not judged and not (self._complete and over):
-                        judged = [Unjudged(_TIME_RAN_OUT, error=True)]
-                    self._settle(session, scenario, case, judged, over if judged else ())
+                    judged = check(scenario, over, session.facts, complete=self._complete)
+                    self._settle(
+                        session, scenario, case, judged, over if judged else (), judged=True
+                    )
                     continue
-                self._settle(
-                    session, scenario, case, [found or Unjudged(_TIME_RAN_OUT, error=True)]
-                )
+                self._settle(session, scenario, case, [found or Unjudged(TIME_RAN_OUT, error=True)])
 
     def _over(self, scenario: Scenario, session: Session) -> list[Exchange]:
         """The exchanges on which a check looks: of the whole run, or of the cases as judged."""
@@ -321,20 +334,27 @@ class Run:
         return sorted(exchanges, key=place)
 
     def _assemble(
-        self, session: Session, stop: Stop | None, started: datetime, seconds: float
+        self, session: Session, stop: Stop | None, started: datetime, begin: float
     ) -> Report:
         places = {key: place for place, key in enumerate(self.keys)}
-        renamed = session.trace.number(each.id for each in self._in_order(session.trace))
+        trace = session.trace
+        judged = {each.id for final in self._final.values() for each in final}
+        trace.exchanges = [
+            replace(each, superseded=True)
+            if (each.rule, each.case) in places and each.id not in judged
+            else each
+            for each in trace
+        ]
+        renamed = trace.number(each.id for each in self._in_order(trace))
         results = [
             replace(each, exchanges=tuple(renamed[old] for old in each.exchanges))
             for each in in_order(self._results.values(), places)
         ]
-        session.trace.mask(spellings(self.options))
         facts = session.facts
         understood = bool(facts.scheme.said) or any(
-            each.role is Role.PLAIN and each.status in facts.accepted for each in session.trace
+            each.role is Role.PLAIN and each.status in facts.accepted for each in trace
         )
-        return Report(
+        report = Report(
             side="receiver",
             target=self.options.url,
             dialect=self.options.dialect.name,
@@ -342,12 +362,30 @@ class Run:
             seed=self.options.seed,
             verdict=verdict((each.outcome for each in results), complete=self._complete),
             started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            seconds=seconds,
+            seconds=self._clock.monotonic() - begin,
             results=tuple(results),
             cause=self._cause(facts, stop, results),
             language=self._language,
-            trace=session.trace,
+            trace=trace,
         )
+        self._conclude(report, facts, started.timestamp() - begin)
+        return report
+
+    def _conclude(self, report: Report, facts: Facts, epoch: float) -> None:
+        """Give the trace what judging again needs, and take out of it what nobody may read."""
+        trace, options = report.trace, self.options
+        trace.results = report.results
+        trace.rules = {each.rule.id: each.record for each in self.chosen}
+        trace.run = about(
+            report,
+            facts,
+            epoch=epoch,
+            complete=self._complete,
+            strict=options.strict,
+            headers=options.headers,
+        )
+        secret = bytes(facts.scheme.signer.secret)
+        trace.mask(spellings(options) | ({secret} if is_telling(secret) else set()), secret)
 
     def _cause(self, facts: Facts, stop: Stop | None, results: Sequence[Result]) -> Text:
         """What is to be said beside the verdict: why it is no better, or what it leaves open."""
@@ -355,7 +393,7 @@ class Run:
         if stop is not None:
             return stop.reason
         if not self._complete:
-            return _TIME_RAN_OUT
+            return TIME_RAN_OUT
         if unchecked(results):
             return _UNCHECKED
         if facts.blind is not None:
@@ -411,9 +449,6 @@ _NOT_OBSERVED = Text(
 _UNCHECKED = Text(
     "Every forged request was accepted: the signature is not checked at all. Mend that first.",
     "所有偽造的請求都被接受：完全沒有驗證簽名。請先修正這一點。",
-)
-_TIME_RAN_OUT = Text(
-    "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
 )
 _GONE = Text(
     "not judged: the target no longer accepts plain valid messages (see receiver.http.alive)",

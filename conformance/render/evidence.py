@@ -1,30 +1,25 @@
 """What was seen of a target, made ready for an HTML page: escaped, cut, grouped by rule.
 
-Whatever a target sent is hostile. Nothing leaves here but Markup, in which bytes that are no text,
-and characters that would not be seen or would be obeyed, are spelled out in <i>.
+Whatever a target sent is hostile. Nothing leaves here but Markup, made by `markup`.
 """
 
 from __future__ import annotations
 
-from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, lru_cache
 from http import HTTPStatus
-from itertools import groupby
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from conformance.exchange import Exchange, Headers
+from conformance.markup import LONGEST_HEADER, as_text, header, marked
 from conformance.render.words import FAULTS, TRANSPORTS, WORDS
 from conformance.report import Report, Result
 from conformance.rules import Outcome, Rule
-from conformance.safe import visible
 from conformance.text import NO_TEXT
 
 LONGEST_LINE = 10_000
 """Characters of a line to paste; a longer one stands in the JSON report alone."""
-LONGEST_HEADER = 400
 MOST_HEADERS = 40
 
 
@@ -161,7 +156,7 @@ class Evidence:
         """
         lines = [Markup("<b>{}</b>").format(first)]
         for name, value in headers[:MOST_HEADERS]:
-            lines.append(Markup("<s>{}:</s> {}").format(_header(name), _header(value)))
+            lines.append(Markup("<s>{}:</s> {}").format(header(name), header(value)))
         if len(headers) > MOST_HEADERS:
             lines.append(self._remark("cut-headers", len(headers), MOST_HEADERS))
         if body:
@@ -174,47 +169,6 @@ class Evidence:
     def _remark(self, name: str, whole: int, shown: int) -> Markup:
         text = WORDS[name].in_(self._language).format(whole=f"{whole:,}", shown=f"{shown:,}")
         return Markup("<em>{}</em>").format(text)
-
-
-def marked(text: str, keep: str = "") -> Markup:
-    """`text` escaped and spelled out; line ends and tabs as well, but for those in `keep`."""
-    return _marked(text, lambda char: char if char in keep else _spelled(char))
-
-
-def as_text(body: bytes, longest: int, keep: str = "\n\t") -> Markup:
-    """The first `longest` bytes as text; those that are no UTF-8 are spelled out as `\\xff`."""
-    decoder = getincrementaldecoder("utf-8")("surrogateescape")
-    text = decoder.decode(body[:longest], final=len(body) <= longest)
-
-    def spell(char: str) -> str:
-        # UTF-8 holds no surrogates: each one stands for a byte that is no text.
-        if "\udc80" <= char <= "\udcff":
-            return f"\\x{ord(char) - 0xDC00:02x}"
-        return char if char in keep else _spelled(char)
-
-    return _marked(text, spell)
-
-
-def _marked(text: str, spell: Callable[[str], str]) -> Markup:
-    pieces = []
-    for hidden, run in groupby(((char, spell(char)) for char in text), lambda it: it[0] != it[1]):
-        piece = "".join(spelled for _, spelled in run)
-        pieces.append(_italic(piece) if hidden else escape(piece))
-    return Markup("").join(pieces)
-
-
-@lru_cache(1000)
-def _italic(piece: str) -> Markup:
-    return Markup("<i>{}</i>").format(piece)
-
-
-@cache
-def _spelled(char: str) -> str:
-    return {"\n": "\\n", "\t": "\\t"}.get(char) or visible(char)
-
-
-def _header(part: bytes) -> Markup:
-    return as_text(part, LONGEST_HEADER, keep="") + ("…" if len(part) > LONGEST_HEADER else "")
 
 
 def _phrase(status: int) -> str:

@@ -56,7 +56,7 @@ class Files:
         if self.html is not None:
             _write("html", self.html, page(report))
         if self.trace is not None:
-            report.trace.save(self.trace, {"target": report.target, "started": report.started})
+            report.trace.save(self.trace)
 
     def _wanted(self) -> list[tuple[str, Path]]:
         every = {"json": self.json, "junit": self.junit, "html": self.html, "trace": self.trace}

@@ -12,7 +12,8 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from conformance import __version__
-from conformance.render.evidence import LONGEST_LINE, Evidence, marked, weight
+from conformance.markup import marked
+from conformance.render.evidence import LONGEST_LINE, Evidence, weight
 from conformance.render.terminal import NAMES
 from conformance.render.words import OUTCOMES, WORDS, statement
 from conformance.report import Report

@@ -1,0 +1,114 @@
+"""A trace as tables: Arrow batches, and pandas frames made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from conformance.extras import extra
+from conformance.result import Result
+from conformance.rules import Outcome
+from conformance.trace.tables import WIDE, Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+BATCH = 20_000
+EXTRA = "notebook"
+DERIVED = ("seconds", "time", "outcome", "finding")
+
+_KINDS = {
+    "int64": ("id",),
+    "int32": ("step", "attempt", "request_size", "answer_size"),
+    "int16": ("status",),
+    "float64": ("started", "sent", "ended", "clock", "seconds"),
+    "string": (
+        "msg_id",
+        *(name for name in WIDE if name.endswith("headers")),
+        "signing",
+        "finding",
+    ),
+    "binary": ("request_body", "answer_body"),
+    "bool_": ("superseded", "answer_cut"),
+}
+_KIND = {name: kind for kind, names in _KINDS.items() for name in names}
+_BROKEN = (Outcome.FAIL, Outcome.WARN, Outcome.NOTE)
+
+
+def schema(columns: Sequence[str]) -> pa.Schema:
+    """The Arrow types of `columns` and the DERIVED ones; what is a word out of few is one."""
+    pa = extra("pyarrow", EXTRA)
+    kinds = {name: getattr(pa, kind)() for name, kind in _KIND.items()}
+    kinds["time"] = pa.timestamp("us", tz="UTC")
+    word = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema([(name, kinds.get(name, word)) for name in (*columns, *DERIVED)])
+
+
+def batches(
+    rows: Iterable[Row],
+    columns: Sequence[str],
+    run: Mapping[str, Any] | None,
+    results: Sequence[Result],
+) -> Iterator[pa.RecordBatch]:
+    """`rows` of `columns` (with `id`, `rule`, `case` and the times) as Arrow batches.
+
+    What follows from them is added: `seconds` from the last byte of the request to the last of the
+    answer; `time` of the start, where the time of day is known; `outcome` of the case that it was
+    made for; `finding`, what tells of it in the report.
+    """
+    pa = extra("pyarrow", EXTRA)
+    kinds = schema(columns)
+    outcomes = {(each.rule.id, each.case): each.outcome.value for each in results}
+    findings = _findings(results)
+    epoch = run["epoch"] if run is not None else None
+    coming = iter(rows)
+    while batch := list(islice(coming, BATCH)):
+        read = dict(zip(columns, zip(*batch, strict=True), strict=True))
+        read["outcome"] = tuple(map(outcomes.get, zip(read["rule"], read["case"], strict=True)))
+        read["finding"] = tuple(map(findings.get, read["id"]))
+        arrays = {name: _array(column, kinds.field(name).type) for name, column in read.items()}
+        compute = extra("pyarrow.compute", EXTRA)
+        arrays["seconds"] = compute.subtract(arrays["ended"], arrays["sent"])
+        arrays["time"] = _times(arrays["clock"], arrays["started"], epoch)
+        yield pa.RecordBatch.from_arrays([arrays[name] for name in kinds.names], schema=kinds)
+
+
+def _findings(results: Sequence[Result]) -> dict[int, str]:
+    """exchange → what the report says of it."""
+    found: dict[int, str] = {}
+    for each in (each for each in results if each.outcome in _BROKEN):
+        said = f"{each.outcome} {each.name}: {each.message.en}"
+        for told in each.exchanges:
+            found[told] = f"{found[told]}; {said}" if told in found else said
+    return found
+
+
+def _array(column: Sequence[Any], kind: Any) -> Any:
+    pa = extra("pyarrow", EXTRA)
+    if kind == pa.bool_():  # SQLite has none
+        return pa.array(column, pa.int8()).cast(kind)
+    return pa.array(column, kind)
+
+
+def _times(clock: Any, started: Any, epoch: float | None) -> Any:
+    """When each exchange began: by the clock on the wall, else by the run's own and its `epoch`."""
+    pa, compute = extra("pyarrow", EXTRA), extra("pyarrow.compute", EXTRA)
+    known = compute.coalesce(clock, compute.add(started, epoch)) if epoch is not None else clock
+    whole = compute.round(compute.multiply(known, 1e6)).cast(pa.int64())
+    return whole.cast(pa.timestamp("us", tz="UTC"))
+
+
+def frame(found: Iterable[pa.RecordBatch], columns: Sequence[str]) -> pd.DataFrame:
+    """Batches as one frame; words are categories, whole numbers that may be missing stay whole."""
+    pa, pandas = extra("pyarrow", EXTRA), extra("pandas", EXTRA)
+    kinds = {
+        pa.int16(): pandas.Int16Dtype(),
+        pa.int32(): pandas.Int32Dtype(),
+        pa.bool_(): pandas.BooleanDtype(),
+    }
+    table = pa.Table.from_batches(found, schema(columns)).unify_dictionaries()
+    # Columns are let go of as they are turned, so that no two copies of a large trace stand at once.
+    made: pd.DataFrame = table.to_pandas(types_mapper=kinds.get, self_destruct=True)
+    return made
