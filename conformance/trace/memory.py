@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.exchange import Exchange
 from conformance.result import Result
 from conformance.trace.mask import without, without_words
-from conformance.trace.redact import redacted, redacted_result, redacted_run
+from conformance.trace.redact import redacted, redacted_result, redacted_run, signed_by
 from conformance.trace.store import write
 from conformance.trace.stored import Stored
 
@@ -81,12 +81,9 @@ class Trace:
 
     def redacted(self) -> Trace:
         """The same without contents and names; sizes stay."""
-        signed_by = frozenset[bytes]()
-        if self.run is not None and self.run["facts"] is not None:
-            asked = self.run["facts"]["asked"]
-            signed_by = frozenset(asked[name].lower().encode() for name in _SIGNED_BY)
-        made = Trace(redacted(each, signed_by) for each in self.exchanges)
-        made.run = redacted_run(self.run) if self.run is not None else None
+        headers = signed_by(self.run)
+        made = Trace(redacted(each, headers) for each in self.exchanges)
+        made.run = redacted_run(self.run)
         made.rules = self.rules
         made.results = tuple(map(redacted_result, self.results))
         return made
@@ -109,6 +106,3 @@ class Trace:
     def attempts(self) -> pd.DataFrame:
         """A row for each delivery; see `Stored.attempts`."""
         return self.stored().attempts()
-
-
-_SIGNED_BY = ("timestamp_header", "signature_header")

@@ -37,6 +37,13 @@ _QUERY = re.compile(r"([?&])([^=&#]*)=([^&#]*)")
 _QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
 
 
+def signed_by(run: Mapping[str, Any] | None) -> frozenset[bytes]:
+    """The headers, in lower case, in which a run's dialect carries its signature and its time."""
+    facts = run["facts"] if run is not None else None
+    names = ("timestamp_header", "signature_header")
+    return frozenset(facts["asked"][name].lower().encode() for name in names if facts is not None)
+
+
 def redacted(each: Exchange, signed_by: frozenset[bytes]) -> Exchange:
     """`each` without contents and names. `signed_by` are the dialect's headers, in lower case."""
     request = Request(
@@ -64,8 +71,10 @@ def redacted_result(each: Result) -> Result:
     return replace(each, message=said, reproduce=None)
 
 
-def redacted_run(run: Mapping[str, Any]) -> dict[str, Any]:
+def redacted_run(run: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """What a trace says of its run, without what the answers held."""
+    if run is None:
+        return None
     facts = run["facts"]
     if facts is not None:
         facts = {**facts, "url": url(facts["url"]), "learned": None}

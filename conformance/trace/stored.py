@@ -20,6 +20,7 @@ from conformance.result import Result
 from conformance.rules import Level, Outcome, Rule
 from conformance.text import Text
 from conformance.trace import attempts, frames
+from conformance.trace.redact import redacted, redacted_result, redacted_run, signed_by
 from conformance.trace.store import check_file, fill
 from conformance.trace.summary import Summary, summed_up
 from conformance.trace.tables import NARROW, WIDE, Row, exchange
@@ -35,7 +36,7 @@ _TABLES = {"meta", "rules", "results", "evidence", "exchanges", "contents"}
 
 
 class Stored:
-    """A trace file, or one kept in memory. It is a context manager; `close` lets go of the file."""
+    """A trace file, or a copy that nobody else sees. It is a context manager; `close` lets go of the file."""
 
     def __init__(self, store: sqlite3.Connection, path: Path | None = None) -> None:
         self._store = store
@@ -63,8 +64,9 @@ class Stored:
         rules: Mapping[str, Mapping[str, Any]],
         results: Sequence[Result],
     ) -> Self:
-        """The same tables in memory."""
-        store = sqlite3.connect(":memory:", isolation_level=None)
+        """The same tables in a place of their own, which is gone when it is closed."""
+        # SQLite keeps a database without a name in memory, and moves it to the disk when it grows.
+        store = sqlite3.connect("", isolation_level=None)
         fill(store, exchanges, run, rules, results)
         return cls(store)
 
@@ -185,6 +187,13 @@ class Stored:
             reproduce=reproduce,
             judged=bool(judged),
         )
+
+    def redacted(self) -> Self:
+        """The same without contents and names; sizes stay."""
+        headers = signed_by(self.run)
+        exchanges = (redacted(each, headers) for each in self)
+        results = list(map(redacted_result, self.results))
+        return self.of(exchanges, redacted_run(self.run), self.rules, results)
 
     def summary(self) -> Summary:
         """What is in the trace, in numbers."""
