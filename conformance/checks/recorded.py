@@ -16,15 +16,11 @@ from conformance.text import Text
 
 def as_data(facts: Facts) -> dict[str, Any]:
     """`facts` as JSON knows it."""
-    scheme = facts.scheme
     status, fault = facts.refusal
     return {
         "url": facts.url,
         "asked": asdict(facts.asked),
-        "spoken": asdict(scheme.signer.dialect),
-        "rewritten": scheme.rewritten,
-        "said": asdict(scheme.said),
-        "decoded": scheme.decoded,
+        "scheme": scheme_data(facts.scheme),
         "accepted": sorted(facts.accepted),
         "deadline": facts.deadline,
         "plain": facts.plain,
@@ -39,19 +35,12 @@ def as_data(facts: Facts) -> dict[str, Any]:
 def from_data(data: dict[str, Any], secret: Secret) -> Facts:
     """The facts again, where the target's secret is `secret` (empty: not known). `data` fits
     `schemas/run.schema.json`."""
-    decoded = data["decoded"]
-    key = SECRETS[decoded](secret) if decoded is not None and secret else secret
     learned, blind = data["learned"], data["blind"]
     status, fault = data["refusal"]
     return Facts(
         url=data["url"],
-        asked=_dialect(data["asked"]),
-        scheme=Scheme(
-            Signer(_dialect(data["spoken"]), Secret(key or b"")),
-            data["rewritten"],
-            Text(**data["said"]),
-            decoded,
-        ),
+        asked=read_dialect(data["asked"]),
+        scheme=read_scheme(data["scheme"], secret),
         accepted=frozenset(data["accepted"]),
         deadline=data["deadline"],
         plain=data["plain"],
@@ -63,7 +52,26 @@ def from_data(data: dict[str, Any], secret: Secret) -> Facts:
     )
 
 
-def _dialect(data: dict[str, Any]) -> Dialect:
+def scheme_data(scheme: Scheme) -> dict[str, Any]:
+    """A way of signing without its secret."""
+    return {
+        "dialect": asdict(scheme.signer.dialect),
+        "rewritten": scheme.rewritten,
+        "said": asdict(scheme.said),
+        "decoded": scheme.decoded,
+    }
+
+
+def read_scheme(data: dict[str, Any], secret: Secret) -> Scheme:
+    """A way of signing with `secret`, which it may decode first."""
+    decoded = data["decoded"]
+    key = SECRETS[decoded](secret) if decoded is not None and secret else secret
+    signer = Signer(read_dialect(data["dialect"]), Secret(key or b""))
+    return Scheme(signer, data["rewritten"], Text(**data["said"]), decoded)
+
+
+def read_dialect(data: dict[str, Any]) -> Dialect:
+    """A dialect as it was when it was asked for, or found."""
     return Dialect(**{**data, "parts": tuple(data["parts"]), "success": tuple(data["success"])})
 
 

@@ -19,14 +19,15 @@ from conformance.checks.case import Judgement, judge
 from conformance.checks.causes import past
 from conformance.checks.facts import Facts
 from conformance.checks.leaks import is_telling
+from conformance.checks.recorded import as_data
 from conformance.checks.whole_run import CHECKS
 from conformance.checks.wording import RATE_LIMIT
 from conformance.clock import Clock
 from conformance.damage import Signer
-from conformance.engine.again import TIME_RAN_OUT, about, check
 from conformance.engine.compose import Sent
 from conformance.engine.diagnosis import Stop, diagnose, lives, look_after
 from conformance.engine.options import Options, spellings
+from conformance.engine.recording import TIME_RAN_OUT, conclude, mark_superseded
 from conformance.engine.results import joined, result_of, unchecked
 from conformance.engine.session import Session
 from conformance.engine.steps import CaseRun, is_busy
@@ -301,7 +302,9 @@ class Run:
                     found = Unjudged(self._gone, error=True)  # it would look at some cases only
                 if found is None and scenario.check is not None:
                     over = self._over(scenario, session)
-                    judged = check(scenario, over, session.facts, complete=self._complete)
+                    judged = CHECKS[scenario.check](over, session.facts, scenario.rule.level)
+                    if not judged and not (self._complete and over):
+                        judged = [Unjudged(TIME_RAN_OUT, error=True)]
                     self._settle(
                         session, scenario, case, judged, over if judged else (), judged=True
                     )
@@ -338,13 +341,7 @@ class Run:
     ) -> Report:
         places = {key: place for place, key in enumerate(self.keys)}
         trace = session.trace
-        judged = {each.id for final in self._final.values() for each in final}
-        trace.exchanges = [
-            replace(each, superseded=True)
-            if (each.rule, each.case) in places and each.id not in judged
-            else each
-            for each in trace
-        ]
+        mark_superseded(trace, places, self._final)
         renamed = trace.number(each.id for each in self._in_order(trace))
         results = [
             replace(each, exchanges=tuple(renamed[old] for old in each.exchanges))
@@ -368,24 +365,19 @@ class Run:
             language=self._language,
             trace=trace,
         )
-        self._conclude(report, facts, started.timestamp() - begin)
-        return report
-
-    def _conclude(self, report: Report, facts: Facts, epoch: float) -> None:
-        """Give the trace what judging again needs, and take out of it what nobody may read."""
-        trace, options = report.trace, self.options
-        trace.results = report.results
-        trace.rules = {each.rule.id: each.record for each in self.chosen}
-        trace.run = about(
+        conclude(
             report,
-            facts,
-            epoch=epoch,
+            self.chosen,
+            as_data(facts),
+            epoch=started.timestamp() - begin,
             complete=self._complete,
-            strict=options.strict,
-            headers=options.headers,
+            strict=self.options.strict,
+            headers=self.options.headers,
         )
+        # Only now: what is told of the run may hold a secret too.
         secret = bytes(facts.scheme.signer.secret)
-        trace.mask(spellings(options) | ({secret} if is_telling(secret) else set()), secret)
+        trace.mask(spellings(self.options) | ({secret} if is_telling(secret) else set()), secret)
+        return report
 
     def _cause(self, facts: Facts, stop: Stop | None, results: Sequence[Result]) -> Text:
         """What is to be said beside the verdict: why it is no better, or what it leaves open."""

@@ -10,7 +10,7 @@ from conformance.exchange import Answer, Exchange, Headers, Masked, Role
 
 MASK = b"(secret)"
 
-TOLD = frozenset({Role.API, Role.EMIT, Role.ATTEMPT})
+TOLD = frozenset({Role.API, Role.EMIT, Role.ATTEMPT, Role.ELSEWHERE})
 """Roles whose requests may hold a secret too; those of the others are the suite's own making, in
 which a short secret could only stand by chance."""
 

@@ -106,7 +106,7 @@ WIDE = (
     "request_headers", "request_body", "answer_headers", "answer_body", "answer_cut", "signing",
 )  # fmt: skip
 
-DELIVERING = frozenset({Role.PLAIN, Role.DIAGNOSE, Role.CONTROL, Role.PROBE, Role.ATTEMPT})
+DELIVERING = frozenset(set(Role) - {Role.OBSERVE, Role.API, Role.EMIT})
 """Roles of exchanges that carry a message to a receiver."""
 
 Row = tuple[Any, ...]

@@ -93,6 +93,11 @@ class SenderFacts:
         return max(settled, last.ended + asked + self.patience(len(attempts)))
 
 
+def other_secret(secret: Secret) -> Secret:
+    """The secret of a case's other endpoint, where `secret` is that of the first."""
+    return Secret(bytes(secret)[::-1] + b"-other")
+
+
 def under_way(attempt: Exchange) -> bool:
     """Whether an attempt has not come to its end."""
     return attempt.answer is None and attempt.fault is None

@@ -13,7 +13,7 @@ from conformance.checks.sender.reports import test_failed
 from conformance.checks.sender.signing import fits
 from conformance.checks.sender.step import Fields, StepSeen, fields_of
 from conformance.checks.sender.waits import FEWEST, kind_of, mean_waits, waits
-from conformance.exchange import Exchange
+from conformance.exchange import Exchange, Masked
 from conformance.rules import Finding, Level, Unjudged
 from conformance.text import Text
 
@@ -238,7 +238,9 @@ def unchanged(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgemen
 def secret_hidden(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
     """The secret does not stand in the answer."""
     call = step.call
-    if call is None or call.answer is None or bytes(facts.asked.secret) not in call.answer.body:
+    if call is None or call.answer is None:
+        return []
+    if Masked.SECRET not in call.masked and bytes(facts.asked.secret) not in call.answer.body:
         return []
     return [
         Finding(level, Text("List shows the whole Secret", "列表顯示了完整的 Secret"), (call.id,))
@@ -296,6 +298,13 @@ NAMED: dict[str, Check] = {
     "test-failed": test_failed,
     "secret-hidden": secret_hidden,
 }
+
+NEED_SECRET = frozenset({"same-message", "own-secret", "secret-hidden"})
+"""Checks that see nothing without the secret."""
+NEED_BODIES = frozenset(NAMED) - {
+    "exponential-waits", "retry-after", "prompt", "delivered-after-restart", "not-sent-again"
+}  # fmt: skip
+"""Checks that look into bodies, and see nothing in one that is masked."""
 
 _UNKNOWN_SCHEME = Text(
     "not judged: the way of signing is not known (see sender.wire.signature)",

@@ -19,15 +19,16 @@ from datetime import UTC, datetime
 from conformance import certificates
 from conformance.checks.case import Judgement
 from conformance.checks.sender.case import judge
-from conformance.checks.sender.facts import UNDER_WAY, SenderFacts
+from conformance.checks.sender.facts import UNDER_WAY, SenderFacts, other_secret
 from conformance.checks.sender.named import NAMED
+from conformance.checks.sender.recorded import as_data
 from conformance.checks.sender.reports import told_apart
 from conformance.checks.sender.wire import WIRE_CHECKS
 from conformance.clock import Clock
 from conformance.damage import Signer
-from conformance.dialect import Secret
 from conformance.engine.diagnosis import Stop
 from conformance.engine.plan import Key, Listener, Plan, over, stopped
+from conformance.engine.recording import TIME_RAN_OUT, conclude, mark_superseded
 from conformance.engine.results import concluded, joined
 from conformance.engine.sender.diagnosis import diagnose
 from conformance.engine.sender.options import SenderOptions, spellings
@@ -88,7 +89,7 @@ class SenderRun:
         options = self.options
         facts = SenderFacts(
             asked=Signer(options.dialect, options.secret),
-            other_secret=Secret(bytes(options.secret)[::-1] + b"-other"),
+            other_secret=other_secret(options.secret),
         )
         async with AsyncExitStack() as stack:
             mocks = await self._mocks(stack)
@@ -104,7 +105,7 @@ class SenderRun:
             for post in session.posts:
                 session.take(post)
         self._judge_the_rest(session, stop)
-        return self._assemble(session, stop, started, self._clock.monotonic() - begin)
+        return self._assemble(session, stop, started, begin)
 
     async def _mocks(self, stack: AsyncExitStack) -> dict[str, Mock]:
         options = self.options
@@ -226,9 +227,11 @@ class SenderRun:
         begin = self._clock.monotonic()
         rule = scenario.rule.id
         found: list[Judgement]
+        judged = False
         try:
             exchanges = await SenderCaseRun(session, rule, case, post).run()
             found = judge(case, exchanges, session.facts)
+            judged = True
         except HarnessError as fault:
             exchanges, found = [], [Unjudged(Text(str(fault), str(fault)), error=True)]
         except Exception as fault:  # a fault of the suite's own is no verdict on the target
@@ -238,7 +241,7 @@ class SenderRun:
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
         done = again or not found
-        self._settle(scenario, case, found, exchanges, seconds, tell=done)
+        self._settle(scenario, case, found, exchanges, seconds, tell=done, judged=judged)
         return done
 
     def _settle(
@@ -250,6 +253,7 @@ class SenderRun:
         seconds: float = 0.0,
         *,
         tell: bool = True,
+        judged: bool = False,
     ) -> None:
         beside = [each.id for each in exchanges if case.acts]
         result = concluded(
@@ -261,7 +265,7 @@ class SenderRun:
             message = Text(
                 message.en.replace(secret, "(secret)"), message.zh.replace(secret, "(secret)")
             )
-        self.plan.settle(replace(result, message=message), tell=tell)
+        self.plan.settle(replace(result, message=message, judged=judged), tell=tell)
 
     def _skip(self, scenario: Scenario, case: Case, session: SenderSession) -> Unjudged | None:
         """Why a case cannot be seen from outside with what the user gave; None when it can."""
@@ -305,30 +309,30 @@ class SenderRun:
                 found = stopped(stop, scenario) if told else Unjudged(_SEE_FIRST)
             else:
                 found = self._skip(scenario, case, session)
-            exchanges: list[Exchange] = []
             judged: list[Judgement] = [found] if found is not None else []
+            checked = found is None and scenario.check is not None and not case.acts
             if found is None and scenario.check is not None and not case.acts:
                 exchanges = over(scenario, session.trace, self._final)
                 judged = CHECKS[scenario.check](exchanges, session.facts, case.level)
                 if not judged and not (self._complete and exchanges):
-                    judged = [Unjudged(_TIME_RAN_OUT, error=True)]
+                    judged = [Unjudged(TIME_RAN_OUT, error=True)]
             elif found is None:
-                judged = [Unjudged(_TIME_RAN_OUT, error=True)]
-            self._settle(scenario, case, judged)
+                judged = [Unjudged(TIME_RAN_OUT, error=True)]
+            self._settle(scenario, case, judged, judged=checked)
         self.plan.tell_the_rest()
 
     def _assemble(
-        self, session: SenderSession, stop: Stop | None, started: datetime, seconds: float
+        self, session: SenderSession, stop: Stop | None, started: datetime, begin: float
     ) -> Report:
+        mark_superseded(session.trace, self.keys, self._final)
         ordered = sorted(session.trace, key=lambda each: (each.started, each.id))
         renamed = session.trace.number(each.id for each in ordered)
         results = [
             replace(each, exchanges=tuple(renamed[old] for old in each.exchanges))
             for each in self.plan.results()
         ]
-        session.trace.mask(spellings(self.options))
         scheme = session.facts.scheme
-        return Report(
+        report = Report(
             side="sender",
             target=self.options.api_url,
             dialect=self.options.dialect.name,
@@ -336,19 +340,29 @@ class SenderRun:
             seed=self.options.seed,
             verdict=verdict((each.outcome for each in results), complete=self._complete),
             started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            seconds=seconds,
+            seconds=self._clock.monotonic() - begin,
             results=tuple(results),
             cause=self._cause(session, stop, results),
             language=self._language,
             trace=session.trace,
         )
+        conclude(
+            report,
+            self.plan.chosen,
+            as_data(session.facts),
+            epoch=started.timestamp() - begin,
+            complete=self._complete,
+            strict=self.options.strict,
+        )
+        session.trace.mask(spellings(self.options), bytes(self.options.secret))
+        return report
 
     def _cause(self, session: SenderSession, stop: Stop | None, results: Iterable[Result]) -> Text:
         """What is to be said beside the verdict: why it is no better, or what it leaves open."""
         if stop is not None:
             return stop.reason
         if not self._complete:
-            return _TIME_RAN_OUT
+            return TIME_RAN_OUT
         if not session.facts.emits:
             return _NOT_EMITTED
         if not {each.outcome for each in results} & {Outcome.PASS, Outcome.FAIL}:
@@ -429,8 +443,5 @@ _NOTHING_PASSED = Text(
 _NOT_EMITTED = Text(
     "Only what Test shows was judged: give --emit-url or --emit-command.",
     "只判定了測試所能顯示的部分：請提供 --emit-url 或 --emit-command。",
-)
-_TIME_RAN_OUT = Text(
-    "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
 )
 _SEE_FIRST = Text("not judged, for the same reason", "未判定，原因相同")
