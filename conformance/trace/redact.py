@@ -39,9 +39,9 @@ _QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
 
 def signed_by(run: Mapping[str, Any] | None) -> frozenset[bytes]:
     """The headers, in lower case, in which a run's dialect carries its signature and its time."""
-    facts = run["facts"] if run is not None else None
+    asked = run["facts"]["asked"] if run is not None else {}
     names = ("timestamp_header", "signature_header")
-    return frozenset(facts["asked"][name].lower().encode() for name in names if facts is not None)
+    return frozenset(asked[name].lower().encode() for name in names if name in asked)
 
 
 def redacted(each: Exchange, signed_by: frozenset[bytes]) -> Exchange:
@@ -75,9 +75,9 @@ def redacted_run(run: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """What a trace says of its run, without what the answers held."""
     if run is None:
         return None
-    facts = run["facts"]
-    if facts is not None:
-        facts = {**facts, "url": url(facts["url"]), "learned": None}
+    facts = dict(run["facts"])
+    if "learned" in facts:  # read off the bodies of answers
+        facts |= {"url": url(facts["url"]), "learned": None}
     return {**run, "target": url(run["target"]), "facts": facts, "redacted": True}
 
 

@@ -219,7 +219,7 @@ class Stored:
     def attempts(self) -> pd.DataFrame:
         """A row for each delivery; see `attempts.deliveries`."""
         columns = attempts.COLUMNS
-        facts = (self.run or {}).get("facts") or {}
+        facts = (self.run or {}).get("facts", {})
         with self._reading():
             frame = frames.frame(self.batches(ALL, columns), columns)
             return attempts.deliveries(frame, facts.get("accepted", [200]))
