@@ -12,7 +12,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from conformance.checks.case import Judgement
-from conformance.dialect import Secret
+from conformance.dialect import Dialect, Secret, load
+from conformance.engine.captured import about_capture
 from conformance.engine.recording import TIME_RAN_OUT
 from conformance.engine.sides import SIDES
 from conformance.errors import InputError
@@ -26,53 +27,63 @@ from conformance.trace import Stored, Trace
 
 
 def judge_again(
-    stored: Stored, secret: Secret | None, *, strict: bool | None = None, language: str = "en"
+    stored: Stored,
+    secret: Secret | None,
+    *,
+    dialect: Dialect | None = None,
+    strict: bool | None = None,
+    language: str = "en",
 ) -> Report:
-    """The report of a recorded run, its verdicts worked out anew from its exchanges.
+    """The report of a recorded run, its verdicts worked out anew from its exchanges; or of a capture
+    of deliveries, judged as a sender's, in `dialect` (the guide's if it is not given).
 
     `secret` is the one of the run; what needs it is `skip` without it, and so is what needs what is
     masked. `strict` is as in the run unless it is given. Raises InputError for a trace that does
     not say what was judged, or another secret than the run's.
     """
-    run = _run(stored)
-    again = _Again(stored, run, secret, run["strict"] if strict is None else strict)
-    results = tuple(map(again.result, stored.results))
-    trace = Trace(again.exchanges)
-    trace.run, trace.rules, trace.results = run, stored.rules, results
+    exchanges, place = list(stored), str(stored.path)
+    if stored.run is None:
+        run, rules, results = about_capture(exchanges, place, secret, dialect or load("guide"))
+    else:
+        run, results = stored.run, list(stored.results)
+        wrong = problems("run", run)
+        if wrong:
+            raise InputError(f"{place} is damaged: {wrong[0]}")
+        rules = list(recorded(stored.rules.values(), place))
+    again = _Again(exchanges, run, rules, secret, run["strict"] if strict is None else strict)
+    if secret is not None:
+        again.check_secret(place, secret)
+    judged = tuple(map(again.result, results))
+    found = verdict((each.outcome for each in judged), complete=run["complete"])
+    trace = Trace(exchanges)
+    trace.run, trace.results = {**run, "verdict": found.value}, judged
+    trace.rules = {each.rule.id: each.record for each in rules}
     return Report(
         side=run["side"],
         target=run["target"],
         dialect=run["dialect"],
         spoken=run["spoken"],
         seed=run["seed"],
-        verdict=verdict((each.outcome for each in results), complete=run["complete"]),
+        verdict=found,
         started=run["started"],
         seconds=run["seconds"],
-        results=results,
+        results=judged,
         cause=Text(**run["cause"]),
         language=language,
         trace=trace,
     )
 
 
-def _run(stored: Stored) -> dict[str, Any]:
-    run = stored.run
-    if run is None:
-        raise InputError(
-            f"{stored.path}: this trace does not say what was judged; a run with --trace writes one "
-            "that does"
-        )
-    wrong = problems("run", run)
-    if wrong:
-        raise InputError(f"{stored.path} is damaged: {wrong[0]}")
-    return run
-
-
 class _Again:
     """One judging: what is known of the run, and its exchanges."""
 
     def __init__(
-        self, stored: Stored, run: dict[str, Any], secret: Secret | None, strict: bool
+        self,
+        exchanges: Sequence[Exchange],
+        run: dict[str, Any],
+        rules: Sequence[Scenario],
+        secret: Secret | None,
+        strict: bool,
     ) -> None:
         self._side = SIDES[run["side"]]
         self._strict = strict
@@ -81,24 +92,19 @@ class _Again:
         self._headers = tuple((name.encode(), b"") for name in run["headers"])
         self._secret = secret
         self._facts = self._side.facts(run["facts"], secret or Secret(b""))
-        self.exchanges = list(stored)
-        scenarios = recorded(stored.rules.values(), str(stored.path))
-        self._scenarios = {each.rule.id: each for each in scenarios}
+        self._exchanges = exchanges
+        self._scenarios = {each.rule.id: each for each in rules}
         self._of_case: dict[tuple[str | None, str | None], list[Exchange]] = {}
-        for each in self.exchanges:
+        for each in exchanges:
             if not each.superseded:
                 self._of_case.setdefault((each.rule, each.case), []).append(each)
-        if secret is not None:
-            self._check_secret(stored, secret)
 
-    def _check_secret(self, stored: Stored, secret: Secret) -> None:
+    def check_secret(self, place: str, secret: Secret) -> None:
         """Raise InputError for another secret than the run's, as far as the trace shows it."""
-        seen = (self._side.fits(e, self._facts, secret) for e in self.exchanges if not e.masked)
+        seen = (self._side.fits(e, self._facts, secret) for e in self._exchanges if not e.masked)
         told = [each for each in seen if each is not None]
         if told and not any(told):
-            raise InputError(
-                f"--secret: not the one of this run: no signature in {stored.path} fits it"
-            )
+            raise InputError(f"--secret: not the one of this run: no signature in {place} fits it")
 
     def result(self, was: Result) -> Result:
         """`was`, judged again where it can be."""
@@ -108,7 +114,7 @@ class _Again:
         if scenario is None or case is None or not was.judged:
             return was
         if case.acts:
-            exchanges = self._of_case.get((was.rule.id, was.case), [])
+            exchanges: Sequence[Exchange] = self._of_case.get((was.rule.id, was.case), [])
             found = self._judged(scenario, case, exchanges)
         else:
             exchanges = self._over(scenario)
@@ -125,12 +131,12 @@ class _Again:
         )
         return replace(result, judged=True)
 
-    def _over(self, scenario: Scenario) -> list[Exchange]:
+    def _over(self, scenario: Scenario) -> Sequence[Exchange]:
         if "*" in scenario.over:
-            return self.exchanges
+            return self._exchanges
         return [
             each
-            for each in self.exchanges
+            for each in self._exchanges
             if not each.superseded
             and any(fnmatchcase(each.rule or "", pattern) for pattern in scenario.over)
         ]

@@ -20,6 +20,7 @@ from conformance.result import Result
 from conformance.rules import Level, Outcome, Rule
 from conformance.text import Text
 from conformance.trace import attempts, frames
+from conformance.trace.capture import is_capture, read
 from conformance.trace.redact import redacted, redacted_result, redacted_run, signed_by
 from conformance.trace.store import check_file, fill
 from conformance.trace.summary import Summary, summed_up
@@ -55,6 +56,15 @@ class Stored:
         if not tables >= _TABLES:
             raise InputError(f"{path} is damaged: it has no {', '.join(sorted(_TABLES - tables))}")
         return opened
+
+    @classmethod
+    def open_any(cls, path: Path) -> Self:
+        """The trace in `path`, or the capture of deliveries. Raises InputError for what is neither."""
+        if not is_capture(path):
+            return cls.open(path)
+        made = cls.of(read(path), None, {}, ())
+        made.path = path
+        return made
 
     @classmethod
     def of(

@@ -302,7 +302,7 @@ NAMED: dict[str, Check] = {
 NEED_SECRET = frozenset({"same-message", "own-secret", "secret-hidden"})
 """Checks that see nothing without the secret."""
 NEED_BODIES = frozenset(NAMED) - {
-    "exponential-waits", "retry-after", "prompt", "delivered-after-restart", "not-sent-again"
+    "distinct-ids", "exponential-waits", "retry-after", "prompt", "delivered-after-restart", "not-sent-again"
 }  # fmt: skip
 """Checks that look into bodies, and see nothing in one that is masked."""
 
