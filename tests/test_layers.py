@@ -19,11 +19,12 @@ LAYERS = [
     {"scenario", "trace"},
     {"wire", "receiver", "sender"},
     {"checks"},
-    {"report"},
+    {"report", "compare"},
     {"engine"},
     {"gallery", "demo"},
     {"render"},
     {"api"},
+    {"trace_command"},
     {"cli", "pytest_plugin"},
     {"test_receiver", "test_sender", "__main__"},
 ]
@@ -32,7 +33,7 @@ LAYERS = [
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
 # Start-up counts: a command of the CLI imports what it needs, and the plugin loads in every pytest run.
-LATE = {"cli", "pytest_plugin", "test_receiver", "test_sender"}
+LATE = {"cli", "trace_command", "pytest_plugin", "test_receiver", "test_sender"}
 
 
 def modules():

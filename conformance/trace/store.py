@@ -125,6 +125,9 @@ def fill(
 def whole_file(path: Path) -> Iterator[Path]:
     """A file to write to beside `path`, which takes its place once the block has ended well. Raises
     InputError, and leaves everything as it was, when that cannot be."""
+    path = path.resolve()  # where a link leads is written to, and the link stays
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} cannot be written: it is no plain file")
     part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}")
     made = False
     try:

@@ -127,13 +127,27 @@ class Stored:
                 found = exchange(row)
             yield found
 
+    def attempted(self, wanted: Wanted, limit: int = -1) -> Iterator[tuple[Exchange, int | None]]:
+        """The wanted exchanges, and the how-manieth attempt for its message each one was: by id, or
+        where slow ones are wanted, the slowest first."""
+        place = NARROW.index("attempt")
+        order = "ended - sent DESC" if wanted.slow is not None else "id"
+        for row in self.rows(wanted, (*NARROW, *WIDE), limit, order):
+            with self._reading():
+                found = exchange(row)
+            yield found, row[place]
+
     def rows(
-        self, wanted: Wanted = ALL, columns: Sequence[str] = NARROW, limit: int = -1
+        self,
+        wanted: Wanted = ALL,
+        columns: Sequence[str] = NARROW,
+        limit: int = -1,
+        order: str = "id",
     ) -> Iterator[Row]:
-        """Some `columns` of the wanted exchanges, by id; at most `limit`."""
+        """Some `columns` of the wanted exchanges, in an `order` of SQL; at most `limit`."""
         where, values = wanted.where()
         table = "exchanges" if set(columns) <= set(NARROW) else "whole"
-        asked = f"SELECT {_columns(columns)} FROM {table} WHERE {where} ORDER BY id LIMIT ?"
+        asked = f"SELECT {_columns(columns)} FROM {table} WHERE {where} ORDER BY {order} LIMIT ?"
         with self._reading():
             cursor = self._store.execute(asked, [*values, limit])
         while True:
@@ -156,6 +170,12 @@ class Stored:
         with self._reading():
             meta = {k: json.loads(v) for k, v in self._store.execute("SELECT * FROM meta")}
         return meta or None
+
+    @property
+    def accepted(self) -> list[int]:
+        """The statuses that count as success."""
+        facts = (self.run or {}).get("facts", {})
+        return list(facts.get("accepted", [200]))
 
     @cached_property
     def rules(self) -> dict[str, dict[str, Any]]:
@@ -229,10 +249,9 @@ class Stored:
     def attempts(self) -> pd.DataFrame:
         """A row for each delivery; see `attempts.deliveries`."""
         columns = attempts.COLUMNS
-        facts = (self.run or {}).get("facts", {})
         with self._reading():
             frame = frames.frame(self.batches(ALL, columns), columns)
-            return attempts.deliveries(frame, facts.get("accepted", [200]))
+            return attempts.deliveries(frame, self.accepted)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
