@@ -1,4 +1,4 @@
-"""Libraries that only some need: asked for where they are used, and named when they are missing."""
+"""Modules that rest on a library which only some need: asked for late, and told what is missing."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from conformance.errors import InputError
 
 
 def extra(module: str, name: str) -> Any:
-    """The library `module`, which the extra `name` installs. Raises InputError when it is missing."""
+    """The module `module`, for which the extra `name` installs what it needs. Raises InputError when
+    that is missing."""
     try:
         return import_module(module)
-    except ImportError:
-        raise InputError(
-            f"this needs {module.partition('.')[0]}: pip install 'hookproof[{name}]'"
-        ) from None
+    except ModuleNotFoundError as missing:
+        raise InputError(f"this needs {missing.name}: pip install 'hookproof[{name}]'") from None

@@ -23,7 +23,7 @@ LAYERS = [
     {"engine"},
     {"gallery", "demo"},
     {"render"},
-    {"api"},
+    {"api", "charts"},
     {"trace_command"},
     {"cli", "pytest_plugin"},
     {"test_receiver", "test_sender", "__main__"},

@@ -74,7 +74,7 @@ class Run:
                 raise InputError(f"{each.place}: no check is called {each.check!r}; {hint}")
         self._listener = listener
         self._clock = clock or Clock()
-        self._language = language
+        self.language = language
         self._tls = tls_context(options.ca, system=options.secure)
         self._results: dict[Key, Result] = {}
         self._final: dict[Key, list[Exchange]] = {}
@@ -362,7 +362,7 @@ class Run:
             seconds=self._clock.monotonic() - begin,
             results=tuple(results),
             cause=self._cause(facts, stop, results),
-            language=self._language,
+            language=self.language,
             trace=trace,
         )
         conclude(

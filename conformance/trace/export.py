@@ -12,10 +12,9 @@ from typing import Any
 from conformance.errors import InputError
 from conformance.exchange import Exchange, Headers
 from conformance.extras import extra
-from conformance.trace import frames
 from conformance.trace.har import har
 from conformance.trace.store import whole_file, write
-from conformance.trace.stored import Stored
+from conformance.trace.stored import FRAMES, Stored
 from conformance.trace.tables import NARROW, WIDE
 from conformance.trace.wanted import Wanted
 
@@ -45,7 +44,8 @@ def _har(stored: Stored, path: Path, wanted: Wanted) -> None:
 
 
 def _parquet(stored: Stored, path: Path, wanted: Wanted) -> None:
-    parquet, columns = extra("pyarrow.parquet", frames.EXTRA), (*NARROW, *WIDE)
+    frames, columns = extra(*FRAMES), (*NARROW, *WIDE)
+    parquet = extra("pyarrow.parquet", FRAMES[1])
     with (
         whole_file(path) as part,
         parquet.ParquetWriter(part, frames.schema(columns), compression="zstd") as file,

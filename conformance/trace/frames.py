@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from conformance.extras import extra
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from conformance.result import Result
 from conformance.rules import Outcome
 from conformance.trace.tables import WIDE, Row
 
-if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
-
 BATCH = 20_000
-EXTRA = "notebook"
 DERIVED = ("seconds", "time", "outcome", "finding")
 
 _KINDS = {
@@ -39,7 +37,6 @@ _BROKEN = (Outcome.FAIL, Outcome.WARN, Outcome.NOTE)
 
 def schema(columns: Sequence[str]) -> pa.Schema:
     """The Arrow types of `columns` and the DERIVED ones; what is a word out of few is one."""
-    pa = extra("pyarrow", EXTRA)
     kinds = {name: getattr(pa, kind)() for name, kind in _KIND.items()}
     kinds["time"] = pa.timestamp("us", tz="UTC")
     word = pa.dictionary(pa.int32(), pa.string())
@@ -58,7 +55,6 @@ def batches(
     answer; `time` of the start, where the time of day is known; `outcome` of the case that it was
     made for; `finding`, what tells of it in the report.
     """
-    pa = extra("pyarrow", EXTRA)
     kinds = schema(columns)
     outcomes = {(each.rule.id, each.case): each.outcome.value for each in results}
     findings = _findings(results)
@@ -69,8 +65,7 @@ def batches(
         read["outcome"] = tuple(map(outcomes.get, zip(read["rule"], read["case"], strict=True)))
         read["finding"] = tuple(map(findings.get, read["id"]))
         arrays = {name: _array(column, kinds.field(name).type) for name, column in read.items()}
-        compute = extra("pyarrow.compute", EXTRA)
-        arrays["seconds"] = compute.subtract(arrays["ended"], arrays["sent"])
+        arrays["seconds"] = pc.subtract(arrays["ended"], arrays["sent"])
         arrays["time"] = _times(arrays["clock"], arrays["started"], epoch)
         yield pa.RecordBatch.from_arrays([arrays[name] for name in kinds.names], schema=kinds)
 
@@ -86,7 +81,6 @@ def _findings(results: Sequence[Result]) -> dict[int, str]:
 
 
 def _array(column: Sequence[Any], kind: Any) -> Any:
-    pa = extra("pyarrow", EXTRA)
     if kind == pa.bool_():  # SQLite has none
         return pa.array(column, pa.int8()).cast(kind)
     return pa.array(column, kind)
@@ -94,19 +88,17 @@ def _array(column: Sequence[Any], kind: Any) -> Any:
 
 def _times(clock: Any, started: Any, epoch: float | None) -> Any:
     """When each exchange began: by the clock on the wall, else by the run's own and its `epoch`."""
-    pa, compute = extra("pyarrow", EXTRA), extra("pyarrow.compute", EXTRA)
-    known = compute.coalesce(clock, compute.add(started, epoch)) if epoch is not None else clock
-    whole = compute.round(compute.multiply(known, 1e6)).cast(pa.int64())
+    known = pc.coalesce(clock, pc.add(started, epoch)) if epoch is not None else clock
+    whole = pc.round(pc.multiply(known, 1e6)).cast(pa.int64())
     return whole.cast(pa.timestamp("us", tz="UTC"))
 
 
 def frame(found: Iterable[pa.RecordBatch], columns: Sequence[str]) -> pd.DataFrame:
     """Batches as one frame; words are categories, whole numbers that may be missing stay whole."""
-    pa, pandas = extra("pyarrow", EXTRA), extra("pandas", EXTRA)
     kinds = {
-        pa.int16(): pandas.Int16Dtype(),
-        pa.int32(): pandas.Int32Dtype(),
-        pa.bool_(): pandas.BooleanDtype(),
+        pa.int16(): pd.Int16Dtype(),
+        pa.int32(): pd.Int32Dtype(),
+        pa.bool_(): pd.BooleanDtype(),
     }
     table = pa.Table.from_batches(found, schema(columns)).unify_dictionaries()
     # Columns are let go of as they are turned, so that no two copies of a large trace stand at once.

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from conformance.errors import InputError
 from conformance.exchange import Exchange
+from conformance.extras import extra
 from conformance.result import Result
 from conformance.rules import Level, Outcome, Rule
 from conformance.text import Text
-from conformance.trace import attempts, frames
 from conformance.trace.capture import is_capture, read
 from conformance.trace.redact import redacted, redacted_result, redacted_run, signed_by
 from conformance.trace.store import check_file, fill
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ALL = Wanted()
+FRAMES = "conformance.trace.frames", "notebook"
+"""A module that needs more than the rest, and the extra that installs it."""
 _NAMES = {"case": '"case"'}  # a word of SQL
 _TABLES = {"meta", "rules", "results", "evidence", "exchanges", "contents"}
 
@@ -234,7 +236,11 @@ class Stored:
         self, wanted: Wanted = ALL, columns: Sequence[str] = NARROW
     ) -> Iterator[pa.RecordBatch]:
         """The wanted exchanges as Arrow batches; see `frames.batches`."""
-        return frames.batches(self.rows(wanted, columns), columns, self.run, self.results)
+        frames = extra(*FRAMES)
+        made: Iterator[pa.RecordBatch] = frames.batches(
+            self.rows(wanted, columns), columns, self.run, self.results
+        )
+        return made
 
     def frame(self, *, bodies: bool = False) -> pd.DataFrame:
         """A row for each HTTP exchange, its columns those of the tables and `frames.DERIVED`. What
@@ -243,15 +249,19 @@ class Stored:
         Raises InputError where pandas or pyarrow are missing.
         """
         columns = (*NARROW, *WIDE) if bodies else NARROW
-        with self._reading():
-            return frames.frame(self.batches(ALL, columns), columns)
+        return self._frame(columns)
 
     def attempts(self) -> pd.DataFrame:
         """A row for each delivery; see `attempts.deliveries`."""
-        columns = attempts.COLUMNS
+        attempts = extra("conformance.trace.attempts", FRAMES[1])
+        made: pd.DataFrame = attempts.deliveries(self._frame(attempts.COLUMNS), self.accepted)
+        return made
+
+    def _frame(self, columns: Sequence[str]) -> pd.DataFrame:
+        frames = extra(*FRAMES)
         with self._reading():
-            frame = frames.frame(self.batches(ALL, columns), columns)
-            return attempts.deliveries(frame, self.accepted)
+            made: pd.DataFrame = frames.frame(self.batches(ALL, columns), columns)
+        return made
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -66,7 +66,7 @@ class SenderRun:
         self.options = options
         self.plan = Plan("sender", options, CHECKS, NAMED, listener)
         self._clock = clock or Clock()
-        self._language = language
+        self.language = language
         self._tls = tls_context(options.ca, system=options.secure)
         self._final: dict[Key, list[Exchange]] = {}
         self._complete = False
@@ -343,7 +343,7 @@ class SenderRun:
             seconds=self._clock.monotonic() - begin,
             results=tuple(results),
             cause=self._cause(session, stop, results),
-            language=self._language,
+            language=self.language,
             trace=session.trace,
         )
         conclude(
