@@ -12,6 +12,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 from conformance.exchange import (
@@ -214,9 +215,11 @@ def exchange(row: Sequence[Any]) -> Exchange:
 
 def _written(headers: Headers) -> str:
     """Header bytes as JSON; latin-1 gives every byte a character and back."""
-    return json.dumps(
-        [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-    )
+    pairs = [
+        f"[{quoted(name.decode('latin-1'))}, {quoted(value.decode('latin-1'))}]"
+        for name, value in headers
+    ]
+    return f"[{', '.join(pairs)}]"
 
 
 _often_written = lru_cache(1024)(_written)  # answers carry the same headers again and again
@@ -233,28 +236,42 @@ def read_headers(written: str) -> Headers:
 
 
 def _signing(signing: Signing, body: bytes) -> str:
-    """As JSON; a body that is the request's own is left out."""
-    own = signing.body == body
-    return json.dumps(
-        {
-            "timestamp": signing.timestamp.decode("latin-1"),
-            "body": None if own else base64.b64encode(signing.body).decode(),
-            "secret": signing.secret,
-            "signed_stamp": signing.signed_stamp,
-            "signatures": signing.signatures,
-            "stamp": signing.stamp,
-            "prefix": signing.prefix,
-            "authentic": signing.authentic,
-        }
+    """As JSON; what is as in most, and a body that is the request's own, is left out."""
+    stamp = f'{{"timestamp": {quoted(signing.timestamp.decode("latin-1"))}'
+    if signing.authentic and signing.body == body and _is_plain(signing):
+        return stamp + "}"
+    words = {
+        "secret": signing.secret,
+        "signed_stamp": signing.signed_stamp,
+        "signatures": signing.signatures,
+        "stamp": signing.stamp,
+        "prefix": signing.prefix,
+        "authentic": signing.authentic,
+    }
+    if signing.body != body:
+        words["body"] = base64.b64encode(signing.body).decode()
+    return f"{stamp}, {json.dumps(words)[1:]}"
+
+
+def _is_plain(signing: Signing) -> bool:
+    """Whether all but timestamp, body and `authentic` is as it is unless something was damaged."""
+    words = (
+        signing.secret,
+        signing.signed_stamp,
+        signing.signatures,
+        signing.stamp,
+        signing.prefix,
     )
+    return words == (None, "$TS", ("$SIG",), "$TS", "")
 
 
 def _read_signing(written: str, body: bytes) -> Signing:
     try:
         words = json.loads(written)
         words["timestamp"] = words["timestamp"].encode("latin-1")
-        words["body"] = base64.b64decode(words["body"]) if words["body"] is not None else body
-        words["signatures"] = tuple(words["signatures"])
+        words["body"] = base64.b64decode(words["body"]) if "body" in words else body
+        if "signatures" in words:
+            words["signatures"] = tuple(words["signatures"])
         return Signing(**words)
     except (TypeError, AttributeError, KeyError, RecursionError):
         raise ValueError("what was signed cannot be read") from None
