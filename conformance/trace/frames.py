@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 import pandas as pd
@@ -14,7 +13,6 @@ from conformance.result import Result
 from conformance.rules import Outcome
 from conformance.trace.tables import WIDE, Row
 
-BATCH = 20_000
 DERIVED = ("seconds", "time", "outcome", "finding")
 
 _KINDS = {
@@ -44,12 +42,12 @@ def schema(columns: Sequence[str]) -> pa.Schema:
 
 
 def batches(
-    rows: Iterable[Row],
+    fetched: Iterable[Sequence[Row]],
     columns: Sequence[str],
     run: Mapping[str, Any] | None,
     results: Sequence[Result],
 ) -> Iterator[pa.RecordBatch]:
-    """`rows` of `columns` (with `id`, `rule`, `case` and the times) as Arrow batches.
+    """Rows of `columns` (with `id`, `rule`, `case` and the times) as Arrow batches.
 
     What follows from them is added: `seconds` from the last byte of the request to the last of the
     answer; `time` of the start, where the time of day is known; `outcome` of the case that it was
@@ -59,8 +57,7 @@ def batches(
     outcomes = {(each.rule.id, each.case): each.outcome.value for each in results}
     findings = _findings(results)
     epoch = run["epoch"] if run is not None else None
-    coming = iter(rows)
-    while batch := list(islice(coming, BATCH)):
+    for batch in fetched:
         read = dict(zip(columns, zip(*batch, strict=True), strict=True))
         read["outcome"] = tuple(map(outcomes.get, zip(read["rule"], read["case"], strict=True)))
         read["finding"] = tuple(map(findings.get, read["id"]))

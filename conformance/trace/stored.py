@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ALL = Wanted()
+BATCH = 2000
+"""Rows that are fetched at once: few enough to stay in a processor's cache."""
 FRAMES = "conformance.trace.frames", "notebook"
 """A module that needs more than the rest, and the extra that installs it."""
 _NAMES = {"case": '"case"'}  # a word of SQL
@@ -147,6 +149,12 @@ class Stored:
         order: str = "id",
     ) -> Iterator[Row]:
         """Some `columns` of the wanted exchanges, in an `order` of SQL; at most `limit`."""
+        for batch in self._fetched(wanted, columns, limit, order):
+            yield from batch
+
+    def _fetched(
+        self, wanted: Wanted, columns: Sequence[str], limit: int, order: str
+    ) -> Iterator[list[Row]]:
         where, values = wanted.where()
         table = "exchanges" if set(columns) <= set(NARROW) else "whole"
         asked = f"SELECT {_columns(columns)} FROM {table} WHERE {where} ORDER BY {order} LIMIT ?"
@@ -154,10 +162,10 @@ class Stored:
             cursor = self._store.execute(asked, [*values, limit])
         while True:
             with self._reading():
-                batch = cursor.fetchmany(20_000)
+                batch = cursor.fetchmany(BATCH)
             if not batch:
                 return
-            yield from batch
+            yield batch
 
     def count(self, wanted: Wanted) -> int:
         """How many exchanges are wanted."""
@@ -238,7 +246,7 @@ class Stored:
         """The wanted exchanges as Arrow batches; see `frames.batches`."""
         frames = extra(*FRAMES)
         made: Iterator[pa.RecordBatch] = frames.batches(
-            self.rows(wanted, columns), columns, self.run, self.results
+            self._fetched(wanted, columns, -1, "id"), columns, self.run, self.results
         )
         return made
 
