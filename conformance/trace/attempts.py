@@ -26,38 +26,33 @@ def deliveries(frame: pd.DataFrame, accepted: Collection[int]) -> pd.DataFrame:
     against a sender shows its deliveries, one against a receiver those of the suite.
     """
     sent = _sent(frame)
-    endpoints = {url: url.partition("?")[0] for url in sent["url"].cat.categories}
-    names = sorted(set(endpoints.values()))
-    place = np.array([names.index(endpoints[url]) for url in sent["url"].cat.categories], dtype=int)
-    sent = sent.assign(endpoint=place[sent["url"].cat.codes] if len(sent) else 0)
-    sent = sent.sort_values(["endpoint", "msg_id", "started", "id"], kind="stable")
-    keys = sent[["endpoint", "msg_id"]]
-    first = ~keys.eq(keys.shift()).all(axis=1).to_numpy() if len(sent) else np.zeros(0, dtype=bool)
-    starts = np.flatnonzero(first)
-    good = (sent["status"].isin(list(accepted)) & sent["fault"].isna()).to_numpy()
-    ends = np.append(starts[1:], len(sent))
+    bare = {url: url.partition("?")[0] for url in sent["url"].cat.categories}
+    endpoint = sent["url"].astype(object).map(bare).astype("category")
+    sent = sent.assign(endpoint=endpoint).sort_values(
+        ["endpoint", "msg_id", "started", "id"], kind="stable", ignore_index=True
+    )
+    keys = sent[["endpoint", "msg_id"]].astype("string")
+    first = ~keys.eq(keys.shift()).fillna(False).all(axis=1).to_numpy(dtype=bool)
+    group = np.cumsum(first) - 1
+    begins = np.flatnonzero(first)
+    ends = np.append(begins, len(sent))[1:]
     started, ended = sent["started"].to_numpy(), sent["ended"].to_numpy()
-    offsets = np.round(started - np.repeat(started[starts], ends - starts), 6)
+    offsets = np.round(started - started[begins][group], 6)
     waits = np.round(started[1:] - ended[:-1], 6)
     statuses = sent["status"].astype(object).where(sent["status"].notna(), None).to_list()
-    spans = list(zip(starts.tolist(), ends.tolist(), strict=True))
-    delivered = np.logical_or.reduceat(good, starts) if len(starts) else np.zeros(0, dtype=bool)
-    heads = sent.iloc[starts]
-    made: pd.DataFrame = pd.DataFrame(
-        {
-            "endpoint": pd.Categorical.from_codes(heads["endpoint"].to_numpy(dtype=int), names),
-            "msg_id": heads["msg_id"].to_numpy(),
-            "rule": heads["rule"].array,
-            "case": heads["case"].array,
-            "attempts": ends - starts,
-            "outcome": pd.Categorical.from_codes(delivered.astype(int), _OUTCOMES),
-            "time": heads["time"].array,
-            "started": started[starts],
-            "seconds": np.maximum.reduceat(ended, starts) - started[starts] if len(starts) else [],
-            "starts": [offsets[begin:end].tolist() for begin, end in spans],
-            "waits": [waits[begin : end - 1].tolist() for begin, end in spans],
-            "statuses": [statuses[begin:end] for begin, end in spans],
-        }
+    good = sent["status"].isin(list(accepted)) & sent["fault"].isna()
+    spans = list(zip(begins.tolist(), ends.tolist(), strict=True))
+    delivered = good.groupby(group).any().to_numpy(dtype=int)
+    heads = sent.iloc[begins].reset_index(drop=True)
+    made = heads[["endpoint", "msg_id", "rule", "case"]].assign(
+        attempts=ends - begins,
+        outcome=pd.Categorical.from_codes(delivered, _OUTCOMES),
+        time=heads["time"],
+        started=heads["started"],
+        seconds=sent["ended"].groupby(group).max().to_numpy() - heads["started"],
+        starts=[offsets[begin:end].tolist() for begin, end in spans],
+        waits=[waits[begin : end - 1].tolist() for begin, end in spans],
+        statuses=[statuses[begin:end] for begin, end in spans],
     )
     return made.sort_values("started", kind="stable", ignore_index=True)
 

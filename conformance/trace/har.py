@@ -8,6 +8,7 @@ format's own place for what it does not know.
 from __future__ import annotations
 
 import base64
+import ipaddress
 import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -49,9 +50,18 @@ def entry(each: Exchange, epoch: float) -> dict[str, Any]:
     }
     if each.fault is not None:
         made["_error"] = f"{each.fault} {each.detail}".strip()
-    if each.peer is not None and each.role is not Role.ATTEMPT:  # else it is the sender's
-        made["serverIPAddress"] = each.peer.partition("%")[0]
+    address = _address(each.peer)
+    if address is not None and each.role not in (Role.ATTEMPT, Role.ELSEWHERE):  # the sender's
+        made["serverIPAddress"] = address
     return made
+
+
+def _address(peer: str | None) -> str | None:
+    """The peer's address without its zone, if it is one."""
+    try:
+        return str(ipaddress.ip_address((peer or "").partition("%")[0]))
+    except ValueError:
+        return None
 
 
 def _request(request: Request) -> dict[str, Any]:
