@@ -184,7 +184,9 @@ def test_a_master_reconciles_what_two_workers_sent(tmp_path: Path) -> None:
     assert statuses[0] == 0
     assert (document["workers"], document["users"], outcomes(document)) == (2, 20, ALL_WELL)
     # Every id of either worker reached the receiver as a message of its own; two are the master's.
-    assert received - 2 == document["messages"]["valid"] == document["messages"]["acknowledged"]
+    # A request that the end cut off may have reached it or not.
+    messages = document["messages"]
+    assert messages["acknowledged"] <= received - 2 <= messages["valid"]
 
 
 def test_a_worker_that_dies_with_its_ledger_is_no_pass(tmp_path: Path) -> None:
