@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-for-tests
 
 .PHONY: demo test lint bench check clean
 
-demo: $(PLAIN)  ## the suite against the embedded reference receiver
+demo: $(PLAIN)  ## both suites against the embedded reference parts
 	$(BIN)/hookproof demo
 
 test: $(STAMP)  ## all tests
@@ -19,7 +19,7 @@ lint: $(STAMP)  ## style and types
 	$(BIN)/mypy
 
 bench: $(STAMP)  ## figures, each as a ratio to a bare baseline in the same run
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.run
 
 check:  ## what CI runs
 	bash .ci/run

@@ -269,6 +269,55 @@ def selftest(only: tuple[str, ...], lang: str) -> None:
     sys.exit(0 if matrix.holds else 1)
 
 
+@main.command("load", short_help="Load a receiver, and judge what it did.")
+@click.argument("url")
+@click.argument("locust", nargs=-1, type=click.UNPROCESSED)
+@click.option("--secret", required=True, help="What it verifies with; or env:NAME, file:PATH.")
+@click.option("--users", default=50, show_default=True, help="Users at once.")
+@click.option("--spawn-rate", default=50.0, show_default=True, help="Users to start a second.")
+@click.option("--run-time", default="60s", show_default=True, help="As in 90s, 5m, 1h30m.")
+@click.option(
+    "--user-rate", type=float, help="Requests a second of each user; else as fast as answers come."
+)
+@click.option("--observer-url", metavar="TEMPLATE", help='With {msgId}; answers {"count": N}.')
+@click.option("--max-p99", type=float, metavar="SECONDS", help="At most; else the deadline.")
+@click.option("--max-fail-ratio", type=float, default=0.0, help="Share of requests that may fail.")
+@click.option("--deadline", type=float, metavar="SECONDS", help="Else the dialect's own: 5.")
+@click.option("--mix", metavar="NAME=N,…", help="ordinary=7,repeats=1,forgeries=1,storms=1")
+@click.option("--dialect", default="guide", show_default=True, help="A dialect's name or its file.")
+@click.option("--seed", default="1", show_default=True, help="A number, or `random`.")
+@click.option("--ca", type=FILE, help="Certificates to trust beside the system's.")
+@click.option("--json", type=FILE, help="Write the verdict and the figures as JSON.")
+@click.option("--html", type=FILE, help="Write them as one HTML file, with charts.")
+@click.option("--lang", type=LANGUAGE, default="en", help="Language of texts.")
+@click.option("--quiet", is_flag=True, help="Print the verdict alone.")
+def load_receiver(
+    url: str, locust: tuple[str, ...], secret: str, quiet: bool, seed: str, **given: Any
+) -> None:
+    """Load the receiver at URL with Locust, then tell what was lost, doubled, or wrongly let in.
+
+    What stands after `--` goes to Locust as it is, as in `-- --processes 4 --csv figures`.
+    """
+    from conformance.engine.options import read_seed
+    from conformance.load.launch import load
+    from conformance.render.files import Files
+    from conformance.render.load import plain, write
+
+    files = Files(json=given.pop("json"), html=given.pop("html"))
+    files.check()
+    options = {name.replace("_", "-"): value for name, value in given.items()}
+    options |= {"seed": read_seed(seed), "progress": int(sys.stderr.isatty() and not quiet)}
+
+    def tell(line: str) -> None:
+        click.echo(line, err=True)
+
+    document, status = load(url, secret, options, locust, tell)
+    if document is not None:
+        write(document, files)
+        click.echo(plain(document, quiet=quiet), nl=False)
+    sys.exit(status)
+
+
 @serve.command("receiver")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=5000, show_default=True, help="0 takes a free one.")

@@ -32,7 +32,8 @@ NO_SECRET = Secret(b"")
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """One webhook. `timeout` is in seconds; `retry_count` retries follow the first attempt;
-    `message_types` are in digits without leading zeros, or ALL. No secret signs with an empty key."""
+    `message_types` are in digits without leading zeros, or ALL, and none of them is no filter: all
+    are delivered, as services of this protocol have it. No secret signs with an empty key."""
 
     url: str
     secret: Secret = NO_SECRET
@@ -46,8 +47,10 @@ class Configuration:
         """Whether `message`, which fits the message schema, is delivered here."""
         if not self.enabled or (message["isSelfMsg"] and not self.include_self_message):
             return False
+        if not self.message_types or ALL in self.message_types:
+            return True
         # JSON Schema takes 1.0 for an integer, and so may a message's type be.
-        return ALL in self.message_types or str(int(message["msgType"])) in self.message_types
+        return str(int(message["msgType"])) in self.message_types
 
     def shown(self) -> dict[str, Any]:
         """The fields as the guide writes them, with MASK for the secret if there is one."""

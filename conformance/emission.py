@@ -5,7 +5,7 @@ what must arrive. Reads the words of a scenario file; knows nothing of how they 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.errors import InputError
@@ -65,8 +65,8 @@ class Call:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What must be seen of a step: the attempts for each of its messages (least, most), whether
-    they arrive, whether the call succeeds ("ok", "error"), or a named check; `other` at the other
-    endpoint."""
+    they arrive, whether the call succeeds ("ok", "error"), a named check, or several of these;
+    `other` at the other endpoint."""
 
     level: Level
     attempts: tuple[int, int | None] | None = None
@@ -91,7 +91,7 @@ class Action:
 class Sending:
     """A sender's case."""
 
-    actions: tuple[Action, ...]
+    actions: tuple[Action, ...] = ()
     listener: Listener = field(default_factory=Listener)
     other: Listener | None = None
 
@@ -101,15 +101,38 @@ class Sending:
         return any(action.emit is not None for action in self.actions)
 
     @property
+    def needs(self) -> list[str]:
+        """What must be given, or be so, for it to be carried out, in the words of `needs`."""
+        wanted = {
+            "emit": self.emits,
+            "several": self.other is not None and self.other.configured,
+            "restart": any(action.restart for action in self.actions),
+            "tls": self.listener.way == "https",
+            "openssl": self.listener.way == "untrusted",
+        }
+        return [need for need, is_wanted in wanted.items() if is_wanted]
+
+    @property
     def kinds(self) -> list[str]:
         """The kinds of messages that it names."""
         emits = [action.emit for action in self.actions if action.emit is not None]
         return list(dict.fromkeys(emit.message for emit in emits if emit.message != "any"))
 
     @property
+    def crowded(self) -> bool:
+        """Whether the sender is given many messages in it."""
+        emits = [action.emit for action in self.actions if action.emit is not None]
+        return any(emit.messages > 1 for emit in emits)
+
+    @property
     def calls(self) -> bool:
         """Whether it calls the configuration API, so that it needs a configuration of its own."""
         return any(action.call is not None for action in self.actions)
+
+    @property
+    def tests(self) -> bool:
+        """Whether it calls Test."""
+        return any(a.call is not None and a.call.name == "Test" for a in self.actions)
 
     @property
     def retried(self) -> bool:
@@ -123,21 +146,31 @@ class Sending:
     @property
     def holds_up(self) -> bool:
         """Whether an endpoint of it lets the sender wait."""
+        return any(reply.delay or reply.fault == "hang" for reply in self.replies)
+
+    @property
+    def replies(self) -> list[Reply]:
+        """All the answers of its endpoints."""
         scripts = [self.listener.answers, *(action.answers for action in self.actions)]
         if self.other is not None:
             scripts.append(self.other.answers)
-        return any(reply.delay or reply.fault == "hang" for script in scripts for reply in script)
+        return [reply for script in scripts for reply in script]
+
+
+NOTHING = Sending()
 
 
 def read(words: Mapping[str, Any], shared: Mapping[str, Any], level: Level) -> Sending:
     """The case that `words` describe, where they complete what the rule says for all its cases.
-    Raises InputError for a step that has not one of its verbs, or names what no step is called."""
+    Raises InputError for words that need or exclude each other, and names that no step is called."""
     own = {**shared, **words}
     own["configure"] = {**shared.get("configure", {}), **words.get("configure", {})}
     steps = [dict(step) for step in own.get("steps", ())]
     for verb in ("emit", "call"):
         having = [step for step in steps if verb in step]
-        if having and verb in words:
+        if verb in words:
+            if not having:
+                raise InputError(f"the case's `{verb}` completes that of a step, and none has one")
             both = verb == "emit"
             having[0][verb] = {**having[0][verb], **words[verb]} if both else words[verb]
     also = own.get("also")
@@ -152,16 +185,42 @@ def read(words: Mapping[str, Any], shared: Mapping[str, Any], level: Level) -> S
 
 def _check_sense(sending: Sending) -> None:
     known: set[str] = set()
+    if sending.other is None and any(reply.to_other for reply in sending.replies):
+        raise InputError("`to-other` goes with `also`, which is the other endpoint")
     for action in sending.actions:
         if sum([action.emit is not None, action.call is not None, action.restart]) > 1:
             raise InputError("a step has one of `emit`, `call` and `restart`")
         if action.emit is not None:
-            again = action.emit.again
-            if again is not None and again not in known:
-                raise InputError(f"no earlier step is called {again!r}: name it with `as: {again}`")
-            known |= {action.emit.name} - {None}  # type: ignore[arg-type]
-        if sending.other is None and any(seen.other for seen in action.seen):
-            raise InputError("`at: other` goes with `also`, which is the other endpoint")
+            _check_emit(action.emit, known)
+        for seen in action.seen:
+            _check_seen(seen, action)
+            if seen.other and sending.other is None:
+                raise InputError("`at: other` goes with `also`, which is the other endpoint")
+
+
+def _check_emit(emit: Emit, known: set[str]) -> None:
+    """`known` are the names of earlier steps; the step's own is added."""
+    if emit.again is not None:
+        if emit.again not in known:
+            raise InputError(
+                f"no earlier step is called {emit.again!r}: name it with `as: {emit.again}`"
+            )
+        if replace(emit, again=None, name=None) != Emit():
+            raise InputError("`again` gives a message unchanged: leave out what makes another")
+    if emit.name is not None:
+        known.add(emit.name)
+
+
+def _check_seen(seen: Seen, action: Action) -> None:
+    """An expectation that its step can never break would always hold."""
+    if (seen.attempts, seen.arrives, seen.call, seen.check) == (None, None, None, None):
+        raise InputError("`expect` says what: `attempts`, `arrives`, `call` or `check`")
+    if seen.attempts is not None and action.emit is None:
+        raise InputError("`attempts` counts those for an `emit`: the step has none")
+    if seen.arrives is not None and action.emit is None and action.call is None:
+        raise InputError("`arrives` goes with the `emit` or the `call` that brings it")
+    if seen.call is not None and action.call is None:
+        raise InputError("`expect: {call: …}` goes with a `call`: the step has none")
 
 
 def _action(words: Mapping[str, Any], level: Level) -> Action:

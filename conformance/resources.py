@@ -1,4 +1,4 @@
-"""Where the files that ship with Hookproof are: schemas and scenarios.
+"""Where the files that ship with Hookproof are: schemas, scenarios and the locustfile.
 
 They stand at the top of a checkout, where people look for them, and inside the package in a wheel.
 """
@@ -20,3 +20,11 @@ def folder(name: str) -> Path:
     raise InputError(
         f"the folder {name}/ is missing from this installation: install hookproof again"
     )
+
+
+def locustfile() -> Path:
+    """The locustfile, from the wheel or from the checkout."""
+    for place in (PACKAGE / "locustfile.py", PACKAGE.parent / "locustfile.py"):
+        if place.is_file():
+            return place
+    raise InputError("locustfile.py is missing from this installation: install hookproof again")

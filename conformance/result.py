@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from conformance.markup import card, marked, pre
+from conformance.markup import card, pre
+from conformance.pages.spelled import marked
 from conformance.rules import Level, Outcome, Rule
 from conformance.text import NO_TEXT, Text
 
@@ -42,7 +43,7 @@ class Result:
     def html(self, language: str, evidence: Markup | None = None) -> str:
         """The result for a notebook, in `language`; `evidence` is what its exchanges show."""
         rule, level = self.rule, f"{self.level} · {self.rule.source or '—'}"
-        again = pre(marked(self.reproduce, keep="\n\t")) if self.reproduce is not None else ""
+        again = pre(marked(self.reproduce, lines=True)) if self.reproduce is not None else ""
         labels = LABELS[language]
         values = (
             rule.title.in_(language),

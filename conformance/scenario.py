@@ -17,7 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from conformance import emission
-from conformance.emission import Sending
+from conformance.emission import NOTHING, Sending
 from conformance.errors import InputError
 from conformance.exchange import Transport
 from conformance.message import build
@@ -90,17 +90,17 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Case:
     """One case of a rule; `name` is None where the rule has only one. A receiver's case has steps,
-    a sender's is a `sending`."""
+    a sender's has a `sending`."""
 
     name: str | None
     level: Level
     steps: tuple[Step, ...] = ()
-    sending: Sending | None = None
+    sending: Sending = NOTHING
 
     @property
     def acts(self) -> bool:
         """Whether there is anything to carry out."""
-        return bool(self.steps or (self.sending is not None and self.sending.actions))
+        return bool(self.steps or self.sending.actions)
 
     @property
     def refusing(self) -> bool:
@@ -218,7 +218,9 @@ def select(scenarios: Iterable[Scenario], globs: Iterable[str]) -> tuple[Scenari
 
 def _meant(pattern: str, ids: list[str]) -> str:
     """A hint at the glob that `pattern` may have been meant for: one that fits, or the nearest."""
-    for whole in (f"{pattern}*", f"{pattern}.*", f"receiver.{pattern}", f"receiver.{pattern}.*"):
+    sides = dict.fromkeys(each.partition(".")[0] for each in ids)
+    prefixed = [f"{side}.{pattern}{more}" for side in sides for more in ("", ".*")]
+    for whole in (f"{pattern}*", f"{pattern}.*", *prefixed):
         if any(fnmatchcase(each, whole) for each in ids):
             return f"; did you mean {whole}?"
     groups = {each.rsplit(".", 1)[0] + ".*" for each in ids} | {
@@ -330,11 +332,13 @@ def _step(words: Mapping[str, Any], level: Level) -> Step:
 
 def _implied(cases: Iterable[Case]) -> Iterable[str]:
     """What steps need that cannot be carried out without it."""
-    for step in (step for case in cases for step in case.steps):
-        if step.restart:
-            yield "restart"
-        if step.send is not None and step.send.other_instance:
-            yield "also-url"
+    for case in cases:
+        for step in case.steps:
+            if step.restart:
+                yield "restart"
+            if step.send is not None and step.send.other_instance:
+                yield "also-url"
+        yield from case.sending.needs
 
 
 _RENAMED = {

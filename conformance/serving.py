@@ -18,6 +18,8 @@ from conformance.errors import InputError
 
 BACKLOG = 1024
 """Connections that may wait to be taken: a burst opens hundreds at once."""
+KEEP_ALIVE = 75.0
+"""Seconds that a receiver keeps an idle connection."""
 
 
 @asynccontextmanager

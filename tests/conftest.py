@@ -1,13 +1,16 @@
-"""For all tests: `pytester`, and no skips where nothing may be skipped.
+"""For all tests: `pytester`, a browser, and no skips where nothing may be skipped.
 
 With HOOKPROOF_NO_SKIPS=1, as in this repository's own CI, a test or a module that would be skipped
 fails with the reason. The inner runs of `pytester` have a conftest of their own.
 """
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
+
+from tests.browser import Pages, chromium
 
 pytest_plugins = ["pytester"]
 
@@ -19,6 +22,22 @@ def _no_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"{reason} (HOOKPROOF_NO_SKIPS=1: nothing may be skipped)"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium. Ends with the module: while it runs, no loop of asyncio can be run in this thread."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def pages(browser: Any) -> Iterator[Pages]:
+    """Opens pages; a page in which anything goes wrong fails the test."""
+    opened = Pages(browser)
+    yield opened
+    opened.close()
+    assert opened.faults == []
 
 
 @pytest.hookimpl(wrapper=True)

@@ -72,6 +72,62 @@ def test_bad_input_is_one_clear_line_and_status_2(arguments, told):
     assert "Traceback" not in result.output
 
 
+NOBODY = "http://127.0.0.1:9/v1/webhook"
+EMIT = ["--emit-url", "http://127.0.0.1:9/emit"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["localhost:5001", "--secret", "s"], "http:// or https://", id="no scheme"),
+        pytest.param([f"{NOBODY}?key=K", "--secret", "s"], "--api-key", id="the key in the URL"),
+        pytest.param(
+            [NOBODY, "--secret", "s", *EMIT, "--emit-command", "cat"], "give one of them", id="both"
+        ),
+        pytest.param([NOBODY, "--secret", "s", "--emit-url", "h"], "--emit-url", id="emit URL"),
+        pytest.param(
+            [NOBODY, "--secret", "s", "--tls-cert", "c.pem"], "give both", id="no TLS key"
+        ),
+        pytest.param(
+            [NOBODY, "--secret", "s", "--tls-key", "k.pem"], "give both", id="no certificate"
+        ),
+        pytest.param(
+            [NOBODY, "--secret", "s", "--tls-cert", "/nowhere/c", "--tls-key", "/nowhere/k"],
+            "/nowhere/c and /nowhere/k cannot be used",
+            id="no such certificate",
+        ),
+        pytest.param(
+            [NOBODY, "--secret", "s", "--listen", "8080"], "--listen: '8080'", id="listen"
+        ),
+        pytest.param(
+            [NOBODY, "--secret", "s", "--listen", "192.0.2.1:0"], "cannot be had", id="not here"
+        ),
+        pytest.param(
+            [NOBODY, "--secret", "s", "--public-url", "h"], "--public-url", id="public URL"
+        ),
+        pytest.param(
+            [NOBODY, "--secret", "s", "--api-key", "env:NOT_SET"], "--api-key: the env", id="key"
+        ),
+        pytest.param(
+            [NOBODY, "--secret", "s", "--rules", "receiver.*"], "no rule fits", id="other side"
+        ),
+        pytest.param(
+            [NOBODY, "--secret", "s", "--rules", "wire.*"], "mean sender.wire.*", id="no side"
+        ),
+        pytest.param(
+            [NOBODY, "--secret", "s", "--header", "X: y"], "--header", id="not an option here"
+        ),
+        pytest.param([NOBODY], "--secret", id="no secret"),
+        pytest.param(["--secret", "s"], "API_URL", id="no URL"),
+    ],
+)
+def test_bad_input_about_a_sender_is_one_clear_line_and_status_2(arguments, told):
+    result = hookproof("check", "sender", *arguments)
+    assert result.exit_code == 2
+    assert told in result.output
+    assert "Traceback" not in result.output
+
+
 def test_a_mistake_in_a_scenario_is_told_before_the_run(tmp_path):
     (tmp_path / "own.yaml").write_text("rules:\n  - rule: receiver.own.thing\n    levle: MUST\n")
     result = hookproof("check", "receiver", DEAD, "--secret", "s", "--scenarios", str(tmp_path))
@@ -209,6 +265,69 @@ def test_the_reference_sender_delivers_to_the_reference_receiver(base):
     assert tested["data"]["Success"] is True
 
 
+@pytest.fixture(scope="module")
+def api():
+    """The reference sender as a process of its own, as a user starts it."""
+    command = [sys.executable, "-m", "conformance", "serve", "sender", "--port", "0"]
+    environment = {**os.environ, "SENDER_KEY": "command-line-key"}
+    with subprocess.Popen(
+        [*command, "--api-key", "env:SENDER_KEY", "--backoff-base", "0.05"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        yield process.stdout.readline().strip()
+        process.terminate()
+
+
+def check_sender(api, *options, rules="sender.wire.*"):
+    given = ["--secret", SECRET, "--api-key", "command-line-key", "--emit-url", f"{api}/Emit"]
+    return hookproof("check", "sender", api, *given, "--rules", rules, *options)
+
+
+def test_a_conforming_sender_is_status_0(api):
+    result = check_sender(api)
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[0].startswith(f"hookproof sender {api}  dialect guide")
+    assert result.output.splitlines()[-1].startswith("PASS")
+
+
+def test_a_sender_that_cannot_be_reached_is_status_3():
+    result = hookproof("check", "sender", NOBODY, "--secret", SECRET)
+    assert result.exit_code == 3
+    assert "nothing listens there" in result.output
+
+
+def test_a_rule_that_a_sender_breaks_is_status_1(api, tmp_path):
+    (tmp_path / "own.yaml").write_text(SENDER_OWN, encoding="utf-8")
+    options = ["--scenarios", str(tmp_path), "--lang", "zh-Hant"]
+    result = check_sender(api, *options, rules="sender.own.*")
+    assert result.exit_code == 1
+    assert "送達了，但不應送達" in result.output
+    assert "curl" not in result.output
+
+
+SENDER_OWN = """\
+rules:
+  - rule: sender.own.silent
+    level: MUST
+    title: {en: It keeps quiet, zh-Hant: 它保持沉默}
+    steps:
+      - emit: {}
+        expect: {arrives: false}
+"""
+
+
+def test_report_files_about_a_sender_are_written_and_hold_no_secret(api, tmp_path):
+    files = {kind: tmp_path / f"r.{kind}" for kind in ("json", "junit", "html", "trace")}
+    options = [word for kind, path in files.items() for word in (f"--{kind}", str(path))]
+    result = check_sender(api, *options)
+    assert problems("report", json.loads(files["json"].read_text())) == []
+    for text in [result.output.encode(), *(path.read_bytes() for path in files.values())]:
+        assert SECRET.encode() not in text
+        assert b"command-line-key" not in text
+
+
 def _curl(url, *data):
     command = ["curl", "-sS", url, *(word for each in data for word in ("-d", each))]
     return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
@@ -220,7 +339,10 @@ def test_a_wait_that_cannot_be_is_told():
     assert "--backoff-base" in result.output
 
 
-@pytest.mark.parametrize("command", [["--help"], ["check", "receiver", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "command",
+    [["--help"], ["check", "receiver", "--help"], ["check", "sender", "--help"], ["--version"]],
+)
 def test_help_does_not_load_the_engine(command):
     code = (
         "import sys\n"
@@ -233,8 +355,20 @@ def test_help_does_not_load_the_engine(command):
     assert done.returncode == 0, done.stderr
 
 
-def test_demo_judges_the_reference_receiver_and_writes_the_report(tmp_path, monkeypatch):
+def test_a_report_path_of_demo_is_tried_before_it_is_named_after_the_sender():
+    result = hookproof("demo", "--html", "/")
+    assert result.exit_code == 2
+    assert "--html: / cannot be written" in result.output
+
+
+def test_demo_judges_both_reference_parts_and_writes_a_report_of_each(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = hookproof("demo")
+    result = hookproof("demo", "--json", "r.json")
     assert result.exit_code == 0, result.output
-    assert Path("hookproof-report.html").exists()
+    for html, data, side in (
+        ("hookproof-report.html", "r.json", "receiver"),
+        ("hookproof-report-sender.html", "r-sender.json", "sender"),
+    ):
+        assert f"The report: {html}" in result.output
+        assert Path(html).exists()
+        assert json.loads(Path(data).read_text())["side"] == side

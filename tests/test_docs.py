@@ -25,24 +25,26 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
-from conformance import check_receiver
+from conformance import check_receiver, check_sender
 from conformance.api import wait_for
+from conformance.checks.sender.named import NAMED
 from conformance.cli import main
 from conformance.damage import DAMAGES
-from conformance.demo import reference_receiver
+from conformance.demo import reference_receiver, reference_sender
 from conformance.edits import EDITS
+from conformance.engine.sender.session import SETTINGS
 from conformance.errors import InputError
 from conformance.exchange import Transport
 from conformance.forms import FORMS, compact
 from conformance.message import TYPES, build
-from conformance.pytest_plugin.target import Target
+from conformance.pytest_plugin.target import SenderTarget, Target
 from conformance.rules import Outcome
 from conformance.scenario import read
 from conformance.schema import validator
 
 ROOT = Path(__file__).parent.parent
 ENGLISH, CHINESE, SCENARIOS = "README.md", "README.zh-Hant.md", "scenarios/README.md"
-PAGES = (ENGLISH, CHINESE, SCENARIOS)
+PAGES = (ENGLISH, CHINESE, SCENARIOS, "docs/reference-sender.md")
 URL = "http://localhost:5000/webhook/receiver"
 SECRET = "your_secret"
 
@@ -117,11 +119,12 @@ def test_an_option_that_is_named_exists(page: str, pytestconfig: pytest.Config) 
         pytestconfig.getoption(name)  # else it is one of pytest's
 
 
-def local(code: str, target: Target) -> str:
-    """Code of a page, turned to a receiver that runs here, and one group of rules, to be quick."""
-    base = "{0.scheme}://{0.netloc}".format(urlsplit(target.url))
-    code = re.sub(r"http://(localhost|127\.0\.0\.1):5000", base, code)
-    return code.replace("secret=", 'rules=["receiver.accepts.*"], secret=')
+def local(code: str, target: Target, sender: SenderTarget) -> str:
+    """Code of a page, turned to a receiver and a sender that run here."""
+    for port, url in ((5000, target.url), (5001, sender.url)):
+        base = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        code = re.sub(rf"http://(localhost|127\.0\.0\.1):{port}", base, code)
+    return code
 
 
 @pytest.fixture
@@ -137,25 +140,32 @@ def target(hookproof_receiver: Target, monkeypatch: pytest.MonkeyPatch) -> Targe
     "code",
     [pytest.param(code, id=code.splitlines()[0]) for code in blocks(ENGLISH, "python")[1:]],
 )
-def test_the_python_of_the_readme_runs(code: str, target: Target) -> None:
+def test_the_python_of_the_readme_runs(
+    code: str, target: Target, hookproof_sender: SenderTarget
+) -> None:
     names: dict[str, Any] = {}
-    program = compile(local(code, target), ENGLISH, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    quick = "sender.wire.*" if "check_sender" in code else "receiver.accepts.*"
+    turned = local(code, target, hookproof_sender).replace("secret=", f'rules="{quick}", secret=')
+    program = compile(turned, ENGLISH, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     waiting = eval(program, names)
     if inspect.iscoroutine(waiting):  # as in a notebook
         asyncio.run(waiting)
     assert {each.outcome for each in names["report"].results} == {Outcome.PASS}
 
 
-def test_the_conftest_of_the_readme_has_ones_own_receiver_judged(
-    target: Target, tmp_path: Path
+def test_the_conftest_of_the_readme_has_ones_own_receiver_and_sender_judged(
+    target: Target, hookproof_sender: SenderTarget, tmp_path: Path
 ) -> None:
-    conftest, rule = blocks(ENGLISH, "python")[0], blocks(SCENARIOS, "yaml")[2]
-    code = local(conftest, target).replace('rules=["receiver.accepts.*"], ', "")
+    code = local(blocks(ENGLISH, "python")[0], target, hookproof_sender)
     (tmp_path / "conftest.py").write_text(code)
-    (tmp_path / "house.hookproof.yaml").write_text(rule, encoding="utf-8")
-    built_in = ["--pyargs", "conformance", "--rules", "receiver.accepts.unknown-field"]
+    for name, number in (("receiver", 2), ("sender", 3)):
+        rule = blocks(SCENARIOS, "yaml")[number]
+        (tmp_path / f"{name}.hookproof.yaml").write_text(rule, encoding="utf-8")
+    built_in = ["receiver.accepts.unknown-field", "sender.config.create-list"]
+    chosen = [f"--rules={each}" for each in built_in]
+    there = [".", "--pyargs", "conformance"]
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", ".", *built_in],
+        [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *there, *chosen],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -163,16 +173,21 @@ def test_the_conftest_of_the_readme_has_ones_own_receiver_judged(
         check=False,
     )
     assert "receiver.house.nickname-repeat PASSED" in ran.stdout, ran.stdout + ran.stderr
+    assert "sender.house.busy PASSED" in ran.stdout, ran.stdout + ran.stderr
     assert "receiver.accepts.unknown-field[text] PASSED" in ran.stdout
-    assert f"{target.url} by house.hookproof.yaml" in ran.stdout
+    assert "sender.config.create-list PASSED" in ran.stdout
+    for url, name in ((target.url, "receiver"), (hookproof_sender.url, "sender")):
+        assert f"{url} by {name}.hookproof.yaml" in ran.stdout
 
 
-def test_the_curl_line_of_the_readme_delivers_a_message(target: Target) -> None:
+def test_the_curl_line_of_the_readme_delivers_a_message(
+    target: Target, hookproof_sender: SenderTarget
+) -> None:
     for tool in ("curl", "openssl"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
     (code,) = (each for each in blocks(ENGLISH, "sh") if "curl" in each)
-    code = local(code, target).replace(SECRET, os.environ["HOOKPROOF_SECRET"])
+    code = local(code, target, hookproof_sender).replace(SECRET, os.environ["HOOKPROOF_SECRET"])
     ran = subprocess.run(["sh", "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.startswith("HTTP/1.1 200")
     with urlopen(target.url.replace("webhook/receiver", "processed?msgId=1")) as answer:
@@ -260,10 +275,13 @@ def test_the_printed_tree_is_there(page: str) -> None:
         assert (ROOT / (above / path if line.startswith(" ") else path)).is_dir()
 
 
-@pytest.mark.parametrize(
-    "rule", [pytest.param(rule, id=f"rule {n}") for n, rule in enumerate(blocks(SCENARIOS, "yaml"))]
-)
-async def test_a_printed_rule_runs(rule: str, tmp_path: Path) -> None:
+def printed_rules(side: str) -> list[Any]:
+    rules = [rule for rule in blocks(SCENARIOS, "yaml") if f"rule: {side}." in rule]
+    return [pytest.param(rule, id=f"rule {n}") for n, rule in enumerate(rules)]
+
+
+@pytest.mark.parametrize("rule", printed_rules("receiver"))
+async def test_a_printed_rule_for_receivers_runs(rule: str, tmp_path: Path) -> None:
     (tmp_path / "house.yaml").write_text(rule, encoding="utf-8")
     async with reference_receiver() as there:
         report = await check_receiver(
@@ -272,6 +290,20 @@ async def test_a_printed_rule_runs(rule: str, tmp_path: Path) -> None:
             observer_url=there.observer_url,
             scenarios=[tmp_path],
             rules=["receiver.house.*"],
+        )
+    assert {each.outcome for each in report.results} == {Outcome.PASS}
+
+
+@pytest.mark.parametrize("rule", printed_rules("sender"))
+async def test_a_printed_rule_for_senders_runs(rule: str, tmp_path: Path) -> None:
+    (tmp_path / "house.yaml").write_text(rule, encoding="utf-8")
+    async with reference_sender() as there:
+        report = await check_sender(
+            there.api_url,
+            secret=there.secret.decode(),
+            emit_url=there.emit_url,
+            scenarios=[tmp_path],
+            rules=["sender.house.*"],
         )
     assert {each.outcome for each in report.results} == {Outcome.PASS}
 
@@ -296,6 +328,7 @@ def table(section: str) -> list[list[str]]:
 
 
 SCHEMA: Any = validator("scenario").schema["$defs"]
+ANSWER = SCHEMA["answer"]["oneOf"][1]
 
 
 @pytest.mark.parametrize(
@@ -308,7 +341,14 @@ SCHEMA: Any = validator("scenario").schema["$defs"]
             ("a ", "step"),
             ("", "send"),
             ("", "expect"),
+            ("", "emit"),
+            ("", "seen"),
+            ("", "also"),
         ]
+    ]
+    + [
+        pytest.param(f"Words of a sender's {name}", SCHEMA[schema]["properties"], id=schema)
+        for name, schema in [("rule", "sender-rule"), ("case", "sender-case"), ("step", "action")]
     ]
     + [
         pytest.param(
@@ -317,6 +357,17 @@ SCHEMA: Any = validator("scenario").schema["$defs"]
             id="statuses",
         ),
         pytest.param("Needs", SCHEMA["rule"]["properties"]["needs"]["items"]["enum"], id="needs"),
+        pytest.param("Settings", SCHEMA["configure"]["properties"], id="settings"),
+        pytest.param("Words of an answer", ANSWER["properties"], id="answer"),
+        pytest.param("Faults", ANSWER["properties"]["fault"]["enum"], id="faults"),
+        pytest.param("Ways", SCHEMA["way"]["enum"], id="ways"),
+        pytest.param("Calls", SCHEMA["call"]["oneOf"][0]["enum"], id="calls"),
+        pytest.param(
+            "What a sender's rule needs",
+            SCHEMA["sender-rule"]["properties"]["needs"]["items"]["enum"],
+            id="needs of a sender's",
+        ),
+        pytest.param("Checks of a step", NAMED, id="checks"),
         pytest.param("Messages", ["plain", *TYPES], id="messages"),
         pytest.param("Forms", FORMS, id="forms"),
         pytest.param("Edits", EDITS, id="edits"),
@@ -328,6 +379,12 @@ def test_the_reference_names_every_word_and_no_other(section: str, known: Any) -
     named = [row[0].split("`")[1] for row in table(section)]
     assert set(named) == set(known)
     assert len(named) == len(set(named))
+
+
+def test_the_reference_gives_each_setting_what_it_is_when_it_is_left_out() -> None:
+    given = {row[0].strip("`"): row[1].strip("`") for row in table("Settings")}
+    for name, value in SETTINGS.items():
+        assert given[name] == json.dumps(value)
 
 
 def test_the_reference_gives_each_message_its_type() -> None:

@@ -51,8 +51,9 @@ def test_every_binding_rule_has_a_peer_that_it_must_catch(rule):
 
 
 def test_peers_name_rules_of_the_catalogue():
-    known = {each.rule.id for each in built_in("receiver")}
-    assert {rule for peer in PEERS for rule in peer.caught_by} <= known
+    known = {each.rule.id for side in ("receiver", "sender") for each in built_in(side)}
+    named = {rule.partition("[")[0] for peer in PEERS for rule in peer.caught_by}
+    assert named <= known
 
 
 def test_names_are_unique():
@@ -67,7 +68,8 @@ def test_a_faulty_peer_says_what_it_does_and_who_must_catch_it():
 def test_the_gallery_has_correct_peers_in_several_stacks():
     correct = {peer.name for peer in PEERS if peer.fault is None}
     stacks = {"python-stdlib", "python-flask", "node-http", "node-express"}
-    assert correct == {"reference", "two-processes"} | stacks
+    senders = {"reference-sender", "python-stdlib-threads", "kept-in-a-file"}
+    assert correct == {"reference", "two-processes"} | stacks | senders
 
 
 def test_globs_choose_peers_in_the_order_of_the_gallery():

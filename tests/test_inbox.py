@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -12,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conformance.commits import NotStoredError
+from conformance.database import MEMORY
 from conformance.errors import InputError
-from conformance.receiver import inbox as module
-from conformance.receiver.inbox import MEMORY, PREVIEW, Delivery, Inbox, NotStoredError
+from conformance.receiver.inbox import PREVIEW, Delivery, Inbox
+from conformance.sender.store import Store
 
 
 def delivery(msg_id: str, body: bytes = b"{}") -> Delivery:
@@ -111,47 +112,6 @@ async def test_neither_a_first_delivery_nor_its_repeat_is_answered_before_the_co
         assert await asyncio.gather(*copies) == [True, False]
 
 
-async def test_deliveries_at_once_share_a_commit(file: Path) -> None:
-    async with Inbox(str(file)) as inbox:
-        statements: list[str] = []
-        inbox._db.set_trace_callback(statements.append)
-        await asyncio.gather(*(take(inbox, str(number)) for number in range(200)))
-        assert statements.count("COMMIT") == 1
-
-
-async def test_a_file_that_stays_locked_refuses_the_delivery_and_takes_the_next(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "BUSY_PATIENCE", 0.01)
-    async with Inbox(str(file)) as inbox:
-        with closing(sqlite3.connect(file, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(NotStoredError, match="locked"):
-                await take(inbox, "1")
-        assert inbox.count("1") == 0
-        assert await take(inbox, "1")
-
-
-def _fill_disk(db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA max_page_count = 1")  # no less than there are already
-
-
-def _forbid_large(db: sqlite3.Connection) -> None:
-    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 50_000)  # SQLite leaves the transaction open here
-
-
-@pytest.mark.parametrize("spoil", [_fill_disk, _forbid_large])
-async def test_what_cannot_be_written_is_not_known_afterwards(
-    place: str, spoil: Callable[[sqlite3.Connection], None]
-) -> None:
-    async with Inbox(place) as inbox:
-        spoil(inbox._db)
-        with pytest.raises(NotStoredError):
-            await inbox.add(delivery("1", b"x" * 100_000), "1")
-        inbox._db.execute("PRAGMA max_page_count = 1000000")
-        assert (await take(inbox, "1"), inbox.count("1")) == (True, 1)
-
-
 async def test_an_id_that_is_no_text_does_not_harm_its_neighbours(place: str) -> None:
     async with Inbox(place) as inbox:
         ids = ["1", "\ud83d", "2"]
@@ -182,56 +142,19 @@ async def test_nothing_is_taken_after_the_inbox_is_closed() -> None:
         await take(inbox, "1")
 
 
-def _other_database(file: Path) -> None:
-    with closing(sqlite3.connect(file)) as db:
-        db.executescript("PRAGMA journal_mode = WAL; CREATE TABLE people (name TEXT);")
+async def test_a_delivery_that_cannot_be_stored_is_not_known_afterwards(place: str) -> None:
+    async with Inbox(place) as inbox:
+        inbox._commits._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 50_000)
+        with pytest.raises(NotStoredError):
+            await inbox.add(delivery("1", b"x" * 100_000), "1")
+        assert (await take(inbox, "1"), inbox.count("1")) == (True, 1)
 
 
-def _later_version(file: Path) -> None:
-    async def make() -> None:
-        async with Inbox(str(file)):
-            pass
-
-    asyncio.run(make())
-    with closing(sqlite3.connect(file)) as db:
-        db.execute("PRAGMA user_version = 99")
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        pytest.param(lambda file: file.write_text("# Notes\n"), "not an inbox", id="text"),
-        pytest.param(lambda file: file.write_bytes(b"\0" * 4096), "not an inbox", id="zeros"),
-        pytest.param(_other_database, "not an inbox", id="other-database"),
-        pytest.param(_later_version, "version 99", id="later-version"),
-    ],
-)
-def test_a_file_that_is_not_an_inbox_is_refused_and_left_as_it_is(
-    file: Path, make: Callable[[Path], object], words: str
-) -> None:
-    make(file)
-    before = {path.name: path.read_bytes() for path in file.parent.iterdir()}
-    with pytest.raises(InputError, match=words):
-        asyncio.run(Inbox(str(file)).__aenter__())
-    assert {path.name: path.read_bytes() for path in file.parent.iterdir()} == before
-
-
-@pytest.mark.parametrize("name", [pytest.param(".", id="folder"), "missing/inbox.db"])
-def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match=r"--db: .* cannot be opened .*: give a file"):
-        asyncio.run(Inbox(str(tmp_path / name)).__aenter__())
-
-
-async def test_an_empty_file_becomes_an_inbox(file: Path) -> None:
-    await asyncio.to_thread(file.touch)
-    async with Inbox(str(file)) as inbox:
-        assert await take(inbox, "1")
-
-
-async def test_a_new_file_is_its_owners_alone(file: Path) -> None:
-    async with Inbox(str(file)):
-        assert {path.stat().st_mode & 0o777 for path in file.parent.iterdir()} == {0o600}
+async def test_a_file_of_the_senders_is_refused(file: Path) -> None:
+    async with Store(str(file)):
+        pass
+    with pytest.raises(InputError, match="is not an inbox of Hookproof's receiver"):
+        await Inbox(str(file)).__aenter__()
 
 
 @settings(max_examples=50, deadline=None)

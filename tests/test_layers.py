@@ -1,6 +1,8 @@
 """Imports point down: what stands lower knows nothing of what stands higher."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,10 @@ PACKAGE = Path(conformance.__file__).parent
 
 LAYERS = [
     {"errors", "clock", "text", "safe", "message", "forms", "edits"},
-    {"resources", "rules", "serving", "certificates", "markup", "extras"},
-    {"schema", "delivery", "exchange", "result"},
-    {"dialect"},
+    {"resources", "rules", "serving", "certificates", "database", "extras"},
+    {"schema", "delivery", "commits", "pages"},
+    {"markup", "dialect", "quick"},
+    {"exchange", "result"},
     {"config", "damage", "curl"},
     {"schemes", "emission"},
     {"scenario", "trace"},
@@ -21,7 +24,7 @@ LAYERS = [
     {"checks"},
     {"report", "compare"},
     {"engine"},
-    {"gallery", "demo"},
+    {"gallery", "demo", "load"},
     {"render"},
     {"api", "charts"},
     {"trace_command"},
@@ -85,3 +88,22 @@ def test_nothing_is_imported_inside_a_function(path):
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
     assert late == []
+
+
+def loaded(*names):
+    """What is in the process after these modules have been imported."""
+    code = f"import {', '.join(names)}, sys; print(*sys.modules)"
+    return set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
+
+
+def test_locust_never_enters_the_process_of_the_core():
+    core = [
+        f"conformance.{name}"
+        for name in ("api", "cli", "render.load", "load.launch", "load.verdict", "load.document")
+    ]
+    assert {"locust", "gevent"} & loaded(*core, "conformance.engine.run") == set()
+
+
+def test_what_runs_inside_locust_is_not_asynchronous():
+    inside = loaded("conformance.load.plugin", "conformance.render.load")
+    assert {"aiohttp", "uvloop", "conformance.wire", "conformance.engine.run"} & inside == set()

@@ -27,10 +27,11 @@ import pytest
 
 import conformance
 from conformance.damage import Signer
+from conformance.database import MEMORY
 from conformance.dialect import Secret, load
 from conformance.errors import InputError
 from conformance.receiver.app import ENDPOINT, serving
-from conformance.receiver.inbox import MEMORY, Inbox
+from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Policy
 
 SECRET = "a lighthouse"

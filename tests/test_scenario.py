@@ -1,5 +1,7 @@
 """The scenario format: what is read, and how a mistake is told."""
 
+import re
+
 import pytest
 
 from conformance import scenario as scenarios
@@ -200,6 +202,20 @@ def test_an_empty_folder_is_told(tmp_path):
 def test_a_glob_that_fits_nothing_names_the_nearest():
     with pytest.raises(InputError, match=r"did you mean receiver\.body\.empty"):
         scenarios.select(scenarios.built_in("receiver"), ["receiver.body.emtpy"])
+
+
+@pytest.mark.parametrize(
+    ("side", "glob", "meant"),
+    [
+        pytest.param("receiver", "body.empty", "receiver.body.empty", id="a receiver's"),
+        pytest.param("sender", "wire.*", "sender.wire.*", id="a sender's"),
+        pytest.param("sender", "retry", "sender.retry.*", id="a group"),
+        pytest.param("sender", "sender.retry", "sender.retry*", id="a group of a side"),
+    ],
+)
+def test_a_glob_without_its_side_names_the_one_that_is_judged(side, glob, meant):
+    with pytest.raises(InputError, match=f"did you mean {re.escape(meant)}\\?"):
+        scenarios.select(scenarios.built_in(side), [glob])
 
 
 @pytest.mark.parametrize(

@@ -62,15 +62,23 @@ async def test_the_same_url_again_updates_and_keeps_a_secret_that_is_not_repeate
         pytest.param({}, "URL is missing", id="no-url"),
         pytest.param({"URL": "ftp://a/"}, "URL must be", id="ftp"),
         pytest.param({"URL": "http://"}, "URL must be", id="no-host"),
-        pytest.param({"URL": "http://a b/"}, "URL must be", id="blank"),
+        pytest.param({"URL": "http://a b/"}, "URL must be", id="blank-in-the-host"),
+        pytest.param({"URL": "http://a/b c"}, "URL must be", id="blank-in-the-path"),
+        pytest.param({"URL": " http://a/"}, "URL must be", id="blank-in-front"),
         pytest.param({"URL": "http://u:p@a/"}, "URL must not carry credentials", id="credentials"),
         pytest.param({"URL": URL, "Timeout": -1}, "Timeout must be", id="timeout-negative"),
         pytest.param({"URL": URL, "Timeout": 10**9}, "Timeout must be", id="timeout-huge"),
         pytest.param({"URL": URL, "RetryCount": -1}, "RetryCount must be", id="retries-negative"),
         pytest.param({"URL": URL, "RetryCount": 10**9}, "RetryCount must be", id="retries-huge"),
         pytest.param({"URL": URL, "MessageTypes": "1"}, "MessageTypes must be", id="types-text"),
+        pytest.param({"URL": URL, "MessageTypes": {}}, "MessageTypes must be", id="types-object"),
         pytest.param(
             {"URL": URL, "MessageTypes": ["x"]}, "MessageTypes[0] must be", id="type-word"
+        ),
+        pytest.param(
+            {"URL": URL, "MessageTypes": ["1", "1.5"]},
+            "MessageTypes[1] must be",
+            id="type-fraction",
         ),
         pytest.param([], "the body must be an object", id="array"),
         pytest.param(b"URL=http", "the body is not JSON", id="not-json"),
@@ -90,6 +98,7 @@ async def test_a_bad_configuration_is_refused_by_name_and_nothing_is_stored(
         assert (said.code, said.data) == (said.status, None)
         assert words in said.message
         assert await listed(base) == []
+        assert (await call("GET", f"{base}/Test")).status == 404
 
 
 async def test_an_update_is_found_by_id_and_leaves_what_it_does_not_name() -> None:

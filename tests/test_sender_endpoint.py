@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,13 +13,16 @@ from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from conformance.clock import Clock
 from conformance.config import Configuration
 from conformance.dialect import Secret, load
 from conformance.sender.addresses import is_public
-from conformance.sender.endpoint import READ, Endpoints, Reply
+from conformance.sender.attempt import READ, Answer, Outgoing, Reply
+from conformance.sender.endpoint import Endpoints
+from conformance.sender.practice import Practice
 from conformance.sender.words import of_status
 from tests.sender_parts import NOW, SECRET, Got, endpoint, openssl, status
 
@@ -259,6 +264,9 @@ async def test_half_an_answer_is_none(answer: bytes, words: str) -> None:
 
 async def test_a_reset_is_told() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(len(BODY))  # what is unread would be a reset in any case
+        linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         writer.transport.abort()
 
     async with raw(serve) as url:
@@ -351,12 +359,12 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
     assert is_public(address) is public
 
 
-async def test_a_fault_that_is_the_senders_own_is_an_attempt_that_failed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    configuration = Configuration("http://127.0.0.1:9/")
-    async with Endpoints(load("guide"), Clock()) as endpoints:
-        monkeypatch.setattr(endpoints._session, "post", None)
+async def test_a_fault_that_is_the_senders_own_is_an_attempt_that_failed() -> None:
+    async def broken(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
+        raise KeyError("status")
+
+    configuration, practice = Configuration("http://127.0.0.1:9/"), Practice(exchange=broken)
+    async with Endpoints(load("guide"), Clock(), practice=practice) as endpoints:
         reply = await endpoints.post(configuration, BODY, NOW)
     assert reply.problem == "the attempt failed inside the sender: see its log"
 

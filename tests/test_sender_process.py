@@ -180,6 +180,23 @@ def test_curl_configures_and_tests_it(tmp_path: Path) -> None:
         assert call(f"{base}/Test?key=k")["data"]["Success"] is True
 
 
+def test_curl_is_told_what_is_wrong_with_a_body_of_10_mib(tmp_path: Path) -> None:
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("curl is not installed")
+    body = tmp_path / "body"
+    body.write_text(json.dumps({"URL": "http://a/", "Secret": "x" * 10 * 2**20}))
+    with nursery() as senders:
+        base = senders.start(str(tmp_path / "queue.db"))
+        for header in ("Expect: 100-continue", "Transfer-Encoding: chunked"):
+            command = [curl, "-sS", "-m", "10", "-w", "%{stderr}%{http_code}", "-H", header]
+            command += ["--data-binary", f"@{body}", f"{base}/Config"]
+            said = subprocess.run(command, capture_output=True, text=True, check=True)
+            assert said.stderr == "413"
+            assert json.loads(said.stdout)["message"] == "the body is larger than 65536 bytes"
+        assert ask("GET", f"{base}/List").data == []
+
+
 async def test_a_port_that_is_taken_is_the_users_to_change() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -248,7 +265,7 @@ def test_kill_9_at_fifty_random_moments_loses_nothing_that_was_accepted(
             base = senders.start(db)
             emitters = Emitters(base, str(round_))
             time.sleep(draw.uniform(0, 0.15))  # the random moment
-            senders.end(signal.SIGKILL)
+            assert senders.end(signal.SIGKILL) == -signal.SIGKILL  # and not by itself before
             emitters.join()
             accepted += emitters.accepted
         base = senders.start(db)

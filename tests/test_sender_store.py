@@ -7,20 +7,20 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import conformance
+from conformance.commits import NotStoredError
 from conformance.config import Configuration
+from conformance.database import MEMORY
 from conformance.delivery import State
 from conformance.dialect import Secret
 from conformance.errors import InputError
-from conformance.sender import commits as module
-from conformance.sender.commits import NotStoredError
-from conformance.sender.database import MEMORY
+from conformance.receiver.inbox import Inbox
 from conformance.sender.event import read
 from conformance.sender.queue import CHUNK, Result
 from conformance.sender.store import Store
@@ -212,51 +212,6 @@ async def test_nothing_is_accepted_before_the_commit(file: Path) -> None:
         assert await accepting == {1}
 
 
-async def test_messages_at_once_share_a_commit(file: Path) -> None:
-    async with Store(str(file)) as store:
-        await store.registry.create(CONFIGURATION)
-        statements: list[str] = []
-        store._commits._db.set_trace_callback(statements.append)
-        await asyncio.gather(*(accept(store, str(number)) for number in range(200)))
-        assert statements.count("COMMIT") == 1
-
-
-async def test_a_file_that_stays_locked_refuses_the_message_and_takes_the_next(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "BUSY_PATIENCE", 0.01)
-    async with Store(str(file)) as store:
-        await store.registry.create(CONFIGURATION)
-        with closing(sqlite3.connect(file, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(NotStoredError, match="locked"):
-                await accept(store, "1")
-        assert waiting(store) == []
-        assert await accept(store, "1") == {1}
-
-
-def _fill_disk(db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA max_page_count = 1")  # no less than there are already
-
-
-def _forbid_large(db: sqlite3.Connection) -> None:
-    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 50_000)
-
-
-@pytest.mark.parametrize("spoil", [_fill_disk, _forbid_large])
-async def test_what_cannot_be_written_is_not_known_afterwards(
-    place: str, spoil: Callable[[sqlite3.Connection], None]
-) -> None:
-    large = list(read(event("1", content="x" * 100_000)))
-    async with Store(place) as store:
-        await store.registry.create(CONFIGURATION)
-        spoil(store._commits._db)
-        with pytest.raises(NotStoredError):
-            await store.accept(large, NOW)
-        store._commits._db.execute("PRAGMA max_page_count = 1000000")
-        assert await accept(store, "1") == {1}
-
-
 async def test_one_job_that_fails_leaves_nothing_and_does_not_harm_its_neighbours(
     place: str,
 ) -> None:
@@ -387,64 +342,18 @@ async def test_the_file_is_one_senders_alone(file: Path) -> None:
         pass
 
 
-async def test_nothing_is_accepted_after_the_store_is_closed() -> None:
-    async with Store(MEMORY) as store:
-        await store.registry.create(CONFIGURATION)
-    with pytest.raises(NotStoredError, match="closed"):
-        await accept(store, "1")
-
-
-def _other_database(file: Path) -> None:
-    with closing(sqlite3.connect(file)) as db:
-        db.executescript("PRAGMA journal_mode = WAL; CREATE TABLE people (name TEXT);")
-
-
-def _later_version(file: Path) -> None:
-    async def make() -> None:
-        async with Store(str(file)):
-            pass
-
-    asyncio.run(make())
-    with closing(sqlite3.connect(file)) as db:
-        db.execute("PRAGMA user_version = 99")
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        pytest.param(lambda file: file.write_text("# Notes\n"), "not a queue", id="text"),
-        pytest.param(lambda file: file.write_bytes(b"\0" * 4096), "not a queue", id="zeros"),
-        pytest.param(_other_database, "not a queue", id="other-database"),
-        pytest.param(_later_version, "version 99", id="later-version"),
-    ],
-)
-def test_a_file_that_is_not_a_queue_is_refused_and_left_as_it_is(
-    file: Path, make: Callable[[Path], object], words: str
-) -> None:
-    make(file)
-    before = {path.name: path.read_bytes() for path in file.parent.iterdir()}
-    with pytest.raises(InputError, match=words):
-        asyncio.run(Store(str(file)).__aenter__())
-    assert {path.name: path.read_bytes() for path in file.parent.iterdir()} == before
-
-
-@pytest.mark.parametrize("name", [pytest.param(".", id="folder"), "missing/queue.db"])
-def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match=r"--db: .* cannot be opened .*: give a file"):
-        asyncio.run(Store(str(tmp_path / name)).__aenter__())
-
-
-async def test_a_new_file_is_its_owners_alone(file: Path) -> None:
-    async with Store(str(file)):
-        assert {path.stat().st_mode & 0o777 for path in file.parent.iterdir()} == {0o600}
+async def test_a_file_of_the_receivers_is_refused(file: Path) -> None:
+    async with Inbox(str(file)):
+        pass
+    with pytest.raises(InputError, match="is not a queue of Hookproof's sender"):
+        await Store(str(file)).__aenter__()
 
 
 FILLED = """
 import asyncio, resource, sys
 from conformance.clock import Clock
 from conformance.config import Configuration
-from conformance.sender.endpoint import Reply
+from conformance.sender.attempt import Reply
 from conformance.sender.store import Store
 from conformance.sender.worker import Deliveries
 

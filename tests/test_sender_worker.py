@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.config import Configuration
+from conformance.database import MEMORY
 from conformance.delivery import Backoff, State
-from conformance.sender.database import MEMORY
-from conformance.sender.endpoint import Reply
+from conformance.sender.attempt import Reply
 from conformance.sender.event import read
 from conformance.sender.queue import Entry
 from conformance.sender.store import Store

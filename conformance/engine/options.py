@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ from conformance.exchange import Headers
 
 PLACE = "{msgId}"
 EMPTY = "--secret: the secret is empty; give the one that messages are signed with"
+MASK = "(secret)"
+SHORTEST_BEGINNING = 3
+"""Characters of a secret that tell something of it."""
 RESERVED = {"content-length", "transfer-encoding", "connection", "expect"}
 
 
@@ -69,12 +73,7 @@ class Options(RunOptions):
         if self.also_url is not None:
             check_url("--also-url", self.also_url)
         if self.observer_url is not None:
-            check_url("--observer-url", self.observer_url.replace(PLACE, "0"))
-            if PLACE not in self.observer_url:
-                raise InputError(
-                    f"--observer-url: {self.observer_url} has no {PLACE}: put it where the id belongs, "
-                    "as in http://localhost:5000/processed?msgId={msgId}"
-                )
+            check_observer(self.observer_url)
 
 
 def check_url(what: str, url: str) -> None:
@@ -95,6 +94,16 @@ def check_url(what: str, url: str) -> None:
     if parts.username is not None or parts.password is not None:
         raise InputError(
             f"{what}: a URL must not carry credentials; use --header 'Authorization: …'"
+        )
+
+
+def check_observer(template: str) -> None:
+    """Raise InputError for an --observer-url that selects no message."""
+    check_url("--observer-url", template.replace(PLACE, "0"))
+    if PLACE not in template:
+        raise InputError(
+            f"--observer-url: {template} has no {PLACE}: put it where the id belongs, "
+            "as in http://localhost:5000/processed?msgId={msgId}"
         )
 
 
@@ -161,10 +170,29 @@ def spelled(found: set[bytes]) -> set[bytes]:
     return {each for each in found | written if is_telling(each)}
 
 
+def hide(text: str, secrets: Iterable[bytes]) -> str:
+    """`text` without the `secrets`, and without the beginning of one that a `…` cuts off."""
+    for each in sorted(secrets, key=len, reverse=True):
+        secret = each.decode("utf-8", "replace")
+        text = text.replace(secret, MASK)
+        *cut, last = text.split("…")
+        text = "…".join([*(_without_beginning(part, secret) for part in cut), last])
+    return text
+
+
+def _without_beginning(text: str, secret: str) -> str:
+    """`text`, if it ends with the beginning of `secret`, without that."""
+    begins = (size for size in range(len(secret), SHORTEST_BEGINNING - 1, -1))
+    size = next((size for size in begins if text.endswith(secret[:size])), 0)
+    return text[: len(text) - size] + MASK if size else text
+
+
 def _written(text: str) -> set[bytes]:
     ways = (
         json.dumps(text)[1:-1],
         json.dumps(text, ensure_ascii=False)[1:-1],
+        repr(text)[1:-1],
+        repr(text.encode().decode("latin-1"))[1:-1],  # as headers are shown
         html.escape(text),
         quote(text),
     )

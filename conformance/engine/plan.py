@@ -106,11 +106,10 @@ def over(
 
 
 def _of_steps(scenario: Scenario) -> list[str]:
-    sendings = [case.sending for case in scenario.cases if case.sending is not None]
     return [
         seen.check
-        for sending in sendings
-        for action in sending.actions
+        for case in scenario.cases
+        for action in case.sending.actions
         for seen in action.seen
         if seen.check is not None
     ]

@@ -6,7 +6,7 @@ The engines do the same as they go along; this is for a run that is over.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.checks import recorded, whole_run
@@ -18,12 +18,14 @@ from conformance.checks.sender import named, wire
 from conformance.checks.sender import recorded as sender_recorded
 from conformance.checks.sender.facts import SenderFacts
 from conformance.checks.sender.reports import told_apart
+from conformance.checks.sender.shown import shown
 from conformance.checks.sender.signing import fits
 from conformance.dialect import Secret, sign
 from conformance.engine.results import concluded, result_of
 from conformance.exchange import Exchange, Headers, Role
 from conformance.report import Result
 from conformance.scenario import Case, Scenario
+from conformance.text import NO_TEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,9 @@ def _result_of_sender(
     strict: bool,
 ) -> Result:
     beside = [each.id for each in exchanges if case.acts]
-    return concluded(scenario, case, found, beside, seconds=seconds, strict=strict)
+    result = concluded(scenario, case, found, beside, seconds=seconds, strict=strict)
+    figures = shown(case, exchanges, facts) if case.acts else NO_TEXT
+    return replace(result, message=result.message or figures)
 
 
 def _fits_sender(each: Exchange, facts: SenderFacts, secret: Secret) -> bool | None:

@@ -8,57 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from functools import partial
 
-from conformance import certificates
-from conformance import dialect as dialects
-from conformance.damage import Signer
-from conformance.engine.options import Options
+from conformance.engine.options import Options, RunOptions
 from conformance.engine.run import Run
+from conformance.engine.sender.options import SenderOptions
+from conformance.engine.sender.run import SenderRun
 from conformance.errors import HarnessError, InputError
-from conformance.gallery.accepts import ACCEPTS
-from conformance.gallery.body import BODY
-from conformance.gallery.duplicate import DUPLICATE
-from conformance.gallery.peer import Faulty
-from conformance.gallery.process import PAIRS, STACK_PEERS, Pair, Stack, fresh_secret, pair, stack
-from conformance.gallery.signature import SIGNATURE
-from conformance.gallery.timing import TIMING
-from conformance.gallery.transport import TRANSPORT
-from conformance.receiver.app import ENDPOINT, OBSERVER, serving
-from conformance.receiver.inbox import MEMORY, Inbox
-from conformance.receiver.policy import Policy
-from conformance.report import Result
+from conformance.gallery.peer import Peer
+from conformance.gallery.receivers import ALIVE, RECEIVERS
+from conformance.gallery.senders.peers import SENDERS
+from conformance.report import Report, Result
 from conformance.rules import GRAVITY, Outcome
-from conformance.scenario import built_in, select
 
-ALIVE = "receiver.http.alive"
-CONTROLS = ("receiver.accepts.documented-type", ALIVE)
-"""Rules that say, beside any others, whether the peer was there to be judged."""
+PEERS = (*RECEIVERS, *SENDERS)
 
-COSTLY = "receiver.duplicate.window"
-"""Sends 1,600 messages, and is met only by who names it."""
-
-AT_A_TIME, WHOLE_AT_A_TIME = 8, 2
+AT_A_TIME, WHOLE_AT_A_TIME = {"receiver": 8, "sender": 4}, 2
 """Peers that are judged side by side: those that meet some rules and mostly wait, and those that meet
-them all, whose answers must not be late."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """A receiver and what the suite must say of it. `fault` is None for a correct one; `rules` are what
-    it meets (globs; none for every rule); `missing` says what is not there to run it."""
-
-    name: str
-    fault: str | None
-    caught_by: tuple[str, ...]
-    rules: tuple[str, ...]
-    serve: Callable[[], AbstractAsyncContextManager[Options]]
-    missing: Callable[[], str | None] = lambda: None
+them all, whose answers must not be late. Where a sender is judged, this process is both sides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +39,7 @@ class Row:
 
     peer: str
     fault: str | None
+    side: str = "receiver"
     caught: tuple[str, ...] = ()
     missed: tuple[str, ...] = ()
     accused: tuple[str, ...] = ()
@@ -119,13 +90,18 @@ async def run_matrix(only: Sequence[str] = ()) -> Matrix:
     """
     peers = chosen(only)
     begin = time.monotonic()
-    some, whole = asyncio.Semaphore(AT_A_TIME), asyncio.Semaphore(WHOLE_AT_A_TIME)
+    some = {side: asyncio.Semaphore(places) for side, places in AT_A_TIME.items()}
+    whole = asyncio.Semaphore(WHOLE_AT_A_TIME)
 
     async def judged(peer: Peer) -> Row:
-        async with some if peer.rules else whole:
+        async with some[peer.side] if peer.rules else whole:
             return await _judge(peer)
 
-    rows = await asyncio.gather(*(judged(peer) for peer in peers))
+    rows: list[Row] = []
+    for (
+        side
+    ) in AT_A_TIME:  # a receiver's answers must not be late because senders are judged beside it
+        rows += await asyncio.gather(*(judged(peer) for peer in peers if peer.side == side))
     return Matrix(tuple(rows), time.monotonic() - begin)
 
 
@@ -142,80 +118,44 @@ def chosen(only: Sequence[str]) -> list[Peer]:
 async def _judge(peer: Peer) -> Row:
     missing = peer.missing()
     if missing is not None:
-        return Row(peer.name, peer.fault, skipped=missing)
+        return Row(peer.name, peer.fault, peer.side, skipped=missing)
     begin = time.monotonic()
     try:
         async with peer.serve() as options:
-            report = await Run(replace(options, rules=peer.rules)).report()
+            report = await _report(replace(options, rules=peer.rules))
     except HarnessError as fault:
-        return Row(peer.name, peer.fault, missed=peer.caught_by, errors=(str(fault),))
-    found = {each.rule.id for each in report.results if _finds(each)}
-    accusing = (each.rule.id for each in report.having(Outcome.FAIL, Outcome.WARN))
+        return Row(peer.name, peer.fault, peer.side, missed=peer.caught_by, errors=(str(fault),))
+    broken = report.having(Outcome.FAIL, Outcome.WARN, Outcome.NOTE)
+    found = {part for each in broken for part in _parts(each)}
+    accusing = report.having(Outcome.FAIL, Outcome.WARN)
+    named = set(peer.caught_by)
     return Row(
         peer.name,
         peer.fault,
+        peer.side,
         caught=tuple(rule for rule in peer.caught_by if rule in found),
         missed=tuple(rule for rule in peer.caught_by if rule not in found),
-        accused=tuple(dict.fromkeys(rule for rule in accusing if rule not in peer.caught_by)),
+        accused=tuple(
+            dict.fromkeys(
+                each.rule.id for each in accusing if not named & {each.rule.id, *_parts(each)}
+            )
+        ),
         errors=tuple(f"{e.name}: {e.message.en}" for e in report.having(Outcome.ERROR)),
         seconds=time.monotonic() - begin,
     )
 
 
-def _finds(result: Result) -> bool:
-    """Whether the rule is broken, and not merely a case of it that weighs less."""
-    broken = result.outcome in (Outcome.FAIL, Outcome.WARN, Outcome.NOTE)
-    return broken and GRAVITY[result.level] >= GRAVITY[result.rule.level]
+async def _report(options: RunOptions) -> Report:
+    if isinstance(options, SenderOptions):
+        return await SenderRun(options).report()
+    assert isinstance(options, Options)  # noqa: S101 - there are two sides
+    return await Run(options).report()
 
 
-@asynccontextmanager
-async def _in_process(policy: Callable[[], Policy], tls: bool) -> AsyncIterator[Options]:
-    signer = Signer(dialects.load("guide"), fresh_secret())
-    context = await asyncio.to_thread(certificates.self_signed) if tls else None
-    async with (
-        Inbox(MEMORY) as inbox,
-        serving(policy(), inbox, signer, tls=context) as base,
-    ):
-        yield Options(
-            url=base + ENDPOINT,
-            secret=signer.secret,
-            dialect=signer.dialect,
-            observer_url=base + OBSERVER,
-        )
-
-
-def _rules(caught_by: Sequence[str], beside: Sequence[str]) -> tuple[str, ...]:
-    """The groups of the rules in `caught_by`, those `beside` them, and the controls."""
-    groups = (rule.rpartition(".")[0] + ".*" for rule in caught_by)
-    fitting = select(built_in("receiver"), (*groups, *beside, *CONTROLS))
-    ids = (each.rule.id for each in fitting)
-    return tuple(rule for rule in ids if rule != COSTLY or rule in caught_by)
-
-
-def _of_faulty(faulty: Faulty) -> Peer:
-    return Peer(
-        faulty.name,
-        faulty.fault,
-        faulty.caught_by,
-        _rules(faulty.caught_by, faulty.beside),
-        partial(_in_process, faulty.fresh, faulty.tls),
-        certificates.missing if faulty.tls else lambda: None,
-    )
-
-
-def _of_pair(given: Pair) -> Peer:
-    rules = _rules(given.caught_by, given.beside) if given.fault else ()
-    return Peer(given.name, given.fault, given.caught_by, rules, partial(pair, given))
-
-
-def _of_stack(given: Stack) -> Peer:
-    return Peer(given.name, None, (), (), partial(stack, given), given.missing)
-
-
-# Whoever takes long goes first, so that the others run meanwhile.
-PEERS = (
-    Peer("reference", None, (), (), partial(_in_process, Policy, False)),
-    *map(_of_stack, STACK_PEERS),
-    *map(_of_pair, PAIRS),
-    *map(_of_faulty, (*TIMING, *DUPLICATE, *BODY, *TRANSPORT, *SIGNATURE, *ACCEPTS)),
-)
+def _parts(result: Result) -> set[str]:
+    """What a broken result finds: the rule, unless it is broken in what weighs less than the rule; and
+    its case and its level as parts of that."""
+    rule = result.rule.id
+    parts = {f"{rule}[{result.case}]", f"{rule}[{result.level}]"}
+    whole = GRAVITY[result.level] >= GRAVITY[result.rule.level]
+    return parts | {rule} if whole else parts

@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from conformance.engine.options import RunOptions
 from conformance.receiver.policy import Policy
+from conformance.scenario import built_in, select
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A receiver or a sender, and what the suite must say of it. `fault` is None for a correct one;
+    `rules` are what it meets (globs; none for every rule); `missing` says what is not there to run it.
+
+    `caught_by` are rules, or a part of one: `rule[case]`, or `rule[SHOULD]` where a MUST is broken in
+    what weighs less alone.
+    """
+
+    side: str
+    name: str
+    fault: str | None
+    caught_by: tuple[str, ...]
+    rules: tuple[str, ...]
+    serve: Callable[[], AbstractAsyncContextManager[RunOptions]]
+    missing: Callable[[], str | None] = lambda: None
+
+
+def met(
+    side: str, caught_by: Sequence[str], beside: Sequence[str], controls: Sequence[str]
+) -> tuple[str, ...]:
+    """The rules that a faulty peer meets: the groups of those in `caught_by`, those `beside` them, and
+    the controls."""
+    groups = (rule.rpartition(".")[0] + ".*" for rule in caught_by)
+    return tuple(each.rule.id for each in select(built_in(side), (*groups, *beside, *controls)))
 
 
 @dataclass(frozen=True, slots=True)

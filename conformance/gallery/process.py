@@ -1,45 +1,28 @@
 """Peers that are processes of their own: the four programs in stacks/, and receivers whose fault, or
 whose virtue, takes two processes or the end of one.
-
-A process ends when its standard input closes, so that none outlives the run however that ends.
 """
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
-import os
 import secrets
-import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from conformance import dialect as dialects
 from conformance.dialect import Secret
 from conformance.engine.options import Options
-from conformance.errors import HarnessError
+from conformance.gallery.child import restarting, running
 from conformance.gallery.program import SECRET
 from conformance.receiver.app import ENDPOINT, OBSERVER
-from conformance.resources import PACKAGE
 
 STACKS = Path(__file__).parent / "stacks"
 EXPRESS = STACKS / "express"
-
-START_SECONDS = 30.0
-END_SECONDS = 5.0
-
-# Asks the run to kill the receiver and to start it again; ends once it serves.
-_RESTART = (
-    "import socket, sys; "
-    'asked = socket.create_connection(("127.0.0.1", int(sys.argv[1]))); '
-    'sys.exit(asked.recv(2) != b"ok")'
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,84 +94,6 @@ PAIRS = (
 )
 
 
-class _Process:
-    """A program that prints its URL in one line once it serves, and ends when its input closes."""
-
-    def __init__(self, command: Sequence[str], secret: Secret) -> None:
-        self._command = command
-        paths = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH"))))
-        self._environment = {**os.environ, SECRET: secret.decode(), "PYTHONPATH": paths}
-        self._child: asyncio.subprocess.Process | None = None
-        self.url = ""
-
-    async def start(self) -> None:
-        """Start it, on the port that it had before; returns when it serves."""
-        port = urlsplit(self.url).port or 0
-        self._child = child = await asyncio.create_subprocess_exec(
-            *self._command,
-            "--port",
-            str(port),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=self._environment,
-        )
-        assert child.stdout is not None  # noqa: S101 - it is a pipe
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                line = await child.stdout.readline()
-        except TimeoutError:
-            line = b""
-        if not line:
-            raise HarnessError(f"{shlex.join(self._command)} did not come to serve")
-        self.url = line.decode().strip()
-
-    async def kill(self) -> None:
-        """End it hard; returns when it is gone."""
-        if self._child is not None:
-            with suppress(ProcessLookupError):
-                self._child.kill()
-            await self._child.wait()
-
-    async def end(self) -> None:
-        """Close its input, and end it hard if it does not go."""
-        if self._child is None or self._child.stdin is None:
-            return
-        self._child.stdin.close()
-        try:
-            async with asyncio.timeout(END_SECONDS):
-                await self._child.wait()
-        except TimeoutError:
-            await self.kill()
-
-
-@asynccontextmanager
-async def _running(command: Sequence[str], secret: Secret) -> AsyncIterator[_Process]:
-    process = _Process(command, secret)
-    try:
-        await process.start()
-        yield process
-    finally:
-        await process.end()
-
-
-@asynccontextmanager
-async def _restarting(process: _Process) -> AsyncIterator[str]:
-    """A --restart-command for `process`; the process stays this run's child."""
-
-    async def restart(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await process.kill()
-            await process.start()
-            writer.write(b"ok")
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(restart, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        yield shlex.join([sys.executable, "-I", "-S", "-c", _RESTART, str(port)])
-
-
 def _options(url: str, secret: Secret) -> Options:
     return Options(
         url=url,
@@ -196,6 +101,10 @@ def _options(url: str, secret: Secret) -> Options:
         dialect=dialects.load("guide"),
         observer_url=url.removesuffix(ENDPOINT) + OBSERVER,
     )
+
+
+def _told(secret: Secret) -> dict[str, str]:
+    return {SECRET: secret.decode()}
 
 
 def fresh_secret() -> Secret:
@@ -207,7 +116,7 @@ def fresh_secret() -> Secret:
 async def stack(peer: Stack) -> AsyncIterator[Options]:
     """Run a program of stacks/; gives what a run against it needs."""
     secret = fresh_secret()
-    async with _running(peer.command, secret) as process:
+    async with running(peer.command, _told(secret)) as process:
         yield _options(process.url, secret)
 
 
@@ -225,7 +134,7 @@ async def pair(peer: Pair) -> AsyncIterator[Options]:
             "--db",
             str(Path(place) / "inbox.db"),
         )
-        one = await stack.enter_async_context(_running(command, secret))
-        other = await stack.enter_async_context(_running(command, secret))
-        restart = await stack.enter_async_context(_restarting(one))
+        one = await stack.enter_async_context(running(command, _told(secret)))
+        other = await stack.enter_async_context(running(command, _told(secret)))
+        restart = await stack.enter_async_context(restarting(one))
         yield replace(_options(one.url, secret), also_url=other.url, restart_command=restart)

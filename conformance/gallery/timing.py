@@ -9,9 +9,10 @@ from functools import partial
 
 from aiohttp import web
 
+from conformance.commits import NotStoredError
 from conformance.gallery.peer import Faulty
 from conformance.receiver import policy
-from conformance.receiver.inbox import Inbox, NotStoredError
+from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Answer, Arrival, Policy
 
 VIDEO = 43

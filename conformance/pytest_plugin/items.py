@@ -25,6 +25,8 @@ WIDTH = 96
 
 URLS = {"receiver": "--endpoint", "sender": "--sender-url"}
 """The option that names the target of each side."""
+TARGETS = {"receiver": Target, "sender": SenderTarget}
+"""What the fixture for each side gives."""
 
 QUIET = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning",
@@ -134,6 +136,13 @@ def judged(item: RuleItem, target: Target | SenderTarget, observer: str | None) 
     # The engine: not to be paid for by collecting.
     from conformance.pytest_plugin.runs import run_for
 
+    wanted = TARGETS[item.side]
+    if not isinstance(target, wanted):
+        pytest.fail(
+            f"the fixture hookproof_{item.side} must give a {wanted.__name__} (from conformance "
+            f"import {wanted.__name__}), not a {type(target).__name__}",
+            pytrace=False,
+        )
     option = URLS[item.side]
     asked = item.config.getoption(option)
     if asked is not None and asked != target.url:

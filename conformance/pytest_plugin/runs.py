@@ -138,11 +138,6 @@ def run_for(
 
 
 def _options(target: AnyTarget, observer: str | None, **more: Any) -> Options | SenderOptions:
-    if not isinstance(target, Target | SenderTarget):
-        raise InputError(
-            "the fixture hookproof_receiver must give a Target, and hookproof_sender a SenderTarget "
-            f"(from conformance import Target), not a {type(target).__name__}"
-        )
     more |= {
         "secret": Secret(target.secret)
         if isinstance(target.secret, bytes)
@@ -210,7 +205,8 @@ def _is_given(config: pytest.Config, name: str, about: tuple[str, ...]) -> bool:
         either = OF_EITHER if urls == [None, None] else ()
         lonely = [each for each in (*about, *either) if config.getoption(each) is not None]
         if lonely:
-            raise pytest.UsageError(f"{lonely[0]}: give {name} URL too, which it is about")
+            known = f"{name} URL" if lonely[0] in about else "--endpoint URL or --sender-url URL"
+            raise pytest.UsageError(f"{lonely[0]}: give {known} too, which it is about")
         return False
     if config.getoption("--secret") is None:
         raise pytest.UsageError(f"{name}: give --secret too; as it is, or as env:NAME, file:PATH")

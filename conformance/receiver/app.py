@@ -5,34 +5,33 @@ What a request is worth is decided by the `Policy` and nowhere here. Guide: è¨Šæ
 
 from __future__ import annotations
 
-import html
 import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 
 from conformance.clock import Clock
+from conformance.commits import NotStoredError
 from conformance.damage import Signer
-from conformance.receiver.inbox import Inbox, NotStoredError
+from conformance.receiver.inbox import Inbox
+from conformance.receiver.live.feed import Arrived
+from conformance.receiver.live.page import Live
 from conformance.receiver.policy import Answer, Policy
-from conformance.serving import listening, until_stopped
+from conformance.receiver.script import perform
+from conformance.serving import KEEP_ALIVE, listening, until_stopped
 
 ENDPOINT = "/webhook/receiver"
 OBSERVER = "/processed?msgId={msgId}"
 """Behind the base URL: where deliveries go, and the template for --observer-url."""
 
-KEEP_ALIVE = 75.0
-"""Seconds that an idle connection is kept."""
 GRACE = 2.0
 """Seconds that requests in flight have left when the receiver stops."""
 
 LISTED, MOST_LISTED = 100, 1000
-_SHOWN = 200  # characters of a body on the page
 
 _LOG = logging.getLogger("hookproof.receiver")
 # Whoever wants to see what goes wrong inside sets logging up; a garbled request is not worth a
@@ -40,29 +39,6 @@ _LOG = logging.getLogger("hookproof.receiver")
 _LOG.addHandler(logging.NullHandler())
 
 _CLOCK = Clock()
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>Hookproof receiver</title>
-<style>
-body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 2rem; }}
-td, th {{ padding: .25rem 1rem .25rem 0; text-align: left; vertical-align: top; }}
-td:last-child {{ overflow-wrap: anywhere; }}
-</style>
-</head>
-<body>
-<h1>Newest deliveries</h1>
-<table>
-<thead><tr><th>Received (UTC)</th><th>msgId</th><th>Bytes</th><th>Body</th></tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>
-</body>
-</html>
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +49,7 @@ class Receiver:
     inbox: Inbox
     signer: Signer
     clock: Clock
+    live: Live
 
     def application(self) -> web.Application:
         """The routes. Every method reaches the endpoint, since which of them deliver is policy."""
@@ -80,29 +57,55 @@ class Receiver:
         app.router.add_route("*", ENDPOINT, self.deliver, expect_handler=self.policy.expect)
         app.router.add_get("/processed", self.processed)
         app.router.add_get("/deliveries", self.deliveries)
-        app.router.add_get("/", self.page)
+        self.live.add_to(app)
         return app
 
     async def deliver(self, request: web.Request) -> web.StreamResponse:
-        """Take one delivery. A fault inside is told as one, and never what it was."""
+        """Take one delivery, and answer it: as usual, or as the live page asked for."""
+        next_ = self.live.answers.take() if self.live.answers else None
+        body, answer = await self._take(request, None if next_ is None else next_.status)
+        arrived = Arrived(
+            self.clock.now(), request.method, request.path_qs, request.remote,
+            request.raw_headers, body, len(body), answer.status, answer.message,
+        )  # fmt: skip
+        if next_ is not None:
+            arrived.scripted, arrived.broken = str(next_), next_.broken
+        self.live.feed.add(arrived)
+        if next_ is None:
+            return await self.policy.respond(request, answer)
         try:
-            answer = await self._judge(request)
+            done = await perform(
+                request, next_.scripted(answer), self.clock.monotonic(), self.clock
+            )
+        except ConnectionError:  # the sender did not wait for it
+            return web.StreamResponse()
+        return done[0]
+
+    async def _take(self, request: web.Request, scripted: int | None) -> tuple[bytes, Answer]:
+        """The body, as far as it was read, and the answer. A fault inside is told as one, and never
+        what it was."""
+        policy, body = self.policy, b""
+        try:
+            if request.method not in policy.methods:
+                allowed = ", ".join(sorted(policy.methods))
+                answer = Answer(405, f"deliveries come by {allowed}", (("Allow", allowed),))
+                return body, answer
+            received = await policy.receive(request)
+            if isinstance(received, Answer):
+                return body, received
+            body = received
+            if scripted is not None:
+                return body, Answer(scripted, "as scripted on the live page")
+            return body, await self._judge(request, body)
         except NotStoredError as fault:
             _LOG.error("a delivery could not be stored: %s", fault)
-            answer = Answer(503, "the message could not be stored: send it again")
+            return body, Answer(503, "the message could not be stored: send it again")
         except Exception:  # aiohttp's own answer shows a traceback when asyncio is in debug mode
             _LOG.exception("a delivery failed")
-            answer = Answer(500, "internal error")
-        return await self.policy.respond(request, answer)
+            return body, Answer(500, "internal error")
 
-    async def _judge(self, request: web.Request) -> Answer:
+    async def _judge(self, request: web.Request, body: bytes) -> Answer:
         policy = self.policy
-        if request.method not in policy.methods:
-            allowed = ", ".join(sorted(policy.methods))
-            return Answer(405, f"deliveries come by {allowed}", (("Allow", allowed),))
-        body = await policy.receive(request)
-        if isinstance(body, Answer):
-            return body
         arrival = policy.examine(
             request.raw_headers,
             body,
@@ -142,24 +145,6 @@ class Receiver:
             ]
         )
 
-    async def page(self, request: web.Request) -> web.Response:
-        """The newest deliveries for people."""
-        rows = "\n".join(
-            "<tr>"
-            + "".join(
-                f"<td>{html.escape(cell)}</td>"
-                for cell in (
-                    datetime.fromtimestamp(entry.received, UTC).strftime("%Y-%m-%d %H:%M:%S"),
-                    entry.msg_id,
-                    str(entry.size),
-                    entry.start.decode("utf-8", "replace")[:_SHOWN],
-                )
-            )
-            + "</tr>"
-            for entry in self.inbox.deliveries(LISTED)
-        )
-        return web.Response(text=_PAGE.format(rows=rows), content_type="text/html")
-
 
 def _json(value: Any, status: int = 200) -> web.Response:
     return web.json_response(value, status=status)
@@ -179,7 +164,7 @@ async def serving(
     OBSERVER, without a slash at its end. Port 0 takes a free one. Raises InputError when the address
     cannot be had."""
     runner = web.AppRunner(
-        Receiver(policy, inbox, signer, clock).application(),
+        Receiver(policy, inbox, signer, clock, Live(signer, host)).application(),
         access_log=None,
         logger=_LOG,
         handler_cancellation=False,

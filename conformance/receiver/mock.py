@@ -27,9 +27,8 @@ from conformance.errors import InputError
 from conformance.exchange import Exchange, Fault, Request, Role, Transport
 from conformance.message import mark_in
 from conformance.receiver import policy
-from conformance.receiver.app import KEEP_ALIVE
 from conformance.receiver.script import Outcome, Scripted, perform
-from conformance.serving import BACKLOG
+from conformance.serving import BACKLOG, KEEP_ALIVE
 
 __all__ = ["Endpoint", "Mock", "RefusingEndpoint", "Scripted", "listening"]
 

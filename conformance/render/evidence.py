@@ -1,40 +1,39 @@
-"""What was seen of a target, made ready for an HTML page: escaped, cut, grouped by rule.
+"""The results of reports made ready for one HTML page: grouped by rule, with what shows each of them.
 
-Whatever a target sent is hostile. Nothing leaves here but Markup, made by `markup`.
+A page has room for so much evidence. What broke comes first, the telling exchange of each result
+before the further ones of any, so that no result takes the room of all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from http import HTTPStatus
+from itertools import count
 
 from markupsafe import Markup
 
-from conformance.exchange import Exchange, Headers
-from conformance.markup import LONGEST_HEADER, as_text, header, marked
-from conformance.render.words import FAULTS, TRANSPORTS, WORDS
+from conformance.exchange import Exchange
+from conformance.pages.spelled import both, marked
+from conformance.render.charts import ORDER, group_of
+from conformance.render.timeline import Attempts, Timeline
+from conformance.render.wire import ShownExchange, Wire
+from conformance.render.words import GROUPS, WORDS
 from conformance.report import Report, Result
 from conformance.rules import Outcome, Rule
-from conformance.text import NO_TEXT
+from conformance.text import Text
 
+ROOM = 700_000
+"""Bytes of evidence on a page, for all of its reports."""
 LONGEST_LINE = 10_000
 """Characters of a line to paste; a longer one stands in the JSON report alone."""
-MOST_HEADERS = 40
-
-
-@dataclass(frozen=True, slots=True)
-class ShownExchange:
-    """`call` and `came` say in short what `request` and `answer` show whole."""
-
-    id: int
-    call: Markup
-    came: Markup
-    milliseconds: str
-    way: str
-    request: Markup
-    answer: Markup | None
-    fault: Markup | None
+MOST_RULES = 2000
+"""Rules that are shown with all that is known of them; the rest have a line each."""
+MOST_EXCHANGES = 20
+"""Exchanges of one result."""
+_BODY, _PASSING_BODY = 2048, 512
+"""Bytes that are shown of a body, where something broke and where nothing did."""
+_MOST_MESSAGES, _MOST_CASES = 3, 8
+"""What a rule says at its head: so many messages, and so many cases of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,138 +46,168 @@ class ShownResult:
     exchanges: tuple[ShownExchange, ...]
     elsewhere: tuple[int, ...]
     more: int
+    timelines: tuple[Timeline, ...]
+
+    @property
+    def evident(self) -> bool:
+        """Whether there is anything to unfold."""
+        return bool(self.line or self.exchanges or self.elsewhere or self.timelines)
 
 
 @dataclass(frozen=True, slots=True)
 class ShownRule:
-    """The results of one rule that came to the same outcome."""
+    """The results of one rule that came to the same outcome at the same level; `place` is the id of
+    its element, `prefix` that of its exchanges."""
 
+    place: str
+    prefix: str
+    side: str
     rule: Rule
+    outcome: Outcome
+    level: str
     results: tuple[ShownResult, ...]
+    alike: bool
+    """Whether one message says what was seen of every case."""
+    short: bool
+    """Whether a line must do, since so many rules stand before it."""
 
     @property
-    def levels(self) -> list[str]:
-        """The levels of the results, each once: a case may be of another level than its rule."""
-        return list(dict.fromkeys(each.result.level.value for each in self.results))
+    def bare(self) -> bool:
+        """Whether the page had no room for what shows some of the results."""
+        return any(not each.evident and each.more for each in self.results)
 
-    def messages(self) -> dict[Markup, list[str]]:
-        """What was seen, each once → the cases that showed it, with their levels if these differ."""
+    @property
+    def group(self) -> str:
+        """What the page's filter by group goes by."""
+        return f"{self.side}.{group_of(self.rule.id)}"
+
+    def heads(self) -> list[tuple[Markup, list[str], int]]:
+        """What was seen, each once: (message, the first cases that showed it, how many more did)."""
         seen: dict[Markup, list[str]] = {}
         for each in self.results:
             cases = seen.setdefault(each.message, [])
             if each.result.case is not None:
-                level = f" {each.result.level}" if len(self.levels) > 1 else ""
-                cases.append(f"[{each.result.case}]{level}")
-        return seen
+                cases.append(f"[{each.result.case}]")
+        return [
+            (message, cases[:_MOST_CASES], max(0, len(cases) - _MOST_CASES))
+            for message, cases in list(seen.items())[:_MOST_MESSAGES]
+        ]
 
 
-def telling(result: Result, most: int) -> tuple[int, ...]:
-    """Ids of the exchanges that are shown of a result, where there is room for `most`."""
-    return () if result.outcome is Outcome.PASS else result.exchanges[:most]
-
-
-def weight(report: Report, most: int, longest: int) -> int:
-    """Bytes of bodies that would be shown, before anything is escaped."""
-    wanted = {each for result in report.results for each in telling(result, most)}
-    shown = [each for each in report.trace if each.id in wanted]
-    answers = [each.answer.body for each in shown if each.answer is not None]
-    return sum(min(len(body), longest) for body in [*(it.request.body for it in shown), *answers])
+def group_name(side: str, name: str) -> Text:
+    """How people call a group of rules."""
+    return GROUPS.get((side, name), Text(name, name))
 
 
 class Evidence:
-    """The exchanges of a report, at most `most` for a result and `longest` bytes of a body.
+    """What is shown of `reports` on one page, in the order of `ORDER`."""
 
-    Each is shown once; a later result points to it.
-    """
+    def __init__(self, reports: Iterable[Report]) -> None:
+        self._sides = [_Side(each) for each in reports]
+        self._left = ROOM
+        broken = [it for it in self._results() if it[1].outcome is not Outcome.PASS]
+        passed = [it for it in self._results() if it[1].outcome is Outcome.PASS]
+        for round_ in range(MOST_EXCHANGES):
+            for side, result in broken:
+                self._take(side, result, round_, _BODY)
+        for side, result in passed:
+            self._take(side, result, 0, _PASSING_BODY)
 
-    def __init__(self, report: Report, most: int, longest: int) -> None:
-        self._language = report.language
-        self._cause = report.cause
+    def sections(self) -> list[tuple[Outcome, list[ShownRule]]]:
+        """The rules of each outcome that there is."""
+        numbers = count()
+        found = [
+            (
+                outcome,
+                [
+                    rule
+                    for side in self._sides
+                    for rule in side.rules(outcome, self.prefix(side), numbers)
+                ],
+            )
+            for outcome in ORDER
+        ]
+        return [(outcome, rules) for outcome, rules in found if rules]
+
+    def prefix(self, side: _Side) -> str:
+        """What the ids of a side's elements begin with: ids are unique in a page."""
+        return "" if len(self._sides) == 1 else f"{self._sides.index(side)}-"
+
+    def _results(self) -> Iterator[tuple[_Side, Result]]:
+        for outcome in ORDER:
+            for side in self._sides:
+                for each in side.report.having(outcome):
+                    yield side, each
+
+    def _take(self, side: _Side, result: Result, position: int, longest: int) -> None:
+        """Find room for the result's exchange at `position`, and with the first for the line."""
+        if self._left <= 0:
+            return
+        if position == 0 and result.reproduce and len(result.reproduce) <= LONGEST_LINE:
+            side.lines.add(result.name)
+            self._left -= len(result.reproduce)
+        if position < len(result.exchanges):
+            self._left -= side.take(result.exchanges[position], longest)
+
+
+class _Side:
+    """One report of the page: its exchanges by id, and which of them are shown."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.lines: set[str] = set()
         self._by_id = {each.id: each for each in report.trace}
-        self._most, self._longest = most, longest
+        self._wire = Wire(report.trace)
+        self._attempts = Attempts(report.trace)
+        self._shown: dict[int, ShownExchange] = {}
         self._placed: set[int] = set()
 
-    def by_rule(self, results: Iterable[Result]) -> list[ShownRule]:
-        """`results` as they are shown, in their order."""
-        rules: dict[str, list[Result]] = {}
-        for each in results:
-            rules.setdefault(each.rule.id, []).append(each)
+    def take(self, number: int, longest: int) -> int:
+        """Show the exchange `number`; gives the bytes that it takes, 0 when it is shown already."""
+        exchange = self._by_id.get(number)
+        if exchange is None or number in self._shown:
+            return 0
+        self._shown[number] = shown = self._wire.show(exchange, longest)
+        return shown.weight
+
+    def rules(self, outcome: Outcome, prefix: str, numbers: Iterator[int]) -> list[ShownRule]:
+        """The results with `outcome` by rule and level, in their order; `numbers` counts the rules of
+        the page."""
+        alike: dict[tuple[str, str], list[Result]] = {}
+        for each in self.report.having(outcome):
+            alike.setdefault((each.rule.id, each.level.value), []).append(each)
         return [
-            ShownRule(alike[0].rule, tuple(self._result(each) for each in alike))
-            for alike in rules.values()
+            ShownRule(
+                place=f"{prefix}{outcome.value}-{rule}-{level}",
+                prefix=prefix,
+                side=self.report.side,
+                rule=results[0].rule,
+                outcome=outcome,
+                level=level,
+                results=tuple(self._result(each) for each in results),
+                alike=len({(each.message.en, each.message.zh) for each in results}) == 1,
+                short=next(numbers) >= MOST_RULES,
+            )
+            for (rule, level), results in alike.items()
         ]
 
     def _result(self, result: Result) -> ShownResult:
-        shown = [each for each in telling(result, self._most) if each in self._by_id]
+        shown = [each for each in result.exchanges[:MOST_EXCHANGES] if each in self._shown]
         here = [each for each in shown if each not in self._placed]
         self._placed.update(here)
         # The cause of all stands at the top of the page, and is not told twice.
-        message = WORDS["see-cause"] if result.message == self._cause else result.message
-        line = result.reproduce
+        known = bool(result.message) and result.message == self.report.cause
+        told = WORDS["see-cause"] if known else result.message
+        line = result.reproduce if result.name in self.lines else None
         return ShownResult(
             result=result,
-            message=marked(message.in_(self._language)) if message else Markup(""),
-            line=marked(line, keep="\n\t") if line and len(line) <= LONGEST_LINE else None,
-            exchanges=tuple(self._exchange(self._by_id[each]) for each in here),
+            message=both(told),
+            line=marked(line, lines=True) if line else None,
+            exchanges=tuple(self._shown[each] for each in here),
             elsewhere=tuple(each for each in shown if each not in here),
-            more=max(0, len(result.exchanges) - self._most),
+            more=len([each for each in result.exchanges if each in self._by_id]) - len(shown),
+            timelines=tuple(self._attempts.of(self._exchanges(shown))),
         )
 
-    def _exchange(self, exchange: Exchange) -> ShownExchange:
-        request, answer, fault = exchange.request, exchange.answer, exchange.fault
-        told = came = None
-        if fault is not None:
-            detail = f" ({exchange.detail})" if exchange.detail else ""
-            told = marked((FAULTS[fault].in_(self._language) + detail)[:LONGEST_HEADER])
-        if answer is not None:
-            status = Markup("{} {}").format(answer.status, _phrase(answer.status))
-            came = self._wire(status, answer.headers, answer.body, more=answer.cut)
-        path = "/" + request.url.split("/", 3)[-1]
-        return ShownExchange(
-            id=exchange.id,
-            call=marked(f"{request.method} {path}"[:LONGEST_HEADER]),
-            came=told or Markup("{}").format(exchange.status),
-            milliseconds=_milliseconds(exchange.seconds),
-            way=TRANSPORTS.get(request.transport, NO_TEXT).in_(self._language),
-            request=self._wire(
-                marked(f"{request.method} {request.url}"[:LONGEST_HEADER]),
-                request.headers,
-                request.body,
-            ),
-            answer=came,
-            fault=told,
-        )
-
-    def _wire(self, first: Markup, headers: Headers, body: bytes, *, more: bool = False) -> Markup:
-        """A request or an answer as it stood on the wire, the body cut where it is long.
-
-        `more`: the body was longer still than what was kept of it.
-        """
-        lines = [Markup("<b>{}</b>").format(first)]
-        for name, value in headers[:MOST_HEADERS]:
-            lines.append(Markup("<s>{}:</s> {}").format(header(name), header(value)))
-        if len(headers) > MOST_HEADERS:
-            lines.append(self._remark("cut-headers", len(headers), MOST_HEADERS))
-        if body:
-            lines += [Markup(""), as_text(body, self._longest)]
-        if more or len(body) > self._longest:
-            shown = min(self._longest, len(body))
-            lines.append(self._remark("cut-more" if more else "cut", len(body), shown))
-        return Markup("\n").join(lines)
-
-    def _remark(self, name: str, whole: int, shown: int) -> Markup:
-        text = WORDS[name].in_(self._language).format(whole=f"{whole:,}", shown=f"{shown:,}")
-        return Markup("<em>{}</em>").format(text)
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
-
-
-def _milliseconds(seconds: float) -> str:
-    milliseconds = seconds * 1000
-    number = f"{milliseconds:,.0f}" if milliseconds >= 10 else f"{milliseconds:.1f}"
-    return f"{number}\N{NO-BREAK SPACE}ms"
+    def _exchanges(self, shown: list[int]) -> list[Exchange]:
+        return [self._by_id[each] for each in shown]

@@ -32,8 +32,9 @@ class Files:
         json, junit, html, trace = (e and e.with_stem(f"{e.stem}-{side}") for e in every)
         return Files(json, junit, html, trace, self.redact)
 
-    def check(self) -> None:
-        """Raise InputError for a path that cannot be written; said before the run, not after it."""
+    def check(self, prefix: str = "") -> None:
+        """Raise InputError for a path that cannot be written; said before the run, not after it.
+        `prefix` is how the options' names begin."""
         if self.redact and self.trace is None:
             raise InputError("--redact goes with --trace: it is about what a trace holds")
         for option, path in self._wanted():
@@ -47,7 +48,7 @@ class Files:
                         pass
             except OSError as fault:
                 raise InputError(
-                    f"--{option}: {path} cannot be written: {fault.strerror or fault}"
+                    f"--{prefix}{option}: {path} cannot be written: {fault.strerror or fault}"
                 ) from None
         if self.trace is not None:
             check_place(self.trace)
@@ -73,18 +74,19 @@ class Files:
 
 def _json(report: Report, path: Path) -> None:
     text = json.dumps(report.as_json(), ensure_ascii=False, indent=1)
-    _write("json", path, text + "\n")
+    put("json", path, text + "\n")
 
 
 _WAYS: dict[str, Callable[[Report, Path], None]] = {
     "json": _json,
-    "junit": lambda report, path: _write("junit", path, junit(report)),
-    "html": lambda report, path: _write("html", path, page(report)),
+    "junit": lambda report, path: put("junit", path, junit(report)),
+    "html": lambda report, path: put("html", path, page(report)),
     "trace": lambda report, path: report.trace.save(path),
 }
 
 
-def _write(option: str, path: Path, text: str | bytes) -> None:
+def put(option: str, path: Path, text: str | bytes) -> None:
+    """Write a report file. Raises InputError, naming the option."""
     data = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
     try:
         path.write_bytes(data)

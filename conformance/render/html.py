@@ -1,44 +1,68 @@
-"""The report as one HTML page that needs nothing else, and as a table for Jupyter.
+"""Reports as one HTML page that needs nothing else, and a report as a table for Jupyter.
 
 Colours and layout stand in the templates; what may be shown of a target is made in `evidence`.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from functools import cache
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from collections import Counter
 
 from conformance import __version__
-from conformance.markup import marked
-from conformance.render.evidence import LONGEST_LINE, Evidence, weight
+from conformance.pages.spelled import marked
+from conformance.pages.templates import asset, environment, policy
+from conformance.render.charts import ORDER, answer_times, bar, groups
+from conformance.render.evidence import LONGEST_LINE, Evidence, group_name
 from conformance.render.terminal import NAMES
-from conformance.render.words import OUTCOMES, WORDS, statement
+from conformance.render.wire import milliseconds
+from conformance.render.words import OUTCOMES, SIDES, WORDS, statement
 from conformance.report import Report
-from conformance.rules import Outcome
-from conformance.safe import visible
+from conformance.text import Text
 
-ORDER = (Outcome.FAIL, Outcome.ERROR, Outcome.WARN, Outcome.NOTE, Outcome.SKIP, Outcome.PASS)
-LARGEST = 480_000
-"""Bytes of a page; one that is larger shows less of its exchanges."""
-ROOMS = ((20, 2048), (5, 2048), (3, 1024), (2, 512), (1, 256), (0, 0))
-"""(exchanges shown of a result, bytes shown of a body), the most first."""
+_STYLE = ("pages/base.css", "render/report.css")
+_SCRIPT = ("pages/switches.js", "render/report.js")
+_RECEIVER = "receiver"
 
 
-def page(report: Report) -> str:
-    """The whole report as one file: no script but the copy button, nothing from the network.
+def page(*reports: Report) -> str:
+    """Whole reports as one file, nothing from the network: one, or one of each side.
 
-    Texts are in the report's language. A page over LARGEST bytes shows less of its exchanges.
+    Texts are there in both languages; the page begins with that of the first report. It can be read
+    and printed where scripts are not allowed; with one it can be searched and filtered.
     """
-    # Escaping only adds: what is too heavy before it need not be tried.
-    for most, longest in ROOMS[:-1]:
-        if weight(report, most, longest) <= LARGEST:
-            text = _page(report, most, longest)
-            if len(text.encode()) <= LARGEST:
-                return text
-    return _page(report, *ROOMS[-1])
+    css, script = asset(*_STYLE), asset(*_SCRIPT)
+    results = [each for report in reports for each in report.results]
+    counted = Counter(each.outcome for each in results)
+    counts = {outcome: counted[outcome] for outcome in ORDER}
+    judged = [each for report in reports if report.side == _RECEIVER for each in report.trace]
+    return (
+        environment("render")
+        .get_template("report.html.j2")
+        .render(
+            reports=reports,
+            language=reports[0].language,
+            title=_title(reports),
+            sections=Evidence(reports).sections(),
+            total=len(results),
+            counts=counts,
+            bar=bar(counts),
+            groups=groups(reports),
+            times=answer_times(judged),
+            sides=list(dict.fromkeys(each.side for each in reports)),
+            side_names=SIDES,
+            order=ORDER,
+            colon=Text(": ", "："),
+            w=WORDS,
+            outcomes=OUTCOMES,
+            statement=statement,
+            group_name=group_name,
+            milliseconds=milliseconds,
+            longest_line=LONGEST_LINE,
+            version=__version__,
+            css=css,
+            script=script,
+            policy=policy(css, script),
+        )
+    )
 
 
 def fragment(report: Report) -> str:
@@ -46,61 +70,26 @@ def fragment(report: Report) -> str:
 
     Texts are in the report's language.
     """
-    rows = sorted(report.results, key=lambda each: ORDER.index(each.outcome))
-    template = _templates().get_template("fragment.html.j2")
-    return template.render(_words(report), report=report, rows=rows, longest_line=LONGEST_LINE)
-
-
-def _page(report: Report, most: int, longest: int) -> str:
-    evidence = Evidence(report, most, longest)
-    sections = [(outcome, evidence.by_rule(report.having(outcome))) for outcome in ORDER]
-    template = _templates().get_template("report.html.j2")
-    return template.render(_words(report), report=report, bars=_bars(report), sections=sections)
-
-
-def _words(report: Report) -> dict[str, object]:
-    """What both templates know: labels in the report's language, and counts by outcome."""
     language = report.language
     summary = report.summary()
-    return {
-        "w": {name: text.in_(language) for name, text in WORDS.items()},
-        "outcomes": {outcome: text.in_(language) for outcome, text in OUTCOMES.items()},
-        "names": {outcome: text.in_(language) for outcome, text in NAMES.items()},
-        "t": lambda text: marked(text.in_(language)),
-        "statement": statement(report).in_(language),
-        "counts": {outcome: summary[outcome] for outcome in ORDER},
-        "version": __version__,
-    }
-
-
-def _bars(report: Report) -> list[tuple[Outcome, float, float]]:
-    """A bar of 1000 units cut by outcome: (outcome, where it starts, how wide it is)."""
-    seen = [(outcome, count) for outcome in ORDER if (count := report.summary()[outcome])]
-    # What is rare must still be seen, so that each part has a width of its own to begin with.
-    least, gap = 8.0, 3.0
-    room = 1000 - len(seen) * (least + gap) + gap
-    bars, start = [], 0.0
-    for outcome, count in seen:
-        width = least + room * count / len(report.results)
-        bars.append((outcome, round(start, 1), round(width, 1)))
-        start += width + gap
-    return bars
-
-
-def _digest(text: str) -> str:
-    """The source expression by which a Content-Security-Policy allows `text` inline."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-@cache
-def _templates() -> Environment:
-    templates = Environment(
-        loader=PackageLoader("conformance", "render"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
+    return (
+        environment("render")
+        .get_template("fragment.html.j2")
+        .render(
+            report=report,
+            rows=sorted(report.results, key=lambda each: ORDER.index(each.outcome)),
+            longest_line=LONGEST_LINE,
+            w={name: text.in_(language) for name, text in WORDS.items()},
+            outcomes={outcome: text.in_(language) for outcome, text in OUTCOMES.items()},
+            names={outcome: text.in_(language) for outcome, text in NAMES.items()},
+            t=lambda text: marked(text.in_(language)),
+            statement=statement(report).in_(language),
+            counts={outcome: summary[outcome] for outcome in ORDER},
+        )
     )
-    templates.filters.update(digest=_digest, marked=marked, visible=visible)
-    return templates
+
+
+def _title(reports: tuple[Report, ...]) -> Text:
+    said = [statement(each) + Text(f" {each.target}", f" {each.target}") for each in reports]
+    both = Text(" ".join(each.en for each in said), " ".join(each.zh for each in said))
+    return both + Text(" · Hookproof", " · Hookproof")

@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from conformance.markup import marked
+from conformance.pages.spelled import marked
 from conformance.render.terminal import NAMES
 from conformance.report import Result
 from conformance.rules import Outcome

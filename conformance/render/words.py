@@ -39,6 +39,27 @@ TRANSPORTS = {
 }
 """What is out of the ordinary in how a request was sent."""
 
+GROUPS = {
+    ("receiver", "accepts"): Text("Accepting what is valid", "接受有效訊息"),
+    ("receiver", "signature"): Text("Signatures", "簽名"),
+    ("receiver", "body"): Text("Bodies", "請求體"),
+    ("receiver", "duplicate"): Text("Duplicates", "訊息去重"),
+    ("receiver", "time"): Text("Time and load", "時間與負載"),
+    ("receiver", "http"): Text("HTTP", "HTTP"),
+    ("receiver", "fuzz"): Text("Fuzzing", "模糊測試"),
+    ("sender", "wire"): Text("On the wire", "請求內容"),
+    ("sender", "filter"): Text("Which messages", "訊息過濾"),
+    ("sender", "retry"): Text("Retries", "重試"),
+    ("sender", "time"): Text("Time", "時間"),
+    ("sender", "duplicate"): Text("Duplicates", "訊息去重"),
+    ("sender", "loss"): Text("Loss", "訊息遺失"),
+    ("sender", "config"): Text("Configuration API", "配置 API"),
+    ("sender", "https"): Text("HTTPS", "HTTPS"),
+}
+"""(side, group of rules) → its name; a user's own group has its own."""
+
+SIDES = {"receiver": Text("Receiver", "接收端"), "sender": Text("Sender", "發送方")}
+
 WORDS = {
     "report": Text("conformance report", "符合性報告"),
     "cause": Text("The cause", "根本原因"),
@@ -65,7 +86,26 @@ WORDS = {
     "answer": Text("Answer", "響應"),
     "no-answer": Text("No answer", "沒有響應"),
     "shown": Text("Shown further up:", "見上文："),
+    "differs-from": Text("Marked: what differs from ", "標示處：不同於 "),
+    "differs-from-signed": Text(
+        "Marked: what a rightly signed request would have otherwise", "標示處：與正確簽名的請求不同"
+    ),
+    "same-as": Text("Byte for byte as in ", "逐位元組相同於 "),
+    "timeline": Text("Attempts over time", "各次嘗試的時間"),
+    "attempts": Text("attempts in", "次嘗試，歷時"),
+    "attempt": Text("Attempt", "嘗試"),
+    "after": Text("Came after", "到達於"),
+    "waited": Text("Waited", "等待"),
+    "growth": Text("Growth", "倍數"),
+    "took-each": Text("Took", "耗時"),
+    "answered": Text("Answered", "響應"),
+    "by-attempt": Text("Attempt by attempt", "逐次列出"),
+    "more-attempts": Text("More attempts in the trace:", "其餘嘗試見追蹤檔："),
     "more": Text("More in the trace:", "其餘見追蹤檔："),
+    "bare": Text(
+        "The page has no more room: requests and answers of the rest stand in the trace.",
+        "頁面篇幅有限：其餘結果的請求與響應請見追蹤檔。",
+    ),
     "cut": Text("{whole} bytes; the first {shown} are shown", "共 {whole} 位元組，顯示前 {shown}"),
     "cut-more": Text(
         "more than {whole} bytes; the first {shown} are shown",
@@ -74,7 +114,27 @@ WORDS = {
     "cut-headers": Text(
         "{whole} headers; the first {shown} are shown", "共 {whole} 個標頭，顯示前 {shown} 個"
     ),
-    "passed": Text("Every rule that held", "所有成立的規則"),
+    "cases": Text("cases", "個案例"),
+    "groups": Text("Rules by outcome", "各組規則的結果"),
+    "times": Text("Answer times", "響應時間"),
+    "times-note": Text("Log scale; the line is the deadline.", "對數刻度；虛線為響應時限。"),
+    "median": Text("median", "中位數"),
+    "late": Text("99% within", "99% 低於"),
+    "slowest": Text("slowest", "最慢"),
+    "answers": Text("answers", "個響應"),
+    "skip-to": Text("Skip to the results", "跳到結果"),
+    "filters": Text("Search and filter", "搜尋與篩選"),
+    "search": Text("Search", "搜尋"),
+    "outcome": Text("Outcome", "結果"),
+    "level": Text("Level", "級別"),
+    "group": Text("Group", "分組"),
+    "side": Text("Side", "對象"),
+    "every": Text("All", "全部"),
+    "not-passed": Text("All but passed", "未通過的"),
+    "clear": Text("Show all", "顯示全部"),
+    "results": Text("results", "項結果"),
+    "of": Text("of", "／"),
+    "nothing": Text("Nothing matches.", "沒有符合的結果。"),
     "foot": Text(
         "Sections are those of the webhook guide. Times run from the last byte of a request to the "
         "last byte of its answer. Bytes that are no text, and characters that would not be seen, "

@@ -9,22 +9,18 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
+from conformance.commits import NotStoredError
 from conformance.config import Configuration, named
-from conformance.config import read as read_configuration
 from conformance.delivery import State
 from conformance.dialect import Secret
 from conformance.errors import InputError
 from conformance.forms import compact
-from conformance.message import build
-from conformance.sender import event
-from conformance.sender.commits import NotStoredError
-from conformance.sender.endpoint import Reply
+from conformance.sender.practice import CORRECT, Practice
 from conformance.sender.queue import Entry
 from conformance.sender.request import Refusal, identifier, json_body, parameter
 from conformance.sender.store import Store
@@ -46,12 +42,19 @@ _LOG = logging.getLogger("hookproof.sender")
 class Api:
     """The handlers. `api_key`, if there is one, must come as `?key=` with every call."""
 
-    def __init__(self, store: Store, deliveries: Deliveries, api_key: Secret | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        deliveries: Deliveries,
+        api_key: Secret | None,
+        practice: Practice = CORRECT,
+    ) -> None:
         self._store = store
         self._registry = store.registry
         self._queue = store.queue
         self._deliveries = deliveries
         self._api_key = api_key
+        self._practice = practice
         self._configuring = asyncio.Lock()
         self._testing = asyncio.Semaphore(TESTS)
         self._calls: dict[str, tuple[str, Callable[[web.Request], Awaitable[Any]]]] = {
@@ -109,14 +112,15 @@ class Api:
             url = named(given).get("URL") if isinstance(given, dict) else None
             ident = self._registry.by_url(url)
             if ident is None:
-                ident = await self._registry.create(configuration := read_configuration(given))
+                configuration = self._practice.read(given, None)
+                ident = await self._registry.create(configuration)
             else:
                 # Said anew as a whole; but nobody means to lose the secret by not repeating it.
                 known = self._registry.configurations[ident]
-                configuration = read_configuration(given, Configuration(known.url, known.secret))
+                configuration = self._practice.read(given, Configuration(known.url, known.secret))
                 await self._registry.change(ident, configuration)
             self._deliveries.put(ident, configuration)
-        return {"ID": ident} | configuration.shown()
+        return {"ID": ident} | self._practice.shown(configuration)
 
     async def _update(self, request: web.Request) -> Any:
         given = await json_body(request, LARGEST)
@@ -124,12 +128,12 @@ class Api:
             raise InputError("the body must be an object with what is to be changed")
         async with self._configuring:
             ident = self._meant(given, request)
-            configuration = read_configuration(given, self._registry.configurations[ident])
+            configuration = self._practice.read(given, self._registry.configurations[ident])
             if self._registry.by_url(configuration.url) not in (ident, None):
                 raise Refusal(409, "URL is another configuration's: update or delete that one")
             await self._registry.change(ident, configuration)
             self._deliveries.put(ident, configuration)
-        return {"ID": ident} | configuration.shown()
+        return {"ID": ident} | self._practice.shown(configuration)
 
     async def _delete(self, request: web.Request) -> Any:
         async with self._configuring:
@@ -144,7 +148,10 @@ class Api:
         return {"ID": ident}
 
     async def _list(self, request: web.Request) -> Any:
-        return [{"ID": i} | each.shown() for i, each in self._registry.configurations.items()]
+        return [
+            {"ID": ident} | self._practice.shown(each)
+            for ident, each in self._registry.configurations.items()
+        ]
 
     async def _status(self, request: web.Request) -> Any:
         all_of_them = [self._told(*each) for each in self._registry.configurations.items()]
@@ -181,23 +188,22 @@ class Api:
         configuration = self._registry.configurations[ident]
         async with self._testing:
             now = self._deliveries.clock.now()
-            msg_id = str(secrets.randbelow(9 * 10**18) + 10**17)
-            body = compact(build("text", msg_id, int(now)).fields())
-            reply: Reply = await self._deliveries.post(configuration, body, now)
+            body = compact(self._practice.test(now))
+            reply = await self._deliveries.post(configuration, body, now)
             await self._registry.tested(ident, self._deliveries.clock.now(), reply.problem is None)
         return {
             "ID": ident,
             "URL": configuration.url,
             "Success": reply.problem is None,
             "Status": reply.status,
-            "Message": reply.problem or "the endpoint answered 200",
+            "Message": self._practice.verdict(reply),
             "Elapsed": round(reply.elapsed * 1000, 1),
         }
 
     async def _emit(self, request: web.Request) -> Any:
         given = await json_body(request, LARGEST_EMIT)
         events = []
-        for each in event.read(given):
+        for each in self._practice.events(given):
             events.append(each)
             if len(events) % _PORTION == 0:
                 await asyncio.sleep(0)

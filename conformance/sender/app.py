@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from conformance.clock import Clock
+from conformance.database import MEMORY
 from conformance.dialect import Dialect, Secret
 from conformance.sender.api import BASE, Api
-from conformance.sender.database import MEMORY
 from conformance.sender.endpoint import Endpoints
+from conformance.sender.practice import CORRECT, Practice
 from conformance.sender.store import Store
 from conformance.sender.worker import Deliveries, Pace
 from conformance.serving import listening, until_stopped
@@ -48,19 +49,24 @@ async def sending(
     port: int = 0,
     db: str = MEMORY,
     clock: Clock = _CLOCK,
+    practice: Practice = CORRECT,
 ) -> AsyncIterator[str]:
     """Send within the context; gives the API's base URL, before /Config, /List, …, without a slash
     at its end. Port 0 takes a free one, `db` is a file or ":memory:". Raises InputError when the
     address or the file cannot be had."""
     settings = settings or Settings()
-    endpoints = Endpoints(dialect, clock, deny_private=settings.deny_private, tls=settings.tls)
+    endpoints = Endpoints(
+        dialect, clock, deny_private=settings.deny_private, tls=settings.tls, practice=practice
+    )
     async with (
-        Store(db) as store,
+        Store(db, practice) as store,
         endpoints,
-        Deliveries(store, endpoints.post, clock, settings.pace, grace=GRACE) as deliveries,
+        Deliveries(
+            store, endpoints.post, clock, settings.pace, practice=practice, grace=GRACE
+        ) as deliveries,
     ):
         runner = web.AppRunner(
-            Api(store, deliveries, settings.api_key).application(),
+            Api(store, deliveries, settings.api_key, practice).application(),
             access_log=None,
             logger=_LOG,
             handler_cancellation=False,

@@ -9,42 +9,27 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 
 import aiohttp
-from yarl import URL
 
 from conformance import __version__
 from conformance.clock import Clock
 from conformance.config import Configuration
-from conformance.delivery import deadline
-from conformance.dialect import Dialect, sign
+from conformance.dialect import Dialect
 from conformance.sender.addresses import public_socket
+from conformance.sender.attempt import Answer, Reply
 from conformance.sender.deadlines import Deadlines
+from conformance.sender.practice import CORRECT, Practice
 from conformance.sender.words import of_fault, of_status
-
-READ = 64 * 1024
-"""Bytes of an answer that are read. Its status alone decides, so that the rest may stay unread."""
 
 IDLE = 1.0
 """Seconds that an idle connection is kept: shorter than any server keeps one, since a request that
 meets the moment in which the server closes it is lost."""
 
 _LOG = logging.getLogger("hookproof.sender")
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came of an attempt. `status` is None when no whole answer came in time; `problem` says
-    in words what is wrong, None for 200. `elapsed` and `retry_after` are seconds."""
-
-    status: int | None
-    problem: str | None
-    elapsed: float
-    retry_after: float | None = None
 
 
 Post = Callable[[Configuration, bytes, float], Awaitable[Reply]]
@@ -65,11 +50,13 @@ class Endpoints:
         *,
         deny_private: bool = False,
         tls: ssl.SSLContext | None = None,
+        practice: Practice = CORRECT,
     ) -> None:
         self._dialect = dialect
         self._clock = clock
         self._deny_private = deny_private
         self._tls = tls
+        self._practice = practice
         self._deadlines = Deadlines()
 
     async def __aenter__(self) -> Endpoints:
@@ -83,10 +70,7 @@ class Endpoints:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(),
             skip_auto_headers=("Accept", "Accept-Encoding"),
-            headers={
-                "Content-Type": "application/json",
-                "User-Agent": f"Hookproof/{__version__}",
-            },
+            headers={"User-Agent": f"Hookproof/{__version__}"},
             auto_decompress=False,
         )
         return self
@@ -101,50 +85,27 @@ class Endpoints:
 
     async def post(self, configuration: Configuration, body: bytes, now: float) -> Reply:
         """Post `body`, stamped `now` and signed with the configuration's secret. A `Post`."""
-        headers = self._signed(configuration, body, now)
-        # What the user wrote is what is asked for: nothing is quoted again.
-        url = URL(configuration.url, encoded=configuration.url.isascii())
-        seconds = deadline(configuration.timeout)
+        request = self._practice.compose(self._dialect, configuration, body, now)
+        seconds = self._practice.deadline(configuration.timeout)
         started = self._clock.monotonic()
-        status, problem, retry_after = None, None, None
         try:
-            async with (
-                # From the name's look-up to the end of the answer.
-                self._deadlines.within(seconds),
-                self._session.post(
-                    url, data=body, headers=headers, allow_redirects=False
-                ) as answer,
-            ):
-                await _read(answer)
-                status = answer.status
-                if status != 200:
-                    problem = of_status(status, answer.headers.get("Location"))
-                    retry_after = _seconds(answer.headers.get("Retry-After"), self._clock.now())
+            # From the name's look-up to the end of the answer.
+            async with self._deadlines.within(seconds):
+                answer = await self._practice.exchange(self._session, request)
+            return self._reply(answer, started)
         except Exception as fault:
-            status, problem = None, of_fault(fault, url.host or "", url.port or 0, seconds)
+            problem = of_fault(fault, request.url.host or "", request.url.port or 0, seconds)
             if problem is None:
                 _LOG.exception("an attempt failed in a way that is not known")
                 problem = "the attempt failed inside the sender: see its log"
-        return Reply(status, problem, self._clock.monotonic() - started, retry_after)
+        return Reply(None, problem, self._clock.monotonic() - started)
 
-    def _signed(self, configuration: Configuration, body: bytes, now: float) -> dict[str, str]:
-        dialect = self._dialect
-        timestamp = dialect.timestamp(now)
-        signature = sign(dialect, configuration.secret, timestamp, body)
-        return {
-            dialect.timestamp_header: timestamp.decode(),
-            dialect.signature_header: signature.decode(),
-        }
-
-
-async def _read(answer: aiohttp.ClientResponse) -> None:
-    """Read the answer to its end, or READ bytes of it: then the connection is of no more use."""
-    size = 0
-    while piece := await answer.content.readany():
-        size += len(piece)
-        if size > READ:
-            answer.close()
-            return
+    def _reply(self, answer: Answer, started: float) -> Reply:
+        elapsed = self._clock.monotonic() - started
+        problem = None if answer.status == 200 else of_status(answer.status, answer.location)
+        return Reply(
+            answer.status, problem, elapsed, _seconds(answer.retry_after, self._clock.now())
+        )
 
 
 def _seconds(header: str | None, now: float) -> float | None:

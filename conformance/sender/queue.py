@@ -1,7 +1,8 @@
 """The messages that were accepted, and where the delivery of each to each configuration stands.
 
 A message is there once, whatever it is given twice; a delivery is one message for one configuration.
-What is being attempted is known to the workers alone: after a crash it is simply still waiting.
+Nothing is pruned, since an id that is forgotten could be delivered twice. What is being attempted is
+known to the workers alone: after a crash it is simply still waiting.
 Knows nothing of when to try. Guide: 訊息去重, 常見問題 3, 5.
 """
 
@@ -16,8 +17,8 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
+from conformance.commits import Commits
 from conformance.delivery import NEXT, Event, State
-from conformance.sender.commits import Commits
 from conformance.sender.event import Body
 from conformance.sender.event import Event as Message
 
@@ -115,7 +116,8 @@ class Queue:
         reached: set[int] = set()
         for at in range(0, len(wanted), CHUNK):
             chunk = wanted[at : at + CHUNK]
-            reached |= await self._commits.run(_Insert(chunk, now), len(chunk))
+            size = sum(len(message.body.content) for message, _ in chunk)
+            reached |= await self._commits.run(_Insert(chunk, now), len(chunk), size)
         return reached
 
     def due(

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 
+from conformance.commits import Commits, NotStoredError
+from conformance.database import Tables
 from conformance.sender import queue, registry
-from conformance.sender.commits import Commits, NotStoredError
-from conformance.sender.database import Tables
 from conformance.sender.event import Event as Message
+from conformance.sender.practice import CORRECT, Practice
 from conformance.sender.queue import Queue
 from conformance.sender.registry import Registry
 
@@ -29,8 +30,9 @@ class Store:
     that cannot be written, and leaves such a file as it is. Leaving commits what has been handed in.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, practice: Practice = CORRECT) -> None:
         self._commits = Commits(path, _TABLES)
+        self._practice = practice
 
     async def __aenter__(self) -> Store:
         await self._commits.__aenter__()
@@ -55,12 +57,11 @@ class Store:
     async def accept(self, messages: Sequence[Message], now: float) -> set[int]:
         """Queue each message for every configuration that wants it; the configurations that got
         something, once it is committed. Raises NotStoredError."""
-        configurations = self.registry.configurations.items()
-        wanted = [
-            (each, [i for i, c in configurations if c.wants(each.fields)]) for each in messages
-        ]
+        configurations, recipients = self.registry.configurations, self._practice.recipients
+        wanted = [(each, recipients(configurations, each.fields)) for each in messages]
+        due = self._practice.first_attempt(now)
         # What nobody wants is not kept: it may be given again when somebody does.
-        return await self.queue.add([each for each in wanted if each[1]], now)
+        return await self.queue.add([each for each in wanted if each[1]], due)
 
     async def delete(self, ident: int) -> None:
         """Delete a configuration. Its deliveries are forgotten bit by bit, after a restart too."""

@@ -67,7 +67,12 @@ def of_fault(fault: Exception, host: str, port: int, seconds: float) -> str | No
             return (
                 f"no whole answer from {place} within {seconds:g} s: answer first, work afterwards"
             )
-        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionError():
+        case (
+            aiohttp.ServerDisconnectedError()
+            | aiohttp.ClientPayloadError()
+            | aiohttp.ClientOSError()  # a reset, once connected
+            | ConnectionError()
+        ):
             return f"{place} closed the connection before the answer was whole"
         case aiohttp.InvalidURL():
             return "the URL cannot be sent to: check it"

@@ -2,7 +2,7 @@
 
 A lane takes what is due from the store, a little at a time, so that memory does not grow with the
 queue; a lane that waits for a slow endpoint holds up no other. What an attempt means and how long to
-wait is said by the tables of `delivery`. Guide: 接收流程 3, 重試機制, 異步處理.
+wait is said by the `Practice`. Guide: 接收流程 3, 重試機制, 異步處理.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from types import TracebackType
 from typing import cast
 
 from conformance.clock import Clock
+from conformance.commits import NotStoredError
 from conformance.config import Configuration
-from conformance.delivery import NEXT, Backoff, Event, State, outcome
-from conformance.sender.commits import NotStoredError
-from conformance.sender.endpoint import Post, Reply
+from conformance.delivery import NEXT, Backoff, Event, State
+from conformance.sender.attempt import Reply
+from conformance.sender.endpoint import Post
+from conformance.sender.practice import CORRECT, Practice
 from conformance.sender.queue import Result, Waiting
 from conformance.sender.store import Store
 
@@ -70,6 +72,7 @@ class Deliveries:
         clock: Clock,
         pace: Pace | None = None,
         *,
+        practice: Practice = CORRECT,
         draw: Callable[[], float] = random.random,
         grace: float = 2.0,
     ) -> None:
@@ -77,6 +80,7 @@ class Deliveries:
         self.post = post
         self.clock = clock
         self.pace = pace or Pace()
+        self.practice = practice
         self.draw = draw
         self.places = asyncio.Semaphore(self.pace.in_all)
         self._grace = grace
@@ -259,13 +263,7 @@ class _Lane:
         self, waiting: Waiting, stamp: int, reply: Reply, configuration: Configuration
     ) -> Result:
         attempt = waiting.attempts + 1
-        event = outcome(
-            reply.status,
-            reply.elapsed,
-            timeout=configuration.timeout,
-            attempt=attempt,
-            retry_count=configuration.retry_count,
-        )
+        event = self._all.practice.outcome(waiting, reply, configuration)
         ended = self._all.clock.now()
         again = event is Event.REFUSED
         return Result(
@@ -283,4 +281,4 @@ class _Lane:
     def _wait(self, attempt: int, reply: Reply) -> float:
         pace = self._all.pace
         asked = min(reply.retry_after or 0.0, pace.retry_after)
-        return max(asked, pace.backoff.wait(attempt, self._all.draw()))
+        return max(asked, self._all.practice.wait(pace.backoff, attempt, self._all.draw()))

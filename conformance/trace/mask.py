@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -33,7 +34,11 @@ def without(each: Exchange, secrets: Iterable[bytes], own: bytes) -> Exchange:
     held = _all(each.answer) if each.answer is not None else b""
     if each.role in TOLD:
         held += b"\n".join([each.request.body, *(value for _, value in each.request.headers)])
-    mark = Masked.SECRET if own in longest_first and own in held else Masked.GIVEN
+    spellings = [own]
+    if each.role is Role.API:  # which speaks JSON
+        spellings.append(json.dumps(own.decode("utf-8", "replace"))[1:-1].encode())
+    shown = any(spelled in held for spelled in spellings)
+    mark = Masked.SECRET if own in longest_first and shown else Masked.GIVEN
     return replace(each, answer=answer, request=request, masked=each.masked | {mark})
 
 

@@ -10,42 +10,62 @@ from conformance.exchange import Exchange
 
 Fields = dict[str, Any]
 
+DEEPEST = 50
+"""Levels to which an answer is looked into."""
+LONGEST = 200
+"""Characters of what it says that are told."""
+CODES = ("code", "ret", "errcode")
+WORDS = ("message", "msg", "text", "errmsg", "error")
+"""Names under which services say how a call went."""
+FINE = {"0", "200", "ok", "success", "成功", "操作成功"}
+FAILED = {"error", "fail", "failed", "failure"}
 
-def parsed(exchange: Exchange) -> Any:
-    """The answer's JSON; None when it has none."""
+
+def lowered(value: Any, deepest: int = DEEPEST) -> Any:
+    """`value` with every object's keys in lower case, and nothing below the `deepest` level."""
+    match value:
+        case dict() | list() if deepest == 0:
+            return None
+        case dict():
+            return {str(key).lower(): lowered(each, deepest - 1) for key, each in value.items()}
+        case list():
+            return [lowered(each, deepest - 1) for each in value]
+        case _:
+            return value
+
+
+def _body(exchange: Exchange) -> Any:
+    """The answer's JSON, keys in lower case; None when it has none."""
     if exchange.answer is None:
         return None
     try:
-        return json.loads(exchange.answer.body)
+        return lowered(json.loads(exchange.answer.body))
     except (ValueError, RecursionError):
         return None
-
-
-def lowered(value: Any) -> Any:
-    """`value` with every object's keys in lower case."""
-    match value:
-        case dict():
-            return {str(key).lower(): lowered(inner) for key, inner in value.items()}
-        case list():
-            return [lowered(inner) for inner in value]
-        case _:
-            return value
 
 
 def succeeded(exchange: Exchange) -> bool:
     """Whether a call succeeded: 2xx, and nothing in the body says otherwise."""
     if exchange.status is None or not 200 <= exchange.status < 300:
         return False
-    body, inner = lowered(parsed(exchange)), data(exchange)
+    body, inner = _body(exchange), data(exchange)
     if not isinstance(body, dict):
         return True
     said = [each.get("success") for each in (body, inner) if isinstance(each, dict)]
-    return body.get("code", 0) in (0, 200, "0", "200", None) and False not in said
+    if False in said or body.get("error") or _word(body.get("status")) in FAILED:
+        return False
+    codes = [body[name] for name in CODES if body.get(name) is not None]
+    # Some count their codes from 1, and say in words what they mean.
+    return not codes or _word(codes[0]) in FINE or _word(_said(body)) in FINE
+
+
+def _word(value: object) -> str:
+    return str(value).strip().lower()
 
 
 def data(exchange: Exchange) -> Any:
     """What the answer is about, keys in lower case: its `data`, or all of it."""
-    body = lowered(parsed(exchange))
+    body = _body(exchange)
     return body["data"] if isinstance(body, dict) and body.get("data") is not None else body
 
 
@@ -79,9 +99,14 @@ def ident_of(exchange: Exchange) -> object:
 
 def message(exchange: Exchange) -> str:
     """What an answer says in words: its message, or the start of its body."""
-    body = lowered(parsed(exchange))
-    inner = data(exchange)
-    for place in (inner, body):
-        if isinstance(place, dict) and isinstance(place.get("message"), str):
-            return str(place["message"])[:200]
-    return "" if exchange.answer is None else exchange.answer.body[:200].decode("utf-8", "replace")
+    said = _said(data(exchange)) or _said(_body(exchange))
+    if not said and exchange.answer is not None:
+        said = exchange.answer.body.decode("utf-8", "replace")
+    return said if len(said) <= LONGEST else f"{said[: LONGEST - 1]}…"
+
+
+def _said(value: Any) -> str:
+    if not isinstance(value, dict):
+        return ""
+    words = (value.get(name) for name in WORDS)
+    return next((each for each in words if isinstance(each, str) and each), "")

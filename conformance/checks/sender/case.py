@@ -18,7 +18,6 @@ from conformance.text import NO_TEXT, Text
 
 def judge(case: Case, exchanges: Sequence[Exchange], facts: SenderFacts) -> list[Judgement]:
     """All that a case's exchanges show against its expectations; empty when they hold."""
-    assert case.sending is not None  # noqa: S101 - a sender's case
     found: list[Judgement] = []
     for index, action in enumerate(case.sending.actions):
         step = StepSeen(case.sending, index, exchanges)
@@ -30,13 +29,16 @@ def judge(case: Case, exchanges: Sequence[Exchange], facts: SenderFacts) -> list
 
 
 def _judged(seen: Seen, step: StepSeen, facts: SenderFacts) -> list[Judgement]:
+    found: list[Judgement] = []
     if seen.attempts is not None:
-        return _attempts(seen, step, facts)
+        found += _attempts(seen, step, facts)
     if seen.arrives is not None:
-        return _arrives(seen, step, facts)
+        found += _arrives(seen, step, facts)
     if seen.call is not None:
-        return _called(seen, step)
-    return NAMED[seen.check or ""](step, facts, seen.level)
+        found += _called(seen, step)
+    if seen.check is not None:
+        found += NAMED[seen.check](step, facts, seen.level)
+    return found
 
 
 def _not_given(step: StepSeen) -> Unjudged:
@@ -62,7 +64,9 @@ def _arrives(seen: Seen, step: StepSeen, facts: SenderFacts) -> list[Judgement]:
     where = Text(" at the other endpoint", "（另一個端點）") if seen.other else NO_TEXT
     if step.given:
         missing = [msg_id for msg_id in step.ids if not came[msg_id]]
-        unwanted = [each for msg_id in step.ids for each in came[msg_id]]
+        # A redirect that is followed by GET loses the message, and its id.
+        nameless = [""] if seen.other else []
+        unwanted = [each for msg_id in [*step.ids, *nameless] for each in came[msg_id]]
         of = len(step.ids)
     else:  # a call of Test, or what came of an earlier message
         unwanted = [each for attempts in came.values() for each in attempts]

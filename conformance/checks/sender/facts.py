@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -18,6 +19,9 @@ UNDER_WAY = 8.0
 QUIET = 1.0
 """Seconds without an attempt, at least, before it is believed that none is to come."""
 SHORTEST = 1.5
+"""Seconds for which it is watched that no attempt follows, at least."""
+PATIENT = 5.0
+"""Seconds in which an attempt that must follow has begun, at least: waiting costs only where none does."""
 LONGEST = 90.0
 
 
@@ -74,10 +78,14 @@ class SenderFacts:
 
     def patience(self, attempt: int) -> float:
         """Seconds within which another attempt must begin after number `attempt` has failed: worked
-        out from the waits that were seen, as if they went on doubling at least."""
-        if not self.retries:
-            return SHORTEST
-        return max(SHORTEST, 1.5 * self.wait(attempt) + 0.5)
+        out from the waits that were seen, as if they went on doubling at least. Generous: one that
+        comes is not waited for any longer."""
+        return max(PATIENT, 2 * self.wait(attempt) + 1.0)
+
+    def quiet_after(self, attempt: int) -> float:
+        """Seconds after which it is believed that attempt number `attempt` was the last: there would
+        have been another in the time that the waits before it make likely."""
+        return max(SHORTEST, 1.25 * self.wait(attempt) + 0.5)
 
     def due(self, attempts: Sequence[Exchange], emitted: float, most: int | None) -> float:
         """When (monotonic) the next attempt of a message that was given at `emitted` must have begun,
@@ -88,14 +96,15 @@ class SenderFacts:
         if under_way(last):
             return last.sent + UNDER_WAY
         asked = retry_after(last)
-        enough = most is not None and len(attempts) >= most
-        settled = emitted + self.quiet if enough else 0.0
-        return max(settled, last.ended + asked + self.patience(len(attempts)))
+        if most is None or len(attempts) < most:
+            return last.ended + asked + self.patience(len(attempts))
+        return max(emitted + self.quiet, last.ended + asked + self.quiet_after(len(attempts)))
 
 
 def other_secret(secret: Secret) -> Secret:
-    """The secret of a case's other endpoint, where `secret` is that of the first."""
-    return Secret(bytes(secret)[::-1] + b"-other")
+    """The secret of a case's other endpoint, where `secret` is that of the first: alike in every run,
+    and nothing that leads back to the user's own."""
+    return Secret(hmac.digest(secret, b"another", "sha256").hex().encode())
 
 
 def under_way(attempt: Exchange) -> bool:

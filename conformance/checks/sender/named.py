@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from conformance.checks.case import Judgement
+from conformance.checks.leaks import is_telling
 from conformance.checks.sender.api import configurations, found, succeeded
 from conformance.checks.sender.facts import SenderFacts, retry_after
 from conformance.checks.sender.reports import test_failed
-from conformance.checks.sender.signing import fits
-from conformance.checks.sender.step import Fields, StepSeen, fields_of
-from conformance.checks.sender.waits import FEWEST, kind_of, mean_waits, waits
+from conformance.checks.sender.signing import fits, signature_of
+from conformance.checks.sender.step import Fields, StepSeen, fields_of, whole
+from conformance.checks.sender.waits import FEWEST, figures, kind_of, mean_waits, waits
+from conformance.dialect import Secret
 from conformance.exchange import Exchange, Masked
 from conformance.rules import Finding, Level, Unjudged
 from conformance.text import Text
@@ -31,7 +33,8 @@ def faithful(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement
             continue
         given, came = step.event(msg_id), fields_of(attempts[0])
         for name, value in given.items():
-            if not _same(value, came.get(name)):
+            # What is missing, or of another type, does not fit the schema, and is told there.
+            if type(came.get(name)) is type(value) and not _same(value, came[name]):
                 return [Finding(level, _changed(name, value, came), (attempts[0].id,))]
     return []
 
@@ -43,8 +46,11 @@ def same_message(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judge
             continue
         first = _without_timestamp(attempts[0])
         for number, each in enumerate(attempts[1:], 2):
+            if not whole(each):
+                continue  # sender.wire.whole-body speaks of it
             fields = _without_timestamp(each)
-            differing = [n for n in {*first, *fields} if not _same(first.get(n), fields.get(n))]
+            names = dict.fromkeys([*first, *fields])
+            differing = [n for n in names if not _same(first.get(n), fields.get(n))]
             if differing:
                 said = Text(f"attempt {number}: ", f"第 {number} 次嘗試：")
                 changed = _changed(differing[0], first.get(differing[0]), fields)
@@ -60,7 +66,8 @@ def _stale(attempts: Sequence[Exchange], facts: SenderFacts, level: Level) -> li
     if facts.scheme is None or not fits(facts.scheme, attempts[0], facts.asked.dialect):
         return []  # one cause, one finding: sender.wire.signature speaks of it
     for number, each in enumerate(attempts[1:], 2):
-        if not fits(facts.scheme, each, facts.asked.dialect):
+        signed = signature_of(each, facts.asked.dialect) is not None and whole(each)
+        if signed and not fits(facts.scheme, each, facts.asked.dialect):
             said = Text(
                 f"attempt {number}: the signature does not fit its timestamp and body",
                 f"第 {number} 次嘗試：簽名與時間戳及請求體不符",
@@ -70,17 +77,40 @@ def _stale(attempts: Sequence[Exchange], facts: SenderFacts, level: Level) -> li
 
 
 def own_secret(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
-    """What comes to the other endpoint is signed with the other secret."""
+    """What comes to each endpoint is signed with the secret of its own configuration."""
+    return [
+        *_signed_with(facts.asked.secret, _own(step), facts, level, _OTHERS_SECRET),
+        *_signed_with(facts.other_secret, _own(step, other=True), facts, level, _OTHERS_SECRET),
+    ][:1]
+
+
+def new_secret(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """What comes after an Update of the Secret is signed with the new one."""
+    return _signed_with(facts.other_secret, _own(step), facts, level, _OLD_SECRET)
+
+
+def _own(step: StepSeen, *, other: bool = False) -> list[Exchange]:
+    """What came for the messages of the step."""
+    came = step.came(other=other)
+    return [each for msg_id in step.ids for each in came[msg_id]]
+
+
+def _signed_with(
+    secret: Secret,
+    came: Sequence[Exchange],
+    facts: SenderFacts,
+    level: Level,
+    otherwise: Text,
+) -> list[Judgement]:
+    """Whether attempts are signed with `secret`; `otherwise` is said of the run's other secret."""
     if facts.scheme is None:
         return [Unjudged(_UNKNOWN_SCHEME)]
-    for attempts in step.came(other=True).values():
-        for each in attempts:
-            if fits(facts.scheme, each, facts.asked.dialect, facts.other_secret):
-                continue
-            said = (
-                _FIRST_SECRET if fits(facts.scheme, each, facts.asked.dialect) else _NEITHER_SECRET
-            )
-            return [Finding(level, said, (each.id,))]
+    known = (facts.asked.secret, facts.other_secret)
+    for each in came:
+        if fits(facts.scheme, each, facts.asked.dialect, secret):
+            continue
+        either = any(fits(facts.scheme, each, facts.asked.dialect, one) for one in known)
+        return [Finding(level, otherwise if either else _NEITHER_SECRET, (each.id,))]
     return []
 
 
@@ -91,6 +121,8 @@ def distinct_ids(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judge
     if len(firsts) < 2:
         return [Unjudged(_ONE_TEST)]
     ids = [fields_of(each).get("msgId") for each in firsts]
+    if None in ids:
+        return [Unjudged(_NO_ID)]
     if ids[0] != ids[1]:
         return []
     said = Text(f"both tests carry the msgId {ids[0]!r}", f"兩次測試的 msgId 都是 {ids[0]!r}")
@@ -111,8 +143,8 @@ def exponential_waits(step: StepSeen, facts: SenderFacts, level: Level) -> list[
     kind = kind_of(means, scatter)
     if kind is None:
         return []
-    figures = ", ".join(f"{each:.2f}" if max(means) < 1 else f"{each:.1f}" for each in means)
-    said = Text(f"waits were {figures} s: ", f"間隔為 {figures} 秒：") + kind
+    told = figures(means)
+    said = Text(f"waits were {told} s: ", f"間隔為 {told} 秒：") + kind
     return [Finding(level, said, tuple(each.id for each in came[0]))]
 
 
@@ -165,8 +197,8 @@ def not_sent_again(step: StepSeen, facts: SenderFacts, level: Level) -> list[Jud
     if not again:
         return []
     said = Text(
-        f"{len(again)} messages that were answered 200 came again after the restart",
-        f"{len(again)} 條已響應 200 的訊息在重啟後再次送來",
+        f"{len(again)} messages came again after they had been answered 200",
+        f"{len(again)} 條訊息在響應 200 之後再次送來",
     )
     return [Finding(level, said, tuple(each.id for each in again[0]))]
 
@@ -210,11 +242,13 @@ def _shown(step: StepSeen, level: Level, changes: Fields) -> list[Judgement]:
     if entry is None:
         return [Finding(level, _NOT_LISTED, (call.id,))]
     for name in ("Timeout", "RetryCount", "Enabled", "MessageTypes", "IncludeSelfMessage"):
+        if wanted.get(name) is None:
+            continue
         if name.lower() not in entry:
             said = Text(f"List does not show {name}", f"列表沒有顯示 {name}")
             return [Finding(level, said, (call.id,))]
         shown = entry[name.lower()]
-        if _plain(shown) != _plain(wanted[name]):
+        if not _as_listed(shown, wanted[name]):
             said = Text(
                 f"List shows {name} {_short(shown)}, not {_short(wanted[name])}",
                 f"列表顯示 {name} 為 {_short(shown)}，而不是 {_short(wanted[name])}",
@@ -237,10 +271,15 @@ def unchanged(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgemen
 
 def secret_hidden(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
     """The secret does not stand in the answer."""
-    call = step.call
+    call, secret = step.call, bytes(facts.asked.secret)
     if call is None or call.answer is None:
         return []
-    if Masked.SECRET not in call.masked and bytes(facts.asked.secret) not in call.answer.body:
+    text = secret.decode("utf-8", "replace")
+    written = {secret, json.dumps(text)[1:-1].encode()}
+    # What is short stands in many a word; but not as the whole of a Secret.
+    shown = is_telling(secret) and any(each in call.answer.body for each in written)
+    shown = shown or Masked.SECRET in call.masked
+    if not shown and all(each.get("secret") != text for each in configurations(call)):
         return []
     return [
         Finding(level, Text("List shows the whole Secret", "列表顯示了完整的 Secret"), (call.id,))
@@ -268,23 +307,29 @@ def _changed(name: str, given: object, came: Fields) -> Text:
 
 
 def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}… ({len(text)})"
 
 
-def _plain(value: object) -> object:
-    """A setting as far as it matters how it is listed: message types in any order, as text or not."""
-    if isinstance(value, str) and "," in value:
-        value = value.split(",")
-    if isinstance(value, list):
-        return sorted(str(each).strip() for each in value)
-    return value
+def _as_listed(shown: object, wanted: object) -> bool:
+    """Whether a setting is shown as it is wanted: message types in any order, as numbers or texts,
+    and in one text too."""
+    if not isinstance(wanted, list):
+        return shown == wanted
+    if isinstance(shown, str):
+        shown = shown.split(",")
+    return isinstance(shown, list) and _texts(shown) == _texts(wanted)
+
+
+def _texts(values: list[Any]) -> list[str]:
+    return sorted(str(each).strip() for each in values)
 
 
 NAMED: dict[str, Check] = {
     "faithful": faithful,
     "same-message": same_message,
     "own-secret": own_secret,
+    "new-secret": new_secret,
     "distinct-ids": distinct_ids,
     "exponential-waits": exponential_waits,
     "retry-after": waited,
@@ -299,7 +344,7 @@ NAMED: dict[str, Check] = {
     "secret-hidden": secret_hidden,
 }
 
-NEED_SECRET = frozenset({"same-message", "own-secret", "secret-hidden"})
+NEED_SECRET = frozenset({"same-message", "own-secret", "new-secret", "secret-hidden"})
 """Checks that see nothing without the secret."""
 NEED_BODIES = frozenset(NAMED) - {
     "distinct-ids", "exponential-waits", "retry-after", "prompt", "delivered-after-restart", "not-sent-again"
@@ -310,11 +355,18 @@ _UNKNOWN_SCHEME = Text(
     "not judged: the way of signing is not known (see sender.wire.signature)",
     "未判定：簽名方式未知（見 sender.wire.signature）",
 )
-_FIRST_SECRET = Text(
-    "signed with the Secret of the first configuration, not with its own",
-    "以第一個配置的 Secret 簽名，而不是自己的",
+_OTHERS_SECRET = Text(
+    "signed with the Secret of another configuration, not with its own",
+    "以另一個配置的 Secret 簽名，而不是自己的",
+)
+_OLD_SECRET = Text(
+    "still signed with the Secret from before the Update", "仍以更新之前的 Secret 簽名"
 )
 _NEITHER_SECRET = Text("the signature fits no Secret", "簽名與任何 Secret 都不符")
+_NO_ID = Text(
+    "not judged: a test message has no msgId that can be read (see sender.wire.schema)",
+    "未判定：測試訊息沒有可讀取的 msgId（見 sender.wire.schema）",
+)
 _ONE_TEST = Text("only one test message arrived", "只收到一條測試訊息")
 _TOO_FEW_WAITS = Text(
     "too few attempts to see how the waits grow", "嘗試次數太少，看不出間隔如何增長"

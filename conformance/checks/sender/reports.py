@@ -9,7 +9,7 @@ from itertools import combinations
 from conformance.checks.case import Judgement
 from conformance.checks.sender.api import message, succeeded
 from conformance.checks.sender.facts import SenderFacts
-from conformance.checks.sender.step import StepSeen
+from conformance.checks.sender.step import StepSeen, called
 from conformance.exchange import Exchange, Role
 from conformance.rules import Finding, Level, Unjudged
 from conformance.text import Text
@@ -38,7 +38,7 @@ def told_apart(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> li
     tests = {
         str(each.case): each
         for each in over
-        if each.role is Role.API and "/Test" in each.request.url and each.case in APART
+        if each.role is Role.API and called(each, "Test") and each.case in APART
     }
     silent = [name for name in APART if name not in tests or tests[name].answer is None]
     if silent:

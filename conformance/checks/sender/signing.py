@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 
 from conformance import dialect as dialects
 from conformance.damage import Signer
@@ -22,6 +23,16 @@ def stamp_of(each: Exchange, dialect: Dialect) -> bytes | None:
 def signature_of(each: Exchange, dialect: Dialect) -> bytes | None:
     """The signature header's value, or None."""
     return each.header(dialect.signature_header.encode())
+
+
+def stamped_at(each: Exchange, dialect: Dialect) -> float | None:
+    """The time in the timestamp header, in Unix seconds; None when it is not written as the dialect
+    wants it."""
+    stamp = stamp_of(each, dialect) or b""
+    milliseconds = dialect.timestamp_unit == "milliseconds"
+    if not re.fullmatch(rb"\d{13}" if milliseconds else rb"\d{10}", stamp):
+        return None
+    return int(stamp) / (1000 if milliseconds else 1)
 
 
 def fits(scheme: Scheme, each: Exchange, asked: Dialect, secret: Secret | None = None) -> bool:

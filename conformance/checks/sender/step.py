@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.emission import Sending
-from conformance.exchange import Exchange, Role
+from conformance.exchange import Exchange, Fault, Role
 
 Fields = dict[str, Any]
 
@@ -56,7 +56,7 @@ class StepSeen:
 
     def _calls(self, name: str) -> list[Exchange]:
         calls = [each for each in self.exchanges if each.role is Role.API]
-        return [e for e in calls if e.request.url.partition("?")[0].endswith(f"/{name}")]
+        return [each for each in calls if called(each, name)]
 
     @property
     def retry_count(self) -> int | None:
@@ -99,6 +99,11 @@ class StepSeen:
         return min((each.started for each in calls), default=float("inf"))
 
 
+def called(exchange: Exchange, name: str) -> bool:
+    """Whether a call of the API is one of `name`."""
+    return exchange.request.url.partition("?")[0].endswith(f"/{name}")
+
+
 def fields_of(exchange: Exchange) -> Fields:
     """The JSON object that a request carries; empty when it carries none."""
     try:
@@ -106,3 +111,10 @@ def fields_of(exchange: Exchange) -> Fields:
     except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}
+
+
+def whole(each: Exchange) -> bool:
+    """Whether a body came, and came to its end; what is cut is for sender.wire.whole-body alone."""
+    body = each.request.body.strip()
+    cut = each.fault is Fault.CLOSED and "mid-body" in each.detail
+    return bool(body) and not cut and not (body.startswith(b"{") and not body.endswith(b"}"))

@@ -1,27 +1,31 @@
 """The waits between the attempts for a message: measured, averaged, and told by their kind.
 
 Guide: 重試機制. Waits are exponential when each mean wait is longer than the one before by a factor that
-does not fall: over the last two steps by 1.36 each, since linear waits give 1.29 there (√(5/3)) and a
-factor of 1.5 gives 1.5.
+does not fall: over the last two steps of five by 1.36 each, since linear waits give 1.29 there (√(5/3))
+and a factor of 1.5 gives 1.5. Where a cap was reached, only the waits before it can tell, and the first
+at the cap tells nothing: it may have been cut short.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from statistics import fmean, pstdev
 
 from conformance.exchange import Exchange
 from conformance.text import Text
 
 GROWTH = 1.36
-FLAT = 1.15
-"""A wait that is not longer than the one before by this factor, at the end, is a plateau: the cap."""
+FLAT, WILDLY_FLAT = 1.15, 1.35
+"""Waits that differ from the last one by less than this factor are its plateau: the cap. The means of
+waits that scatter are less exact."""
 NONE = 0.02
 """Seconds below which there is no wait at all."""
 SCATTER = 0.4
 """Standard deviation of equal waits, as a share of their mean, beyond which they are random."""
-FEWEST = 3
+FALLING = 0.9
+"""Share of the first factor below which a later one has fallen: over three linear waits to 0.75."""
+FEWEST = 4
 
 
 def waits(attempts: Sequence[Exchange]) -> list[float]:
@@ -40,23 +44,41 @@ def mean_waits(messages: Iterable[Sequence[Exchange]]) -> tuple[list[float], flo
     return means, fmean(shares) if shares else 0.0
 
 
+def figures(means: Sequence[float]) -> str:
+    """Waits as they are told, in seconds."""
+    return ", ".join(f"{each:.2f}" if max(means) < 1 else f"{each:.1f}" for each in means)
+
+
 def kind_of(means: Sequence[float], scatter: float) -> Text | None:
-    """None for exponential waits; else what they are."""
+    """None for exponential waits, of which there are at least FEWEST; else what they are."""
     if max(means) < NONE:
         return _NO_WAIT
+    wild = scatter > SCATTER
+    flat = WILDLY_FLAT if wild else FLAT
+    # Some try again at once, and then begin to wait: 0, 1, 2, 3 is as linear as 1, 2, 3.
+    means = list(dropwhile(lambda wait: wait < NONE, means))
     grown = list(means)
-    while len(grown) > 1 and grown[-1] < FLAT * grown[-2] and grown[-1] > grown[-2] / FLAT:
+    while len(grown) > 1 and means[-1] / flat < grown[-2] < means[-1] * flat:
         grown.pop()
     if len(grown) == 1:
-        return _RANDOM if scatter > SCATTER else _CONSTANT
+        return _RANDOM if wild else _CONSTANT
     if grown[-1] < grown[0]:
         return _SHRINKING if sorted(grown, reverse=True) == grown else _RANDOM
     if sorted(grown) != grown:
         return _RANDOM
-    if len(grown) >= 5:
-        return None if (grown[-1] / grown[-3]) ** 0.5 >= GROWTH else _LINEAR
-    # The cap was reached: what is left must grow by the same factor still.
-    return None if grown[-1] / grown[-2] >= GROWTH else _LINEAR
+    capped = len(grown) < len(means)
+    if not capped and len(grown) > 4 and (grown[-1] / grown[-3]) ** 0.5 >= GROWTH:
+        return None
+    free = grown[:-1]
+    if len(free) < 3:
+        return None if grown[-1] / grown[0] >= GROWTH else _CONSTANT
+    # A cap may have cut the last one short; wild means do not show by how much they grow before it.
+    return None if _keeps_its_factor(free) or (wild and capped) else _LINEAR
+
+
+def _keeps_its_factor(free: Sequence[float]) -> bool:
+    first, last = free[1] / free[0], free[-1] / free[-2]
+    return last >= max(GROWTH, FALLING * first)
 
 
 _NO_WAIT = Text("there is no wait at all", "完全沒有間隔")

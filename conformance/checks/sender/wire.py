@@ -9,8 +9,15 @@ from dataclasses import replace
 
 from conformance.checks.case import Judgement
 from conformance.checks.sender.facts import SenderFacts
-from conformance.checks.sender.signing import fits, signature_of, spoken, stamp_of
-from conformance.checks.sender.step import fields_of
+from conformance.checks.sender.signing import (
+    fits,
+    signature_of,
+    spoken,
+    stamp_of,
+    stamped_at,
+)
+from conformance.checks.sender.step import fields_of, whole
+from conformance.dialect import Dialect
 from conformance.exchange import Exchange, Fault, Role
 from conformance.rules import Finding, Level, Unjudged
 from conformance.schema import message_problems
@@ -21,6 +28,13 @@ Check = Callable[[Sequence[Exchange], SenderFacts, Level], list[Judgement]]
 
 FRESH = 60.0
 """Seconds by which a timestamp header may differ from the clock."""
+LONGEST_SHOWN = 80
+OF_TWO = ("sender.filter.fan-out", "sender.filter.update-applies", "sender.retry.isolation")
+"""Rules in whose scenarios there are two secrets, and which say themselves when it is the wrong one."""
+GIVEN_UP = 1.0
+"""Seconds after which a sender that leaves in mid-body has given up."""
+FROZEN = 3.0
+"""Seconds after which a retry that bears the first attempt's timestamp was not stamped anew."""
 NOTHING = Unjudged(Text("no delivery arrived", "沒有收到任何投遞"), error=True)
 
 
@@ -28,13 +42,6 @@ def deliveries(over: Sequence[Exchange]) -> list[Exchange]:
     """What came to the endpoints that share the run's secret, but for probes without a body."""
     came = [each for each in over if each.role is Role.ATTEMPT]
     return [each for each in came if each.request.method not in ("HEAD", "OPTIONS")]
-
-
-def whole(each: Exchange) -> bool:
-    """Whether a body came, and came to its end; what is cut is for sender.wire.whole-body alone."""
-    body = each.request.body.strip()
-    cut = each.fault is Fault.CLOSED and "mid-body" in each.detail
-    return bool(body) and not cut and not (body.startswith(b"{") and not body.endswith(b"}"))
 
 
 def _over(
@@ -67,17 +74,24 @@ def _method(each: Exchange, facts: SenderFacts) -> Text | None:
 
 
 def _content_type(each: Exchange, facts: SenderFacts) -> Text | None:
-    kind = (each.header(b"content-type") or b"").decode("latin-1")
-    if kind.partition(";")[0].strip().lower() == "application/json":
+    given = each.header(b"content-type") or b""
+    if given.partition(b";")[0].strip().lower() == b"application/json":
         return None
+    kind = _shown(given)
     return Text(f"Content-Type is {kind!r}", f"Content-Type 為 {kind!r}")
 
 
 def _timestamp(each: Exchange, facts: SenderFacts) -> Text | None:
-    stamp = stamp_of(each, facts.asked.dialect)
-    if stamp is None or re.fullmatch(rb"\d{10}", stamp):
+    dialect = facts.asked.dialect
+    stamp = stamp_of(each, dialect)
+    if stamp is None or stamped_at(each, dialect) is not None:
         return None  # a missing one is for always-signed
-    what = stamp.decode("latin-1")
+    what = _shown(stamp)
+    if dialect.timestamp_unit == "milliseconds":
+        return Text(
+            f"the timestamp is {what!r}, not Unix milliseconds",
+            f"時間戳為 {what!r}，不是 Unix 毫秒數",
+        )
     if re.fullmatch(rb"\d{13}", stamp):
         return Text(f"the timestamp is in milliseconds ({what})", f"時間戳以毫秒為單位（{what}）")
     return Text(
@@ -86,14 +100,24 @@ def _timestamp(each: Exchange, facts: SenderFacts) -> Text | None:
 
 
 def _signature_form(each: Exchange, facts: SenderFacts) -> Text | None:
-    signature = signature_of(each, facts.asked.dialect)
-    if signature is None or re.fullmatch(rb"[0-9a-f]{64}", signature):
+    dialect = facts.asked.dialect
+    signature = signature_of(each, dialect)
+    pattern, en, zh = _FORMS[dialect.encoding]
+    if signature is None or re.fullmatch(pattern, signature):
         return None
-    what = signature.decode("latin-1")[:80]
-    return Text(
-        f"the signature is {what!r}, not 64 lower-case hex digits",
-        f"簽名為 {what!r}，不是 64 位小寫十六進位",
-    )
+    what = _shown(signature)
+    return Text(f"the signature is {what!r}, not {en}", f"簽名為 {what!r}，不是 {zh}")
+
+
+_FORMS = {
+    "hex": (rb"[0-9a-f]{64}", "64 lower-case hex digits", "64 位小寫十六進位"),
+    "base64": (rb"[A-Za-z0-9+/]{43}=", "32 bytes in Base64", "32 位元組的 Base64"),
+}
+
+
+def _shown(value: bytes) -> str:
+    text = value.decode("latin-1")
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 def _always_signed(each: Exchange, facts: SenderFacts) -> Text | None:
@@ -117,9 +141,17 @@ def whole_body(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> li
     told = [
         (each, _sent_less(each, came, facts))
         for each in came
-        if signature_of(each, facts.asked.dialect) is not None and not whole(each)
+        if signature_of(each, facts.asked.dialect) is not None
+        and not whole(each)
+        and not _given_up(each)
     ]
     return [_finding(level, told, len(came))] if told else [] if came else [NOTHING]
+
+
+def _given_up(each: Exchange) -> bool:
+    """Whether the sender left in mid-body after a while, as at a deadline: that is no body that it
+    sent cut."""
+    return each.fault is Fault.CLOSED and each.ended - each.started > GIVEN_UP
 
 
 def _sent_less(each: Exchange, came: Sequence[Exchange], facts: SenderFacts) -> Text:
@@ -150,14 +182,19 @@ def signature(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> lis
         if whole(each) and stamp_of(each, asked.dialect) and signature_of(each, asked.dialect)
     ]
     plain = Scheme(asked, None, NO_TEXT)
-    wrong = [each for each in came if not fits(plain, each, asked.dialect)]
+    wrong = [
+        each
+        for each in came
+        if not fits(plain, each, asked.dialect)
+        and not (each.rule in OF_TWO and fits(plain, each, asked.dialect, facts.other_secret))
+    ]
     if wrong:
         said = _spoken(wrong[0], facts)
         return [_finding(level, [(each, said) for each in wrong], len(came))]
     other = facts.scheme is not None and facts.scheme.said
     if not came and other and facts.scheme is not None:  # under headers of another dialect
         return [Finding(level, _FITS + facts.scheme.said + _NOT_ASKED)]
-    return [] if came else [Unjudged(_UNSIGNED, error=True)]
+    return [] if came else [Unjudged(_UNSIGNED)] if deliveries(over) else [NOTHING]
 
 
 def _spoken(each: Exchange, facts: SenderFacts) -> Text:
@@ -188,31 +225,54 @@ def _misfit(each: Exchange) -> Text | None:
 def timestamp_fresh(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
     """Within a minute of the clock on the first attempt (MUST), and on a retry too (SHOULD)."""
     came = deliveries(over)
-    firsts = {each.msg_id: each.id for each in reversed(came)}
+    firsts = {_message(each): each for each in reversed(came)}
     stale = [(e, age) for e in came if (age := _age(e, facts)) is not None and abs(age) > FRESH]
     found: list[Judgement] = []
     for first, of_level in ((True, level), (False, Level.SHOULD)):
         told = [
-            (
-                each,
-                Text(
-                    f"the timestamp is {age:.0f} s old on {'the first attempt' if first else 'a retry'}",
-                    f"{'首次嘗試' if first else '重試'}的時間戳是 {age:.0f} 秒前的",
-                ),
-            )
+            (each, _told_age(age, first=first))
             for each, age in stale
-            if (firsts[each.msg_id] == each.id) is first
+            if (firsts[_message(each)].id == each.id) is first
         ]
         if told:
             found.append(_finding(of_level, told, len(came)))
+    frozen = [(e, said) for e in came if (said := _frozen(e, firsts[_message(e)], facts))]
+    if frozen and not found:
+        found.append(_finding(Level.SHOULD, frozen, len(came)))
     return found if came else [NOTHING]
 
 
-def _age(each: Exchange, facts: SenderFacts) -> float | None:
-    stamp = stamp_of(each, facts.asked.dialect)
-    if stamp is None or not re.fullmatch(rb"\d{10}", stamp) or each.clock is None:
+def _message(each: Exchange) -> tuple[str, str | None]:
+    """A message at an endpoint: another endpoint gets a copy with first attempts of its own."""
+    return each.request.url, each.msg_id
+
+
+def _frozen(each: Exchange, first: Exchange, facts: SenderFacts) -> Text | None:
+    """What is said of a retry that bears the first attempt's timestamp though time has passed: the
+    retries after it will be as old as the outage is long."""
+    dialect = facts.asked.dialect
+    if each.clock is None or first.clock is None or each.msg_id is None:
         return None
-    return each.clock - int(stamp)
+    later = each.clock - first.clock
+    if later < FROZEN or stamp_of(each, dialect) != stamp_of(first, dialect):
+        return None
+    return Text(
+        f"the timestamp of a retry {later:.0f} s later is still that of the first attempt",
+        f"{later:.0f} 秒後的重試仍使用首次嘗試的時間戳",
+    )
+
+
+def _age(each: Exchange, facts: SenderFacts) -> float | None:
+    stamped = stamped_at(each, facts.asked.dialect)
+    return None if stamped is None or each.clock is None else each.clock - stamped
+
+
+def _told_age(age: float, *, first: bool) -> Text:
+    en, zh = ("old", "前的") if age > 0 else ("ahead", "後的")
+    return Text(
+        f"the timestamp is {abs(age):.0f} s {en} on {'the first attempt' if first else 'a retry'}",
+        f"{'首次嘗試' if first else '重試'}的時間戳是 {abs(age):.0f} 秒{zh}",
+    )
 
 
 def timestamp_agrees(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
@@ -222,26 +282,26 @@ def timestamp_agrees(over: Sequence[Exchange], facts: SenderFacts, level: Level)
     if not came:
         return [NOTHING]
     told: list[tuple[Exchange, Text]] = []
-    for each in {each.msg_id: each for each in reversed(came)}.values():
-        stamp, fields = stamp_of(each, facts.asked.dialect), fields_of(each)
-        body = fields.get("timestamp")
-        if not isinstance(body, int) or stamp is None or not re.fullmatch(rb"\d{10}", stamp):
+    for each in {_message(each): each for each in reversed(came)}.values():
+        stamped, fields = stamped_at(each, facts.asked.dialect), fields_of(each)
+        body, created = fields.get("timestamp"), fields.get("createTime")
+        if not isinstance(body, int) or stamped is None:
             continue
-        created = fields.get("createTime")
-        if abs(int(stamp) - body) > 1:
-            told.append(
-                (
-                    each,
-                    Text(
-                        f"body {body}, header {int(stamp)}", f"請求體 {body}，請求頭 {int(stamp)}"
-                    ),
-                )
+        if not _agree(body, stamped, facts.asked.dialect):
+            what = _shown(str(body).encode())
+            said = Text(
+                f"body {what}, header {stamped:.0f}", f"請求體 {what}，請求頭 {stamped:.0f}"
             )
+            told.append((each, said))
         elif each.rule == "sender.config.test" and isinstance(created, int) and created > body:
-            told.append(
-                (each, Text("createTime is later than timestamp", "createTime 晚於 timestamp"))
-            )
+            told.append((each, _LATER))
     return [_finding(level, told, len(came))] if told else []
+
+
+def _agree(body: int, stamped: float, dialect: Dialect) -> bool:
+    """Within a second; where headers are in milliseconds the body's time may be so, too."""
+    units = (1, 1000) if dialect.timestamp_unit == "milliseconds" else (1,)
+    return any(abs(body // unit - int(stamped)) <= 1 for unit in units)
 
 
 def link_content(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
@@ -259,19 +319,23 @@ def link_content(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> 
 
 def _lacking(content: object) -> str:
     if not isinstance(content, dict):
-        return "an object"
+        return ""  # sender.wire.schema speaks of it
     names = {str(key).lower() for key in content}
     wanted = {
         "title": ("title",),
-        "description": ("des", "desc", "description", "digest"),
-        "url": ("url", "link"),
+        "description": ("des", "desc", "description", "digest", "summary"),
+        "url": ("url", "link", "href", "linkurl", "pageurl", "weburl"),
     }
     return ", ".join(what for what, spelled in wanted.items() if not names & set(spelled))
 
 
 _FITS = Text("the signature fits ", "簽名吻合的是：")
 _NOT_ASKED = Text(", not what was asked for", "，而不是所要求的方式")
-_UNSIGNED = Text("no delivery was signed", "沒有任何投遞帶有簽名")
+_LATER = Text("createTime is later than timestamp", "createTime 晚於 timestamp")
+_UNSIGNED = Text(
+    "not judged: no delivery was signed (see sender.wire.always-signed)",
+    "未判定：沒有任何投遞帶有簽名（見 sender.wire.always-signed）",
+)
 
 WIRE_CHECKS: dict[str, Check] = {
     "wire-method": _over(_method),

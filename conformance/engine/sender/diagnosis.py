@@ -36,13 +36,20 @@ LISTED = {"MessageTypes": [str(TYPES[kind]) for kind in CHANNELS]}
 
 async def diagnose(session: SenderSession) -> Stop | None:
     """Find out what the judging rests on; a Stop when nothing can be judged."""
-    listener = Listener(configure=LISTED)
-    post = await session.configure(listener, BEFORE)
+    stop = await _diagnose(session)
+    if stop is not None and "http" in session.mocks and not _arrived(session):
+        # Whether https is the cause shows when the rest is judged over http.
+        session.mocks[""] = session.mocks.pop("http")
+        return await _diagnose(session)
+    return stop
+
+
+async def _diagnose(session: SenderSession) -> Stop | None:
+    post = await session.configure(Listener(configure=LISTED), BEFORE)
     try:
         stop = _unusable(session)
-        if stop is not None:
-            return stop
-        stop = await _reach(session, post)
+        if stop is None:
+            stop = await _reach(session, post)
         if stop is None and session.options.emits:
             stop = await _deliver(session, post)
         if stop is None:
@@ -55,15 +62,20 @@ async def diagnose(session: SenderSession) -> Stop | None:
         await asyncio.shield(session.withdraw(post))
 
 
+def _arrived(session: SenderSession) -> bool:
+    return any(post.endpoint.arrivals for post in session.posts)
+
+
 def _unusable(session: SenderSession) -> Stop | None:
     """Why the configuration could not be created, if it could not."""
     calls = [
         each for each in session.trace if each.request.url.partition("?")[0].endswith("Config")
     ]
-    created = calls[0]
-    if succeeded(created):
-        return None
+    created = calls[-1]  # over http, where https has failed
     said = Text(f"POST {created.request.url}: ", f"POST {created.request.url}：")
+    if succeeded(created):
+        page = created.answer is not None and created.answer.body.lstrip().startswith(b"<")
+        return Stop(said + _PAGE + _BASE, False, (created.id,)) if page else None
     if created.status is None:
         return Stop(said + _FAULTS.get(created.fault, _NO_ANSWER), False, (created.id,))
     said += Text(
@@ -86,7 +98,7 @@ async def _reach(session: SenderSession, post: Post) -> Stop | None:
     if post.endpoint.arrivals:
         _learn_scheme(session, post.endpoint.arrivals[0])
         return None
-    if session.options.emits:
+    if session.options.emits and "http" not in session.mocks:
         return None
     said = Text(f"Test says: {message(tested)}. ", f"測試的響應：{message(tested)}。")
     return Stop(_NOTHING_CAME + said + _where(session, post), False, (tested.id,))
@@ -96,12 +108,7 @@ async def _deliver(session: SenderSession, post: Post) -> Stop | None:
     """A message that the sender is given arrives; how long that takes."""
     came, emitted = await _try(session, post)
     if not accepted(emitted):
-        what = emitted.detail or f"{emitted.status}: {message(emitted)}"
-        said = Text(
-            f"a message event was not accepted ({what}): look at --emit-url or --emit-command",
-            f"訊息事件未被接受（{what}）：請檢查 --emit-url 或 --emit-command",
-        )
-        return Stop(said, False, (emitted.id,))
+        return Stop(_NOT_ACCEPTED + _said_by(emitted) + _EMIT, False, (emitted.id,))
     if came is None:
         # Some know no listed types: then everything else is judged with "*".
         post.settings["MessageTypes"] = ["*"]
@@ -139,7 +146,9 @@ async def _keeps_several(session: SenderSession, first: Post) -> None:
         session.facts = replace(session.facts, lists_several=all(shown))
         before = len(first.endpoint.arrivals)
         await session.call("Test", BEFORE, id=second.ident)
-        by_id = bool(second.endpoint.arrivals) and len(first.endpoint.arrivals) == before
+        # Without an ID the newest may have been meant, or all of them.
+        named = second.ident is not None and len(first.endpoint.arrivals) == before
+        by_id = named and bool(second.endpoint.arrivals)
         session.facts = replace(session.facts, tests_by_id=by_id)
         # A list that shows the second alone says that there is no other.
         if session.facts.emits and shown != [False, True]:
@@ -221,6 +230,13 @@ def _learn_scheme(session: SenderSession, came: Exchange) -> None:
     session.facts = replace(session.facts, scheme=scheme)
 
 
+def _said_by(emitted: Exchange) -> Text:
+    if emitted.fault is None:
+        what = f"{emitted.status}: {message(emitted)}"
+        return Text(what, what)
+    return _FAULTS.get(emitted.fault, Text(emitted.detail, emitted.detail))
+
+
 def _where(session: SenderSession, post: Post) -> Text:
     url = post.endpoint.url
     said = Text(f"It was told to send to {url}. ", f"它應發送到 {url}。")
@@ -232,15 +248,19 @@ def _where(session: SenderSession, post: Post) -> Text:
 _FAULTS: dict[Fault | None, Text] = {
     Fault.DNS: Text("the host name does not resolve", "無法解析主機名稱"),
     Fault.REFUSED: Text("nothing listens there", "沒有程式在監聽"),
+    Fault.TIMEOUT: Text("no answer in time", "沒有及時響應"),
     Fault.TLS: Text("the TLS handshake failed (--ca)", "TLS 交握失敗（--ca）"),
 }
 _NO_ANSWER = Text("no answer that is HTTP", "沒有 HTTP 響應")
+_PAGE = Text("answered with a page", "響應是一個網頁")
 _KEY = Text("; it may need --api-key", "；可能需要 --api-key")
 _BASE = Text(
     "; API_URL is the base of Config, List, Test and Update, as in http://localhost:8080/v1/webhook",
     "；API_URL 是 Config、List、Test、Update 的共同前綴，例如 http://localhost:8080/v1/webhook",
 )
 _NOTHING_CAME = Text("Nothing arrived. ", "沒有收到任何請求。")
+_NOT_ACCEPTED = Text("A message event was not accepted: ", "訊息事件未被接受：")
+_EMIT = Text(". Look at --emit-url or --emit-command.", "。請檢查 --emit-url 或 --emit-command。")
 _LOST = Text("A message event was accepted, and did not arrive. ", "訊息事件已被接受，但沒有送達。")
 _LISTEN = Text(
     "Can it reach this machine? See --listen and --public-url.",

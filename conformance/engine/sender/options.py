@@ -32,6 +32,11 @@ class SenderOptions(RunOptions):
     def __post_init__(self) -> None:
         RunOptions.__post_init__(self)
         check_url("the API", self.api_url)
+        if set(self.api_url) & set("?#"):
+            raise InputError(
+                "the API: its URL must end before any `?`, as in http://localhost:8080/v1/webhook; "
+                "give its key with --api-key"
+            )
         if self.emit_url is not None:
             check_url("--emit-url", self.emit_url)
         if self.public_url is not None:

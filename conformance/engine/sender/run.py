@@ -11,28 +11,32 @@ import asyncio
 import json
 import logging
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from conformance import certificates
 from conformance.checks.case import Judgement
 from conformance.checks.sender.case import judge
-from conformance.checks.sender.facts import UNDER_WAY, SenderFacts, other_secret
+from conformance.checks.sender.facts import SenderFacts, other_secret
 from conformance.checks.sender.named import NAMED
 from conformance.checks.sender.recorded import as_data
 from conformance.checks.sender.reports import told_apart
+from conformance.checks.sender.shown import shown
 from conformance.checks.sender.wire import WIRE_CHECKS
 from conformance.clock import Clock
 from conformance.damage import Signer
 from conformance.engine.diagnosis import Stop
+from conformance.engine.options import hide
 from conformance.engine.plan import Key, Listener, Plan, over, stopped
 from conformance.engine.recording import TIME_RAN_OUT, conclude, mark_superseded
-from conformance.engine.results import concluded, joined
+from conformance.engine.results import concluded
 from conformance.engine.sender.diagnosis import diagnose
+from conformance.engine.sender.obstacles import duration, obstacle
 from conformance.engine.sender.options import SenderOptions, spellings
-from conformance.engine.sender.session import BEFORE, Post, SenderSession
+from conformance.engine.sender.session import BEFORE, SETTINGS, Post, SenderSession
 from conformance.engine.sender.steps import SenderCaseRun
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange
@@ -43,6 +47,9 @@ from conformance.scenario import Case, Scenario
 from conformance.text import NO_TEXT, Text
 from conformance.wire.client import Wire, tls_context
 
+AT_A_TIME = 32
+"""Cases that are run side by side: more would only wait for a sender's database."""
+
 API_PATIENCE = 15.0
 """Seconds for an answer of the API: Test waits for an endpoint that does not answer."""
 
@@ -51,6 +58,7 @@ CHECKS = WIRE_CHECKS | {"told-apart": told_apart}
 _LOG = logging.getLogger("hookproof")
 
 Pair = tuple[Scenario, Case]
+T = TypeVar("T")
 
 
 class SenderRun:
@@ -101,7 +109,10 @@ class SenderRun:
             )
             await stack.enter_async_context(wire)
             session = SenderSession(options, wire, mocks, facts, self._clock)
-            stop = await self._drive(session)
+            try:
+                stop = await self._drive(session)
+            finally:
+                await asyncio.shield(session.withdraw_all())
             for post in session.posts:
                 session.take(post)
         self._judge_the_rest(session, stop)
@@ -115,6 +126,8 @@ class SenderRun:
         mocks = {"": await stack.enter_async_context(first)}
         if tls is not None:
             mocks["https"] = mocks[""]
+            plain = listening(host, 0, clock=self._clock)
+            mocks["http"] = await stack.enter_async_context(plain)
         if certificates.missing() is None and any(
             "openssl" in each.needs for each in self.plan.chosen
         ):
@@ -157,21 +170,30 @@ class SenderRun:
             suspects = await self._side_by_side(session, together)
         else:
             suspects = await self._in_turns(session, together)
-        for pair in (pair for pair in ready if pair[0].alone):
-            await self._case(session, *pair, again=True)
         await self._once_more(session, suspects)
+        alone = [pair for pair in ready if pair[0].alone]
+        # What holds the sender up comes last: it may take a while until that is worked off.
+        for pair in sorted(alone, key=lambda pair: pair[1].sending.holds_up):
+            await self._case(session, *pair, again=True)
 
     async def _side_by_side(self, session: SenderSession, pairs: Sequence[Pair]) -> list[Pair]:
-        """Run all pairs at once; those that should be run again. A sender in which one endpoint holds
+        """Run all pairs, many at a time; those that should be run again. A sender in which one endpoint holds
         up another gets those that do so last, and one whose Test goes anywhere, tests one by one."""
         facts = session.facts
-        tests = [pair for pair in pairs if not facts.tests_by_id and _tests(pair[1])]
+        tests = [pair for pair in pairs if not facts.tests_by_id and pair[1].sending.tests]
         rest = [pair for pair in pairs if pair not in tests]
-        slow = [pair for pair in rest if not facts.isolates and _holds_up(pair[1])]
+        slow = [pair for pair in rest if not facts.isolates and pair[1].sending.holds_up]
         suspects = []
+        places = asyncio.Semaphore(AT_A_TIME)
+
+        async def run(pair: Pair) -> None:
+            async with places:
+                if not await self._case(session, *pair):
+                    suspects.append(pair)
+
         for some in ([pair for pair in rest if pair not in slow], slow, *([it] for it in tests)):
-            done = await asyncio.gather(*(self._case(session, *pair) for pair in some))
-            suspects += [pair for pair, is_done in zip(some, done, strict=True) if not is_done]
+            longest_first = sorted(some, key=lambda pair: -duration(pair[1], facts))
+            await _together(run(pair) for pair in longest_first)
         return suspects
 
     async def _in_turns(self, session: SenderSession, pairs: Sequence[Pair]) -> list[Pair]:
@@ -179,22 +201,24 @@ class SenderRun:
         groups: dict[str, list[Pair]] = {}
         for number, pair in enumerate(pairs):
             sending = pair[1].sending
-            assert sending is not None  # noqa: S101 - it acts
-            alike = json.dumps(sending.listener.configure, sort_keys=True)
-            plain = sending.listener.way is None and sending.other is None and not sending.calls
+            alike = json.dumps(SETTINGS | dict(sending.listener.configure), sort_keys=True)
+            alone = sending.other is None or not sending.other.configured
+            plain = sending.listener.way is None and alone and not sending.calls
             groups.setdefault(alike if plain else str(number), []).append(pair)
         suspects: list[Pair] = []
-        for group in groups.values():
+        longest_first = sorted(groups.values(), key=lambda group: -_duration(group, session.facts))
+        for group in longest_first:
             sending = group[0][1].sending
-            if len(group) == 1 or sending is None:
+            if len(group) == 1:
                 done = [await self._case(session, *pair) for pair in group]
             else:
-                kinds = [kind for pair in group for kind in _kinds(pair[1])]
+                kinds = [kind for pair in group for kind in pair[1].sending.kinds]
                 listener = replace(sending.listener, answers=())
-                post = await session.configure(listener, BEFORE, kinds or [session.channel()])
+                post = await session.configure(
+                    listener, BEFORE, kinds or [session.channel(crowded=True)]
+                )
                 try:
-                    cases = (self._case(session, *pair, post=post) for pair in group)
-                    done = list(await asyncio.gather(*cases))
+                    done = await _together(self._case(session, *pair, post=post) for pair in group)
                 finally:
                     session.take(post)
                     await session.withdraw(post)
@@ -203,15 +227,15 @@ class SenderRun:
 
     async def _once_more(self, session: SenderSession, suspects: Sequence[Pair]) -> None:
         """Run suspects again, as few at a time as the run's time allows."""
-        seconds = sum(_seconds(case, session.facts) for _, case in suspects)
+        needed = sum(duration(case, session.facts) for _, case in suspects)
         left = max(1.0, 0.8 * (self._until - self._clock.monotonic()))
-        places = asyncio.Semaphore(1 + int(seconds / left) if session.facts.delivers_several else 1)
+        places = asyncio.Semaphore(1 + int(needed / left) if session.facts.delivers_several else 1)
 
         async def run(pair: Pair) -> None:
             async with places:
                 await self._case(session, *pair, again=True)
 
-        await asyncio.gather(*(run(pair) for pair in suspects))
+        await _together(run(pair) for pair in suspects)
 
     async def _case(
         self,
@@ -241,7 +265,8 @@ class SenderRun:
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
         done = again or not found
-        self._settle(scenario, case, found, exchanges, seconds, tell=done, judged=judged)
+        figures = shown(case, exchanges, session.facts)
+        self._settle(scenario, case, found, exchanges, seconds, figures, tell=done, judged=judged)
         return done
 
     def _settle(
@@ -251,53 +276,28 @@ class SenderRun:
         found: Sequence[Judgement],
         exchanges: Sequence[Exchange] = (),
         seconds: float = 0.0,
+        said: Text = NO_TEXT,
         *,
         tell: bool = True,
         judged: bool = False,
     ) -> None:
+        """Keep what came out; `said` is told of a case that holds."""
         beside = [each.id for each in exchanges if case.acts]
         result = concluded(
             scenario, case, found, beside, seconds=seconds, strict=self.options.strict
         )
-        secrets = [each.decode("utf-8", "replace") for each in spellings(self.options)]
-        message = result.message
-        for secret in secrets:
-            message = Text(
-                message.en.replace(secret, "(secret)"), message.zh.replace(secret, "(secret)")
-            )
+        message = self._hidden(result.message or said)
         self.plan.settle(replace(result, message=message, judged=judged), tell=tell)
 
+    def _hidden(self, text: Text) -> Text:
+        """What is told of a sender that gives a secret away."""
+        secrets = spellings(self.options)
+        return Text(hide(text.en, secrets), hide(text.zh, secrets))
+
     def _skip(self, scenario: Scenario, case: Case, session: SenderSession) -> Unjudged | None:
-        """Why a case cannot be seen from outside with what the user gave; None when it can."""
-        options, facts = self.options, session.facts
-        given = {
-            "emit": facts.emits,
-            "several": facts.lists_several or facts.delivers_several,
-            "restart": options.restart_command is not None,
-            "tls": options.tls_cert is not None,
-            "openssl": certificates.missing() is None,
-            "local": options.public_url is None,
-        }
-        needs = list(scenario.needs)
-        if case.sending is not None and case.sending.listener.way == "refusing":
-            needs.append("local")
-        lacking = [NEEDS[need] for need in needs if not given[need]]
-        if lacking:
-            return Unjudged(joined(lacking))
-        if case.sending is None or not case.acts:
-            return None
-        if case.sending.retried and not facts.retries and not _shows_no_retry(scenario, case):
-            return Unjudged(_NO_RETRY)
-        seconds, left = _seconds(case, facts), self._until - self._clock.monotonic()
-        if seconds > left:
-            return Unjudged(
-                Text(
-                    f"would take about {seconds:.0f} s at the sender's pace, of which {max(left, 0):.0f} s "
-                    "are left: give a longer --timeout",
-                    f"依發送方的速度約需 {seconds:.0f} 秒，只剩 {max(left, 0):.0f} 秒：請加長 --timeout",
-                )
-            )
-        return None
+        """Why a case cannot be judged with what the user gave and what was seen; None when it can."""
+        left = self._until - self._clock.monotonic()
+        return obstacle(scenario, case, self.options, session.facts, left)
 
     def _judge_the_rest(self, session: SenderSession, stop: Stop | None) -> None:
         """The checks over many rules, and a reason for each case that has no result yet."""
@@ -342,7 +342,7 @@ class SenderRun:
             started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
             seconds=self._clock.monotonic() - begin,
             results=tuple(results),
-            cause=self._cause(session, stop, results),
+            cause=self._hidden(self._cause(session, stop, results)),
             language=self.language,
             trace=session.trace,
         )
@@ -370,6 +370,18 @@ class SenderRun:
         return NO_TEXT
 
 
+async def _together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Everything at once. Unlike `gather`, one that is broken off waits until all have come to their
+    ends: they take their configurations away."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(each) for each in work]
+    return [task.result() for task in tasks]
+
+
+def _duration(pairs: Sequence[Pair], facts: SenderFacts) -> float:
+    return max(duration(case, facts) for _, case in pairs)
+
+
 def _served(options: SenderOptions) -> ssl.SSLContext | None:
     """What the mock receiver serves https with, if it does. Raises InputError."""
     if options.tls_cert is None or options.tls_key is None:
@@ -377,65 +389,6 @@ def _served(options: SenderOptions) -> ssl.SSLContext | None:
     return certificates.given(options.tls_cert, options.tls_key)
 
 
-def _kinds(case: Case) -> list[str]:
-    return case.sending.kinds if case.sending is not None else []
-
-
-def _tests(case: Case) -> bool:
-    """Whether a case calls Test."""
-    actions = case.sending.actions if case.sending is not None else ()
-    return any(action.call is not None and action.call.name == "Test" for action in actions)
-
-
-def _holds_up(case: Case) -> bool:
-    return case.sending is not None and case.sending.holds_up
-
-
-def _shows_no_retry(scenario: Scenario, case: Case) -> bool:
-    """Whether a case is one in which a sender that never tries again is found, or is right."""
-    sending = case.sending
-    assert sending is not None  # noqa: S101 - it acts
-    once = all(
-        seen.attempts in (None, (1, None), (1, 1))
-        for action in sending.actions
-        for seen in action.seen
-    )
-    return once or scenario.rule.id == "sender.retry.on-non-200"
-
-
-def _seconds(case: Case, facts: SenderFacts) -> float:
-    """About how long a case takes."""
-    sending = case.sending
-    assert sending is not None  # noqa: S101 - it acts
-    seconds = 1.0
-    for action in sending.actions:
-        for seen in action.seen:
-            if seen.attempts is not None:
-                least, most = seen.attempts
-                seconds += sum(facts.wait(n) for n in range(1, least))
-                seconds += facts.patience(least) if most is not None else 0.0
-    answers = [*sending.listener.answers]
-    seconds += sum(min(UNDER_WAY, answer.delay or 0.0) for answer in answers)
-    return seconds + (5.0 if sending.holds_up else 0.0)
-
-
-NEEDS = {
-    "emit": Text(
-        "needs --emit-url or --emit-command, to give the sender messages",
-        "需要 --emit-url 或 --emit-command，以便把訊息交給發送方",
-    ),
-    "several": Text(
-        "does not apply: the sender keeps one configuration", "不適用：發送方只保留一個配置"
-    ),
-    "restart": Text("needs --restart-command", "需要 --restart-command"),
-    "tls": Text("needs --tls-cert and --tls-key", "需要 --tls-cert 與 --tls-key"),
-    "openssl": Text("needs openssl, to make a certificate", "需要 openssl 以產生證書"),
-    "local": Text("cannot be seen behind --public-url", "使用 --public-url 時無法觀察"),
-}
-_NO_RETRY = Text(
-    "not judged: nothing was sent again at all (see sender.retry.on-non-200)",
-    "未判定：完全沒有重發（見 sender.retry.on-non-200）",
-)
 _NOTHING_PASSED = Text(
     "No rule that was chosen passed: a verdict needs one that does (--rules names too few).",
     "所選的規則沒有一條通過：至少要有一條通過才能下結論（--rules 選得太少）。",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from conformance.checks.sender.api import found, ident_of
+from conformance.checks.sender.api import found, ident_of, succeeded
 from conformance.checks.sender.facts import SenderFacts
 from conformance.clock import Clock
 from conformance.emission import Emit, Listener
@@ -26,7 +26,7 @@ from conformance.trace import MASK, Trace
 from conformance.wire.client import Wire
 from conformance.wire.reply import Reply
 
-CHANNELS = ("text", "image", "voice", "video", "emoji", "link")
+CHANNELS = ("link", "image", "voice", "video", "emoji", "text")
 """Kinds of messages of which each configuration asks for one: what others get stays away from it."""
 
 SETTINGS: dict[str, Any] = {
@@ -39,6 +39,9 @@ SETTINGS: dict[str, Any] = {
 
 METHODS = {"Config": "POST", "List": "GET", "Test": "GET", "Update": "PUT", "Delete": "DELETE"}
 
+ANOTHER = "{other-secret}"
+"""What stands for the secret of other endpoints in a scenario."""
+
 BEFORE = At()
 """What an exchange is for that belongs to no case."""
 
@@ -49,14 +52,16 @@ SHORT_ID, LONG_ID = (10**14, 9 * 10**14), (10**18, 9 * 10**18)
 @dataclass(slots=True)
 class Post:
     """A configuration at the sender, and the endpoint that it leads to; `kind` is the kind of messages
-    that it asks for, `role` what comes to it. `ident` is the ID that the sender gave it, if it did."""
+    that it asks for, `at` what it is for, `role` what comes to it. `ident` is the ID that the sender
+    gave it, if it did, and `stands` tells whether it may have it."""
 
     endpoint: Endpoint
     settings: dict[str, Any]
     kind: str
+    at: At
     role: Role = Role.ATTEMPT
-    configured: bool = True
     ident: object = None
+    stands: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +141,17 @@ class SenderSession:
         kinds: Sequence[str] = (),
         *,
         other: bool = False,
+        scripted: bool = False,
         to: Post | None = None,
     ) -> Post:
-        """An endpoint that answers as `listener` says, and a configuration for it at the sender if it
-        is to have one, which asks for messages of `kinds`; `other` is a scenario's second one, with a
-        secret of its own, and `to` is where the first one redirects to."""
+        """An endpoint, and a configuration for it at the sender if `listener` is to have one, which asks
+        for messages of `kinds`. `scripted`: it answers everything as `listener` says, redirecting to
+        `to`; else the messages that are assigned to it alone. `other` is a scenario's second one,
+        with a secret of its own."""
         mock = self.mocks.get(listener.way or "", self.mocks[""])
         endpoint = mock.refusing_endpoint() if listener.way == "refusing" else mock.endpoint()
-        endpoint.script(self.answers(listener.answers, to))
+        if scripted:
+            endpoint.script(self.answers(listener.answers, to))
         kind, types = self._kind(listener, kinds)
         secret = self.facts.other_secret if other else self.options.secret
         settings = {
@@ -154,41 +162,64 @@ class SenderSession:
             "MessageTypes": types,
         }
         role = Role.ELSEWHERE if other else Role.ATTEMPT
-        post = Post(endpoint, settings, kind, role, configured=listener.configured)
+        post = Post(endpoint, settings, kind, at, role)
         self.posts.append(post)
         if listener.configured:
             await self.submit(post, at)
         return post
 
-    async def submit(self, post: Post, at: At) -> Exchange:
-        """POST the configuration, and learn its ID from the answer, or else from List."""
-        answer = await self.call("Config", at, post.settings)
+    async def submit(self, post: Post, at: At, fields: Mapping[str, Any] | None = None) -> Exchange:
+        """POST the configuration, or `fields` in its place, and learn its ID from the answer, or else
+        from List."""
+        post.stands = True  # it may, if this is broken off
+        answer = await self.call("Config", at, post.settings if fields is None else fields)
+        post.stands = answer.status is not None and answer.status < 300
         post.ident = ident_of(answer)
-        if post.ident is None:
-            listed = found(await self.call("List", At(case="between")), post.endpoint.url)
-            post.ident = (listed or {}).get("id")
+        if post.stands and post.ident is None:
+            post.ident = await self._listed_id(post)
         return answer
 
+    async def _listed_id(self, post: Post) -> object:
+        listed = found(await self.call("List", At(case="between")), post.endpoint.url)
+        return (listed or {}).get("id")
+
     async def withdraw(self, post: Post) -> None:
-        """Take a configuration away again, or switch it off where the sender has no Delete."""
-        if not post.configured and post.ident is None:
+        """Take a configuration away again, or switch it off where the sender has no Delete. What has no
+        ID is never deleted: without one, Delete might mean all that there are."""
+        if not post.stands:
             return
+        post.stands = False
         at = At(case="after")
-        if self.facts.deletes:
+        if post.ident is None:  # its creation was broken off, or there are no IDs
+            post.ident = await self._listed_id(post)
+        if self.facts.deletes and post.ident is not None:
             gone = await self.call("Delete", at, id=post.ident)
-            if gone.status is not None and gone.status < 300:
+            if gone.status is None or succeeded(gone):
                 return
             self.facts = replace(self.facts, deletes=False)
         await self.call("Update", at, {**self.naming(post), **post.settings, "Enabled": False})
+
+    async def withdraw_all(self) -> None:
+        """Take away whatever still stands, as it does where a run is broken off."""
+        for post in self.posts:
+            await self.withdraw(post)
+
+    def settings_in(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """A scenario's settings as they are sent: `{other-secret}` stands for a secret of the run's."""
+        other = self.facts.other_secret.decode("utf-8", "replace")
+        return {k: other if value == ANOTHER else value for k, value in fields.items()}
 
     def naming(self, post: Post) -> dict[str, Any]:
         """The fields by which the sender knows a configuration again."""
         return {"ID": post.ident} if post.ident is not None else {}
 
-    def channel(self) -> str:
-        """The next kind of messages, so that few configurations share one."""
-        self._channel += 1
-        return CHANNELS[self._channel % len(CHANNELS)]
+    def channel(self, *, crowded: bool) -> str:
+        """The next kind of messages, so that few configurations share one; the first kind is for those
+        that get very many, and their copies would go to all who ask for it."""
+        if crowded:
+            return CHANNELS[0]
+        self._channel = self._channel % (len(CHANNELS) - 1) + 1
+        return CHANNELS[self._channel]
 
     def _kind(self, listener: Listener, kinds: Sequence[str]) -> tuple[str, list[str]]:
         """What "any" message is one of, and the message types to ask for."""
@@ -247,12 +278,13 @@ class SenderSession:
         return [_scripted(each, other) for each in replies]
 
     def take(
-        self, post: Post, places: Mapping[str | None, At] | None = None, rest: At | None = BEFORE
+        self, post: Post, places: Mapping[str | None, At] | None = None, *, own: bool = False
     ) -> None:
         """Put what came to an endpoint into the trace, each once, under the place of its message; what
-        has none goes under `rest`, or is left where it is."""
+        has none goes under that of the endpoint, or is left where it is when only what is `own` is
+        taken."""
         for each in list(post.endpoint.arrivals):
-            place = (places or {}).get(each.msg_id, rest)
+            place = (places or {}).get(each.msg_id, None if own else post.at)
             if place is None or (post.endpoint.path, each.id) in self._taken:
                 continue
             self._taken.add((post.endpoint.path, each.id))

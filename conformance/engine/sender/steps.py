@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from conformance.checks.sender.api import ident_of
 from conformance.emission import Action, Call, Emit, Seen
 from conformance.engine.command import output_of
 from conformance.engine.sender.session import Event, Post, SenderSession
@@ -37,7 +36,6 @@ class SenderCaseRun:
     def __init__(
         self, session: SenderSession, rule: str, case: Case, post: Post | None = None
     ) -> None:
-        assert case.sending is not None  # noqa: S101 - a sender's case
         self._session = session
         self._sending = case.sending
         self._at = At(rule, case.name)
@@ -53,13 +51,21 @@ class SenderCaseRun:
         session, sending = self._session, self._sending
         began = len(session.trace)
         posts: list[Post] = []
-        kinds = sending.kinds or [session.channel()]
+        kinds = sending.kinds or [session.channel(crowded=sending.crowded)]
         try:
             if sending.other is not None:
-                self._other = await session.configure(sending.other, self._at, kinds, other=True)
+                self._other = await session.configure(
+                    sending.other, self._at, kinds, other=True, scripted=True
+                )
                 posts.append(self._other)
             if self._shared is None:
-                post = await session.configure(sending.listener, self._at, kinds, to=self._other)
+                post = await session.configure(
+                    sending.listener,
+                    self._at,
+                    kinds,
+                    scripted=not sending.emits,  # a Test has an id that nobody can know before
+                    to=self._other,
+                )
                 posts.append(post)
             self._post = self._shared or post
             for index, action in enumerate(sending.actions):
@@ -80,11 +86,10 @@ class SenderCaseRun:
         steps: dict[str | None, At] = {
             msg_id: At(at.rule, at.case, step) for msg_id, step in self._steps.items()
         }
-        last = At(at.rule, at.case, len(self._sending.actions) - 1)
         for post in posts:
-            self._session.take(post, steps, last)
+            self._session.take(post, steps)
         if self._shared is not None:
-            self._session.take(self._shared, steps, None)
+            self._session.take(self._shared, steps, own=True)
 
     async def _act(self, index: int, action: Action) -> None:
         at = At(self._at.rule, self._at.case, index)
@@ -110,6 +115,9 @@ class SenderCaseRun:
             events = session.events(emit, post.kind)
             ids = [event.msg_id for event in events]
             post.endpoint.assign(ids, session.answers(self._answers, self._other))
+            if self._other is not None and self._sending.other is not None:
+                answers = self._sending.other.answers
+                self._other.endpoint.assign(ids, session.answers(answers, None))
         if emit.name is not None:
             self._named[emit.name] = events
         self._steps |= {event.msg_id: index for event in events}
@@ -148,11 +156,12 @@ class SenderCaseRun:
                 await session.call("Test", at, id=post.ident)
             case "Config":
                 fields = _without_none({**post.settings, **call.fields})
-                post.ident = ident_of(await session.call("Config", at, fields))
+                await session.submit(post, at, fields)
             case _:
                 whole = post.settings if call.name == "Update" else {"URL": post.settings["URL"]}
-                fields = {**session.naming(post), **whole, **call.fields}
-                post.settings |= call.fields
+                changes = session.settings_in(call.fields)
+                fields = {**session.naming(post), **whole, **changes}
+                post.settings |= changes
                 await session.call("Update", at, _without_none(fields))
 
     async def _restart(self) -> None:
@@ -182,11 +191,11 @@ class SenderCaseRun:
             endpoint = self._other.endpoint if seen.other and self._other else self._post.endpoint
             if seen.attempts is not None:
                 await self._until(endpoint, self._attempted(endpoint, ids, seen))
-            elif seen.arrives is False:
+            if seen.arrives is False:
                 await self._until(endpoint, lambda: since + self._session.facts.quiet)
             elif seen.arrives:
                 await self._until(endpoint, self._arrived(endpoint, ids, since))
-            elif seen.check == "delivered-after-restart":
+            if seen.check == "delivered-after-restart":
                 await self._until(endpoint, self._delivered(endpoint, since))
 
     async def _until(self, endpoint: Endpoint, settled: Settled) -> None:
@@ -204,13 +213,15 @@ class SenderCaseRun:
 
         def settled() -> float | None:
             came = by_message(endpoint)
+            # As long as it works through many messages, none of them is late.
+            busy = last_sign(came, ids) + facts.patience(1) if len(ids) > 1 else 0.0
             waiting = []
             for msg_id in ids:
                 attempts = came[msg_id]
                 if len(attempts) >= least and (most is None or len(attempts) > most):
                     continue
                 if msg_id in self._emitted:
-                    waiting.append(facts.due(attempts, self._emitted[msg_id], most))
+                    waiting.append(max(busy, facts.due(attempts, self._emitted[msg_id], most)))
             return max(waiting, default=None)
 
         return settled
@@ -227,7 +238,7 @@ class SenderCaseRun:
             if ids:
                 missing = [msg_id for msg_id in ids if not came[msg_id]]
                 given = [self._emitted.get(msg_id, since) for msg_id in missing]
-                return max(given) + arrival if given else None
+                return max([last_sign(came, ids), *given]) + arrival if given else None
             fresh = any(each.started >= since for each in endpoint.arrivals)
             return None if fresh else since + arrival
 
@@ -257,6 +268,11 @@ def by_message(endpoint: Endpoint) -> defaultdict[str, list[Exchange]]:
         if each.msg_id is not None:
             came[each.msg_id].append(each)
     return came
+
+
+def last_sign(came: Mapping[str, Sequence[Exchange]], ids: Sequence[str]) -> float:
+    """When something came for one of the messages last."""
+    return max((e.ended for msg_id in ids for e in came.get(msg_id, ())), default=0.0)
 
 
 def _without_none(fields: dict[str, object]) -> dict[str, object]:

@@ -4,13 +4,13 @@ A job is awaited until it is committed, so that whoever answers afterwards promi
 disk holds. Knows nothing of what the tables hold.
 
 A job runs on the event loop, a few milliseconds at most, and only the commit waits for the disk in a
-thread: a thread that did all of it would ask for the interpreter's lock after every statement.
+thread. A thread that did all of it would ask for the interpreter's lock again after every statement,
+and wait for up to 5 ms each time beside a busy loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable
@@ -19,15 +19,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
-from conformance.errors import InputError
-from conformance.sender.database import MEMORY, Tables, claim, connect, open_file
+from conformance.database import BUSY_PATIENCE, BUSY_PAUSE, Database, Tables
 
-BATCH = 256
-"""Rows after which a batch is committed; a job says how many it writes."""
-
-BUSY_PATIENCE = 3.0
-BUSY_PAUSE = 0.002
-"""Seconds: how long to wait for somebody else who writes to the file, and how long between looks."""
+BATCH_ROWS = 256
+BATCH_BYTES = 4 * 1024 * 1024
+"""What ends a batch: so many rows, or so many bytes in them; a job says how much it writes."""
 
 _FLUSH = {True: "PRAGMA synchronous = FULL", False: "PRAGMA synchronous = NORMAL"}
 
@@ -43,6 +39,7 @@ class NotStoredError(Exception):
 class _Handed:
     job: Job[Any]
     rows: int
+    size: int
     flush: bool
     done: asyncio.Future[Any]
 
@@ -50,29 +47,23 @@ class _Handed:
 class Commits:
     """The file `path`, or memory for ":memory:". Use as an async context manager.
 
-    Entering raises InputError for a file that is another program's, that another process has open
-    in this way, or that cannot be written, and leaves such a file as it is. Leaving commits what
-    has been handed in.
+    Entering raises InputError as Database does. Leaving commits what has been handed in.
     """
 
     def __init__(self, path: str, tables: Tables) -> None:
         self._path = path
         self._tables = tables
-        self._durable = path != MEMORY
         self._handed: deque[_Handed] = deque()
         self._wake = asyncio.Event()
         self._closing = False
+        self._flushing = True  # as the file is opened
 
     async def __aenter__(self) -> Commits:
-        self._lock = claim(self._path, self._tables) if self._durable else None
-        try:
-            self._db = open_file(self._path, self._tables)
-        except InputError:
-            self._unlock()
-            raise
+        self._file = Database(self._path, self._tables)
         # In memory there is one connection only; a batch is never left half done where others run,
         # since nothing is awaited between its BEGIN and its COMMIT.
-        self.reader = connect(self._path) if self._durable else self._db
+        self._db = self._file.writer
+        self.reader = self._file.reader
         """For reading what is committed. Fetch all rows at once: an open cursor holds up the file."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commits")
         self._writer = asyncio.create_task(self._write(), name="writer")
@@ -90,23 +81,23 @@ class Commits:
             await self._writer
         finally:
             self._thread.shutdown()
-            self.reader.close()
-            self._db.close()
-            self._unlock()
+            self._file.close()
 
-    async def run(self, job: Job[T], rows: int = 1, *, flush: bool = True) -> T:
-        """Run `job` in a transaction; what it returned, once that is committed.
+    async def run(self, job: Job[T], rows: int = 1, size: int = 0, *, flush: bool = True) -> T:
+        """Run `job`, which writes `rows` of about `size` bytes in all, in a transaction; what it
+        returned, once that is committed.
 
         With `flush` it is on the disk then, and survives the machine; without, it survives this
         process, which is enough for what nobody was promised, and costs much less.
 
-        What `job` raises is raised here, and then nothing that it wrote stays. Raises NotStoredError
-        when the file cannot be written.
+        What `job` raises is raised here, and then nothing that it wrote stays. It may be run a second
+        time when another one of its batch raised, so that the file must be all that it touches.
+        Raises NotStoredError when the file cannot be written.
         """
         if self._closing:
             raise NotStoredError("the store is closed")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._handed.append(_Handed(job, rows, flush, done))
+        self._handed.append(_Handed(job, rows, size, flush, done))
         self._wake.set()
         return await done
 
@@ -131,28 +122,41 @@ class Commits:
 
     def _batch(self) -> list[_Handed]:
         batch: list[_Handed] = []
-        rows = 0
-        while self._handed and rows < BATCH:
+        rows = size = 0
+        while self._handed and rows < BATCH_ROWS and size < BATCH_BYTES:
             batch.append(self._handed.popleft())
             rows += batch[-1].rows
+            size += batch[-1].size
         return batch
 
     async def _commit(self, batch: list[_Handed]) -> list[Any]:
         """Run `batch` in one transaction; what each of the jobs returned or raised."""
-        self._db.execute(_FLUSH[any(handed.flush for handed in batch)])
+        flush = any(handed.flush for handed in batch)
+        if flush is not self._flushing:
+            self._db.execute(_FLUSH[flush])
+            self._flushing = flush
         await self._begin()
         try:
-            results = [self._attempt(handed.job) for handed in batch]
-            if self._durable:
+            results = await self._run(batch)
+            if self._file.durable:
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(self._thread, self._db.commit)
             else:
                 self._db.commit()
         except Exception:
-            if self._db.in_transaction:
-                self._db.rollback()
+            self._rollback()
             raise
         return results
+
+    async def _run(self, batch: list[_Handed]) -> list[Any]:
+        try:
+            return [handed.job(self._db) for handed in batch]
+        except Exception:
+            # One of them is at fault. A savepoint for each finds out which; always to have them
+            # would cost nearly as much as the jobs.
+            self._rollback()
+            await self._begin()
+            return [self._attempt(handed.job) for handed in batch]
 
     def _attempt(self, job: Job[Any]) -> Any:
         self._db.execute("SAVEPOINT job")
@@ -165,6 +169,10 @@ class Commits:
             result = NotStoredError(str(fault)) if isinstance(fault, sqlite3.Error) else fault
         self._db.execute("RELEASE job")
         return result
+
+    def _rollback(self) -> None:
+        if self._db.in_transaction:
+            self._db.rollback()
 
     async def _begin(self) -> None:
         """Take the file's write lock. SQLite's own waiting would hold the event loop."""
@@ -179,7 +187,3 @@ class Commits:
                 if fault.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or loop.time() > until:
                     raise
             await asyncio.sleep(BUSY_PAUSE)
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)

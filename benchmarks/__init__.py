@@ -1,0 +1,1 @@
+"""Figures, each beside a bare baseline; see docs/performance.md."""

@@ -1,0 +1,14 @@
+"""The bare user: a FastHttpUser that posts a fixed body as large as Hookproof's are on average."""
+
+from locust import FastHttpUser, task
+
+from conformance.load.traffic import draw
+
+SIZES = [len(each.body(2**62, 1_790_000_000)) for utterance in draw(1) for each in utterance]
+BODY = b"x" * (sum(SIZES) // len(SIZES))
+
+
+class Bare(FastHttpUser):
+    @task
+    def post(self) -> None:
+        self.client.post("/webhook/receiver", data=BODY)

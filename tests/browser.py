@@ -1,0 +1,82 @@
+"""Real Chromium for the tests of pages: started once for a module, a fresh profile for each page."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+# Nothing but the page itself is looked up or loaded.
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+PHONE, DESK = 360, 1400
+WIDTHS = [pytest.param(PHONE, id="phone"), pytest.param(DESK, id="desk")]
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A browser; the test is skipped where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium (Debian's package chromium)")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Pages:
+    """Opens pages, and remembers what went wrong in them."""
+
+    def __init__(self, browser: Any) -> None:
+        self._browser = browser
+        self._contexts: list[Any] = []
+        self.faults: list[str] = []
+        self.asked: list[str] = []
+        """URLs that pages asked for."""
+
+    def open(
+        self, url: str, *, width: int = DESK, height: int = 900, dark: bool = False, **more: Any
+    ) -> Any:
+        """A page at `url` in a profile of its own."""
+        context = self._browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            permissions=["clipboard-read", "clipboard-write"],
+            **more,
+        )
+        self._contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda said: self._note(f"{said.type}: {said.text}"))
+        page.on("pageerror", lambda fault: self._note(f"error: {fault}"))
+        page.on("dialog", lambda dialog: self._note(f"error: dialog {dialog.message}"))
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.goto(url)
+        return page
+
+    def close(self) -> None:
+        """Close all pages."""
+        for each in self._contexts:
+            each.close()
+
+    def _note(self, said: str) -> None:
+        if said.startswith(("error", "warning")):
+            self.faults.append(said)
+
+
+def too_wide(page: Any) -> int:
+    """Pixels by which the page is wider than its window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
+def unfit(page: Any) -> list[str]:
+    """What axe-core finds wrong for people who use a keyboard or a screen reader, or see little."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
+    found = axe.Axe().run(page).response["violations"]
+    return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]

@@ -1,0 +1,96 @@
+"""A fast receiver that knows nothing of Hookproof, with one fault if it is asked for one.
+
+`python tests/load_peer.py SECRET [FAULT]` prints its base URL. It keeps counts in memory, verifies
+signatures and dedups, so that a load run can be hard on it.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import sys
+from collections import Counter
+
+from aiohttp import web
+
+try:
+    import uvloop as loop
+except ImportError:
+    loop = asyncio
+
+LOSES_EVERY = 10_000
+DOUBLES_EVERY = 1_000
+BUSY = 20
+CROWD = 50
+SLOW, WORK = 5.3, 0.02
+
+
+class Peer:
+    def __init__(self, secret: bytes, fault: str) -> None:
+        self.secret, self.fault = secret, fault
+        self.effects: Counter[str] = Counter()
+        self.taken = self.repeats = self.inside = 0
+
+    def genuine(self, request: web.Request, body: bytes) -> bool:
+        if self.fault == "forged-when-busy" and self.inside > BUSY:
+            return True
+        stamp = request.headers.get("X-Webhook-Timestamp", "").encode()
+        right = hmac.digest(self.secret, stamp + b":" + body, hashlib.sha256).hex()
+        return hmac.compare_digest(right, request.headers.get("X-Webhook-Signature", ""))
+
+    def take(self, msg_id: str) -> None:
+        if self.effects[msg_id]:
+            self.repeats += 1
+            if self.fault == "doubles" and self.repeats % DOUBLES_EVERY == 0:
+                self.effects[msg_id] += 1
+            return
+        self.taken += 1
+        lost = self.fault == "loses" and self.taken % LOSES_EVERY == 0
+        self.effects[msg_id] = int(not lost)
+
+    async def deliver(self, request: web.Request) -> web.Response:
+        self.inside += 1
+        try:
+            body = await request.read()
+            if self.fault == "forged-when-busy":
+                await asyncio.sleep(WORK)
+            if not self.genuine(request, body):
+                return web.Response(status=401)
+            self.take(json.loads(body)["msgId"])
+            if self.fault == "slow-in-a-crowd":
+                slow = self.inside > CROWD and self.taken % 40 == 0
+                await asyncio.sleep(SLOW if slow else WORK)
+            return web.Response(body=b'{"status": "success"}')
+        finally:
+            self.inside -= 1
+
+    async def processed(self, request: web.Request) -> web.Response:
+        return web.json_response({"count": self.effects[request.query["msgId"]]})
+
+    async def messages(self, request: web.Request) -> web.Response:
+        """What really happened: for the test, not for Hookproof."""
+        counts = self.effects
+        return web.json_response(
+            {
+                "messages": self.taken,
+                "lost": [each for each in counts if not counts[each]],
+                "doubled": [each for each in counts if counts[each] > 1],
+            }
+        )
+
+
+async def main(secret: str, fault: str = "") -> None:
+    peer = Peer(secret.encode(), fault)
+    app = web.Application(client_max_size=2**24)
+    app.router.add_post("/webhook/receiver", peer.deliver)
+    app.router.add_get("/processed", peer.processed)
+    app.router.add_get("/messages", peer.messages)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
+    print("http://{}:{}".format(*runner.addresses[0][:2]), flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    loop.run(main(*sys.argv[1:]))

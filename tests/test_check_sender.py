@@ -1,0 +1,623 @@
+"""Runs against a live sender from end to end: what is diagnosed, what is judged past it, how a run ends.
+
+The sender is the reference one, in this process, but where a test is about one of another kind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import ssl
+import sys
+from collections import Counter
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession, web
+
+import conformance
+from conformance import certificates, check_sender
+from conformance.delivery import Backoff
+from conformance.dialect import Secret, load
+from conformance.errors import InputError
+from conformance.render.files import Files
+from conformance.rules import Outcome, Verdict
+from conformance.scenario import built_in
+from conformance.schema import problems
+from conformance.sender.app import Settings, sending
+from conformance.sender.worker import Pace
+from tests.sender_parts import ask
+
+SECRET = "a-secret-that-nobody-prints"
+KEY = "key-that-nobody-prints"
+PACE = Pace(Backoff(base=0.05))
+QUICK = ("sender.wire.*", "sender.config.create-list", "sender.duplicate.*")
+
+
+def reference(**settings):
+    dialect = settings.pop("dialect", None) or load("guide")
+    return sending(dialect, Settings(pace=PACE, **settings))
+
+
+async def check(api, rules=QUICK, emit=True, **options):
+    return await check_sender(
+        api,
+        secret=options.pop("secret", SECRET),
+        rules=rules,
+        **({"emit_url": f"{api}/Emit"} if emit else {}),
+        **options,
+    )
+
+
+def having(report, *outcomes):
+    return {each.name for each in report.results if each.outcome in outcomes}
+
+
+def broken(report):
+    return having(report, Outcome.FAIL, Outcome.WARN, Outcome.NOTE)
+
+
+def of(report, rule):
+    return [each for each in report.results if each.rule.id == rule]
+
+
+async def listed(api, query=""):
+    return (await asyncio.to_thread(ask, "GET", f"{api}/List{query}")).data
+
+
+def trusting(certificate):
+    return ssl.create_default_context(cafile=certificate)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    return certificates.make(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def whole(certificate, tmp_path_factory):
+    """A run of all rules, on https, of a sender behind an API key; its files; what List shows then."""
+    cert, key = certificate
+
+    async def run():
+        settings = {"api_key": Secret(KEY.encode()), "tls": trusting(cert)}
+        async with reference(**settings) as api:
+            report = await check(api, (), api_key=KEY, tls_cert=cert, tls_key=key)
+            return report, await listed(api, f"?key={KEY}")
+
+    report, left = asyncio.run(run())
+    place = tmp_path_factory.mktemp("files")
+    files = {kind: place / f"r.{kind}" for kind in ("json", "junit", "html", "trace")}
+    Files(**files).write(report)
+    return report, files, left
+
+
+def test_a_correct_sender_keeps_every_rule(whole):
+    report, _, _ = whole
+    assert report.verdict is Verdict.PASS
+    assert broken(report) == set()
+    assert having(report, Outcome.SKIP) == {"sender.loss.survives-restart"}
+    assert report.spoken == "guide"
+
+
+def test_every_case_of_every_rule_has_a_result(whole):
+    report, _, _ = whole
+    cases = [(each.rule.id, case.name) for each in built_in("sender") for case in each.cases]
+    assert [(each.rule.id, each.case) for each in report.results] == cases
+
+
+def test_the_report_fits_its_schema(whole):
+    report, files, _ = whole
+    assert problems("report", report.as_json()) == []
+    assert problems("report", report.as_json("zh-Hant")) == []
+    assert problems("report", json.loads(files["json"].read_text(encoding="utf-8"))) == []
+
+
+def test_a_result_points_to_exchanges_of_its_own_case(whole):
+    report, _, _ = whole
+    by_id = {each.id: each for each in report.trace}
+    for result in report.results:
+        if result.outcome is Outcome.PASS and not result.rule.id.startswith("sender.wire."):
+            for each in result.exchanges:
+                assert (by_id[each].rule, by_id[each].case) == (result.rule.id, result.case)
+
+
+def test_the_figures_on_which_a_pass_rests_are_told(whole):
+    report, _, _ = whole
+    (three,) = [each for each in of(report, "sender.retry.count") if each.case == "three"]
+    assert re.fullmatch(r"4 attempts seen, then none for \d+\.\d s", three.message.en)
+    (backoff,) = of(report, "sender.retry.backoff")
+    assert backoff.message.en.startswith("6 attempts seen; waits were 0.")
+
+
+def test_configurations_are_taken_away_afterwards(whole):
+    _, _, left = whole
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    "secret", [SECRET, KEY, SECRET[::-1]], ids=["secret", "API key", "reversed"]
+)
+def test_nothing_that_is_written_holds_a_secret(whole, secret):
+    report, files, _ = whole
+    for path in files.values():
+        assert secret.encode() not in path.read_bytes(), path
+    assert secret not in f"{report!r} {report} {report._repr_html_()}"
+
+
+async def test_an_api_key_that_is_missing_ends_as_error_with_what_to_check():
+    async with reference(api_key=Secret(KEY.encode())) as api:
+        report = await check(api)
+    assert report.verdict is Verdict.ERROR
+    assert "answered 401" in report.cause.en
+    assert "--api-key" in report.cause.en
+
+
+async def test_without_a_way_to_emit_what_test_shows_is_judged():
+    async with reference() as api:
+        report = await check(
+            api, ("sender.wire.*", "sender.config.*", "sender.filter.*"), emit=False
+        )
+    assert report.verdict is Verdict.PASS
+    skipped = [each for each in report.results if each.outcome is Outcome.SKIP]
+    assert {each.rule.id for each in skipped} >= {"sender.filter.disabled", "sender.wire.faithful"}
+    told = {each.message.en for each in skipped}
+    assert told == {
+        "needs --emit-url or --emit-command, to give the sender messages",
+        "no link message arrived",
+    }
+    assert having(report, Outcome.PASS) >= {"sender.wire.signature", "sender.wire.msgid-unique"}
+    assert "Only what Test shows was judged" in report.cause.en
+
+
+async def test_a_command_gives_the_sender_its_messages():
+    async with reference() as api:
+        command = f"curl -sSf --data-binary @- {api}/Emit"
+        report = await check(api, ("sender.wire.*",), emit=False, emit_command=command)
+    assert report.verdict is Verdict.PASS
+    assert having(report, Outcome.SKIP) == set()
+
+
+@pytest.mark.parametrize(
+    ("emit", "said"),
+    [
+        pytest.param({"emit_command": "echo no; exit 3"}, "the command ended with 3", id="command"),
+        pytest.param({"emit_command": "no-such-command-here"}, "ended with 127", id="no command"),
+        pytest.param(
+            {"emit_url": "http://127.0.0.1:9/Emit"}, "nothing listens there", id="refused"
+        ),
+    ],
+)
+async def test_messages_that_are_not_accepted_end_as_error(emit, said):
+    async with reference() as api:
+        report = await check(api, emit=False, **emit)
+    assert report.verdict is Verdict.ERROR
+    assert "A message event was not accepted" in report.cause.en
+    assert said in report.cause.en
+    assert "--emit-url or --emit-command" in report.cause.en
+
+
+async def test_a_place_to_emit_that_does_not_take_events_is_told_with_its_answer():
+    async with reference() as api:
+        report = await check(api, emit=False, emit_url=f"{api}/Nowhere")
+    assert "A message event was not accepted: 404: " in report.cause.en
+
+
+async def test_on_https_a_sender_that_trusts_the_certificate_is_judged(certificate):
+    cert, key = certificate
+    rules = ("sender.https.*", "sender.wire.*")
+    async with reference(tls=trusting(cert)) as api:
+        report = await check(api, rules, tls_cert=cert, tls_key=key)
+    assert report.verdict is Verdict.PASS
+    assert having(report, Outcome.SKIP) == set()
+    assert {each.request.url[:8] for each in report.trace if each.role == "attempt"} == {"https://"}
+
+
+async def test_on_https_a_sender_that_does_not_trust_the_certificate_breaks_that_rule(
+    certificate, monkeypatch
+):
+    monkeypatch.setattr("conformance.checks.sender.facts.ARRIVAL", 1.0)
+    cert, key = certificate
+    async with reference() as api:
+        report = await check(
+            api, ("sender.https.delivers", "sender.wire.*"), tls_cert=cert, tls_key=key
+        )
+    assert broken(report) == {"sender.https.delivers"}
+
+
+async def test_a_certificate_that_cannot_be_used_is_told(certificate, tmp_path):
+    cert, _ = certificate
+    (tmp_path / "key.pem").write_text("no key")
+    async with reference() as api:
+        with pytest.raises(InputError, match=r"--tls-cert and --tls-key: .* cannot be used"):
+            await check(api, tls_cert=cert, tls_key=tmp_path / "key.pem")
+
+
+async def test_one_that_speaks_another_dialect_breaks_one_rule_and_is_judged_in_its_own():
+    async with reference(dialect=load("timestamp-body")) as api:
+        report = await check(api, (*QUICK, "sender.retry.same-message", "sender.filter.fan-out"))
+    assert broken(report) == {"sender.wire.signature"}
+    assert "without a separator" in report.failures[0].message.en
+    assert (report.dialect, report.spoken) == ("guide", "timestamp-body")
+
+
+async def test_one_that_speaks_the_dialect_that_was_asked_for_is_right():
+    async with reference(dialect=load("timestamp-body")) as api:
+        report = await check(api, dialect="timestamp-body")
+    assert report.verdict is Verdict.PASS
+
+
+DIALECT = """\
+name: house
+title: House
+summary: milliseconds and Base64
+timestamp-header: X-Time
+signature-header: X-Sign
+string-to-sign: "{body}|{timestamp}"
+algorithm: hmac-sha256
+encoding: base64
+timestamp-unit: milliseconds
+success: [200]
+deadline: 5
+"""
+
+
+async def test_a_dialect_of_the_users_own_is_judged_by_its_own_words(tmp_path):
+    path = tmp_path / "house.yaml"
+    path.write_text(DIALECT, encoding="utf-8")
+    async with reference(dialect=load(str(path))) as api:
+        report = await check(api, dialect=str(path))
+    assert broken(report) == set()
+    assert report.verdict is Verdict.PASS
+
+
+async def test_behind_a_public_url_what_cannot_be_seen_is_skipped(unused_tcp_port):
+    there = f"http://localhost:{unused_tcp_port}/tunnel"
+    rules = ("sender.wire.msgid-unique", "sender.retry.on-connection-fault", "sender.config.test")
+    listen = f"127.0.0.1:{unused_tcp_port}"
+    async with reference() as api:
+        report = await check(api, rules, listen=listen, public_url=there)
+    assert report.verdict is Verdict.PASS
+    assert having(report, Outcome.SKIP) >= {
+        "sender.retry.on-connection-fault[refused]",
+        "sender.config.test[unreachable]",
+    }
+    attempts = [each for each in report.trace if each.role == "attempt"]
+    assert all(each.request.url.startswith(f"{there}/h/") for each in attempts)
+
+
+async def test_a_port_that_is_taken_is_told(unused_tcp_port):
+    async with reference() as api, listening(silent, unused_tcp_port):
+        with pytest.raises(
+            InputError, match=f"--listen: 127.0.0.1:{unused_tcp_port} cannot be had"
+        ):
+            await check(api, listen=f"127.0.0.1:{unused_tcp_port}")
+
+
+@asynccontextmanager
+async def keeping_one():
+    """The reference sender behind an API that keeps one configuration, without an ID."""
+
+    async def handle(request):
+        name = request.match_info["name"]
+        async with ClientSession(api) as client:
+            if name == "Config":
+                for each in (await (await client.get("List")).json())["data"]:
+                    await client.delete("Delete", params={"id": each["ID"]})
+            body = await request.read()
+            query = {} if name == "Test" else request.query
+            answered = await client.request(request.method, name, data=body, params=query)
+            said = await answered.json()
+        match name, said["data"]:
+            case "List", [configuration]:
+                said["data"] = {n: v for n, v in configuration.items() if n != "ID"}
+            case "Config" | "Update", _:
+                said["data"] = None
+        return web.json_response(said, status=404 if name == "Delete" else answered.status)
+
+    async with reference() as base:
+        api = f"{base}/"
+        app = web.Application()
+        app.router.add_route("*", "/v1/webhook/{name}", handle)
+        async with serving(app) as there:
+            yield f"{there}/v1/webhook", base
+
+
+@asynccontextmanager
+async def serving(app):
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+ONE = (
+    "sender.config.update",
+    "sender.duplicate.*",
+    "sender.filter.disabled",
+    "sender.filter.fan-out",
+    "sender.retry.on-non-200",
+    "sender.retry.isolation",
+    "sender.wire.*",
+)
+
+
+async def test_a_sender_that_keeps_one_configuration_is_judged_in_turns():
+    async with keeping_one() as (api, _):
+        report = await check(api, ONE)
+    assert broken(report) == set()
+    assert report.verdict is Verdict.PASS
+    skipped = having(report, Outcome.SKIP)
+    assert skipped == {"sender.filter.fan-out", "sender.retry.isolation"}
+    assert {each.message.en for each in report.having(Outcome.SKIP)} == {
+        "does not apply: the sender keeps one configuration"
+    }
+
+
+async def test_where_nothing_can_be_deleted_configurations_are_switched_off():
+    async with keeping_one() as (api, base):
+        await check(api, ("sender.config.create-list",))
+        (left,) = await listed(base)
+    assert left["Enabled"] is False
+
+
+OWN = "rules: [{rule: sender.own.it, level: MUST, title: T, steps: [{emit: {}, expect: {check: %s}}]}]"
+
+
+RESTART = """\
+kill -9 $(cat {pid})
+{python} -m conformance serve sender --port {port} --db {db} --backoff-base 0.1 >{log} 2>&1 &
+echo $! >{pid}
+for i in $(seq 200); do curl -s -o {log} {api}/List && exit 0; sleep 0.05; done; exit 1
+"""
+
+
+async def test_a_kill_and_a_restart_lose_nothing(tmp_path, unused_tcp_port, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(conformance.__file__).parent.parent))
+    api = f"http://127.0.0.1:{unused_tcp_port}/v1/webhook"
+    pid = tmp_path / "pid"
+    pid.write_text("")
+    words = {"pid": pid, "db": tmp_path / "queue.db", "log": tmp_path / "log"}
+    quoted = {name: shlex.quote(str(each)) for name, each in words.items()}
+    python = shlex.quote(sys.executable)
+    script = RESTART.format(**quoted, python=python, port=unused_tcp_port, api=api)
+    started = await asyncio.create_subprocess_shell(script)
+    assert await started.wait() == 0
+    try:
+        report = await check(api, ("sender.loss.survives-restart",), restart_command=script)
+    finally:
+        os.kill(int(pid.read_text()), 9)
+    (result,) = report.results
+    assert result.outcome is Outcome.PASS, result.message.en
+    tries = Counter(each.msg_id for each in report.trace if each.rule and each.role == "attempt")
+    assert len(tries) == 30
+
+
+async def test_a_restart_that_fails_is_an_error_and_no_verdict(tmp_path):
+    (tmp_path / "own.yaml").write_text(
+        OWN.replace("steps: [", "steps: [{restart: true}, ") % "prompt"
+    )
+    async with reference() as api:
+        report = await check(
+            api, ("sender.own.it",), scenarios=[tmp_path], restart_command="exit 4"
+        )
+    assert report.verdict is Verdict.ERROR
+    assert report.results[0].message.en == "--restart-command ended with status 4"
+
+
+@asynccontextmanager
+async def listening(connected, port=0):
+    async with await asyncio.start_server(connected, "127.0.0.1", port) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/webhook"
+
+
+async def silent(reader, writer):
+    await asyncio.sleep(60)
+
+
+async def garbage(reader, writer):
+    writer.write(b"\x16\x03\x01garbage\r\n\r\n")
+    writer.close()
+
+
+async def close(reader, writer):
+    writer.close()
+
+
+def answering(status, body, kind="application/json"):
+    async def connected(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        asked = await reader.readexactly(int(length[1]) if length else 0)
+        said = body(asked) if callable(body) else body
+        lines = (
+            f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {len(said)}\r\n\r\n"
+        )
+        writer.write(lines.encode() + said)
+        writer.close()
+
+    return connected
+
+
+@pytest.mark.parametrize(
+    ("connected", "said"),
+    [
+        pytest.param(silent, "no answer in time", id="silent"),
+        pytest.param(garbage, "no answer that is HTTP", id="garbage"),
+        pytest.param(close, "no answer", id="closes"),
+        pytest.param(answering(404, b"Not Found"), "API_URL is the base of Config, List", id="404"),
+        pytest.param(answering(401, b"{}"), "it may need --api-key", id="401"),
+        pytest.param(
+            answering(200, b"<!doctype html><h1>Hello</h1>", "text/html"),
+            "API_URL is the base",
+            id="HTML",
+        ),
+    ],
+)
+async def test_what_is_no_sender_ends_as_error(connected, said, monkeypatch):
+    monkeypatch.setattr("conformance.engine.sender.run.API_PATIENCE", 0.3)
+    async with listening(connected) as api:
+        report = await asyncio.wait_for(check(api), 5)
+    assert report.verdict is Verdict.ERROR
+    assert said in report.cause.en
+    assert f"POST {api}/Config" in report.cause.en
+    assert report.summary()[Outcome.ERROR] == 1
+    assert report.summary()[Outcome.FAIL] == 0
+
+
+@pytest.mark.parametrize(
+    ("api", "said"),
+    [
+        pytest.param("http://127.0.0.1:9/v1/webhook", "nothing listens there", id="refused"),
+        pytest.param("http://nowhere.invalid/v1/webhook", "does not resolve", id="unresolvable"),
+    ],
+)
+async def test_a_sender_that_cannot_be_reached_ends_as_error(api, said):
+    report = await check(api)
+    assert report.verdict is Verdict.ERROR
+    assert said in report.cause.en
+
+
+async def test_one_whose_certificate_is_not_trusted_ends_as_error_that_names_the_option(
+    certificate,
+):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    async with await asyncio.start_server(silent, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        report = await check(f"https://127.0.0.1:{port}/v1/webhook")
+    assert "--ca" in report.cause.en
+
+
+async def test_a_valid_configuration_that_is_refused_is_a_failure_told_once():
+    async with listening(
+        answering(400, b'{"code": 400, "message": "Timeout must be text"}')
+    ) as api:
+        report = await check(api)
+    assert [each.name for each in report.failures] == ["sender.config.create-list"]
+    assert "answered 400 (Timeout must be text)" in report.failures[0].message.en
+    assert report.summary()[Outcome.SKIP] == len(report.results) - 1
+
+
+async def test_a_secret_that_an_answer_gives_back_is_shown_nowhere(tmp_path):
+    def echo(asked):
+        return json.dumps({"code": 400, "message": f"cannot read {asked.decode()}"}).encode()
+
+    async with listening(answering(400, echo)) as api:
+        report = await check(api, secret=SECRET)
+    files = {kind: tmp_path / f"r.{kind}" for kind in ("json", "junit", "html", "trace")}
+    Files(**files).write(report)
+    for path in files.values():
+        assert SECRET.encode() not in path.read_bytes(), path
+    assert SECRET not in f"{report} {report.cause} {report._repr_html_()}"
+
+
+async def test_a_secret_that_is_listed_is_told_and_shown_nowhere(tmp_path):
+    shown = []
+
+    async def handle(request):
+        async with ClientSession(api) as client:
+            body = await request.read()
+            name = request.match_info["name"]
+            if name == "Config":
+                shown.append(json.loads(body)["Secret"])
+            answered = await client.request(request.method, name, data=body, params=request.query)
+            said = await answered.json()
+        if name == "List":
+            said["data"] = [{**each, "Secret": secret} for each in said["data"] for secret in shown]
+        return web.json_response(said, status=answered.status)
+
+    async with reference() as base:
+        api = f"{base}/"
+        app = web.Application()
+        app.router.add_route("*", "/v1/webhook/{name}", handle)
+        async with serving(app) as there:
+            rules = ("sender.filter.fan-out", "sender.config.secret-hidden")
+            report = await check(f"{there}/v1/webhook", rules)
+    assert broken(report) == {"sender.config.secret-hidden"}
+    assert len(set(shown)) == 2
+    Files(trace=tmp_path / "trace").write(report)
+    for secret in (SECRET, SECRET[::-1]):
+        assert secret.encode() not in (tmp_path / "trace").read_bytes()
+
+
+async def test_a_run_ends_within_its_timeout_and_takes_its_configurations_away():
+    async with reference() as api:
+        report = await asyncio.wait_for(check(api, ("sender.retry.*",), timeout=2), 8)
+        left = await listed(api)
+    assert report.verdict is not Verdict.PASS
+    assert "time ran out" in report.cause.en
+    assert report.seconds < 4
+    assert left == []
+
+
+async def test_a_run_that_is_broken_off_takes_its_configurations_away():
+    async with reference() as api:
+        running = asyncio.create_task(check(api, ("sender.retry.*",)))
+        async with asyncio.timeout(10):
+            while len(await listed(api)) < 5:  # noqa: ASYNC110 - its API is all that there is
+                await asyncio.sleep(0.02)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert await listed(api) == []
+
+
+async def test_what_waits_too_long_for_the_timeout_is_skipped_with_figures():
+    slow = Settings(pace=Pace(Backoff(base=1)))
+    async with sending(load("guide"), slow) as api:
+        report = await check(api, ("sender.retry.backoff", "sender.wire.*"), timeout=15)
+    (backoff,) = of(report, "sender.retry.backoff")
+    assert backoff.outcome is Outcome.SKIP
+    assert re.search(r"would take about \d+ s .* give a longer --timeout", backoff.message.en)
+    assert report.verdict is Verdict.PASS
+
+
+async def test_ten_runs_with_one_seed_find_the_same():
+    async def run():
+        async with reference() as api:
+            return await check(
+                api, ("sender.wire.*", "sender.config.update", "sender.filter.fan-out")
+            )
+
+    reports = await asyncio.gather(*(run() for _ in range(10)))
+    found = {json.dumps(_timeless(report)) for report in reports}
+    assert len(found) == 1
+
+
+def _timeless(report):
+    data = report.as_json()
+    kept = ("rule", "case", "level", "outcome", "message", "reproduce")
+    return [{name: each[name] for name in kept} for each in data["results"]] + [data["summary"]]
+
+
+async def test_a_rule_of_the_users_own_is_judged(tmp_path):
+    (tmp_path / "own.yaml").write_text(OWN % "prompt")
+    async with reference() as api:
+        report = await check(api, ("sender.own.*",), scenarios=[tmp_path])
+    assert having(report, Outcome.PASS) == {"sender.own.it"}
+
+
+@pytest.mark.parametrize(
+    ("check_named", "said"),
+    [
+        pytest.param("faithfull", "did you mean faithful", id="a typo"),
+        pytest.param("zzz", "there are ", id="anything"),
+    ],
+)
+async def test_a_check_that_there_is_not_is_told_before_the_run(tmp_path, check_named, said):
+    (tmp_path / "own.yaml").write_text(OWN % check_named)
+    with pytest.raises(InputError, match=rf"own\.yaml:1: .*{said}"):
+        await check("http://127.0.0.1:9/", (), scenarios=[tmp_path])
+
+
+async def test_a_glob_that_fits_nothing_names_one_of_this_side():
+    with pytest.raises(InputError, match=r"did you mean sender\.retry\.\*"):
+        await check("http://127.0.0.1:9/", ("retry.*",))

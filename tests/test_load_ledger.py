@@ -1,0 +1,89 @@
+"""Ids that cannot collide, and figures that survive the way from a worker to its master."""
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conformance.load.ledger import (
+    ACKNOWLEDGED,
+    FORGED,
+    NUMBERS,
+    RUNS,
+    VALID,
+    WORKERS,
+    Came,
+    Figures,
+    Kind,
+    Ledger,
+    Second,
+    msg_id,
+)
+
+PLACES = st.tuples(
+    st.integers(0, RUNS - 1), st.integers(0, WORKERS - 1), st.integers(0, NUMBERS - 1)
+)
+
+
+@given(PLACES, PLACES)
+def test_two_messages_share_an_id_only_if_they_are_the_same(one, other):
+    assert (msg_id(*one) == msg_id(*other)) == (one == other)
+
+
+@given(PLACES)
+def test_an_id_is_below_two_to_the_63(place):
+    assert 0 <= msg_id(*place) < 2**63
+
+
+def ledger():
+    made = Ledger(run=5, worker=2)
+    for state in (VALID, VALID | ACKNOWLEDGED, FORGED):
+        made.fresh(state)
+    made.figures.came[Kind.MESSAGE, Came.RIGHT] = 1
+    made.figures.said["503"] = 2
+    made.figures.times[-500] = 3
+    made.figures.seconds[4] = Second(5, 4, 3, 1, {-500: 3})
+    made.figures.users = 7
+    return made
+
+
+def test_a_ledger_survives_the_way_to_the_master():
+    carried = msgpack.loads(msgpack.dumps(ledger().packed()), raw=False, strict_map_key=False)
+    assert Ledger.unpacked(carried) == ledger()
+
+
+def test_a_ledger_names_its_messages_in_order():
+    first = msg_id(5, 2, 0)
+    assert list(ledger().messages()) == [
+        (first, VALID),
+        (first + 1, VALID | ACKNOWLEDGED),
+        (first + 2, FORGED),
+    ]
+
+
+def test_figures_of_two_processes_add_up():
+    both = Figures()
+    both.add(ledger().figures)
+    both.add(ledger().figures)
+    assert both.came[Kind.MESSAGE, Came.RIGHT] == 2
+    assert both.said["503"] == 4
+    assert both.times == {-500: 6}
+    assert both.seconds == {4: Second(10, 8, 6, 2, {-500: 6})}
+    assert both.users == 14
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        pytest.param((), 5, id="all of them"),
+        pytest.param((Came.RIGHT,), 4, id="one outcome"),
+        pytest.param((Came.LATE, Came.REFUSED), 1, id="two"),
+    ],
+)
+def test_requests_are_counted_by_kind_and_outcome(outcomes, expected):
+    figures = Figures()
+    figures.came[Kind.MESSAGE, Came.RIGHT] = 3
+    figures.came[Kind.RETRY, Came.RIGHT] = 1
+    figures.came[Kind.RETRY, Came.LATE] = 1
+    figures.came[Kind.FORGERY, Came.RIGHT] = 9
+    assert figures.count((Kind.MESSAGE, Kind.RETRY), *outcomes) == expected
