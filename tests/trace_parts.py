@@ -23,6 +23,7 @@ from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Policy
 
 SECRET = "5ecret-for-the-traces"
+KEY = SECRET.encode()
 URL = "http://127.0.0.1:5000/webhook/receiver"
 BYTES = bytes(range(256))
 
@@ -67,20 +68,20 @@ def attempt(number, msg_id="7", status=200, begin=0.0, seconds=0.1, **changed):
 
 
 @contextlib.asynccontextmanager
-async def receiver(policy=None, secret=SECRET):
+async def receiver(policy=None, secret=KEY):
     """A receiver on a free port, as what `check_receiver` is told of it."""
-    signer = Signer(dialects.load("guide"), Secret(secret.encode()))
+    signer = Signer(dialects.load("guide"), Secret(secret))
     async with Inbox(":memory:") as inbox, serving(policy or Policy(), inbox, signer) as base:
         yield {
             "url": base + ENDPOINT,
-            "secret": secret,
+            "secret": SECRET,
             "observer_url": base + OBSERVER,
         }
 
 
-async def judged(policy=None, *, observer=True, secret=SECRET, **options):
+async def judged(policy=None, *, observer=True, **options):
     """The report of a run against a receiver."""
-    async with receiver(policy, secret) as there:
+    async with receiver(policy) as there:
         if not observer:
             del there["observer_url"]
         return await check_receiver(**there, **options)

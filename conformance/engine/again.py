@@ -17,7 +17,7 @@ from conformance.engine.captured import about_capture
 from conformance.engine.recording import TIME_RAN_OUT
 from conformance.engine.sides import SIDES
 from conformance.errors import InputError
-from conformance.exchange import Exchange, Masked
+from conformance.exchange import Exchange
 from conformance.report import Report, Result
 from conformance.rules import Unjudged, verdict
 from conformance.scenario import Case, Scenario, recorded
@@ -101,9 +101,11 @@ class _Again:
 
     def check_secret(self, place: str, secret: Secret) -> None:
         """Raise InputError for another secret than the run's, as far as the trace shows it."""
-        seen = (self._side.fits(e, self._facts, secret) for e in self._exchanges if not e.masked)
-        told = [each for each in seen if each is not None]
-        if told and not any(told):
+        side, facts = self._side, self._facts
+        seen = [(each, side.fits(each, facts, secret)) for each in self._exchanges]
+        told = {fits for each, fits in seen if fits is not None and not side.check_blind(each)}
+        blind = any(side.check_blind(each) for each, _ in seen)
+        if told == {False} and not blind:
             raise InputError(f"--secret: not the one of this run: no signature in {place} fits it")
 
     def result(self, was: Result) -> Result:
@@ -149,7 +151,7 @@ class _Again:
             return [Unjudged(_NEEDS_SECRET)]
         # What is masked shows nothing, but what another shows is no less seen.
         blind = name in side.check_needs_bodies
-        whole = [each for each in over if not blind or Masked.CONTENT not in each.masked]
+        whole = [each for each in over if not (blind and side.check_blind(each))]
         if len(whole) < len(over) and not whole:
             return [Unjudged(_NEEDS_BODIES)]
         found = side.checks[name](whole, self._facts, case.level)
@@ -164,7 +166,7 @@ class _Again:
     ) -> list[Judgement]:
         if self._secret is None and self._side.needs_secret(case):
             return [Unjudged(_NEEDS_SECRET)]
-        masked = self._redacted or any(each.masked for each in exchanges)
+        masked = self._redacted or any(map(self._side.case_blind, exchanges))
         if masked and self._side.needs_bodies(case, self._facts):
             return [Unjudged(_NEEDS_BODIES)]
         return self._side.judge(scenario, case, exchanges, self._facts)

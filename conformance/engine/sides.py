@@ -22,17 +22,19 @@ from conformance.checks.sender.shown import shown
 from conformance.checks.sender.signing import fits
 from conformance.dialect import Secret, sign
 from conformance.engine.results import concluded, result_of
-from conformance.exchange import Exchange, Headers, Role
+from conformance.exchange import Exchange, Headers, Masked, Role
 from conformance.report import Result
 from conformance.scenario import Case, Scenario
 from conformance.text import NO_TEXT
+from conformance.trace import MASK
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
     """One side's judging. `facts` come from data and the secret; `checks` look at many rules at once;
-    `judge` looks at one case; `fits` tells whether a secret is that of the run, as far as an
-    exchange shows it (None: it shows nothing)."""
+    `judge` looks at one case. What needs bodies is blind to exchanges in which they are masked, in a
+    case or in all. `fits` tells whether a secret is that of the run, as far as an exchange shows it
+    (None: it shows nothing)."""
 
     facts: Callable[[dict[str, Any], Secret], Any]
     checks: Mapping[str, Callable[[Sequence[Exchange], Any, Any], list[Judgement]]]
@@ -41,6 +43,8 @@ class Side:
     judge: Callable[[Scenario, Case, Sequence[Exchange], Any], list[Judgement]]
     needs_secret: Callable[[Case], bool]
     needs_bodies: Callable[[Case, Any], bool]
+    case_blind: Callable[[Exchange], bool]
+    check_blind: Callable[[Exchange], bool]
     result: Callable[..., Result]
     fits: Callable[[Exchange, Any, Secret], bool | None]
 
@@ -56,6 +60,16 @@ def _told_by_answers(case: Case, facts: Facts) -> bool:
     """Whether the effects that a case expects are read off the answers."""
     wanted = [expect.processed for step in case.steps for expect in step.expects]
     return not facts.observed and any(each not in (None, 0) for each in wanted)
+
+
+def _redacted(each: Exchange) -> bool:
+    return Masked.CONTENT in each.masked
+
+
+def _signed_otherwise(each: Exchange) -> bool:
+    """Whether a sender's body is no longer what it signed: without its contents, or a secret in it."""
+    delivered = each.role in (Role.ATTEMPT, Role.ELSEWHERE)
+    return _redacted(each) or (delivered and bool(each.masked) and MASK in each.request.body)
 
 
 def _fits_receiver(each: Exchange, facts: Facts, secret: Secret) -> bool | None:
@@ -116,6 +130,8 @@ SIDES = {
         _judge_receiver,
         lambda case: False,
         _told_by_answers,
+        lambda each: bool(each.masked),  # an answer is compared with others, to the last letter
+        _redacted,
         result_of,
         _fits_receiver,
     ),
@@ -127,6 +143,8 @@ SIDES = {
         _judge_sender,
         lambda case: bool(_checks_of(case) & named.NEED_SECRET),
         _reads_answers,
+        _signed_otherwise,
+        _signed_otherwise,
         _result_of_sender,
         _fits_sender,
     ),

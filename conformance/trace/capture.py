@@ -10,6 +10,7 @@ import base64
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,9 @@ def _delivery(number: int, data: dict[str, Any]) -> Exchange:
     clock = _time(data["time"]) if "time" in data else None
     started = clock if clock is not None else 0.0
     answer = None
+    headers = _headers(data.get("answer_headers", {}))
+    answered = _text(data.get("answer_body", "")).encode()
     if data.get("status") is not None:
-        headers = _headers(data.get("answer_headers", {}))
-        answered = _body(data, "answer_body") if "answer_body" in data else b""
         answer = Answer(_whole(data["status"]), headers, answered)
     return Exchange(
         id=number,
@@ -87,27 +88,35 @@ def _delivery(number: int, data: dict[str, Any]) -> Exchange:
         detail="",
         started=started,
         sent=started,
-        ended=started + float(data.get("seconds", 0.0)),
+        ended=started + _seconds(data.get("seconds", 0.0)),
         peer=_text(data["peer"]) if "peer" in data else None,
         clock=clock,
-        masked=frozenset({Masked.CONTENT}) if data.get("masked") is True else frozenset(),
+        masked=frozenset({Masked.CONTENT}) if _flag(data.get("masked", False)) else frozenset(),
     )
 
 
 def _body(data: dict[str, Any], name: str) -> bytes:
+    plain = _text(data[name]).encode() if name in data else b""
     if f"{name}_base64" in data:
         return base64.b64decode(_text(data[f"{name}_base64"]), validate=True)
-    return _text(data[name]).encode()
+    if name not in data:
+        raise KeyError(name)
+    return plain
 
 
 def _headers(given: Any) -> Headers:
     """Headers as an object, whose values may be lists, or as a list of pairs."""
-    pairs = given.items() if isinstance(given, dict) else given
-    return tuple(
-        (_text(name).encode(), _text(one).encode())
-        for name, value in pairs
-        for one in (value if isinstance(value, list) else [value])
-    )
+    if isinstance(given, dict):
+        pairs = [
+            (name, one)
+            for name, value in given.items()
+            for one in (value if isinstance(value, list) else [value])
+        ]
+    elif isinstance(given, list) and all(isinstance(pair, list) for pair in given):
+        pairs = given
+    else:
+        raise TypeError("no headers")
+    return tuple((_text(name).encode(), _text(value).encode()) for name, value in pairs)
 
 
 def _time(given: Any) -> float:
@@ -115,7 +124,30 @@ def _time(given: Any) -> float:
     if isinstance(given, str):
         read = datetime.fromisoformat(given)
         return (read if read.tzinfo is not None else read.replace(tzinfo=UTC)).timestamp()
+    seconds = _number(given)
+    datetime.fromtimestamp(seconds, UTC)  # raises for what no calendar holds
+    return seconds
+
+
+def _number(given: Any) -> float:
+    if not isinstance(given, int | float) or isinstance(given, bool):
+        raise TypeError("not a number")
+    if not isfinite(given):
+        raise ValueError(f"{given} is no number")
     return float(given)
+
+
+def _seconds(given: Any) -> float:
+    seconds = _number(given)
+    if not seconds >= 0:
+        raise ValueError("not a time that something takes")
+    return seconds
+
+
+def _flag(given: Any) -> bool:
+    if not isinstance(given, bool):
+        raise TypeError("neither true nor false")
+    return given
 
 
 def _text(given: Any) -> str:
