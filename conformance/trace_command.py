@@ -137,7 +137,7 @@ def _export(stored: Stored, given: tuple[str, Path], wanted: Wanted) -> None:
 
     kind, path = given
     number = export(stored, kind, path, wanted)
-    click.echo(f"{path}: {number:,} exchanges")
+    click.echo(f"{path}: {number:,} exchange{'' if number == 1 else 's'}")
 
 
 def _diff(before: Stored, after: Stored, language: str) -> None:

@@ -43,7 +43,7 @@ def summary(
             f"{run['seconds']:.1f} s  hookproof {run['hookproof']}"
         )
         yield _verdict(run, found.outcomes)
-    yield f"{found.exchanges:,} exchanges, {found.messages:,} messages, {found.seconds:.1f} s"
+    yield f"{found.size}, {found.seconds:.1f} s"
     yield ""
     for role, came in found.cames.items():
         counts = ", ".join(f"{number:,} × {what}" for what, number in came.items())

@@ -42,7 +42,13 @@ class Summary:
         ]
         found = ", ".join(f"{number} {outcome}" for outcome, number in self.outcomes.items())
         rows = [("target", target), ("results", found), *cames, ("answered in", told(self.times))]
-        return card(f"Trace of {self.exchanges:,} exchanges, {self.messages:,} messages", rows)
+        return card(f"Trace of {self.size}", rows)
+
+    @property
+    def size(self) -> str:
+        """How many exchanges and messages, in words."""
+        numbers = ((self.exchanges, "exchange"), (self.messages, "message"))
+        return ", ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for n, what in numbers)
 
 
 def told(times: Sequence[float]) -> str:
