@@ -119,10 +119,6 @@ def _success_foretold(ids: set[str]) -> Practice:
     return Practice(exchange=exchanged)
 
 
-def _ping(now: float) -> dict[str, Any]:
-    return {"event": "ping", "timestamp": int(now)}
-
-
 def _in_a_word(reply: Reply) -> str:
     return "failed" if reply.problem else "success"
 
@@ -197,12 +193,6 @@ CONFIG = (
         "says of a Test that failed nothing but that",
         _rule("test[told-apart]"),
         Practice(verdict=_in_a_word),
-    ),
-    FaultySender(
-        "test-pings",
-        "sends something else than a message for a Test",
-        ("sender.wire.schema",),
-        Practice(test=_ping),
     ),
     FaultySender(
         "https-as-http",

@@ -51,8 +51,7 @@ def _system_always(configuration: Configuration, message: Read) -> bool:
 
 
 def _by_name_alone(configuration: Configuration, message: Read) -> bool:
-    named = tuple(each for each in configuration.message_types if each != ALL)
-    return bool(named) and replace(configuration, message_types=named).wants(message)
+    return ALL not in configuration.message_types and configuration.wants(message)
 
 
 def _own_always(configuration: Configuration, message: Read) -> bool:
@@ -176,7 +175,7 @@ FILTER = (
     FaultySender(
         "one-secret-for-all",
         "signs for every configuration with the secret of the first",
-        (*_rule("fan-out"), *_rule("update-applies")),
+        _rule("fan-out", "update-applies"),
         _one_secret,
     ),
     FaultySender(

@@ -121,7 +121,7 @@ MESSAGE = (
     FaultySender(
         "link-without-url",
         "takes title and description out of a link, and loses its URL",
-        (*_rule("link-content"), *_rule("faithful")),
+        _rule("link-content", "faithful"),
         writing(_link_without_url),
     ),
     FaultySender(
@@ -153,6 +153,12 @@ MESSAGE = (
         "reads msgId as a number with a fraction, which changes its last digits",
         _rule("faithful"),
         writing(_id_as_double),
+    ),
+    FaultySender(
+        "test-pings",
+        "sends something else than a message for a Test",
+        _rule("schema"),
+        Practice(test=lambda now: {"event": "ping", "timestamp": int(now)}),
     ),
     FaultySender(
         "test-id-fixed",
