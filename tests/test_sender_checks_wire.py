@@ -212,6 +212,24 @@ def test_a_stale_retry_is_a_should_and_a_stale_first_attempt_a_must():
     assert found.exchanges == (frozen[2].id, frozen[3].id)
 
 
+def test_a_timestamp_that_is_kept_though_time_passes_is_told_before_it_is_stale():
+    first = attempt(ended=5.0, status=500)
+    (found,) = check("timestamp-fresh", first, attempt(at=6, stamp=b"%d" % NOW))
+    assert found.level is Level.SHOULD
+    assert "a retry 6 s later is still that of the first attempt" in told([found])[0]
+
+
+def test_a_retry_that_was_stamped_at_once_and_held_up_on_its_way_is_fresh():
+    first = attempt(ended=0.1, status=500)
+    assert check("timestamp-fresh", first, attempt(at=9, stamp=b"%d" % NOW)) == []
+
+
+def test_of_a_first_attempt_that_was_refused_nobody_saw_the_timestamp():
+    later = attempt(at=4, rule="sender.retry.on-connection-fault", case="refused")
+    assert check("timestamp-agrees", later) == []
+    assert check("timestamp-agrees", replace(later, case="reset")) != []
+
+
 def test_the_body_may_keep_its_timestamp_over_retries():
     assert check("timestamp-agrees", attempt(), attempt(at=300)) == []
 

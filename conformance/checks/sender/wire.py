@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from conformance.checks.case import Judgement
@@ -35,6 +36,8 @@ GIVEN_UP = 1.0
 """Seconds after which a sender that leaves in mid-body has given up."""
 FROZEN = 3.0
 """Seconds after which a retry that bears the first attempt's timestamp was not stamped anew."""
+UNSEEN = ("sender.retry.on-connection-fault", "refused")
+"""The case of which nobody has seen the first attempts."""
 NOTHING = Unjudged(Text("no delivery arrived", "沒有收到任何投遞"), error=True)
 
 
@@ -236,7 +239,7 @@ def timestamp_fresh(over: Sequence[Exchange], facts: SenderFacts, level: Level) 
         ]
         if told:
             found.append(_finding(of_level, told, len(came)))
-    frozen = [(e, said) for e in came if (said := _frozen(e, firsts[_message(e)], facts))]
+    frozen = list(_frozen(came, facts))
     if frozen and not found:
         found.append(_finding(Level.SHOULD, frozen, len(came)))
     return found if came else [NOTHING]
@@ -247,19 +250,26 @@ def _message(each: Exchange) -> tuple[str, str | None]:
     return each.request.url, each.msg_id
 
 
-def _frozen(each: Exchange, first: Exchange, facts: SenderFacts) -> Text | None:
-    """What is said of a retry that bears the first attempt's timestamp though time has passed: the
-    retries after it will be as old as the outage is long."""
+def _frozen(came: Sequence[Exchange], facts: SenderFacts) -> Iterator[tuple[Exchange, Text]]:
+    """Retries that bear the first attempt's timestamp, though the attempt before them has ended well
+    after it: those that follow will be as old as an outage is long. When they arrive says nothing:
+    what is stamped in time may be held up on its way."""
     dialect = facts.asked.dialect
-    if each.clock is None or first.clock is None or each.msg_id is None:
-        return None
-    later = each.clock - first.clock
-    if later < FROZEN or stamp_of(each, dialect) != stamp_of(first, dialect):
-        return None
-    return Text(
-        f"the timestamp of a retry {later:.0f} s later is still that of the first attempt",
-        f"{later:.0f} 秒後的重試仍使用首次嘗試的時間戳",
-    )
+    of_message: dict[tuple[str, str | None], list[Exchange]] = defaultdict(list)
+    for each in came:
+        before = of_message[_message(each)]
+        before.append(each)
+        if len(before) == 1 or each.msg_id is None:
+            continue
+        passed = min(before[-2].ended, each.started) - before[0].started
+        if passed < FROZEN or stamp_of(each, dialect) != stamp_of(before[0], dialect):
+            continue
+        later = each.started - before[0].started
+        said = Text(
+            f"the timestamp of a retry {later:.0f} s later is still that of the first attempt",
+            f"{later:.0f} 秒後的重試仍使用首次嘗試的時間戳",
+        )
+        yield each, said
 
 
 def _age(each: Exchange, facts: SenderFacts) -> float | None:
@@ -285,7 +295,7 @@ def timestamp_agrees(over: Sequence[Exchange], facts: SenderFacts, level: Level)
     for each in {_message(each): each for each in reversed(came)}.values():
         stamped, fields = stamped_at(each, facts.asked.dialect), fields_of(each)
         body, created = fields.get("timestamp"), fields.get("createTime")
-        if not isinstance(body, int) or stamped is None:
+        if not isinstance(body, int) or stamped is None or (each.rule, each.case) == UNSEEN:
             continue
         if not _agree(body, stamped, facts.asked.dialect):
             what = _shown(str(body).encode())
