@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import ssl
 import sys
 from collections import Counter
@@ -36,6 +37,9 @@ SECRET = "a-secret-that-nobody-prints"
 KEY = "key-that-nobody-prints"
 PACE = Pace(Backoff(base=0.05))
 QUICK = ("sender.wire.*", "sender.config.create-list", "sender.duplicate.*")
+
+
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
 
 def reference(**settings):
@@ -75,6 +79,8 @@ def trusting(certificate):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
+    if certificates.missing() is not None:
+        pytest.skip("openssl is not installed")
     return certificates.make(tmp_path_factory.mktemp("tls"))
 
 
@@ -174,6 +180,7 @@ async def test_without_a_way_to_emit_what_test_shows_is_judged():
     assert "Only what Test shows was judged" in report.cause.en
 
 
+@needs_curl
 async def test_a_command_gives_the_sender_its_messages():
     async with reference() as api:
         command = f"curl -sSf --data-binary @- {api}/Emit"
@@ -379,6 +386,7 @@ for i in $(seq 200); do curl -s -o {log} {api}/List && exit 0; sleep 0.05; done;
 """
 
 
+@needs_curl
 async def test_a_kill_and_a_restart_lose_nothing(tmp_path, unused_tcp_port, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(conformance.__file__).parent.parent))
     api = f"http://127.0.0.1:{unused_tcp_port}/v1/webhook"

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -467,6 +468,7 @@ def test_a_file_may_hold_rules_about_both_sides(
     )
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_fixtures_of_a_project_give_the_sender(
     run: Run, api: str, pytester: pytest.Pytester
 ) -> None:
