@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import signal
 import ssl
 from collections.abc import AsyncIterator
@@ -43,6 +44,7 @@ async def listening(
 
 async def until_stopped(url: str) -> None:
     """Print the one line that says where a part serves, and wait for SIGINT or SIGTERM."""
+    _collect_less()
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
@@ -52,6 +54,14 @@ async def until_stopped(url: str) -> None:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+def _collect_less() -> None:
+    """Look for garbage seldom, and never at what was loaded: a part that serves makes few cycles, and
+    under load every look at all that it keeps costs a quarter of its rate."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 def _no_address(host: str, port: int, fault: OSError) -> str:
