@@ -79,8 +79,8 @@ def credentials(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | Ans
     hold something."""
     found = []
     for name in (dialect.timestamp_header, dialect.signature_header):
-        wanted = name.lower().encode()
-        values = [value for key, value in headers if key.lower() == wanted]
+        wanted, size = name.lower().encode(), len(name)
+        values = [value for key, value in headers if len(key) == size and key.lower() == wanted]
         if len(values) != 1 or not values[0]:
             return Answer(401, f"exactly one {name} header is needed")
         found.append(values[0])
