@@ -58,7 +58,7 @@ class Peer:
                 return web.Response(status=401)
             self.take(json.loads(body)["msgId"])
             if self.fault == "slow-in-a-crowd":
-                slow = self.inside > CROWD and self.taken % 20 == 0
+                slow = self.inside > CROWD and self.taken % 10 == 0
                 await asyncio.sleep(SLOW if slow else WORK)
             return web.Response(body=b'{"status": "success"}')
         finally:

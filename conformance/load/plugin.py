@@ -7,6 +7,7 @@ started the run gathers the ledgers, asks for the effects and gives the verdict.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from time import perf_counter
@@ -117,6 +118,9 @@ class Plugin:
         events.test_stopping.add_listener(self._stopping)
         events.test_stop.add_listener(self._stop)
         events.quitting.add_listener(self._quitting)
+        # Python would raise KeyboardInterrupt in whatever user is running just then.
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            gevent.signal_handler(signal.SIGINT, self._interrupt)
         if not self._sends:
             self._runner.register_message(BEGUN, self._note_begun)
             self._runner.register_message(LEDGER, self._note_ledger)
@@ -213,11 +217,19 @@ class Plugin:
         self._asking = None
         self._told.set()
 
+    def _interrupt(self) -> None:
+        if self._asking is not None:
+            self._asking.stop()  # judged by what is known
+            return
+        self._runner.quit()
+        if self._environment.web_ui is not None:
+            self._environment.web_ui.stop()
+
     def _quitting(self, **_: Any) -> None:
         if not self._leads:
             self._runner.stop()  # the ledger goes to the master before the farewell does
         elif self._asking is not None:
-            self._asking.stop()  # interrupted: judged by what is known
+            self._asking.stop()
             self._told.wait(GRACE)
 
     def _note_begun(self, msg: Any, **_: Any) -> None:
