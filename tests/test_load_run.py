@@ -198,7 +198,7 @@ def test_a_worker_that_dies_with_its_ledger_is_no_pass(tmp_path: Path) -> None:
         started[1].kill()
         assert started[0].wait(timeout=60) == 3
     document = json.loads(verdict.read_text(encoding="utf-8"))
-    assert outcomes(document) == ALL_WELL | {"lost": "error", "doubled": "error"}
+    assert {outcomes(document)[name] for name in ("lost", "doubled")} == {"error"}
     assert document["workers"] == 1
 
 
