@@ -146,7 +146,8 @@ class Plugin:
             self._send(settings)
 
     def _lead(self, settings: Settings) -> None:
-        self._begun, self._ledgers = set(), {}
+        # Whoever is told to begin owes a ledger, even if it dies before it says so.
+        self._begun, self._ledgers = set() if self._sends else self._alive(), {}
         self._told.clear()
         self._control = control = Control(settings)
         control.prepare()
