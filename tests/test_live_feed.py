@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
-from conformance.receiver.live.feed import LARGEST, Arrived, Feed
+from conformance.receiver.live.feed import LARGEST, Feed
 
 
-def arrived(body: bytes = b"{}") -> Arrived:
-    return Arrived(1.0, "POST", "/webhook/receiver", None, (), body, len(body), 200, None)
+def add(made: Feed, body: bytes = b"{}") -> None:
+    made.add(1.0, "POST", "/webhook/receiver", (), body, 200, None)
 
 
 def feed(*bodies: bytes, most: int = 3, room: int = 1000) -> Feed:
     made = Feed(most, room)
     for body in bodies:
-        made.add(arrived(body))
+        add(made, body)
     return made
 
 
@@ -60,7 +60,7 @@ async def test_whoever_watches_hears_of_a_request() -> None:
     with made.watching():
         waiting = asyncio.create_task(made.changed(5))
         await asyncio.sleep(0)
-        made.add(arrived())
+        add(made)
         assert await waiting
 
 
@@ -69,7 +69,7 @@ async def test_two_who_watch_both_hear_of_it() -> None:
     with made.watching(), made.watching():
         waiting = [asyncio.create_task(made.changed(5)) for _ in range(2)]
         await asyncio.sleep(0)
-        made.add(arrived())
+        add(made)
         assert await asyncio.gather(*waiting) == [True, True]
 
 

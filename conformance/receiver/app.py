@@ -18,7 +18,6 @@ from conformance.clock import Clock
 from conformance.commits import NotStoredError
 from conformance.damage import Signer
 from conformance.receiver.inbox import Inbox
-from conformance.receiver.live.feed import Arrived
 from conformance.receiver.live.page import Live
 from conformance.receiver.policy import Answer, Policy
 from conformance.receiver.script import perform
@@ -64,13 +63,11 @@ class Receiver:
         """Take one delivery, and answer it: as usual, or as the live page asked for."""
         next_ = self.live.answers.take() if self.live.answers else None
         body, answer = await self._take(request, None if next_ is None else next_.status)
-        arrived = Arrived(
-            self.clock.now(), request.method, request.path_qs, request.remote,
-            request.raw_headers, body, len(body), answer.status, answer.message,
+        self.live.feed.add(
+            self.clock.now(), request.method, request.raw_path, request.raw_headers, body,
+            answer.status, answer.message,
+            None if next_ is None else str(next_), None if next_ is None else next_.broken,
         )  # fmt: skip
-        if next_ is not None:
-            arrived.scripted, arrived.broken = str(next_), next_.broken
-        self.live.feed.add(arrived)
         if next_ is None:
             return await self.policy.respond(request, answer)
         try:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from conformance.exchange import Headers
 
@@ -24,27 +23,29 @@ LARGEST = 1024 * 1024
 _BEGINNING = 64 * 1024
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Arrived:
     """One request and how it was answered: `status`, and `message` where the answer says why.
 
     `size` is the whole body's, `received` is in Unix seconds. `scripted` says in short what the panel
-    made of the answer, `broken` by which fault it was no whole answer. `looked` holds what was found
-    out about it once somebody watched.
+    made of the answer, `broken` by which fault it was no whole answer.
     """
 
     received: float
     method: str
     path: str
-    peer: str | None
     headers: Headers
     body: bytes
     size: int
     status: int
     message: str | None
-    scripted: str | None = None
-    broken: str | None = None
-    looked: Any = None
+    scripted: str | None
+    broken: str | None
+
+
+Kept = tuple[float, str, str, Headers, bytes, int, int, str | None, str | None, str | None]
+"""The fields of an `Arrived`. Ten thousand plain tuples of plain values are no work for Python's garbage
+collector, and as many objects are."""
 
 
 class Feed:
@@ -52,7 +53,7 @@ class Feed:
 
     def __init__(self, most: int = MOST, room: int = ROOM) -> None:
         self._most, self._room = most, room
-        self._kept: deque[Arrived] = deque()
+        self._kept: deque[Kept] = deque()
         self._bytes = 0
         self._total = 0
         self._watchers = 0
@@ -68,15 +69,29 @@ class Feed:
         """How many watch now."""
         return self._watchers
 
-    def add(self, arrived: Arrived) -> None:
-        """Keep `arrived`, and let go of the oldest where there is no room."""
-        if arrived.size > LARGEST:
-            arrived.body = arrived.body[:_BEGINNING]
-        self._kept.append(arrived)
-        self._bytes += len(arrived.body)
+    def add(
+        self,
+        received: float,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes,
+        status: int,
+        message: str | None,
+        scripted: str | None = None,
+        broken: str | None = None,
+    ) -> None:
+        """Keep a request, with the fields of an `Arrived`; let go of the oldest for want of room."""
+        size = len(body)
+        if size > LARGEST:
+            body = body[:_BEGINNING]
+        self._kept.append(
+            (received, method, path, headers, body, size, status, message, scripted, broken)
+        )
+        self._bytes += len(body)
         self._total += 1
         while len(self._kept) > self._most or self._bytes > self._room:
-            self._bytes -= len(self._kept.popleft().body)
+            self._bytes -= len(self._kept.popleft()[4])
         if self._watchers:
             self._changed.set()
 
@@ -85,7 +100,7 @@ class Feed:
         first = self.first
         start = max(0, number + 1 - first)
         found = islice(self._kept, start, start + most)
-        return list(enumerate(found, first + start))
+        return [(number, Arrived(*each)) for number, each in enumerate(found, first + start)]
 
     def get(self, number: int) -> Arrived | None:
         """The request `number`, or None when it is not kept."""

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from conformance.damage import Signer
 from conformance.pages.spelled import decoded, runs
 from conformance.receiver.live.explain import Explainer, Looked
-from conformance.receiver.live.feed import LARGEST, Arrived
+from conformance.receiver.live.feed import LARGEST, MOST, Arrived
 from conformance.safe import visible
 from conformance.text import Text
 
@@ -29,10 +29,11 @@ class Shown:
     def __init__(self, signer: Signer) -> None:
         self._explainer = Explainer(signer)
         self._masked = _forms(bytes(signer.secret))
+        self._known: dict[int, Looked] = {}  # what was found out about the newest requests
 
     def row(self, number: int, arrived: Arrived) -> dict[str, Any]:
         """What stands in the list."""
-        looked = self._looked(arrived)
+        looked = self._looked(number, arrived)
         message = looked.message
         content = message.get("content", "")
         if not isinstance(content, str):
@@ -60,23 +61,25 @@ class Shown:
         body = self._mask(arrived.body)
         return {
             **self.row(number, arrived),
-            "peer": arrived.peer,
             "first": self._runs(f"{arrived.method} {arrived.path}".encode("utf-8", "replace")),
             "headers": [[self._runs(name), self._runs(value)] for name, value in headers],
             "content": runs(decoded(body, _LONGEST_BODY)),
             "size": arrived.size,
             "shown": min(arrived.size, _LONGEST_BODY),
-            "problems": [self._word(each, 400) for each in self._looked(arrived).problems],
+            "problems": [self._word(each, 400) for each in self._looked(number, arrived).problems],
             "message": arrived.message,
         }
 
-    def _looked(self, arrived: Arrived) -> Looked:
-        if arrived.looked is None:
+    def _looked(self, number: int, arrived: Arrived) -> Looked:
+        looked = self._known.get(number)
+        if looked is None:
             whole = arrived.size <= LARGEST
-            arrived.looked = self._explainer.look(
+            looked = self._explainer.look(
                 arrived.headers, arrived.body, arrived.received, whole=whole
             )
-        looked: Looked = arrived.looked
+            self._known[number] = looked
+            if len(self._known) > MOST:
+                del self._known[next(iter(self._known))]
         return looked
 
     def _word(self, value: object, longest: int) -> str:
