@@ -16,8 +16,8 @@ import pytest
 
 from conformance.exchange import Answer, Exchange, Fault, Headers, Request, Role, Transport
 from conformance.render import evidence
-from conformance.render.charts import ORDER
 from conformance.render.html import fragment, page
+from conformance.render.overview import ORDER
 from conformance.report import Report, Result
 from conformance.rules import Level, Outcome, Rule, Verdict
 from conformance.text import NO_TEXT, Text

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from conformance.exchange import Exchange
 from conformance.pages.spelled import both, marked
-from conformance.render.charts import ORDER, group_of
+from conformance.render.overview import ORDER, group_of
 from conformance.render.timeline import Attempts, Timeline
 from conformance.render.wire import ShownExchange, Wire
 from conformance.render.words import GROUPS, WORDS

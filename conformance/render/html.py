@@ -10,8 +10,8 @@ from collections import Counter
 from conformance import __version__
 from conformance.pages.spelled import marked
 from conformance.pages.templates import asset, environment, policy
-from conformance.render.charts import ORDER, answer_times, bar, groups
 from conformance.render.evidence import LONGEST_LINE, Evidence, group_name
+from conformance.render.overview import ORDER, answer_times, bar, groups
 from conformance.render.terminal import NAMES
 from conformance.render.wire import milliseconds
 from conformance.render.words import OUTCOMES, SIDES, WORDS, statement

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from conformance.exchange import Answer, Exchange, Request, Role
-from conformance.render.charts import answer_times, bar, group_of
+from conformance.render.overview import answer_times, bar, group_of
 from conformance.rules import Outcome
 
 

@@ -1,4 +1,5 @@
-"""The report's charts, as static SVG that needs neither script nor style of its own."""
+"""What a report shows at its head: bars of outcomes and of groups, answer times; static SVG without script
+or style of its own."""
 
 from __future__ import annotations
 
