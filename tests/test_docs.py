@@ -44,7 +44,7 @@ from conformance.schema import validator
 
 ROOT = Path(__file__).parent.parent
 ENGLISH, CHINESE, SCENARIOS = "README.md", "README.zh-Hant.md", "scenarios/README.md"
-PAGES = (ENGLISH, CHINESE, SCENARIOS, "docs/reference-sender.md")
+PAGES = (ENGLISH, CHINESE, SCENARIOS, "docs/reference-sender.md", "docs/reading-a-report.md")
 URL = "http://localhost:5000/webhook/receiver"
 SECRET = "your_secret"
 

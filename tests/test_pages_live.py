@@ -21,6 +21,7 @@ from conformance.receiver.app import ENDPOINT
 from tests.browser import PHONE, WIDTHS, Pages, too_wide, unfit
 
 expect = pytest.importorskip("playwright.sync_api", reason="needs playwright").expect
+expect.set_options(timeout=20_000)
 
 SECRET = "the-secret-of-the-page"
 EVIL = [
@@ -259,7 +260,7 @@ def test_a_receiver_that_starts_again_is_found_again(pages: Pages) -> None:
     second = Receiver(int(first.address.rpartition(":")[2]))
     try:
         second.send(body("3"))
-        expect(rows(page).locator(".id")).to_have_text(["3"], timeout=15_000)
+        expect(rows(page).locator(".id")).to_have_text(["3"])
         expect(page.locator("[data-state=live]")).to_be_visible()
     finally:
         second.stop()
@@ -348,8 +349,9 @@ def test_ten_thousand_deliveries_do_not_slow_it_down(receiver: Receiver, pages: 
     session.send("Performance.enable")
     expect(page.locator("#total")).to_have_text("10,000", timeout=60_000)
     assert page.locator("*").count() < 1000
-    assert scripting(session) < 2
-    assert page.evaluate(SMOOTH) < 50
+    # Many times of what it takes, for a busy machine: 0.2 s, and 17 ms a frame.
+    assert scripting(session) < 4
+    assert page.evaluate(SMOOTH) < 100
     page.locator("[name=search]").fill("999")
     expect(page.locator("#count")).to_have_text("19")
     page.locator("#clear").click()
@@ -363,7 +365,7 @@ def test_ten_thousand_deliveries_do_not_slow_it_down(receiver: Receiver, pages: 
     expect(page.locator("#newest")).to_be_visible()
     page.wait_for_timeout(0)
     assert page.evaluate(SEEN) == seen
-    assert scripting(session) - before < 1
+    assert scripting(session) - before < 4
     expect(page.locator("#total")).to_have_text("10,000")
 
 
