@@ -12,10 +12,6 @@ import pytest
 
 from tests.browser import Pages, chromium
 
-# These two depend on how fast the machine is, and are run by themselves until they do not:
-# pytest tests/test_gallery_senders.py, pytest tests/test_load_run.py.
-collect_ignore = ["test_gallery_senders.py", "test_load_run.py"]
-
 pytest_plugins = ["pytester"]
 
 NO_SKIPS = os.environ.get("HOOKPROOF_NO_SKIPS") == "1"

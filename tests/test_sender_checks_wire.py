@@ -252,6 +252,13 @@ def test_a_link_may_name_its_parts_as_it_likes(content):
     assert check("link-content", attempt(message("link", content=content))) == []
 
 
+def test_a_link_that_is_no_object_is_told_by_the_schema_alone():
+    xml = attempt(message("link", content="<xml/>"))
+    assert check("link-content", xml) == []
+    (found,) = check("schema", xml)
+    assert "content" in found.message.en
+
+
 def test_a_sender_of_no_links_is_not_judged_by_them():
     (found,) = check("link-content", attempt())
     assert found == Unjudged(Text("no link message arrived", "沒有收到鏈接訊息"))

@@ -50,6 +50,9 @@ from conformance.wire.client import Wire, tls_context
 AT_A_TIME = 32
 """Cases that are run side by side: more would only wait for a sender's database."""
 
+HEAD_START, LONGEST_START = 0.5, 3.0
+"""Seconds of a head start beside the waits in it, and that these may come to."""
+
 API_PATIENCE = 15.0
 """Seconds for an answer of the API: Test waits for an endpoint that does not answer."""
 
@@ -187,14 +190,18 @@ class SenderRun:
         suspects = []
         places = asyncio.Semaphore(AT_A_TIME)
 
-        async def run(pair: Pair) -> None:
+        async def run(pair: Pair, after: float) -> None:
+            await self._clock.sleep(after)
             async with places:
                 if not await self._case(session, *pair):
                     suspects.append(pair)
 
         for some in ([pair for pair in rest if pair not in slow], slow, *([it] for it in tests)):
             longest_first = sorted(some, key=lambda pair: -duration(pair[1], facts))
-            await _together(run(pair) for pair in longest_first)
+            start = _head_start(some, facts)
+            await _together(
+                run(pair, 0.0 if pair[1].sending.crowded else start) for pair in longest_first
+            )
         return suspects
 
     async def _in_turns(self, session: SenderSession, pairs: Sequence[Pair]) -> list[Pair]:
@@ -227,7 +234,11 @@ class SenderRun:
         return suspects
 
     async def _once_more(self, session: SenderSession, suspects: Sequence[Pair]) -> None:
-        """Run suspects again, as few at a time as the run's time allows."""
+        """Run suspects again, as few at a time as the run's time allows, and what brings a crowd of
+        messages by itself."""
+        for pair in (pair for pair in suspects if pair[1].sending.crowded):
+            await self._case(session, *pair, again=True)
+        suspects = [pair for pair in suspects if not pair[1].sending.crowded]
         needed = sum(duration(case, session.facts) for _, case in suspects)
         left = max(1.0, 0.8 * (self._until - self._clock.monotonic()))
         places = asyncio.Semaphore(1 + int(needed / left) if session.facts.delivers_several else 1)
@@ -364,6 +375,14 @@ async def _together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(each) for each in work]
     return [task.result() for task in tasks]
+
+
+def _head_start(pairs: Sequence[Pair], facts: SenderFacts) -> float:
+    """Seconds that a case with a crowd of messages has for itself: its first waits are short, and what
+    others let the sender do meanwhile would be taken for a part of them."""
+    if not any(case.sending.crowded for _, case in pairs):
+        return 0.0
+    return HEAD_START + min(LONGEST_START, sum(facts.wait(attempt) for attempt in (1, 2, 3)))
 
 
 def _duration(pairs: Sequence[Pair], facts: SenderFacts) -> float:
