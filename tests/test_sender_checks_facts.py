@@ -131,3 +131,16 @@ def test_an_attempt_without_an_end_is_under_way():
     assert under_way(replace(attempt(), answer=None))
     assert not under_way(attempt())
     assert not under_way(attempt(fault=Fault.TIMEOUT))
+
+
+@pytest.mark.parametrize(
+    ("firsts", "retry_count", "outlasts"),
+    [
+        pytest.param((0.1, 0.12), 10, True, id="enough of them"),
+        pytest.param((0.1, 0.12), 2, False, id="too few"),
+        pytest.param((0.001,), 10, False, id="without waits"),
+        pytest.param((), 10, False, id="none at all"),
+    ],
+)
+def test_retries_that_are_over_at_once_do_not_outlast_a_refusal(firsts, retry_count, outlasts):
+    assert facts(firsts).outlasts_refusal(retry_count) is outlasts

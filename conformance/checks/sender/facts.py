@@ -21,6 +21,7 @@ SHORTEST = 1.5
 """Seconds for which it is watched that no attempt follows, at least."""
 PATIENT = 5.0
 """Seconds in which an attempt that must follow has begun, at least: waiting costs only where none does."""
+REFUSED = 0.2
 LONGEST = 90.0
 
 
@@ -66,6 +67,17 @@ class SenderFacts:
     def quiet(self) -> float:
         """Seconds after which it is believed that a message does not come at all."""
         return QUIET + 3 * self.latency
+
+    @property
+    def refusal(self) -> float:
+        """Seconds for which an endpoint refuses: the first attempt must have met it."""
+        return REFUSED + 3 * self.latency
+
+    def outlasts_refusal(self, retry_count: int) -> bool:
+        """Whether `retry_count` retries are not over before an endpoint stops to refuse, even if all
+        waits are as short as the first."""
+        firsts = self.waits[0]
+        return bool(firsts) and retry_count * min(firsts) > self.refusal + REFUSED / 2
 
     def wait(self, attempt: int) -> float:
         """The wait to expect after failed attempt number `attempt`, in seconds."""

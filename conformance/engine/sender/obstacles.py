@@ -8,6 +8,7 @@ from conformance import certificates
 from conformance.checks.sender.facts import UNDER_WAY, SenderFacts
 from conformance.engine.results import joined
 from conformance.engine.sender.options import SenderOptions
+from conformance.engine.sender.session import SETTINGS
 from conformance.rules import Unjudged
 from conformance.scenario import Case, Scenario
 from conformance.text import Text
@@ -33,6 +34,8 @@ def obstacle(
         return Unjudged(joined(lacking))
     if case.sending.retried and not facts.retries and not _shows_no_retry(scenario, case):
         return Unjudged(_NO_RETRY)
+    if _over_too_soon(case, facts):
+        return Unjudged(_OVER_TOO_SOON)
     needed = duration(case, facts)
     if not case.acts or needed <= left:
         return None
@@ -60,6 +63,14 @@ def duration(case: Case, facts: SenderFacts) -> float:
     return total + sum(min(UNDER_WAY, each.delay) for each in case.sending.listener.answers)
 
 
+def _over_too_soon(case: Case, facts: SenderFacts) -> bool:
+    """Whether the retries of a message to an endpoint that refuses may end before it listens."""
+    listener = case.sending.listener
+    retry_count = {**SETTINGS, **listener.configure}["RetryCount"]
+    emitted_to = case.sending.emits and listener.way == "refusing"
+    return emitted_to and facts.retries and not facts.outlasts_refusal(retry_count)
+
+
 def _shows_no_retry(scenario: Scenario, case: Case) -> bool:
     """Whether a sender that never tries again is found in a case, or is right in it."""
     expected = [seen.attempts for action in case.sending.actions for seen in action.seen]
@@ -80,6 +91,10 @@ NEEDS = {
     "openssl": Text("needs openssl, to make a certificate", "需要 openssl 以產生證書"),
     "local": Text("cannot be seen behind --public-url", "使用 --public-url 時無法觀察"),
 }
+_OVER_TOO_SOON = Text(
+    "cannot be seen: the retries follow so quickly that they are over before the endpoint listens",
+    "無法觀察：重試過於密集，在端點開始監聽之前就已用盡",
+)
 _NO_RETRY = Text(
     "not judged: nothing was sent again at all (see sender.retry.on-non-200)",
     "未判定：完全沒有重發（見 sender.retry.on-non-200）",

@@ -22,8 +22,6 @@ EMIT_TRIES = 5
 """How often an event that is refused as one too many (429, 503) is given again."""
 BATCH = 0.01
 """Seconds in which arrivals are gathered before they are looked at."""
-REFUSED_FOR = 0.3
-"""Seconds for which a refusing endpoint refuses, at least: the first attempt must have met it."""
 
 Settled = Callable[[], float | None]
 """When (monotonic) to look no longer; None when everything has come."""
@@ -143,7 +141,7 @@ class SenderCaseRun:
 
     async def _open(self) -> None:
         """Let a refusing endpoint take connections, once the first attempt was refused."""
-        await self._session.clock.sleep(REFUSED_FOR + 3 * self._session.facts.latency)
+        await self._session.clock.sleep(self._session.facts.refusal)
         assert isinstance(self._post.endpoint, RefusingEndpoint)  # noqa: S101 - asked before
         await self._post.endpoint.listen()
 
