@@ -41,6 +41,7 @@ LISTED = {"URL": URL, "Secret": "********", "Enabled": True, "Timeout": 10, "Mes
         pytest.param(
             {"code": 0, "data": {"Success": False}}, 200, False, id="success false inside"
         ),
+        pytest.param({"ok": False, "detail": "refused"}, 200, False, id="ok false with 200"),
         pytest.param({"status": "error", "message": "no"}, 200, False, id="status error with 200"),
         pytest.param({"status": "failed"}, 200, False, id="status failed with 200"),
         pytest.param({"error": "bad URL"}, 200, False, id="an error with 200"),

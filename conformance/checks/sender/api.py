@@ -16,6 +16,7 @@ DEEPEST = 50
 LONGEST = 200
 """Characters of what it says that are told."""
 ENVELOPES = ("data", "result")
+FLAGS = ("success", "ok")
 CODES = ("code", "ret", "errcode")
 WORDS = ("message", "msg", "text", "errmsg", "error")
 """Names under which services say how a call went."""
@@ -58,7 +59,7 @@ def succeeded(exchange: Exchange) -> bool:
     body, inner = _body(exchange), data(exchange)
     if not isinstance(body, dict):
         return True
-    said = [each.get("success") for each in (body, inner) if isinstance(each, dict)]
+    said = [each.get(name) for each in (body, inner) if isinstance(each, dict) for name in FLAGS]
     if False in said or body.get("error") or _word(body.get("status")) in FAILED:
         return False
     codes = [body[name] for name in CODES if body.get(name) is not None]
