@@ -379,6 +379,7 @@ def test_whatever_was_found_is_printed_in_any_terminal(encoding, language, tmp_p
     assert (err, status) == (b"", 1)
     assert b"U+FFFF" in out
     assert (tmp_path / ".hookproof" / "examples").is_dir()
+    assert [each.name for each in tmp_path.iterdir()] == [".hookproof"]
 
 
 async def test_an_endpoint_of_another_make_is_fuzzed_as_well():
