@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from conformance import dialect as dialects
-from conformance.engine.options import Options, read_header, read_secret
+from conformance.engine.options import EXAMPLES, FUZZ, Options, read_header, read_secret
 from conformance.engine.run import Run
 from conformance.engine.sender.options import SenderOptions, read_listen
 from conformance.engine.sender.run import SenderRun
@@ -48,6 +48,8 @@ async def check_receiver(
     rules: str | Iterable[str] = (),
     strict: bool = False,
     seed: int = 1,
+    fuzz: int = FUZZ,
+    examples: str | PathLike[str] | None = EXAMPLES,
     concurrency: int = 16,
     timeout: float = 120.0,
     observer_url: str | None = None,
@@ -63,6 +65,8 @@ async def check_receiver(
 
     `secret` may be `env:NAME` or `file:PATH`; `headers` are lines `Name: value` sent with every
     request and recorded nowhere; `scenarios` are folders of the user's own scenario files.
+    `fuzz` is the number of examples for each fuzz rule (0: none of these rules), and `examples` the
+    folder in which those that fail are kept, to be tried first next time (None: they are not).
     `timeout` is seconds for the whole run. `on_result` is called with each result as it comes.
 
     Raises InputError for what cannot be used as given; what is wrong with the target, or could
@@ -75,6 +79,8 @@ async def check_receiver(
         rules=(rules,) if isinstance(rules, str) else tuple(rules),
         strict=strict,
         seed=seed,
+        fuzz=fuzz,
+        examples=Path(examples) if examples is not None else None,
         concurrency=concurrency,
         timeout=timeout,
         observer_url=observer_url,

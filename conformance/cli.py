@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -38,6 +40,12 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="hookproof")
 def main() -> None:
     """Judge webhooks of the WeChat-message protocol from outside."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show is spelled out
+            stream.reconfigure(errors="backslashreplace")
+    # Tables that Hypothesis makes once belong to the user's caches, not to the working directory.
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", f"{caches}/hookproof/hypothesis")
 
 
 @main.group()
@@ -80,7 +88,8 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
             "--fuzz",
             type=click.IntRange(min=0),
             default=200,
-            help="Examples for each fuzz rule; this version has none.",
+            show_default=True,
+            help="Examples for each fuzz rule; 0 turns them off.",
         ),
         click.option("--strict", is_flag=True, help="A broken SHOULD fails too."),
         click.option(
@@ -97,7 +106,7 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
 def _shared(given: dict[str, Any]) -> dict[str, Any]:
     """What both `check` commands tell a run."""
     from conformance.dialect import load
-    from conformance.engine.options import read_secret, read_seed
+    from conformance.engine.options import EXAMPLES, read_secret, read_seed
 
     return {
         "secret": read_secret(given["secret"]),
@@ -105,6 +114,8 @@ def _shared(given: dict[str, Any]) -> dict[str, Any]:
         "rules": given["rules"],
         "strict": given["strict"],
         "seed": read_seed(given["seed"]),
+        "fuzz": given["fuzz"],
+        "examples": EXAMPLES,
         "concurrency": given["concurrency"],
         "timeout": given["timeout"],
         "restart_command": given["restart_command"],

@@ -42,27 +42,33 @@ class Signer:
 Damage = Callable[[Signed, Signer], Signed]
 
 
-def _shell(signed: Signed, **words: object) -> Signing:
+def shell(signed: Signed, **words: object) -> Signing:
+    """How a damaged request was signed; `words` are what differs, in shell."""
     return replace(signed.signing, authentic=False, **words)  # type: ignore[arg-type]
 
 
-def _signatures(
+def quoted(text: str) -> str:
+    """`text` within double quotes in a shell: nothing in it is carried out."""
+    return re.sub(r'([\\"$`])', r"\\\1", text)
+
+
+def on_signature(
     change: Callable[[bytes], tuple[bytes, ...]], *words: str
 ) -> Callable[[Signed, Signer], Signed]:
     """A damage that changes the signature headers alone; `words` are the same in shell."""
 
     def damage(signed: Signed, signer: Signer) -> Signed:
         changed = change(signed.signatures[0])
-        return replace(signed, signatures=changed, signing=_shell(signed, signatures=words))
+        return replace(signed, signatures=changed, signing=shell(signed, signatures=words))
 
     return damage
 
 
-def _body(change: Callable[[bytes], bytes]) -> Callable[[Signed, Signer], Signed]:
+def on_body(change: Callable[[bytes], bytes]) -> Callable[[Signed, Signer], Signed]:
     """A damage that changes the body after signing."""
 
     def damage(signed: Signed, signer: Signer) -> Signed:
-        return replace(signed, body=change(signed.body), signing=_shell(signed))
+        return replace(signed, body=change(signed.body), signing=shell(signed))
 
     return damage
 
@@ -81,35 +87,35 @@ def _flip_body(body: bytes) -> bytes:
 
 def _wrong_secret(signed: Signed, signer: Signer) -> Signed:
     wrong = sign(signer.dialect, WRONG_SECRET.encode(), signed.signing.timestamp, signed.body)
-    return replace(signed, signatures=(wrong,), signing=_shell(signed, secret=WRONG_SECRET))
+    return replace(signed, signatures=(wrong,), signing=shell(signed, secret=WRONG_SECRET))
 
 
 def _shift_timestamp(signed: Signed, signer: Signer) -> Signed:
     stamp = signed.signing.timestamp
     if not stamp.isdigit():
-        return replace(signed, timestamp=stamp + b"1", signing=_shell(signed, stamp="${TS}1"))
+        return replace(signed, timestamp=stamp + b"1", signing=shell(signed, stamp="${TS}1"))
     later = b"%d" % (int(stamp) + 1)
-    return replace(signed, timestamp=later, signing=_shell(signed, stamp="$((TS+1))"))
+    return replace(signed, timestamp=later, signing=shell(signed, stamp="$((TS+1))"))
 
 
 def _suffix_timestamp(signed: Signed, signer: Signer) -> Signed:
     longer = signed.signing.timestamp + b"x"
-    return replace(signed, timestamp=longer, signing=_shell(signed, stamp="${TS}x"))
+    return replace(signed, timestamp=longer, signing=shell(signed, stamp="${TS}x"))
 
 
 def _missing_timestamp(signed: Signed, signer: Signer) -> Signed:
-    return replace(signed, timestamp=None, signing=_shell(signed, stamp=None))
+    return replace(signed, timestamp=None, signing=shell(signed, stamp=None))
 
 
 def _missing_both(signed: Signed, signer: Signer) -> Signed:
     return replace(
-        signed, timestamp=None, signatures=(), signing=_shell(signed, stamp=None, signatures=())
+        signed, timestamp=None, signatures=(), signing=shell(signed, stamp=None, signatures=())
     )
 
 
 def _moved_digit(signed: Signed, signer: Signer) -> Signed:
     stamp = signed.signing.timestamp
-    words = _shell(signed, stamp="${TS%?}", prefix='$(printf %s "$TS" | tail -c 1)')
+    words = shell(signed, stamp="${TS%?}", prefix='$(printf %s "$TS" | tail -c 1)')
     return replace(signed, timestamp=stamp[:-1], body=stamp[-1:] + signed.body, signing=words)
 
 
@@ -120,52 +126,52 @@ def _of_unsent(signed: Signed, signer: Signer) -> Signed:
     return replace(
         signed,
         signatures=(signature,),
-        signing=_shell(replace(signed, signing=replace(signed.signing, body=other))),
+        signing=shell(replace(signed, signing=replace(signed.signing, body=other))),
     )
 
 
 DAMAGES: dict[str, Damage] = {
     "wrong-secret": _wrong_secret,
-    "flip-body": _body(_flip_body),
+    "flip-body": on_body(_flip_body),
     "shift-timestamp": _shift_timestamp,
     "suffix-timestamp": _suffix_timestamp,
-    "missing-signature": _signatures(lambda right: ()),
+    "missing-signature": on_signature(lambda right: ()),
     "missing-timestamp": _missing_timestamp,
     "missing-both": _missing_both,
-    "empty-signature": _signatures(lambda right: (b"",), ""),
-    "truncated": _signatures(
+    "empty-signature": on_signature(lambda right: (b"",), ""),
+    "truncated": on_signature(
         lambda right: (right[: len(right) // 2],), '$(printf %s "$SIG" | cut -c 1-$((${#SIG}/2)))'
     ),
-    "without-last": _signatures(lambda right: (right[:-1],), "${SIG%?}"),
-    "only-first": _signatures(lambda right: (right[:1],), '$(printf %s "$SIG" | cut -c 1)'),
-    "changed-first": _signatures(
+    "without-last": on_signature(lambda right: (right[:-1],), "${SIG%?}"),
+    "only-first": on_signature(lambda right: (right[:1],), '$(printf %s "$SIG" | cut -c 1)'),
+    "changed-first": on_signature(
         lambda right: (_other_digit(right[:1]) + right[1:],),
         """$(printf %s "$SIG" | sed -e 's/^[0-7]/8/' -e t -e 's/^./0/')""",
     ),
-    "changed-last": _signatures(
+    "changed-last": on_signature(
         lambda right: (right[:-1] + _other_digit(right[-1:]),),
         """$(printf %s "$SIG" | sed -e 's/[0-7]$/8/' -e t -e 's/.$/0/')""",
     ),
-    "overlong": _signatures(lambda right: (right + b"00",), "${SIG}00"),
-    "one-digit-more": _signatures(lambda right: (right + b"0",), "${SIG}0"),
-    "non-hex-more": _signatures(lambda right: (right + b"zz",), "${SIG}zz"),
-    "twice": _signatures(lambda right: (right + right,), "$SIG$SIG"),
-    "non-hex": _signatures(
+    "overlong": on_signature(lambda right: (right + b"00",), "${SIG}00"),
+    "one-digit-more": on_signature(lambda right: (right + b"0",), "${SIG}0"),
+    "non-hex-more": on_signature(lambda right: (right + b"zz",), "${SIG}zz"),
+    "twice": on_signature(lambda right: (right + right,), "$SIG$SIG"),
+    "non-hex": on_signature(
         lambda right: (b"z" * len(right),), "$(printf %s \"$SIG\" | tr '[:print:]' z)"
     ),
-    "non-ascii": _signatures(
+    "non-ascii": on_signature(
         lambda right: (b"\xc3\xa9\xff" + right[3:],),
         "$(printf '\\303\\251\\377'; printf %s \"$SIG\" | cut -c 4-)",
     ),
     "of-unsent": _of_unsent,
     "moved-digit": _moved_digit,
-    "append-blank": _body(lambda body: body + b" "),
-    "pretty": _body(lambda body: re.sub(rb', ?"', b',\n  "', body)),
+    "append-blank": on_body(lambda body: body + b" "),
+    "pretty": on_body(lambda body: re.sub(rb', ?"', b',\n  "', body)),
     # Twice the first key, so that an encoder that keeps the order writes what was signed.
-    "duplicate-key-front": _body(lambda body: body.replace(b"{", b'{"key":"x",', 1)),
-    "invalid-byte": _body(
+    "duplicate-key-front": on_body(lambda body: body.replace(b"{", b'{"key":"x",', 1)),
+    "invalid-byte": on_body(
         lambda body: re.sub("\N{REPLACEMENT CHARACTER}".encode() + rb"|\\ufffd", b"\xff", body)
     ),
-    "wrong-first": _signatures(lambda right: (b"0" * len(right), right), "0" * 64, "$SIG"),
-    "wrong-last": _signatures(lambda right: (right, b"0" * len(right)), "$SIG", "0" * 64),
+    "wrong-first": on_signature(lambda right: (b"0" * len(right), right), "0" * 64, "$SIG"),
+    "wrong-last": on_signature(lambda right: (right, b"0" * len(right)), "$SIG", "0" * 64),
 }

@@ -116,8 +116,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A rule and how it is judged: by the steps of its cases, by a named check over the
-    exchanges of other rules (`over`), or by both."""
+    """A rule and how it is judged: by the steps of its cases, by a named check over the exchanges of
+    other rules (`over`), by both, or by examples that are drawn (`fuzz` says of which kind)."""
 
     rule: Rule
     cases: tuple[Case, ...]
@@ -127,6 +127,7 @@ class Scenario:
     on_request: bool = False
     over: tuple[str, ...] = ()
     check: str | None = None
+    fuzz: str | None = None
 
 
 @cache
@@ -279,8 +280,10 @@ def _scenario(record: Mapping[str, Any], place: str) -> Scenario:
         on_request=record.get("on-request", False),
         over=tuple(record.get("over", ())),
         check=record.get("check"),
+        fuzz=record.get("fuzz"),
     )
-    if scenario.check is None and not all(case.acts for case in cases):
+    judged = scenario.check is not None or scenario.fuzz is not None
+    if not judged and not all(case.acts for case in cases):
         raise InputError(
             f"{place}: {rule.id}: every case needs `steps`, or the rule needs a `check`"
         )
@@ -298,10 +301,11 @@ def _case(
     sends = [step for step in steps if "send" in step]
     if sends:
         sends[-1]["send"] = {**sends[-1]["send"], **words.get("send", {})}
-    return Case(name, level, tuple(_step(step, level) for step in steps))
+    return Case(name, level, tuple(parse_step(step, level) for step in steps))
 
 
-def _step(words: Mapping[str, Any], level: Level) -> Step:
+def parse_step(words: Mapping[str, Any], level: Level) -> Step:
+    """The step in `words` that fit the schema; what it expects is of `level` unless it says more."""
     expects = words.get("expect", [])
     return Step(
         send=_send(words["send"]) if "send" in words else None,

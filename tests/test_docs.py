@@ -26,7 +26,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
-from conformance import check_receiver, check_sender
+from conformance import check_receiver, check_sender, fuzz
 from conformance.api import wait_for
 from conformance.checks.sender.named import NAMED
 from conformance.cli import main
@@ -40,12 +40,20 @@ from conformance.forms import FORMS, compact
 from conformance.message import TYPES, build
 from conformance.pytest_plugin.target import SenderTarget, Target
 from conformance.rules import Outcome
-from conformance.scenario import read
+from conformance.scenario import built_in, read
 from conformance.schema import validator
 
 ROOT = Path(__file__).parent.parent
 ENGLISH, CHINESE, SCENARIOS = "README.md", "README.zh-Hant.md", "scenarios/README.md"
-PAGES = (ENGLISH, CHINESE, SCENARIOS, "docs/reference-sender.md", "docs/reading-a-report.md")
+FUZZING = "docs/fuzzing.md"
+PAGES = (
+    ENGLISH,
+    CHINESE,
+    SCENARIOS,
+    "docs/reference-sender.md",
+    "docs/reading-a-report.md",
+    FUZZING,
+)
 URL = "http://localhost:5000/webhook/receiver"
 SECRET = "your_secret"
 
@@ -408,3 +416,54 @@ def test_the_reference_marks_the_edits_of_a_text_alone() -> None:
     link = compact(build("link", "1", 0).fields())
     marked = {row[0].split("`")[1] for row in table("Edits") if "†" in row[0]}
     assert marked == {word for word, edit in EDITS.items() if edit(link) == link}
+
+
+def test_the_test_of_the_fuzzing_page_passes(tmp_path: Path) -> None:
+    receiver, test = blocks(FUZZING, "python")
+    (tmp_path / "receiver.py").write_text(receiver)
+    (tmp_path / "test_receiver.py").write_text(test)
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "4 passed" in ran.stdout, ran.stdout + ran.stderr
+
+
+def test_the_test_of_the_fuzzing_page_finds_a_fault(tmp_path: Path) -> None:
+    receiver, test = blocks(FUZZING, "python")
+    (tmp_path / "receiver.py").write_text(
+        receiver.replace("(ValueError, RecursionError)", "KeyError")
+    )
+    (tmp_path / "test_receiver.py").write_text(test)
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "malformed", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "delivery=Delivery(" in ran.stdout
+
+
+async def test_the_sequence_of_the_fuzzing_page_runs(tmp_path: Path) -> None:
+    (file,) = blocks(FUZZING, "yaml")
+    (tmp_path / "sequence.yaml").write_text(file, encoding="utf-8")
+    async with reference_receiver() as there:
+        report = await check_receiver(
+            there.url,
+            secret=there.secret.decode(),
+            observer_url=there.observer_url,
+            scenarios=[tmp_path],
+            rules=["receiver.found.*"],
+        )
+    assert {each.outcome for each in report.results} == {Outcome.PASS}
+
+
+def test_the_fuzzing_page_names_every_strategy_and_every_rule() -> None:
+    named = set(re.findall(r"`([a-z_]+)\(", text(FUZZING)))
+    assert set(fuzz.__all__) - {"Delivery"} <= named
+    rules = {each.rule.id for each in built_in("receiver") if each.fuzz}
+    assert rules <= set(re.findall(r"`(receiver\.fuzz\.\w+)`", text(FUZZING)))

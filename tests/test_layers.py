@@ -19,7 +19,7 @@ LAYERS = [
     {"config", "damage", "curl"},
     {"schemes", "emission"},
     {"scenario", "trace"},
-    {"wire", "receiver", "sender"},
+    {"wire", "receiver", "sender", "fuzz"},
     {"checks"},
     {"report"},
     {"engine"},

@@ -220,6 +220,26 @@ def test_a_rule_or_one_of_its_cases_can_be_named(run: Run, base: str) -> None:
     result.stdout.fnmatch_lines(["*::receiver.accepts.documented-type[[]1[]] PASSED*"])
 
 
+def test_fuzz_rules_are_items_and_draw_as_much_as_is_asked_for(run: Run) -> None:
+    result = run("--pyargs", "conformance", "--fuzz=30", "-v", rules="receiver.fuzz.*")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["*::receiver.fuzz.sequence PASSED*"])
+
+
+def test_a_fuzz_rule_that_fails_shows_what_it_is_about(
+    run: Run, base: str, pytester: pytest.Pytester
+) -> None:
+    result = run.against(base, "--fuzz=30", rules="receiver.fuzz.malformed")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*expected an answer below 500 (MUST), with *", "*seed 1*"])
+    assert (pytester.path / ".hookproof" / "examples").is_dir()
+
+
+def test_fuzz_rules_can_be_turned_off(run: Run) -> None:
+    result = run("--pyargs", "conformance", "--fuzz=0", rules="receiver.fuzz.*")
+    result.assert_outcomes(skipped=4)
+
+
 def test_what_failed_last_can_be_run_again(run: Run, base: str) -> None:
     run.against(base, rules="receiver.accepts.documented-type")
     again = run.against(base, "--lf", rules="receiver.accepts.documented-type")
@@ -275,6 +295,7 @@ def test_what_failed_last_can_be_run_again(run: Run, base: str) -> None:
         pytest.param(
             ["--hookproof-seed=x"], "ERROR: --hookproof-seed: 'x' is neither*", id="odd-seed"
         ),
+        pytest.param(["--fuzz=-1"], "ERROR: --fuzz: must be at least 0*", id="negative-fuzz"),
     ],
 )
 def test_what_cannot_be_used_is_a_usage_error_in_one_line(

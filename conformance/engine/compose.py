@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.checks.facts import Facts
-from conformance.damage import DAMAGES, Signed
+from conformance.damage import DAMAGES, Damage, Signed, quoted
 from conformance.dialect import Dialect
 from conformance.edits import EDITS
 from conformance.errors import HarnessError
@@ -81,6 +81,24 @@ def compose(
     )
 
 
+def compose_body(
+    body: bytes,
+    damage: Damage | None,
+    headers: Mapping[str, str | None],
+    msg_id: str,
+    now: float,
+    url: str,
+    facts: Facts,
+) -> Sent:
+    """The request with exactly this `body`, signed now, and then damaged if it is to be."""
+    signer = facts.scheme.signer
+    signed = signer.sign(signer.dialect.timestamp(now), body)
+    if damage is not None:
+        signed = damage(signed, signer)
+    request = _request(Send(headers=headers), signed, url, signer.dialect)
+    return Sent(msg_id=msg_id, fields={}, request=request, signed=signed)
+
+
 def _fields(
     send: Send, msg_id: str, now: float, facts: Facts, earlier: Sent | None
 ) -> dict[str, Any]:
@@ -136,15 +154,10 @@ def _shell_stamp(send: Send) -> str:
         return "$TS"
     words, end = "", 0
     for found in _NOW.finditer(send.timestamp):
-        words += _quoted(send.timestamp[end : found.start()])
+        words += quoted(send.timestamp[end : found.start()])
         words += f"$((TS{found[1]}))" if found[1] else "${TS}"
         end = found.end()
-    return words + _quoted(send.timestamp[end:])
-
-
-def _quoted(text: str) -> str:
-    """`text` within double quotes in a shell: nothing in it is carried out."""
-    return re.sub(r'([\\"$`])', r"\\\1", text)
+    return words + quoted(send.timestamp[end:])
 
 
 def _request(send: Send, signed: Signed, url: str, dialect: Dialect) -> Request:

@@ -24,18 +24,28 @@ EMPTY = "--secret: the secret is empty; give the one that messages are signed wi
 MASK = "(secret)"
 SHORTEST_BEGINNING = 3
 """Characters of a secret that tell something of it."""
+EXAMPLES = Path(".hookproof", "examples")
+"""Where examples that failed are kept: in the working directory, as Hypothesis keeps its own."""
+FUZZ = 200
+"""Examples for each fuzz rule unless told otherwise."""
 RESERVED = {"content-length", "transfer-encoding", "connection", "expect"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What a run against either side can be told. `timeout` is seconds for the whole run."""
+    """What a run against either side can be told. `timeout` is seconds for the whole run.
+
+    `fuzz` is the number of examples for each fuzz rule; `examples` the folder in which those that
+    failed are kept, to be tried first next time, or None.
+    """
 
     secret: Secret
     dialect: Dialect
     rules: tuple[str, ...] = ()
     strict: bool = False
     seed: int = 1
+    fuzz: int = FUZZ
+    examples: Path | None = None
     concurrency: int = 16
     timeout: float = 120.0
     restart_command: str | None = None
@@ -48,6 +58,8 @@ class RunOptions:
             raise InputError(EMPTY)
         if self.concurrency < 1:
             raise InputError("--concurrency: must be at least 1")
+        if self.fuzz < 0:
+            raise InputError("--fuzz: must be at least 0, which turns it off")
         if not self.timeout > 0:
             raise InputError("--timeout: must be more than 0 seconds")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from conformance.checks.case import Judgement
 from conformance.checks.facts import Facts
@@ -19,6 +19,17 @@ from conformance.text import NO_TEXT, Text
 MOST_EXCHANGES = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What examples came to, where they were drawn: `seen` is said of a rule that holds, `again` is the
+    lines that show what broke, `dead` tells that the target did not outlive it."""
+
+    found: Sequence[Judgement]
+    seen: Text = NO_TEXT
+    again: str | None = None
+    dead: bool = False
+
+
 def result_of(
     scenario: Scenario,
     case: Case,
@@ -28,8 +39,10 @@ def result_of(
     *,
     seconds: float,
     strict: bool,
+    told: Told | None = None,
 ) -> Result:
-    """The result for `case` of a receiver; `exchanges` are those that it left."""
+    """The result for `case` of a receiver; `exchanges` are those that it left, and `told` says more of
+    examples."""
     probes = [each.id for each in exchanges if each.role is Role.PROBE and case.acts]
     result = concluded(
         scenario,
@@ -38,10 +51,11 @@ def result_of(
         probes,
         seconds=seconds,
         strict=strict,
-        reproduce=lambda told: _reproduce(told, exchanges, session),
+        reproduce=lambda ids: told.again if told else _reproduce(ids, exchanges, session),
     )
     if result.outcome is Outcome.PASS:
-        return replace(result, message=_seen(case, exchanges, session.facts))
+        said = told.seen if told else _seen(case, exchanges, session.facts)
+        return replace(result, message=said)
     return result
 
 

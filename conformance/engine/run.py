@@ -25,9 +25,10 @@ from conformance.damage import Signer
 from conformance.engine.compose import Sent
 from conformance.engine.diagnosis import Stop, diagnose, lives, look_after
 from conformance.engine.options import Options, spellings
-from conformance.engine.results import joined, result_of, unchecked
+from conformance.engine.results import Told, joined, result_of, unchecked
 from conformance.engine.session import Session
 from conformance.engine.steps import CaseRun, is_busy
+from conformance.engine.telling import fuzzed
 from conformance.errors import HarnessError, InputError
 from conformance.exchange import Exchange, Fault, Role, Transport
 from conformance.report import Report, Result, in_order
@@ -43,6 +44,9 @@ GRACE = 1.0
 
 SHARE = 0.4
 """Of the time that is left: what a scenario of very many messages may take."""
+
+FUZZ_SHARE = 0.9
+"""Of the time that is left when the fuzz rules begin: what they may take."""
 
 _LOG = logging.getLogger("hookproof")
 
@@ -167,6 +171,27 @@ class Run:
         if suspects:
             await session.wire.renew()
         await self._one_by_one(session, [[each] for each in suspects], busy, doubtful=True)
+        await self._fuzz(session)
+
+    async def _fuzz(self, session: Session) -> None:
+        """The fuzz rules, one after the other, each within its share of the time that is left."""
+        rules = [e for e in self.chosen if e.fuzz and self._skip(e, session.facts) is None]
+        gone = bool(self._gone)
+        for place, scenario in enumerate(rules):
+            begin, before = self._clock.monotonic(), len(session.trace)
+            told = Told([Unjudged(_GONE, error=True)])
+            if not gone:
+                session.revive()
+                told = await fuzzed(
+                    session, scenario, FUZZ_SHARE * (self._until - begin) / (len(rules) - place)
+                )
+                gone = told.dead
+            key = scenario.rule.id, scenario.cases[0].name
+            self._final[key] = session.trace.exchanges[before:]
+            seconds = self._clock.monotonic() - begin
+            self._settle(
+                session, scenario, scenario.cases[0], told.found, seconds=seconds, told=told
+            )
 
     async def _one_by_one(
         self,
@@ -246,9 +271,17 @@ class Run:
         found: Sequence[Judgement],
         exchanges: Sequence[Exchange] = (),
         seconds: float = 0.0,
+        told: Told | None = None,
     ) -> None:
         result = result_of(
-            scenario, case, found, exchanges, session, seconds=seconds, strict=self.options.strict
+            scenario,
+            case,
+            found,
+            exchanges,
+            session,
+            seconds=seconds,
+            strict=self.options.strict,
+            told=told,
         )
         self._results[scenario.rule.id, case.name] = result
         self._listener(result)
@@ -256,6 +289,8 @@ class Run:
     def _skip(self, scenario: Scenario, facts: Facts) -> Unjudged | None:
         """Why the scenario cannot be seen from outside with what the user gave; None when it can."""
         options = self.options
+        if scenario.fuzz and not options.fuzz:
+            return Unjudged(_NO_FUZZ)
         given = {
             "observer": facts.observed or facts.learned is not None,
             "observer-url": facts.observed,
@@ -412,6 +447,7 @@ _UNCHECKED = Text(
     "Every forged request was accepted: the signature is not checked at all. Mend that first.",
     "所有偽造的請求都被接受：完全沒有驗證簽名。請先修正這一點。",
 )
+_NO_FUZZ = Text("turned off (--fuzz 0)", "已關閉（--fuzz 0）")
 _TIME_RAN_OUT = Text(
     "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
 )

@@ -52,6 +52,7 @@ class Session:
         self.facts = facts
         self.clock = clock
         self.trace = Trace()
+        self.keeping = True  # whether exchanges go into the trace
         self.unshown = 0  # cases in which a later plain message showed no effect
         self._unanswered = 0
         # 19 digits below 2^63 whatever the draw, so that a run's bodies are equally long.
@@ -96,7 +97,7 @@ class Session:
             reply = await self.wire.send(sent.request, gate=gate, kept=kept)
         if reply.fault is not Fault.GIVEN_UP:
             self._unanswered = self._unanswered + 1 if reply.answer is None else 0
-        return self.trace.add(exchange_of(sent.request, sent.signing, reply, role, at, sent.msg_id))
+        return self._note(exchange_of(sent.request, sent.signing, reply, role, at, sent.msg_id))
 
     async def plain(self, role: Role, at: At, *, elsewhere: bool = False) -> Exchange:
         """Send a plain valid message, `elsewhere` to the instance of --also-url."""
@@ -123,9 +124,12 @@ class Session:
             hiccups += seen is None
             settled = seen is not None and seen >= wanted
             if settled or hiccups > HICCUPS or self.clock.monotonic() >= deadline:
-                return self.trace.add(asked)
+                return self._note(asked)
             await self.clock.sleep(pause)
             pause = min(0.2, pause * 1.5)
+
+    def _note(self, exchange: Exchange) -> Exchange:
+        return self.trace.add(exchange) if self.keeping else exchange
 
 
 def exchange_of(

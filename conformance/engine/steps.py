@@ -52,7 +52,7 @@ class CaseRun:
             if any(step.send is not None and step.send.other_instance for step in self._case.steps):
                 await self._control(0, elsewhere=True)
             for index, step in enumerate(self._case.steps):
-                self.exchanges += await self._step(index, step)
+                self.exchanges += await self.step(index, step)
             for task in self._behind:
                 self.exchanges += await task
             if self._case.refusing and not (self._case.counting and self._session.facts.observed):
@@ -71,7 +71,12 @@ class CaseRun:
         control = await self._session.plain(Role.CONTROL, self._at(step), elsewhere=elsewhere)
         self.exchanges.append(control)
 
-    async def _step(self, index: int, step: Step) -> list[Exchange]:
+    def sent(self, name: str) -> list[Sent]:
+        """What was sent under `name`."""
+        return self._named[name]
+
+    async def step(self, index: int, step: Step) -> list[Exchange]:
+        """Carry out one step; the exchanges that it made."""
         found: list[Exchange] = []
         ids: list[str] = []
         wanted = [expect.processed for expect in step.expects if expect.processed is not None]

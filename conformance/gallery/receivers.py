@@ -15,6 +15,7 @@ from conformance.engine.options import Options
 from conformance.gallery.accepts import ACCEPTS
 from conformance.gallery.body import BODY
 from conformance.gallery.duplicate import DUPLICATE
+from conformance.gallery.fuzz import FUZZ
 from conformance.gallery.peer import Faulty, Peer, met
 from conformance.gallery.process import PAIRS, STACK_PEERS, Pair, Stack, fresh_secret, pair, stack
 from conformance.gallery.signature import SIGNATURE
@@ -79,5 +80,5 @@ RECEIVERS = (
     Peer("receiver", "reference", None, (), (), partial(_in_process, Policy, False)),
     *map(_of_stack, STACK_PEERS),
     *map(_of_pair, PAIRS),
-    *map(_of_faulty, (*TIMING, *DUPLICATE, *BODY, *TRANSPORT, *SIGNATURE, *ACCEPTS)),
+    *map(_of_faulty, (*TIMING, *FUZZ, *DUPLICATE, *BODY, *TRANSPORT, *SIGNATURE, *ACCEPTS)),
 )

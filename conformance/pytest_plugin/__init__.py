@@ -34,6 +34,7 @@ CHECKED = (
     "--also-url",
     "--dialect",
     "--rules",
+    "--fuzz",
     "--hookproof-seed",
     "--hookproof-trace",
 )
@@ -61,6 +62,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="GLOB",
         action="append",
         default=[],
+    )
+    option(
+        "--fuzz",
+        "Examples for each receiver.fuzz.* rule (200); 0 turns them off.",
+        metavar="N",
+        type=int,
     )
     option("--hookproof-seed", "A number (1), or `random`.", metavar="N")
     option("--hookproof-strict", "A broken SHOULD fails too.", action="store_true")

@@ -15,7 +15,14 @@ import pytest
 from conformance import dialect as dialects
 from conformance.demo import reference_receiver, reference_sender
 from conformance.dialect import Secret
-from conformance.engine.options import Options, read_header, read_secret, read_seed
+from conformance.engine.options import (
+    EXAMPLES,
+    FUZZ,
+    Options,
+    read_header,
+    read_secret,
+    read_seed,
+)
 from conformance.engine.plan import Key, Listener
 from conformance.engine.run import Run
 from conformance.engine.sender.options import SenderOptions, read_listen
@@ -121,6 +128,9 @@ def run_for(
             rules=rules,
             strict=option.hookproof_strict,
             seed=session.config.stash[SEED],
+            fuzz=_fuzz(session.config),
+            # An embedded part has no faults worth remembering.
+            examples=EXAMPLES if target.called is None else None,
             scenario_files=(file,) if file is not None else (),
         )
         trace: Path | None = option.hookproof_trace
@@ -221,13 +231,21 @@ def check_options(config: pytest.Config) -> int:
         select([*built_in("receiver"), *built_in("sender")], option.hookproof_rules)
         Files(trace=option.hookproof_trace).check()
         target, sender = given_target(config), given_sender(config)
+        fuzz = _fuzz(config)
         if target is not None:
-            _options(target, target.observer_url)
+            _options(target, target.observer_url, fuzz=fuzz)
         if sender is not None:
-            _options(sender, None)
+            _options(sender, None, fuzz=fuzz)
         return read_seed("1" if seed is None else seed)
     except InputError as fault:
         raise pytest.UsageError(_renamed(fault)) from None
+
+
+def _fuzz(config: pytest.Config) -> int:
+    given: int | None = config.option.hookproof_fuzz
+    if given is not None and given < 0:
+        raise InputError("--fuzz: must be at least 0, which turns it off")
+    return FUZZ if given is None else given
 
 
 def _renamed(fault: InputError) -> str:
