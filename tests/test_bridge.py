@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 
 import pytest
@@ -66,6 +67,35 @@ async def test_the_thread_has_ended_when_the_run_is_cancelled():
     with pytest.raises(asyncio.CancelledError):
         await running
     assert ended.is_set()
+
+
+@pytest.fixture
+def hasty():
+    """Threads that take turns as often as can be."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+async def test_what_was_only_just_asked_is_cancelled_too(hasty):
+    async def once():
+        asked = asyncio.Event()
+
+        async def endless():
+            asked.set()
+            await asyncio.Event().wait()
+
+        bridge = Bridge()
+        running = asyncio.create_task(bridge.run(lambda: bridge.ask(endless())))
+        await asked.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    async with asyncio.timeout(10):
+        for _ in range(1000):
+            await once()
 
 
 async def test_nothing_more_is_asked_after_that():

@@ -27,15 +27,17 @@ class Bridge:
         self._asked: Future[Any] | None = None
         self._fault: Exception | None = None
         self._closed = False
+        self._turn = threading.Lock()  # what is asked for is known before the run can be closed
 
     def ask(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, from within the thread. Raises Gone when the run is over, or when the
         work failed: a fault of the suite's own is no failing example, and `run` raises it."""
-        if self._closed:
-            work.close()
-            raise Gone
-        asked = asyncio.run_coroutine_threadsafe(work, self._loop)
-        self._asked = asked
+        with self._turn:
+            if self._closed:
+                work.close()
+                raise Gone
+            asked = asyncio.run_coroutine_threadsafe(work, self._loop)
+            self._asked = asked
         try:
             return asked.result()
         except CancelledError:
@@ -60,7 +62,8 @@ class Bridge:
         try:
             return await asyncio.shield(done)
         except asyncio.CancelledError:
-            self._closed = True
+            with self._turn:
+                self._closed = True
             if self._asked is not None:
                 self._asked.cancel()
             await asyncio.wait([done])
