@@ -20,7 +20,9 @@ PAGES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PATIENCE = 120
 """Seconds for one cell, on a busy machine."""
 
-each_notebook = pytest.mark.parametrize("page", [pytest.param(each, id=each.stem) for each in PAGES])
+each_notebook = pytest.mark.parametrize(
+    "page", [pytest.param(each, id=each.stem) for each in PAGES]
+)
 
 
 def read(page: Path) -> Any:
@@ -43,7 +45,10 @@ def test_a_notebook_runs_from_scratch(
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     notebook = read(page)
     client = NotebookClient(
-        notebook, timeout=PATIENCE, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+        notebook,
+        timeout=PATIENCE,
+        kernel_name="python3",
+        resources={"metadata": {"path": tmp_path}},
     )
     client.execute()
     assert "Traceback" not in outputs(notebook)
@@ -61,7 +66,14 @@ def test_what_is_saved_is_one_run_from_top_to_bottom(page: Path) -> None:
 @each_notebook
 def test_what_is_saved_tells_nothing_of_the_machine(page: Path) -> None:
     said = outputs(read(page)).lower()
-    known = [str(Path.home()), str(ROOT), socket.gethostname(), "/tmp/", "site-packages", "ipykernel"]
+    known = [
+        str(Path.home()),
+        str(ROOT),
+        socket.gethostname(),
+        "/tmp/",
+        "site-packages",
+        "ipykernel",
+    ]
     assert [each for each in known if each.lower() in said] == []
 
 
