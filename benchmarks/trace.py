@@ -1,6 +1,6 @@
-"""What a large trace costs: `python benchmarks/trace.py [EXCHANGES]` writes one of a million exchanges
-and reads it again, each step in a process of its own, and measures a run with a trace against one
-without, in turn.
+"""What a large trace costs: `python -m benchmarks.trace [EXCHANGES]` writes one of a million exchanges
+and reads it again, each step in a process of its own. (What a trace costs a run is among the figures
+of the suite.)
 
 Prints a table and writes benchmarks/trace.json. Times are wall time on this machine.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import random
-import statistics
 import sys
 import tempfile
 import time
@@ -18,13 +17,12 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from run import HOOKPROOF, ROUNDS, Cost, cost, receiver
 
+from benchmarks.measure import HERE, HOOKPROOF, Cost, cost
 from conformance.exchange import Answer, Exchange, Request, Role, Signing
 from conformance.message import build
 from conformance.trace.store import write
 
-HERE = Path(__file__).parent
 MILLION = 1_000_000
 RULES = [f"receiver.signature.rule-{number}" for number in range(60)]
 STATUSES = (200, 200, 200, 200, 401, 500)
@@ -75,27 +73,12 @@ def framing(path: str, what: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-def traced(folder: Path) -> float:
-    """CPU seconds of a run with a trace to those of one without: the median of the pairs."""
-    with receiver() as base:
-        check = [*HOOKPROOF, "check", "receiver", f"{base}/webhook/receiver", "--quiet"]
-        check += ["--secret", "env:HOOKPROOF_SECRET"]
-        check += ["--observer-url", base + "/processed?msgId={msgId}"]
-        with_trace = [*check, "--trace", str(folder / "run.db")]
-        cost(check), cost(with_trace)
-        ratios = []
-        for _ in range(ROUNDS):
-            one, other = cost(with_trace), cost(check)
-            ratios.append((one.cpu / other.cpu, one.wall / other.wall))
-    return max(statistics.median(each) for each in zip(*ratios, strict=True))
-
-
 def main(number: int) -> None:
     with tempfile.TemporaryDirectory(prefix="hookproof-") as name:
         folder = Path(name)
         path = folder / "large.db"
         begin = time.monotonic()
-        writer = [sys.executable, __file__, "write", str(path), str(number)]
+        writer = [sys.executable, "-m", "benchmarks.trace", "write", str(path), str(number)]
         written = cost(writer)
         made = time.monotonic() - begin
         steps: dict[str, tuple[Cost, str]] = {
@@ -105,7 +88,6 @@ def main(number: int) -> None:
             "attempts()": (cost(framing(str(path), "attempts")), "2,000 MiB"),
         }
         size = path.stat().st_size / 2**20
-        ratio = traced(folder)
     table = Table("step", "wall s", "peak MiB", "at most")
     # The process makes the exchanges as well: the rate is a lower bound.
     table.add_row(f"writing {number:,}", f"{made:.1f}", f"{written.memory:.0f}", "20,000/s or more")
@@ -113,14 +95,11 @@ def main(number: int) -> None:
         table.add_row(step, f"{used.wall:.2f}", f"{used.memory:.0f}", most)
     console = Console()
     console.print(table)
-    console.print(
-        f"{number / made:,.0f} exchanges/s, {size:,.0f} MiB; traced / untraced {ratio:.2f}"
-    )
+    console.print(f"{number / made:,.0f} exchanges/s, {size:,.0f} MiB")
     results = {
         "exchanges": number,
         "written_per_second": number / made,
         "mib": size,
-        "traced_ratio": ratio,
         "steps": {
             step: {"wall": used.wall, "mib": used.memory} for step, (used, _) in steps.items()
         },
