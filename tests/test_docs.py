@@ -45,22 +45,16 @@ from conformance.schema import validator
 
 ROOT = Path(__file__).parent.parent
 ENGLISH, CHINESE, SCENARIOS = "README.md", "README.zh-Hant.md", "scenarios/README.md"
-<<<<<<< HEAD
 FUZZING = "docs/fuzzing.md"
-=======
->>>>>>> fecd2b7 (What traces and notebooks are: docs whose commands, queries and tables are tested)
 PAGES = (
     ENGLISH,
     CHINESE,
     SCENARIOS,
     "docs/reference-sender.md",
     "docs/reading-a-report.md",
-<<<<<<< HEAD
     FUZZING,
-=======
     "docs/traces.md",
     "docs/notebooks.md",
->>>>>>> fecd2b7 (What traces and notebooks are: docs whose commands, queries and tables are tested)
 )
 URL = "http://localhost:5000/webhook/receiver"
 SECRET = "your_secret"
