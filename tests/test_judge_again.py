@@ -22,7 +22,7 @@ from conformance.receiver.policy import Answer, Policy
 from conformance.rules import Outcome, Verdict
 from conformance.schema import problems
 from conformance.trace import Trace
-from tests.trace_parts import SECRET, attempt, judged, receiver
+from tests.trace_parts import FEW, SECRET, attempt, judged, receiver
 
 KEY = Secret(SECRET.encode())
 GUIDE = dialects.load("guide")
@@ -38,7 +38,10 @@ SENDERS = ["linear-waits", "secret-listed", "colon-missing", "one-secret-for-all
 async def _report(peer):
     async with peer.serve() as options:
         options = replace(options, rules=peer.rules)
-        run = Run(options) if isinstance(options, Options) else SenderRun(options)
+        if isinstance(options, Options):
+            run = Run(replace(options, fuzz=FEW, examples=None))
+        else:
+            run = SenderRun(options)
         return await run.report(), options.secret
 
 
