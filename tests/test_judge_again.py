@@ -18,7 +18,7 @@ from conformance.engine.sender.run import SenderRun
 from conformance.errors import InputError
 from conformance.exchange import Masked, Request
 from conformance.gallery.matrix import chosen
-from conformance.receiver.policy import Answer, Policy
+from conformance.receiver.policy import Answer, Policy, read
 from conformance.rules import Outcome, Verdict
 from conformance.schema import problems
 from conformance.trace import Trace
@@ -109,6 +109,17 @@ def test_what_needs_the_secret_or_a_body_is_skipped_without_it(name, needing, pa
         assert each.outcome in (was.outcome, Outcome.SKIP)
         if each.outcome is not was.outcome:
             assert "masked" in each.message.en
+
+
+async def test_what_drawn_examples_showed_stays_as_it_was_told(path):
+    answers_5xx = Policy(
+        read=lambda body: Answer(500, "no JSON") if b'"' not in body else read(body)
+    )
+    report = await judged(answers_5xx, rules=["receiver.fuzz.malformed"], fuzz=100, strict=True)
+    assert report.verdict is Verdict.FAIL
+    with recorded(report, path) as stored:
+        again = judge_again(stored, KEY)
+    assert list(again.results) == list(report.trace.results)
 
 
 async def test_another_secret_is_refused(path):
