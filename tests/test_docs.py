@@ -53,6 +53,8 @@ PAGES = (
     "docs/reference-sender.md",
     "docs/reading-a-report.md",
     FUZZING,
+    "docs/traces.md",
+    "docs/notebooks.md",
 )
 URL = "http://localhost:5000/webhook/receiver"
 SECRET = "your_secret"

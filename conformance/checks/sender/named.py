@@ -15,7 +15,7 @@ from conformance.checks.sender.signing import fits, signature_of
 from conformance.checks.sender.step import Fields, StepSeen, fields_of, whole
 from conformance.checks.sender.waits import FEWEST, figures, kind_of, mean_waits, waits
 from conformance.dialect import Secret
-from conformance.exchange import Exchange
+from conformance.exchange import Exchange, Masked
 from conformance.rules import Finding, Level, Unjudged
 from conformance.text import Text
 
@@ -281,6 +281,7 @@ def secret_hidden(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judg
     written = {secret, json.dumps(text)[1:-1].encode()}
     # What is short stands in many a word; but not as the whole of a Secret.
     shown = is_telling(secret) and any(each in call.answer.body for each in written)
+    shown = shown or Masked.SECRET in call.masked
     if not shown and all(each.get("secret") != text for each in configurations(call)):
         return []
     return [
@@ -345,6 +346,13 @@ NAMED: dict[str, Check] = {
     "test-failed": test_failed,
     "secret-hidden": secret_hidden,
 }
+
+NEED_SECRET = frozenset({"same-message", "own-secret", "new-secret", "secret-hidden"})
+"""Checks that see nothing without the secret."""
+NEED_BODIES = frozenset(NAMED) - {
+    "distinct-ids", "exponential-waits", "retry-after", "prompt", "delivered-after-restart", "not-sent-again"
+}  # fmt: skip
+"""Checks that look into bodies, and see nothing in one that is masked."""
 
 _UNKNOWN_SCHEME = Text(
     "not judged: the way of signing is not known (see sender.wire.signature)",
