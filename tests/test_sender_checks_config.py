@@ -94,6 +94,12 @@ def test_an_update_that_changed_nothing_is_told():
     assert finding("updated", seen) == "List shows RetryCount 4, not 6"
 
 
+def test_an_update_that_added_a_configuration_is_told():
+    changed = SETTINGS | {"RetryCount": 6}
+    seen = listed([SETTINGS, changed], changes={"RetryCount": 6})
+    assert "two configurations with the URL" in finding("updated", seen)
+
+
 def test_an_update_that_changed_what_it_left_out_is_told():
     seen = listed(
         SETTINGS | {"RetryCount": 6, "Timeout": 0}, changes={"RetryCount": 6}, name="Update-only"

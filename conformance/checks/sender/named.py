@@ -217,7 +217,12 @@ def listed(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
 
 
 def updated(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
-    """List shows what Update changed."""
+    """List shows what Update changed, and no second configuration for its URL."""
+    call, configured = step.call, step.configured
+    if call is not None and configured is not None:
+        url = (fields_of(configured) | _update(step)).get("URL")
+        if sum(each["url"] == url for each in configurations(call)) > 1:
+            return [Finding(level, _ADDED, (call.id,))]
     return _shown(step, level, _update(step))
 
 
@@ -373,5 +378,9 @@ _NO_ID = Text(
 _ONE_TEST = Text("only one test message arrived", "只收到一條測試訊息")
 _TOO_FEW_WAITS = Text(
     "too few attempts to see how the waits grow", "嘗試次數太少，看不出間隔如何增長"
+)
+_ADDED = Text(
+    "List shows two configurations with the URL: Update has added one",
+    "列表中有兩個配置使用這個 URL：更新時新增了一個",
 )
 _NOT_LISTED = Text("List does not show the configuration", "列表沒有顯示這個配置")
