@@ -14,7 +14,7 @@ CONCURRENCY = 16
 async def main(trace: str) -> None:
     with sqlite3.connect(trace) as store:
         rows = store.execute(
-            "SELECT method, url, request_headers, request_body FROM exchanges ORDER BY started"
+            "SELECT method, url, request_headers, request_body FROM whole ORDER BY started"
         ).fetchall()
     waiting = iter(
         [

@@ -15,6 +15,7 @@ _HOMES = {
     "check_sender": "conformance.api",
     "check_sender_sync": "conformance.api",
     "Report": "conformance.api",
+    "Trace": "conformance.trace",
     "Target": "conformance.pytest_plugin.target",
     "SenderTarget": "conformance.pytest_plugin.target",
 }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
+
+from markupsafe import Markup
 
 from conformance import dialect as dialects
 from conformance.engine.options import EXAMPLES, FUZZ, Options, read_header, read_secret
@@ -17,11 +19,33 @@ from conformance.engine.run import Run
 from conformance.engine.sender.options import SenderOptions, read_listen
 from conformance.engine.sender.run import SenderRun
 from conformance.render.html import fragment
+from conformance.render.notebook import live
 from conformance.render.terminal import plain
 from conformance.report import Report as Record
 from conformance.report import Result
+from conformance.rules import Outcome
+from conformance.trace import Trace
 
 T = TypeVar("T")
+
+SHOWN = 2
+"""Exchanges that a result shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownResult(Result):
+    """A result that shows itself in Jupyter, with the exchanges that tell of it."""
+
+    trace: Trace = field(default_factory=Trace, repr=False, compare=False)
+    language: str = field(default="en", repr=False, compare=False)
+
+    def _repr_html_(self) -> str:
+        told = self.exchanges[:SHOWN] if self.outcome is not Outcome.PASS else ()
+        evidence = Markup("").join(
+            Markup(self.trace[each]._repr_html_())  # noqa: S704 - made by `markup`
+            for each in told
+        )
+        return self.html(self.language, evidence)
 
 
 class Report(Record):
@@ -90,7 +114,7 @@ async def check_receiver(
         ca=Path(ca) if ca is not None else None,
         scenarios=tuple(Path(each) for each in scenarios),
     )
-    return _shown(await Run(options, on_result, language=language).report())
+    return await _report(Run(options, language=language), on_result)
 
 
 async def check_sender(
@@ -146,11 +170,27 @@ async def check_sender(
         ca=Path(ca) if ca is not None else None,
         scenarios=tuple(Path(each) for each in scenarios),
     )
-    return _shown(await SenderRun(options, on_result, language=language).report())
+    return await _report(SenderRun(options, language=language), on_result)
 
 
-def _shown(record: Record) -> Report:
-    return Report(**{each.name: getattr(record, each.name) for each in fields(record)})
+async def _report(run: Run | SenderRun, on_result: Callable[[Result], None]) -> Report:
+    """The report of `run`, which shows itself; in a notebook its progress shows meanwhile."""
+    with live(len(run.keys), run.language) as advance:
+
+        def told(result: Result) -> None:
+            advance(result)
+            on_result(result)
+
+        run.listen(told)
+        record = await run.report()
+    given = {each.name: getattr(record, each.name) for each in fields(record)}
+    given["results"] = tuple(_shown(each, record) for each in record.results)
+    return Report(**given)
+
+
+def _shown(result: Result, report: Record) -> ShownResult:
+    given = {each.name: getattr(result, each.name) for each in fields(result)}
+    return ShownResult(**given, trace=report.trace, language=report.language)
 
 
 def check_receiver_sync(url: str, **options: Any) -> Report:

@@ -14,10 +14,12 @@ import click
 
 from conformance import __version__
 from conformance.errors import InputError
+from conformance.trace_command import trace
 
 if TYPE_CHECKING:
     from conformance.engine.run import Run
     from conformance.engine.sender.run import SenderRun
+    from conformance.render.files import Files
     from conformance.report import Report
 
 T = TypeVar("T")
@@ -48,6 +50,9 @@ def main() -> None:
     os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", f"{caches}/hookproof/hypothesis")
 
 
+main.add_command(trace)
+
+
 @main.group()
 def check() -> None:
     """Judge a live endpoint."""
@@ -63,6 +68,7 @@ def _report_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--quiet", is_flag=True, help="Print the verdict alone."),
         click.option("--lang", type=LANGUAGE, default="en", help="Language of texts."),
+        click.option("--redact", is_flag=True, help="The trace without contents and names."),
         click.option("--trace", type=FILE, help="Write every exchange to this SQLite file."),
         click.option("--html", type=FILE, help="Write the report as one HTML file."),
         click.option("--junit", type=FILE, help="Write the report as JUnit XML."),
@@ -198,19 +204,26 @@ def check_sender(**given: Any) -> None:
 
 def _judge(run: Run | SenderRun, given: dict[str, Any]) -> None:
     """Run, show, write the files, and leave with the verdict's status."""
-    from conformance.render.files import Files
     from conformance.render.progress import progress
+    from conformance.render.terminal import tell
 
-    files = Files(
-        json=given["json"], junit=given["junit"], html=given["html"], trace=given["trace"]
-    )
-    files.check()
+    files = _files(given)
     with progress(len(run.keys), quiet=given["quiet"]) as advance:
         run.listen(advance)
         report = _run(run.report())
-    files.write(report)
-    _show(report, quiet=given["quiet"])
+    tell(report, quiet=given["quiet"])
+    files.write(report)  # what cannot be written takes nothing from what was told
     sys.exit(report.exit_status)
+
+
+def _files(given: dict[str, Any]) -> Files:
+    """The files that are wanted, once it is seen that they can be written. Raises InputError."""
+    from conformance.render.files import Files
+
+    names = ("json", "junit", "html", "trace", "redact")
+    files = Files(**{name: given[name] for name in names})
+    files.check()
+    return files
 
 
 @main.command(short_help="Judge the embedded reference parts.")
@@ -221,11 +234,9 @@ def demo(**given: Any) -> None:
     from conformance.demo import reference_receiver, reference_sender
     from conformance.engine.run import Run
     from conformance.engine.sender.run import SenderRun
-    from conformance.render.files import Files
+    from conformance.render.terminal import tell
 
-    html = given["html"] or Path("hookproof-report.html")
-    files = Files(json=given["json"], junit=given["junit"], html=html, trace=given["trace"])
-    files.check()
+    files = _files({**given, "html": given["html"] or Path("hookproof-report.html")})
     files.about("sender").check()
 
     async def receiver() -> Report:
@@ -239,8 +250,8 @@ def demo(**given: Any) -> None:
     status = 0
     for judged, each in ((receiver, files), (sender, files.about("sender"))):
         report = _run(judged())
+        tell(report, quiet=given["quiet"])
         each.write(report)
-        _show(report, quiet=given["quiet"])
         click.echo(f"The report: {each.html}")
         status = max(status, report.exit_status)
     sys.exit(status)
@@ -379,18 +390,6 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     except ImportError:
         return asyncio.run(work)
     return uvloop.run(work)
-
-
-def _show(report: Report, *, quiet: bool) -> None:
-    from rich.console import Console
-
-    from conformance.render.terminal import plain, show
-
-    console = Console(highlight=False)
-    if console.is_terminal:
-        show(report, console, quiet=quiet)
-    else:
-        click.echo(plain(report, quiet=quiet), nl=False)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,16 @@ These records are all that a check may look at. They know nothing of sockets.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 
+from conformance.markup import card, wire
+
 Headers = tuple[tuple[bytes, bytes], ...]
+
+UNPACKED = 1024 * 1024
+"""Bytes that are unpacked of a compressed body."""
 
 
 class Role(StrEnum):
@@ -55,6 +61,14 @@ class Transport(StrEnum):
     RESET = "reset"  # the whole request, then the connection is reset a moment later
 
 
+class Masked(StrEnum):
+    """What was taken out of an exchange after it was recorded."""
+
+    SECRET = "secret"  # noqa: S105 - the secret itself
+    GIVEN = "given"  # another spelling of it, or a header's value that the user gave
+    CONTENT = "content"  # contents and names, by --redact
+
+
 @dataclass(frozen=True, slots=True)
 class Signing:
     """What the signature of a request was made of, so that it can be made again in a shell.
@@ -95,12 +109,27 @@ class Answer:
     body: bytes
     cut: bool = False
 
+    @property
+    def unpacked(self) -> bytes:
+        """The body without its Content-Encoding, where that is gzip or deflate and can be read."""
+        coding = next((v for n, v in self.headers if n.lower() == b"content-encoding"), b"")
+        if coding.strip().lower() not in (b"gzip", b"deflate"):
+            return self.body
+        try:
+            return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(self.body, UNPACKED)
+        except zlib.error:
+            return self.body
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """A request, and its answer or its fault. Times are seconds on one monotonic clock per run:
     `started`, `sent` (last byte of the request), `ended` (last byte of the answer). `clock` is the
-    wall time (Unix seconds) at which a delivery began to arrive."""
+    wall time (Unix seconds) at which a delivery began to arrive.
+
+    `masked` says what was taken out of it since. `superseded` tells one of a case that was run once
+    more: no result rests on it.
+    """
 
     id: int
     role: Role
@@ -118,11 +147,18 @@ class Exchange:
     ended: float
     peer: str | None = None
     clock: float | None = None
+    masked: frozenset[Masked] = frozenset()
+    superseded: bool = False
 
     @property
     def status(self) -> int | None:
         """The status, or None without a whole answer."""
         return self.answer.status if self.answer is not None and self.fault is None else None
+
+    @property
+    def name(self) -> str | None:
+        """The rule that it was made for, and the case in brackets; None outside the rules."""
+        return self.rule and self.rule + (f"[{self.case}]" if self.case is not None else "")
 
     @property
     def seconds(self) -> float:
@@ -133,3 +169,20 @@ class Exchange:
         """The request's header `name` (any case), or None."""
         wanted = name.lower()
         return next((value for key, value in self.request.headers if key.lower() == wanted), None)
+
+    def _repr_html_(self) -> str:
+        request, answer = self.request, self.answer
+        fault = f"{self.fault} {self.detail}".strip() if self.fault is not None else ""
+        call = wire(f"{request.method} {request.url}", request.headers, request.body)
+        came = wire(str(answer.status), answer.headers, answer.body) if answer is not None else ""
+        return card(
+            f"#{self.id} {self.role} {self.name or ''}".rstrip(),
+            [
+                ("request", call),
+                ("answer", came),
+                ("fault", fault),
+                ("took", f"{self.seconds * 1000:,.1f} ms"),
+                ("msgId", self.msg_id or ""),
+                ("masked", ", ".join(sorted(self.masked))),
+            ],
+        )

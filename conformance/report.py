@@ -7,35 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance import __version__
-from conformance.rules import Level, Outcome, Rule, Verdict
+from conformance.result import Result as Result
+from conformance.rules import Outcome, Verdict
 from conformance.text import NO_TEXT, Text
 from conformance.trace import Trace
 
 EXIT_STATUS = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.ERROR: 3}
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What came out for one case of a rule; (rule, case) is unique in a report.
-
-    `level` is that of what was broken, else the case's own. `exchanges` are ids in the trace, the
-    telling one first; `reproduce` is a shell line that shows it again, None where no single one
-    does.
-    """
-
-    rule: Rule
-    case: str | None
-    level: Level
-    outcome: Outcome
-    message: Text = NO_TEXT
-    seconds: float = 0.0
-    exchanges: tuple[int, ...] = ()
-    reproduce: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The rule's id, and the case in brackets: `receiver.accepts.documented-type[43]`."""
-        return self.rule.id if self.case is None else f"{self.rule.id}[{self.case}]"
 
 
 @dataclass(frozen=True, slots=True)

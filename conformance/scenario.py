@@ -117,11 +117,13 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A rule and how it is judged: by the steps of its cases, by a named check over the exchanges of
-    other rules (`over`), by both, or by examples that are drawn (`fuzz` says of which kind)."""
+    other rules (`over`), by both, or by examples that are drawn (`fuzz` says of which kind). `record`
+    is what stands in its file."""
 
     rule: Rule
     cases: tuple[Case, ...]
     place: str
+    record: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
     needs: tuple[str, ...] = ()
     alone: bool = False
     on_request: bool = False
@@ -179,6 +181,19 @@ def read(path: Path) -> tuple[Scenario, ...]:
     found = tuple(_scenarios(data, path, str(path)))
     for each in found:
         _check_sense(each)
+    return found
+
+
+def recorded(records: Iterable[Mapping[str, Any]], place: str) -> tuple[Scenario, ...]:
+    """The scenarios in `records`, which were kept at `place`. Raises InputError for one that is none."""
+    data = {"rules": list(records)}
+    _check_size(data, Path(place))
+    wrong = problems("scenario", data)
+    if wrong:
+        raise InputError(f"{place}: {wrong[0]}")
+    found = tuple(_scenario(each, place) for each in data["rules"])
+    for scenario in found:
+        _check_sense(scenario)
     return found
 
 
@@ -275,6 +290,7 @@ def _scenario(record: Mapping[str, Any], place: str) -> Scenario:
         rule=rule,
         cases=tuple(cases),
         place=place,
+        record=record,
         needs=tuple(dict.fromkeys([*record.get("needs", ()), *_implied(cases)])),
         alone=record.get("alone", False),
         on_request=record.get("on-request", False),

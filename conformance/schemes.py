@@ -68,11 +68,13 @@ REWRITTEN = {
 @dataclass(frozen=True, slots=True)
 class Scheme:
     """A way of signing: a signer, and the form in which the body is written again before signing
-    (None: the bytes as sent). `said` describes what the peer signs."""
+    (None: the bytes as sent). `said` describes what the peer signs; `decoded` is what the secret is
+    decoded from first (a key of SECRETS), None where it is taken as it was given."""
 
     signer: Signer
     rewritten: str | None
     said: Text
+    decoded: str | None = None
 
 
 def others(asked: Signer, known: Iterable[Dialect]) -> Iterator[Scheme]:
@@ -103,11 +105,11 @@ def others(asked: Signer, known: Iterable[Dialect]) -> Iterator[Scheme]:
         turned = replace(dialect, name=f"{dialect.name} in {encoding}", encoding=encoding)
         note = Text(f", with the digest in {encoding}", f"，摘要以 {encoding} 編碼")
         yield Scheme(replace(asked, dialect=turned), None, said + note)
-        for way, decode in _SECRETS.items():
+        for way, decode in SECRETS.items():
             key = decode(asked.secret)
             if key is not None:
                 note = Text(f", with the secret decoded from {way} first", f"，密鑰先以 {way} 解碼")
-                yield Scheme(Signer(dialect, Secret(key)), None, said + note)
+                yield Scheme(Signer(dialect, Secret(key)), None, said + note, way)
 
 
 def described(dialect: Dialect) -> Text:
@@ -130,4 +132,5 @@ def _unbase64(secret: bytes) -> bytes | None:
         return None
 
 
-_SECRETS: dict[str, Callable[[bytes], bytes | None]] = {"hex": _unhex, "Base64": _unbase64}
+SECRETS: dict[str, Callable[[bytes], bytes | None]] = {"hex": _unhex, "Base64": _unbase64}
+"""what a secret may be decoded from → how; None for one that is no such text."""

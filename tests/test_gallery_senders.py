@@ -141,12 +141,12 @@ ATTEMPTS: dict[str, tuple[int, list[int | Scripted], dict[str, int]]] = {
 """How many attempts are made of a message that is answered so."""
 
 WAITS = {
-    "linear-waits": [1, 2, 3, 4],
+    "linear-waits": [4, 8, 12, 16],
     "constant-waits": [4, 4, 4, 4],
     "no-waits": [0, 0, 0, 0],
     "shrinking-waits": [16, 8, 4, 2],
     "random-waits": [4, 4, 4, 4],
-    "waits-grow-slowly": [1, 1.2, 1.44, 1.728],
+    "waits-grow-slowly": [4, 4.8, 5.76, 6.912],
 }
 """Seconds after each attempt, with a draw in the middle of the jitter."""
 

@@ -12,20 +12,22 @@ import conformance
 PACKAGE = Path(conformance.__file__).parent
 
 LAYERS = [
-    {"errors", "clock", "text", "safe", "message", "forms", "edits", "exchange"},
-    {"resources", "rules", "serving", "certificates", "database"},
+    {"errors", "clock", "text", "safe", "message", "forms", "edits"},
+    {"resources", "rules", "serving", "certificates", "database", "extras"},
     {"schema", "delivery", "commits", "pages"},
-    {"dialect", "quick"},
+    {"markup", "dialect", "quick"},
+    {"exchange", "result"},
     {"config", "damage", "curl"},
     {"schemes", "emission"},
     {"scenario", "trace"},
     {"wire", "receiver", "sender", "fuzz"},
     {"checks"},
-    {"report"},
+    {"report", "compare"},
     {"engine"},
     {"gallery", "demo", "load"},
     {"render"},
-    {"api"},
+    {"api", "charts"},
+    {"trace_command"},
     {"cli", "pytest_plugin"},
     {"test_receiver", "test_sender", "__main__"},
 ]
@@ -34,7 +36,7 @@ LAYERS = [
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
 # Start-up counts: a command of the CLI imports what it needs, and the plugin loads in every pytest run.
-LATE = {"cli", "pytest_plugin", "test_receiver", "test_sender"}
+LATE = {"cli", "trace_command", "pytest_plugin", "test_receiver", "test_sender"}
 
 
 def modules():

@@ -41,6 +41,7 @@ LISTED = {"URL": URL, "Secret": "********", "Enabled": True, "Timeout": 10, "Mes
         pytest.param(
             {"code": 0, "data": {"Success": False}}, 200, False, id="success false inside"
         ),
+        pytest.param({"ok": False, "detail": "refused"}, 200, False, id="ok false with 200"),
         pytest.param({"status": "error", "message": "no"}, 200, False, id="status error with 200"),
         pytest.param({"status": "failed"}, 200, False, id="status failed with 200"),
         pytest.param({"error": "bad URL"}, 200, False, id="an error with 200"),
@@ -151,3 +152,9 @@ def test_what_an_answer_says_is_not_told_at_any_length():
 def test_json_is_read_in_other_encodings_of_unicode():
     said = json.dumps([LISTED]).encode("utf-16")
     assert found(called("List", said), URL) is not None
+
+
+def test_names_with_underscores_in_a_result_are_read_as_the_guides_in_data():
+    answer = called("List", {"errcode": 0, "result": [{"url": URL, "retry_count": 3}]})
+    assert found(answer, URL) == {"url": URL, "retrycount": 3}
+    assert not succeeded(called("Test", {"errcode": 0, "result": {"success": False}}))

@@ -9,6 +9,7 @@ import pytest
 
 from conformance.checks.sender.named import NAMED
 from conformance.exchange import Role
+from conformance.message import marked
 from conformance.rules import Finding, Level, Unjudged
 from tests.hand_made import (
     EMIT,
@@ -65,6 +66,7 @@ def test_a_message_that_arrives_as_it_was_given_is_faithful(event):
     [
         pytest.param({"content": "cut"}, 'content was "Hookproof 測試訊息", and arrived as "cut"', id="text"),
         pytest.param({"isSelfMsg": True}, "isSelfMsg was false, and arrived as true", id="a flag"),
+        pytest.param({"createTime": 5.0}, "and arrived as 5.0", id="an integer with a point"),
         pytest.param({"content": "\ud83d"}, r'arrived as "\ud83d"', id="half a character"),
         pytest.param({"content": "長" * 500}, "… (502)", id="endless"),
     ],
@@ -199,6 +201,13 @@ def test_two_tests_with_ids_of_their_own_are_right():
 
 def test_two_tests_with_one_id_are_told():
     assert finding("distinct-ids", of_tests("test", "test")) == "both tests carry the msgId 'test'"
+
+
+def test_a_message_of_another_case_is_no_test():
+    meanwhile = attempt(message(msgId="9", content=marked("text", "635187101018335")), at=0.5)
+    tests = of_tests("test", "test")
+    seen = replace(tests, exchanges=[*tests.exchanges[:1], meanwhile, *tests.exchanges[1:]])
+    assert finding("distinct-ids", seen) == "both tests carry the msgId 'test'"
 
 
 def test_of_one_test_alone_nothing_is_said():

@@ -1,37 +1,14 @@
-"""The trace file: what SQLite gives back is what was on the wire, and nothing else is overwritten."""
+"""The exchanges of a run in memory: their order, and what is taken out of them before others look."""
 
-import base64
-import json
-import sqlite3
+import gzip
 
 import pytest
 
-from conformance.errors import InputError
-from conformance.exchange import Answer, Exchange, Fault, Request, Role, Transport
-from conformance.schema import problems
-from conformance.trace import Trace, check_place
+from conformance.exchange import Answer, Fault, Masked, Request, Role
+from conformance.trace import Trace
+from tests.trace_parts import exchange
 
-BYTES = bytes(range(256))
-
-
-def exchange(**changed):
-    fields = {
-        "id": 0,
-        "role": Role.PROBE,
-        "rule": "receiver.body.empty",
-        "case": None,
-        "step": 0,
-        "msg_id": "7",
-        "request": Request("POST", "http://127.0.0.1/", ((b"X-Odd", b"\xff\x00"),), BYTES),
-        "signing": None,
-        "answer": Answer(200, ((b"X-A", b"\xe9"),), BYTES),
-        "fault": None,
-        "detail": "",
-        "started": 1.0,
-        "sent": 1.5,
-        "ended": 2.0,
-    }
-    return Exchange(**(fields | changed))
+KEY = b"k3y-k3y"
 
 
 @pytest.fixture
@@ -43,69 +20,90 @@ def trace():
     return trace
 
 
-def rows(path):
-    store = sqlite3.connect(path)
-    store.row_factory = sqlite3.Row
-    return [dict(row) for row in store.execute("SELECT * FROM exchanges ORDER BY id")]
-
-
-def as_json(row):
-    for name in ("request_body", "answer_body"):
-        row[name] = base64.b64encode(row[name]).decode() if row[name] is not None else None
-    for name in ("request_headers", "answer_headers"):
-        row[name] = json.loads(row[name]) if row[name] is not None else None
-    return row
-
-
-def test_every_row_fits_the_schema(trace, tmp_path):
-    trace.save(tmp_path / "run.db", {})
-    for row in rows(tmp_path / "run.db"):
-        assert problems("trace", as_json(row)) == []
-
-
-def test_the_schema_knows_every_word():
-    from conformance.schema import validator
-
-    known = validator("trace").schema["properties"]
-    assert set(known["transport"]["enum"]) == set(Transport)
-    assert set(known["role"]["enum"]) == set(Role)
-    assert set(known["fault"]["enum"]) == {None, *Fault}
-
-
-def test_bytes_come_back_as_they_were(trace, tmp_path):
-    trace.save(tmp_path / "run.db", {})
-    row = rows(tmp_path / "run.db")[0]
-    assert row["request_body"] == row["answer_body"] == BYTES
-    assert json.loads(row["request_headers"]) == [["X-Odd", "\xff\x00"]]
-
-
-def test_a_trace_replaces_a_trace(trace, tmp_path):
-    path = tmp_path / "run.db"
-    trace.save(path, {})
-    trace.add(exchange())
-    trace.save(path, {"target": "http://127.0.0.1/"})
-    assert len(rows(path)) == 4
-
-
-@pytest.mark.parametrize("content", [b"my thesis", b"SQLite format 3\x00" + b"\x00" * 84])
-def test_another_file_is_never_overwritten(trace, tmp_path, content):
-    path = tmp_path / "thesis.txt"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match="is no trace"):
-        check_place(path)
-    with pytest.raises(InputError, match="is no trace"):
-        trace.save(path, {})
-    assert path.read_bytes() == content
+def test_exchanges_are_numbered_as_they_come(trace):
+    assert [each.id for each in trace] == [1, 2, 3]
+    assert trace[2].detail == "late"
+    with pytest.raises(KeyError):
+        trace[4]
 
 
 def test_exchanges_are_numbered_in_a_given_order(trace):
     assert trace.number([3, 1, 2]) == {3: 1, 1: 2, 2: 3}
     assert [each.id for each in trace] == [1, 2, 3]
-    assert trace.exchanges[0].role is Role.OBSERVE
+    assert trace[1].role is Role.OBSERVE
+
+
+def masked(*, own=KEY, **changed):
+    trace = Trace([exchange(**changed)])
+    trace.mask([KEY], own)
+    return trace[1]
 
 
 def test_a_secret_in_an_answer_is_masked():
+    found = masked(answer=Answer(200, ((b"X-Debug", KEY),), b"the k3y-k3y"))
+    assert found.answer == Answer(200, ((b"X-Debug", b"(secret)"),), b"the (secret)")
+    assert found.masked == {Masked.SECRET}
+
+
+def test_a_secret_in_a_compressed_answer_is_masked():
+    headers = ((b"Content-Encoding", b"gzip"),)
+    found = masked(answer=Answer(200, headers, gzip.compress(b"the k3y-k3y")))
+    assert found.answer.body == b"(secret)"
+    assert found.masked == {Masked.SECRET}
+
+
+def test_another_spelling_is_masked_and_is_not_taken_for_the_secret():
+    found = masked(own=b"", answer=Answer(200, (), KEY))
+    assert found.answer.body == b"(secret)"
+    assert found.masked == {Masked.GIVEN}
+
+
+def test_what_holds_no_secret_stays_as_it_is():
+    assert masked() == exchange()
+
+
+def test_the_longer_of_two_secrets_goes_first():
+    trace = Trace([exchange(answer=Answer(200, (), b"k3y-k3y-longer"))])
+    trace.mask([KEY, b"k3y-k3y-longer"])
+    assert trace[1].answer.body == b"(secret)"
+
+
+@pytest.mark.parametrize("role", [Role.API, Role.EMIT, Role.ATTEMPT, Role.ELSEWHERE])
+def test_what_a_sender_is_told_or_sends_is_masked_too(role):
+    request = Request("POST", "http://a/Config?key=k3y-k3y", ((b"X-Key", KEY),), b"k3y-k3y")
+    found = masked(role=role, request=request)
+    assert found.request == Request("POST", "http://a/Config?key=(secret)",
+                                    ((b"X-Key", b"(secret)"),), b"(secret)")  # fmt: skip
+
+
+def test_a_request_of_the_suite_s_own_making_stays_whole():
+    # A short secret stands in a msgId by chance, and the bytes were signed.
+    request = Request("POST", "http://a/", (), b'{"msgId":"123456"}')
+    trace = Trace([exchange(request=request)])
+    trace.mask([b"123456"])
+    assert trace[1].request == request
+
+
+def test_what_is_told_of_the_run_is_masked():
     trace = Trace()
-    trace.add(exchange(answer=Answer(200, ((b"X-Debug", b"k3y-k3y"),), b"the k3y-k3y")))
-    trace.mask([b"k3y-k3y"])
-    assert trace.exchanges[0].answer == Answer(200, ((b"X-Debug", b"(secret)"),), b"the (secret)")
+    trace.run = {"facts": {"learned": [["body", "OK k3y-k3y", "DUP k3y-k3y"]]}, "seconds": 1.5}
+    trace.mask([KEY])
+    assert trace.run == {
+        "facts": {"learned": [["body", "OK (secret)", "DUP (secret)"]]},
+        "seconds": 1.5,
+    }
+
+
+def test_a_trace_shows_itself_in_a_notebook(trace):
+    shown = trace._repr_html_()
+    assert "3 exchanges" in shown
+    assert "timeout: 1" in shown
+    assert repr(trace) == "<Trace of 3 exchanges>"
+
+
+def test_an_exchange_shows_itself_harmlessly():
+    evil = Answer(200, ((b"X-A", b"<script>"),), b"</pre><script>alert(1)</script>\x1b[2J")
+    shown = exchange(answer=evil, detail="<b>", fault=Fault.CLOSED)._repr_html_()
+    assert "<script" not in shown
+    assert "\x1b" not in shown
+    assert "&lt;script&gt;alert(1)" in shown

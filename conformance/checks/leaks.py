@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterable, Sequence
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -11,14 +10,12 @@ from conformance.checks.case import Judgement
 from conformance.checks.facts import Facts
 from conformance.checks.wording import places
 from conformance.dialect import sign
-from conformance.exchange import Answer, Exchange, Role
+from conformance.exchange import Answer, Exchange, Masked, Role
 from conformance.rules import Finding, Level
 from conformance.text import Text
 
 SHORTEST, SHORTEST_WORD = 6, 12
 """A shorter secret, or a shorter one of letters alone, stands in answers by chance."""
-UNPACKED = 1024 * 1024
-"""Bytes that are unpacked of a compressed answer."""
 
 # Every repetition is bounded: an answer of blanks alone must not take long to look through.
 _CODE = rb"(?:py|js|mjs|cjs|ts|go|php|rb|java|kt|cs|rs|ex)"
@@ -77,7 +74,9 @@ def _leak(
     exchange: Exchange, text: bytes, traces: Iterable[tuple[Text, bytes]], facts: Facts
 ) -> Text | None:
     signer = facts.scheme.signer
-    if is_telling(signer.secret) and bytes(signer.secret) in text:
+    if Masked.SECRET in exchange.masked or (
+        is_telling(signer.secret) and bytes(signer.secret) in text
+    ):
         return Text("the secret", "密鑰")
     sent = _sent(exchange)
     signing = exchange.signing
@@ -106,11 +105,4 @@ def _sent(exchange: Exchange) -> bytes:
 
 def _text(answer: Answer) -> bytes:
     """Headers and body as text, unpacked where the body is compressed."""
-    coding = next((v for n, v in answer.headers if n.lower() == b"content-encoding"), b"")
-    body = answer.body
-    if coding.strip().lower() in (b"gzip", b"deflate"):
-        try:
-            body = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, UNPACKED)
-        except zlib.error:
-            body = answer.body
-    return b"\n".join([*(value for _, value in answer.headers), body])
+    return b"\n".join([*(value for _, value in answer.headers), answer.unpacked])

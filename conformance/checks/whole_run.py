@@ -221,3 +221,8 @@ CHECKS: dict[str, Check] = {
     "https": https,
     "reveals-nothing": reveals_nothing,
 }
+
+NEED_SECRET = frozenset({"reveals-nothing"})
+"""Checks that see nothing without the secret."""
+NEED_BODIES = frozenset({"reveals-nothing"})
+"""Checks that look into bodies, and see nothing in one that is masked."""

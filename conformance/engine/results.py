@@ -9,8 +9,7 @@ from conformance.checks.case import Judgement
 from conformance.checks.facts import Facts
 from conformance.checks.wording import answered
 from conformance.curl import curl
-from conformance.engine.session import Session
-from conformance.exchange import Exchange, Role
+from conformance.exchange import Exchange, Headers, Role
 from conformance.report import Result
 from conformance.rules import BROKEN, GRAVITY, Finding, Outcome, Unjudged
 from conformance.scenario import Case, Scenario
@@ -35,14 +34,15 @@ def result_of(
     case: Case,
     found: Sequence[Judgement],
     exchanges: Sequence[Exchange],
-    session: Session,
+    facts: Facts,
+    headers: Headers,
     *,
     seconds: float,
     strict: bool,
     told: Told | None = None,
 ) -> Result:
-    """The result for `case` of a receiver; `exchanges` are those that it left, and `told` says more of
-    examples."""
+    """The result for `case` of a receiver; `exchanges` are those that it left, `headers` the secret
+    ones that were sent with every request, and `told` says more of examples."""
     probes = [each.id for each in exchanges if each.role is Role.PROBE and case.acts]
     result = concluded(
         scenario,
@@ -51,10 +51,10 @@ def result_of(
         probes,
         seconds=seconds,
         strict=strict,
-        reproduce=lambda ids: told.again if told else _reproduce(ids, exchanges, session),
+        reproduce=lambda ids: told.again if told else _reproduce(ids, exchanges, facts, headers),
     )
     if result.outcome is Outcome.PASS:
-        said = told.seen if told else _seen(case, exchanges, session.facts)
+        said = told.seen if told else _seen(case, exchanges, facts)
         return replace(result, message=said)
     return result
 
@@ -111,7 +111,9 @@ def _seen(case: Case, exchanges: Sequence[Exchange], facts: Facts) -> Text:
     return said
 
 
-def _reproduce(told: Sequence[int], exchanges: Sequence[Exchange], session: Session) -> str | None:
+def _reproduce(
+    told: Sequence[int], exchanges: Sequence[Exchange], facts: Facts, headers: Headers
+) -> str | None:
     """A line for the telling exchange, where it shows the matter by itself."""
     telling = next((each for each in exchanges if told and each.id == told[0]), None)
     if telling is None or telling.role is not Role.PROBE:
@@ -123,10 +125,9 @@ def _reproduce(told: Sequence[int], exchanges: Sequence[Exchange], session: Sess
     ]
     if len(case_probes) > 1:
         return None
-    facts = session.facts
-    if facts.scheme.signer.secret != session.options.secret:
+    if facts.scheme.decoded is not None:
         return None  # signed with a secret that was decoded first: openssl would need other words
-    return curl(telling, facts.scheme.signer.dialect, session.options.headers)
+    return curl(telling, facts.scheme.signer.dialect, headers)
 
 
 def unchecked(results: Iterable[Result]) -> bool:

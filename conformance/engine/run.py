@@ -18,6 +18,8 @@ from conformance import scenario as scenarios
 from conformance.checks.case import Judgement, judge
 from conformance.checks.causes import past
 from conformance.checks.facts import Facts
+from conformance.checks.leaks import is_telling
+from conformance.checks.recorded import as_data
 from conformance.checks.whole_run import CHECKS
 from conformance.checks.wording import RATE_LIMIT
 from conformance.clock import Clock
@@ -25,6 +27,7 @@ from conformance.damage import Signer
 from conformance.engine.compose import Sent
 from conformance.engine.diagnosis import Stop, diagnose, lives, look_after
 from conformance.engine.options import Options, spellings
+from conformance.engine.recording import TIME_RAN_OUT, conclude, mark_superseded
 from conformance.engine.results import Told, joined, result_of, unchecked
 from conformance.engine.session import Session
 from conformance.engine.steps import CaseRun, is_busy
@@ -75,7 +78,7 @@ class Run:
                 raise InputError(f"{each.place}: no check is called {each.check!r}; {hint}")
         self._listener = listener
         self._clock = clock or Clock()
-        self._language = language
+        self.language = language
         self._tls = tls_context(options.ca, system=options.secure)
         self._results: dict[Key, Result] = {}
         self._final: dict[Key, list[Exchange]] = {}
@@ -117,7 +120,7 @@ class Run:
             session = Session(options, wire, facts, self._clock)
             stop = await self._drive(session)
         self._judge_the_rest(session, stop)
-        return self._assemble(session, stop, started, self._clock.monotonic() - begin)
+        return self._assemble(session, stop, started, begin)
 
     async def _drive(self, session: Session) -> Stop | None:
         try:
@@ -245,9 +248,11 @@ class Run:
         begin = self._clock.monotonic()
         rule = scenario.rule.id
         found: list[Judgement]
+        judged = False
         try:
             exchanges = await CaseRun(session, rule, case, busy).run()
             found = judge(case, exchanges, session.facts)
+            judged = True
         except HarnessError as fault:
             exchanges, found = [], [Unjudged(Text(str(fault), str(fault)), error=True)]
         except Exception as fault:  # a fault of the suite's own is no verdict on the target
@@ -260,7 +265,8 @@ class Run:
             return False
         found = past(rule, case is scenario.cases[0], found, exchanges, session.facts)
         self._final[rule, case.name] = exchanges
-        self._settle(session, scenario, case, found, exchanges, self._clock.monotonic() - begin)
+        seconds = self._clock.monotonic() - begin
+        self._settle(session, scenario, case, found, exchanges, seconds, judged=judged)
         return True
 
     def _settle(
@@ -271,18 +277,22 @@ class Run:
         found: Sequence[Judgement],
         exchanges: Sequence[Exchange] = (),
         seconds: float = 0.0,
+        *,
         told: Told | None = None,
+        judged: bool = False,
     ) -> None:
         result = result_of(
             scenario,
             case,
             found,
             exchanges,
-            session,
+            session.facts,
+            self.options.headers,
             seconds=seconds,
             strict=self.options.strict,
             told=told,
         )
+        result = replace(result, judged=judged)
         self._results[scenario.rule.id, case.name] = result
         self._listener(result)
 
@@ -323,12 +333,12 @@ class Run:
                     over = self._over(scenario, session)
                     judged = CHECKS[scenario.check](over, session.facts, scenario.rule.level)
                     if not judged and not (self._complete and over):
-                        judged = [Unjudged(_TIME_RAN_OUT, error=True)]
-                    self._settle(session, scenario, case, judged, over if judged else ())
+                        judged = [Unjudged(TIME_RAN_OUT, error=True)]
+                    self._settle(
+                        session, scenario, case, judged, over if judged else (), judged=True
+                    )
                     continue
-                self._settle(
-                    session, scenario, case, [found or Unjudged(_TIME_RAN_OUT, error=True)]
-                )
+                self._settle(session, scenario, case, [found or Unjudged(TIME_RAN_OUT, error=True)])
 
     def _over(self, scenario: Scenario, session: Session) -> list[Exchange]:
         """The exchanges on which a check looks: of the whole run, or of the cases as judged."""
@@ -356,20 +366,21 @@ class Run:
         return sorted(exchanges, key=place)
 
     def _assemble(
-        self, session: Session, stop: Stop | None, started: datetime, seconds: float
+        self, session: Session, stop: Stop | None, started: datetime, begin: float
     ) -> Report:
         places = {key: place for place, key in enumerate(self.keys)}
-        renamed = session.trace.number(each.id for each in self._in_order(session.trace))
+        trace = session.trace
+        mark_superseded(trace, places, self._final)
+        renamed = trace.number(each.id for each in self._in_order(trace))
         results = [
             replace(each, exchanges=tuple(renamed[old] for old in each.exchanges))
             for each in in_order(self._results.values(), places)
         ]
-        session.trace.mask(spellings(self.options))
         facts = session.facts
         understood = bool(facts.scheme.said) or any(
-            each.role is Role.PLAIN and each.status in facts.accepted for each in session.trace
+            each.role is Role.PLAIN and each.status in facts.accepted for each in trace
         )
-        return Report(
+        report = Report(
             side="receiver",
             target=self.options.url,
             dialect=self.options.dialect.name,
@@ -377,12 +388,25 @@ class Run:
             seed=self.options.seed,
             verdict=verdict((each.outcome for each in results), complete=self._complete),
             started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            seconds=seconds,
+            seconds=self._clock.monotonic() - begin,
             results=tuple(results),
             cause=self._cause(facts, stop, results),
-            language=self._language,
-            trace=session.trace,
+            language=self.language,
+            trace=trace,
         )
+        conclude(
+            report,
+            self.chosen,
+            as_data(facts),
+            epoch=started.timestamp() - begin,
+            complete=self._complete,
+            strict=self.options.strict,
+            headers=self.options.headers,
+        )
+        # Only now: what is told of the run may hold a secret too.
+        secret = bytes(facts.scheme.signer.secret)
+        trace.mask(spellings(self.options) | ({secret} if is_telling(secret) else set()), secret)
+        return report
 
     def _cause(self, facts: Facts, stop: Stop | None, results: Sequence[Result]) -> Text:
         """What is to be said beside the verdict: why it is no better, or what it leaves open."""
@@ -390,7 +414,7 @@ class Run:
         if stop is not None:
             return stop.reason
         if not self._complete:
-            return _TIME_RAN_OUT
+            return TIME_RAN_OUT
         if unchecked(results):
             return _UNCHECKED
         if facts.blind is not None:
@@ -448,9 +472,6 @@ _UNCHECKED = Text(
     "所有偽造的請求都被接受：完全沒有驗證簽名。請先修正這一點。",
 )
 _NO_FUZZ = Text("turned off (--fuzz 0)", "已關閉（--fuzz 0）")
-_TIME_RAN_OUT = Text(
-    "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
-)
 _GONE = Text(
     "not judged: the target no longer accepts plain valid messages (see receiver.http.alive)",
     "未判定：目標已不再接受普通有效訊息（見 receiver.http.alive）",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from conformance.errors import InputError
@@ -16,21 +17,26 @@ from conformance.trace import check_place
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where each kind of report goes; None for those that nobody wants."""
+    """Where each kind of report goes; None for those that nobody wants. With `redact` exchanges are
+    shown and kept without contents and names."""
 
     json: Path | None = None
     junit: Path | None = None
     html: Path | None = None
     trace: Path | None = None
+    redact: bool = False
 
     def about(self, side: str) -> Files:
         """The same files, under names that say which side they are about."""
         every = (self.json, self.junit, self.html, self.trace)
-        return Files(*(each and each.with_stem(f"{each.stem}-{side}") for each in every))
+        json, junit, html, trace = (e and e.with_stem(f"{e.stem}-{side}") for e in every)
+        return Files(json, junit, html, trace, self.redact)
 
     def check(self, prefix: str = "") -> None:
         """Raise InputError for a path that cannot be written; said before the run, not after it.
         `prefix` is how the options' names begin."""
+        if self.redact and self.trace is None:
+            raise InputError("--redact goes with --trace: it is about what a trace holds")
         for option, path in self._wanted():
             try:
                 if path.is_dir():
@@ -48,20 +54,35 @@ class Files:
             check_place(self.trace)
 
     def write(self, report: Report) -> None:
-        """Write every file that is wanted, whatever the verdict. Raises InputError."""
-        if self.json is not None:
-            text = json.dumps(report.as_json(), ensure_ascii=False, indent=1)
-            put("json", self.json, text + "\n")
-        if self.junit is not None:
-            put("junit", self.junit, junit(report))
-        if self.html is not None:
-            put("html", self.html, page(report))
-        if self.trace is not None:
-            report.trace.save(self.trace, {"target": report.target, "started": report.started})
+        """Write every file that is wanted, whatever the verdict, and the others when one cannot be.
+        Raises InputError."""
+        if self.redact:
+            report = replace(report, trace=report.trace.redacted())
+        faults = []
+        for option, path in self._wanted():
+            try:
+                _WAYS[option](report, path)
+            except InputError as fault:
+                faults.append(fault)
+        if faults:
+            raise faults[0]
 
     def _wanted(self) -> list[tuple[str, Path]]:
         every = {"json": self.json, "junit": self.junit, "html": self.html, "trace": self.trace}
         return [(option, path) for option, path in every.items() if path is not None]
+
+
+def _json(report: Report, path: Path) -> None:
+    text = json.dumps(report.as_json(), ensure_ascii=False, indent=1)
+    put("json", path, text + "\n")
+
+
+_WAYS: dict[str, Callable[[Report, Path], None]] = {
+    "json": _json,
+    "junit": lambda report, path: put("junit", path, junit(report)),
+    "html": lambda report, path: put("html", path, page(report)),
+    "trace": lambda report, path: report.trace.save(path),
+}
 
 
 def put(option: str, path: Path, text: str | bytes) -> None:

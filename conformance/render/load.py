@@ -87,8 +87,10 @@ def faces(environment: Any) -> Callable[[dict[str, Any]], None]:
     --verdict-json and --verdict-html, and shown in the web UI. Raises InputError for such a file that
     cannot be written."""
     given = environment.parsed_options
-    named = {"json": given.verdict_json, "html": given.verdict_html}
-    files = Files(**{kind: Path(name) for kind, name in named.items() if name})
+    json_file, html_file = (
+        Path(name) if name else None for name in (given.verdict_json, given.verdict_html)
+    )
+    files = Files(json=json_file, html=html_file)
     files.check("verdict-")
     last: list[dict[str, Any]] = []
     if environment.web_ui is not None:

@@ -10,7 +10,10 @@ from conformance.safe import visible
 from conformance.text import Text
 
 HOLDS, BREAKS, SKIPPED = Text("ok", "成立"), Text("FAIL", "失敗"), Text("skip", "略過")
-_CORRECT = Text("a correct receiver", "正確的接收端")
+_CORRECT = {
+    "receiver": Text("a correct receiver", "正確的接收端"),
+    "sender": Text("a correct sender", "正確的發送端"),
+}
 _CAUGHT, _MISSED = Text("caught", "抓到"), Text("missed", "漏掉")
 _ACCUSED, _ERROR = Text("accused", "誤判"), Text("could not judge", "無法判定")
 _NAME_WIDTH = 30
@@ -33,7 +36,9 @@ def _line(row: Row, language: str) -> Line:
     line = Line.assemble(
         (f"{mark.in_(language):4}  ", style), f"{row.peer:{_NAME_WIDTH}} {score:>3}  "
     )
-    line.append(row.fault or _CORRECT.in_(language), style="dim" if row.holds else "default")
+    line.append(
+        row.fault or _CORRECT[row.side].in_(language), style="dim" if row.holds else "default"
+    )
     if row.skipped is not None:
         line.append(f"  ({row.skipped})", style="dim")
     for what, found in ((_MISSED, row.missed), (_ACCUSED, row.accused)):

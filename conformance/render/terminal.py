@@ -56,6 +56,15 @@ def plain(report: Report, *, quiet: bool = False) -> str:
     return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 
 
+def tell(report: Report, *, quiet: bool = False) -> None:
+    """Print the report to standard output, in colours where that is a terminal."""
+    console = Console(highlight=False)
+    if console.is_terminal:
+        show(report, console, quiet=quiet)
+    else:
+        console.file.write(plain(report, quiet=quiet))
+
+
 def show(report: Report, console: Console, *, quiet: bool = False) -> None:
     """Print the report; `quiet` prints its last line alone."""
     if not quiet:

@@ -1,4 +1,5 @@
-"""Reading the answers of a configuration API, generously: any case, with an envelope or without."""
+"""Reading the answers of a configuration API, generously: any case, RetryCount or retry_count, with an
+envelope or without."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ DEEPEST = 50
 """Levels to which an answer is looked into."""
 LONGEST = 200
 """Characters of what it says that are told."""
+ENVELOPES = ("data", "result")
+FLAGS = ("success", "ok")
 CODES = ("code", "ret", "errcode")
 WORDS = ("message", "msg", "text", "errmsg", "error")
 """Names under which services say how a call went."""
@@ -22,16 +25,21 @@ FAILED = {"error", "fail", "failed", "failure"}
 
 
 def lowered(value: Any, deepest: int = DEEPEST) -> Any:
-    """`value` with every object's keys in lower case, and nothing below the `deepest` level."""
+    """`value` with every object's keys in lower case and without underscores, and nothing below the
+    `deepest` level."""
     match value:
         case dict() | list() if deepest == 0:
             return None
         case dict():
-            return {str(key).lower(): lowered(each, deepest - 1) for key, each in value.items()}
+            return {_plain(key): lowered(each, deepest - 1) for key, each in value.items()}
         case list():
             return [lowered(each, deepest - 1) for each in value]
         case _:
             return value
+
+
+def _plain(key: str) -> str:
+    return key.lower().replace("_", "")
 
 
 def _body(exchange: Exchange) -> Any:
@@ -51,7 +59,7 @@ def succeeded(exchange: Exchange) -> bool:
     body, inner = _body(exchange), data(exchange)
     if not isinstance(body, dict):
         return True
-    said = [each.get("success") for each in (body, inner) if isinstance(each, dict)]
+    said = [each.get(name) for each in (body, inner) if isinstance(each, dict) for name in FLAGS]
     if False in said or body.get("error") or _word(body.get("status")) in FAILED:
         return False
     codes = [body[name] for name in CODES if body.get(name) is not None]
@@ -64,9 +72,12 @@ def _word(value: object) -> str:
 
 
 def data(exchange: Exchange) -> Any:
-    """What the answer is about, keys in lower case: its `data`, or all of it."""
+    """What the answer is about, keys in lower case: its `data` or `result`, or all of it."""
     body = _body(exchange)
-    return body["data"] if isinstance(body, dict) and body.get("data") is not None else body
+    if not isinstance(body, dict):
+        return body
+    inner = (body.get(name) for name in ENVELOPES)
+    return next((each for each in inner if isinstance(each, dict | list)), body)
 
 
 def configurations(exchange: Exchange) -> list[Fields]:

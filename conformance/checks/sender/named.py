@@ -15,7 +15,7 @@ from conformance.checks.sender.signing import fits, signature_of
 from conformance.checks.sender.step import Fields, StepSeen, fields_of, whole
 from conformance.checks.sender.waits import FEWEST, figures, kind_of, mean_waits, waits
 from conformance.dialect import Secret
-from conformance.exchange import Exchange
+from conformance.exchange import Exchange, Masked
 from conformance.rules import Finding, Level, Unjudged
 from conformance.text import Text
 
@@ -33,8 +33,11 @@ def faithful(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement
             continue
         given, came = step.event(msg_id), fields_of(attempts[0])
         for name, value in given.items():
-            # What is missing, or of another type, does not fit the schema, and is told there.
-            if type(came.get(name)) is type(value) and not _same(value, came[name]):
+            arrived = came.get(name)
+            # What is missing, or of another type, does not fit the schema, and is told there; but 7.0
+            # fits an integer, and many receivers cannot read it as one.
+            pointed = isinstance(value, int) and isinstance(arrived, float)
+            if pointed or (type(arrived) is type(value) and not _same(value, arrived)):
                 return [Finding(level, _changed(name, value, came), (attempts[0].id,))]
     return []
 
@@ -278,6 +281,7 @@ def secret_hidden(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judg
     written = {secret, json.dumps(text)[1:-1].encode()}
     # What is short stands in many a word; but not as the whole of a Secret.
     shown = is_telling(secret) and any(each in call.answer.body for each in written)
+    shown = shown or Masked.SECRET in call.masked
     if not shown and all(each.get("secret") != text for each in configurations(call)):
         return []
     return [
@@ -342,6 +346,13 @@ NAMED: dict[str, Check] = {
     "test-failed": test_failed,
     "secret-hidden": secret_hidden,
 }
+
+NEED_SECRET = frozenset({"same-message", "own-secret", "new-secret", "secret-hidden"})
+"""Checks that see nothing without the secret."""
+NEED_BODIES = frozenset(NAMED) - {
+    "distinct-ids", "exponential-waits", "retry-after", "prompt", "delivered-after-restart", "not-sent-again"
+}  # fmt: skip
+"""Checks that look into bodies, and see nothing in one that is masked."""
 
 _UNKNOWN_SCHEME = Text(
     "not judged: the way of signing is not known (see sender.wire.signature)",

@@ -10,6 +10,7 @@ from typing import Any
 
 from conformance.emission import Sending
 from conformance.exchange import Exchange, Fault, Role
+from conformance.message import mark_in
 
 Fields = dict[str, Any]
 
@@ -64,12 +65,17 @@ class StepSeen:
         return self.sending.listener.configure.get("RetryCount")
 
     def came(self, *, other: bool = False) -> defaultdict[str, list[Exchange]]:
-        """msgId → the attempts for it, until the case's next call; what has no msgId is under ""."""
+        """msgId → the attempts for it, until the case's next call; what has no msgId is under "". After
+        a call of Test, test messages alone: others that the endpoint wants may come meanwhile."""
         role = Role.ELSEWHERE if other else Role.ATTEMPT
         until = self._next_call()
+        action = self.sending.actions[self.index].call
+        tests = action is not None and action.name == "Test"
         found: defaultdict[str, list[Exchange]] = defaultdict(list)
         for each in self.exchanges:
-            if each.role is role and each.started < until and self._after(each):
+            if each.role is not role or each.started >= until or not self._after(each):
+                continue
+            if not tests or mark_in(each.request.body) is None:
                 found[each.msg_id or ""].append(each)
         return found
 

@@ -360,3 +360,8 @@ WIRE_CHECKS: dict[str, Check] = {
     "wire-timestamp-agrees": timestamp_agrees,
     "wire-link-content": link_content,
 }
+
+NEED_SECRET = frozenset({"wire-signature"})
+"""Checks that see nothing without the secret."""
+NEED_BODIES = frozenset({"wire-signature", "wire-schema", "told-apart"})
+"""Checks that look into bodies, and see nothing in one that is masked."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from conformance.checks.sender.facts import other_secret
 from conformance.dialect import Secret
 from conformance.engine.options import RunOptions, check_url, spelled
 from conformance.errors import InputError
@@ -78,5 +79,6 @@ def read_listen(given: str) -> tuple[str, int]:
 
 
 def spellings(options: SenderOptions) -> set[bytes]:
-    """The secret and the API key as they may come back."""
-    return spelled({bytes(options.secret), bytes(options.api_key or b"")} - {b""})
+    """The suite's secrets and the API key as they may come back."""
+    secrets = {options.secret, other_secret(options.secret), options.api_key or b""}
+    return spelled({bytes(each) for each in secrets if each})

@@ -8,7 +8,6 @@ in turns, cases with the same settings together.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import logging
 import ssl
@@ -21,17 +20,18 @@ from typing import Any, TypeVar
 from conformance import certificates
 from conformance.checks.case import Judgement
 from conformance.checks.sender.case import judge
-from conformance.checks.sender.facts import SenderFacts
+from conformance.checks.sender.facts import SenderFacts, other_secret
 from conformance.checks.sender.named import NAMED
+from conformance.checks.sender.recorded import as_data
 from conformance.checks.sender.reports import told_apart
 from conformance.checks.sender.shown import shown
 from conformance.checks.sender.wire import WIRE_CHECKS
 from conformance.clock import Clock
 from conformance.damage import Signer
-from conformance.dialect import Secret
 from conformance.engine.diagnosis import Stop
 from conformance.engine.options import hide
 from conformance.engine.plan import Key, Listener, Plan, over, stopped
+from conformance.engine.recording import TIME_RAN_OUT, conclude, mark_superseded
 from conformance.engine.results import concluded
 from conformance.engine.sender.diagnosis import diagnose
 from conformance.engine.sender.obstacles import duration, obstacle
@@ -77,7 +77,7 @@ class SenderRun:
         self.options = options
         self.plan = Plan("sender", options, CHECKS, NAMED, listener)
         self._clock = clock or Clock()
-        self._language = language
+        self.language = language
         self._tls = tls_context(options.ca, system=options.secure)
         self._final: dict[Key, list[Exchange]] = {}
         self._complete = False
@@ -100,8 +100,7 @@ class SenderRun:
         options = self.options
         facts = SenderFacts(
             asked=Signer(options.dialect, options.secret),
-            # Alike in every run, and nothing that leads back to the user's own.
-            other_secret=Secret(hmac.digest(options.secret, b"another", "sha256").hex().encode()),
+            other_secret=other_secret(options.secret),
         )
         async with AsyncExitStack() as stack:
             mocks = await self._mocks(stack)
@@ -120,7 +119,7 @@ class SenderRun:
             for post in session.posts:
                 session.take(post)
         self._judge_the_rest(session, stop)
-        return self._assemble(session, stop, started, self._clock.monotonic() - begin)
+        return self._assemble(session, stop, started, begin)
 
     async def _mocks(self, stack: AsyncExitStack) -> dict[str, Mock]:
         options = self.options
@@ -263,9 +262,11 @@ class SenderRun:
         begin = self._clock.monotonic()
         rule = scenario.rule.id
         found: list[Judgement]
+        judged = False
         try:
             exchanges = await SenderCaseRun(session, rule, case, post).run()
             found = judge(case, exchanges, session.facts)
+            judged = True
         except HarnessError as fault:
             exchanges, found = [], [Unjudged(Text(str(fault), str(fault)), error=True)]
         except Exception as fault:  # a fault of the suite's own is no verdict on the target
@@ -276,7 +277,7 @@ class SenderRun:
         seconds = self._clock.monotonic() - begin
         done = again or not found
         figures = shown(case, exchanges, session.facts)
-        self._settle(scenario, case, found, exchanges, seconds, figures, tell=done)
+        self._settle(scenario, case, found, exchanges, seconds, figures, tell=done, judged=judged)
         return done
 
     def _settle(
@@ -289,6 +290,7 @@ class SenderRun:
         said: Text = NO_TEXT,
         *,
         tell: bool = True,
+        judged: bool = False,
     ) -> None:
         """Keep what came out; `said` is told of a case that holds."""
         beside = [each.id for each in exchanges if case.acts]
@@ -296,7 +298,7 @@ class SenderRun:
             scenario, case, found, beside, seconds=seconds, strict=self.options.strict
         )
         message = self._hidden(result.message or said)
-        self.plan.settle(replace(result, message=message), tell=tell)
+        self.plan.settle(replace(result, message=message, judged=judged), tell=tell)
 
     def _hidden(self, text: Text) -> Text:
         """What is told of a sender that gives a secret away."""
@@ -318,30 +320,30 @@ class SenderRun:
                 found = stopped(stop, scenario) if told else Unjudged(_SEE_FIRST)
             else:
                 found = self._skip(scenario, case, session)
-            exchanges: list[Exchange] = []
             judged: list[Judgement] = [found] if found is not None else []
+            checked = found is None and scenario.check is not None and not case.acts
             if found is None and scenario.check is not None and not case.acts:
                 exchanges = over(scenario, session.trace, self._final)
                 judged = CHECKS[scenario.check](exchanges, session.facts, case.level)
                 if not judged and not (self._complete and exchanges):
-                    judged = [Unjudged(_TIME_RAN_OUT, error=True)]
+                    judged = [Unjudged(TIME_RAN_OUT, error=True)]
             elif found is None:
-                judged = [Unjudged(_TIME_RAN_OUT, error=True)]
-            self._settle(scenario, case, judged)
+                judged = [Unjudged(TIME_RAN_OUT, error=True)]
+            self._settle(scenario, case, judged, judged=checked)
         self.plan.tell_the_rest()
 
     def _assemble(
-        self, session: SenderSession, stop: Stop | None, started: datetime, seconds: float
+        self, session: SenderSession, stop: Stop | None, started: datetime, begin: float
     ) -> Report:
+        mark_superseded(session.trace, self.keys, self._final)
         ordered = sorted(session.trace, key=lambda each: (each.started, each.id))
         renamed = session.trace.number(each.id for each in ordered)
         results = [
             replace(each, exchanges=tuple(renamed[old] for old in each.exchanges))
             for each in self.plan.results()
         ]
-        session.trace.mask(spellings(self.options))
         scheme = session.facts.scheme
-        return Report(
+        report = Report(
             side="sender",
             target=self.options.api_url,
             dialect=self.options.dialect.name,
@@ -349,19 +351,29 @@ class SenderRun:
             seed=self.options.seed,
             verdict=verdict((each.outcome for each in results), complete=self._complete),
             started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            seconds=seconds,
+            seconds=self._clock.monotonic() - begin,
             results=tuple(results),
             cause=self._hidden(self._cause(session, stop, results)),
-            language=self._language,
+            language=self.language,
             trace=session.trace,
         )
+        conclude(
+            report,
+            self.plan.chosen,
+            as_data(session.facts),
+            epoch=started.timestamp() - begin,
+            complete=self._complete,
+            strict=self.options.strict,
+        )
+        session.trace.mask(spellings(self.options), bytes(self.options.secret))
+        return report
 
     def _cause(self, session: SenderSession, stop: Stop | None, results: Iterable[Result]) -> Text:
         """What is to be said beside the verdict: why it is no better, or what it leaves open."""
         if stop is not None:
             return stop.reason
         if not self._complete:
-            return _TIME_RAN_OUT
+            return TIME_RAN_OUT
         if not session.facts.emits:
             return _NOT_EMITTED
         if not {each.outcome for each in results} & {Outcome.PASS, Outcome.FAIL}:
@@ -403,8 +415,5 @@ _NOTHING_PASSED = Text(
 _NOT_EMITTED = Text(
     "Only what Test shows was judged: give --emit-url or --emit-command.",
     "只判定了測試所能顯示的部分：請提供 --emit-url 或 --emit-command。",
-)
-_TIME_RAN_OUT = Text(
-    "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
 )
 _SEE_FIRST = Text("not judged, for the same reason", "未判定，原因相同")

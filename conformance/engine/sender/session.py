@@ -19,7 +19,7 @@ from conformance.engine.compose import USER_AGENT
 from conformance.engine.sender.options import SenderOptions
 from conformance.engine.session import At, exchange_of
 from conformance.exchange import Answer, Exchange, Fault, Headers, Request, Role
-from conformance.message import TYPES, build, marked
+from conformance.message import TYPES, build, mark_in, marked
 from conformance.receiver import script
 from conformance.receiver.mock import Endpoint, Mock
 from conformance.trace import MASK, Trace
@@ -98,6 +98,7 @@ class SenderSession:
         self.trace = Trace()
         self.posts: list[Post] = []
         self._taken: set[tuple[str, int]] = set()
+        self._made: set[str | None] = set()
         self._channel = 0
         draw = random.SystemRandom()
         self._next_id = draw.randrange(*SHORT_ID)
@@ -235,6 +236,7 @@ class SenderSession:
         made = []
         for _ in range(emit.messages):
             msg_id = self.fresh_id(long=emit.long_id)
+            self._made.add(msg_id)
             named = kind if emit.message == "any" else emit.message
             fields = build(named, msg_id, int(self.clock.now())).fields()
             del fields["timestamp"]
@@ -243,6 +245,10 @@ class SenderSession:
                 fields["content"] = _sized(fields["content"], emit.content_size)
             made.append(Event(msg_id, {**fields, **emit.fields}))
         return made
+
+    def made(self, arrival: Exchange) -> bool:
+        """Whether an arrival is of an event that was given to the sender, and no test message."""
+        return arrival.msg_id in self._made or mark_in(arrival.request.body) is not None
 
     async def emit(self, event: Event, at: At) -> Exchange:
         """Give one event to the sender."""

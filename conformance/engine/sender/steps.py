@@ -237,7 +237,8 @@ class SenderCaseRun:
                 missing = [msg_id for msg_id in ids if not came[msg_id]]
                 given = [self._emitted.get(msg_id, since) for msg_id in missing]
                 return max([last_sign(came, ids), *given]) + arrival if given else None
-            fresh = any(each.started >= since for each in endpoint.arrivals)
+            came_since = [each for each in endpoint.arrivals if each.started >= since]
+            fresh = any(not self._session.made(each) for each in came_since)
             return None if fresh else since + arrival
 
         return settled

@@ -1,0 +1,63 @@
+"""What came out for one case of a rule: the line of a report, and what a trace keeps of the judging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from conformance.markup import card, pre
+from conformance.pages.spelled import marked
+from conformance.rules import Level, Outcome, Rule
+from conformance.text import NO_TEXT, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came out for one case of a rule; (rule, case) is unique in a report.
+
+    `level` is that of what was broken, else the case's own. `exchanges` are ids in the trace, the
+    telling one first; `reproduce` is a shell line that shows it again, None where no single one
+    does. `judged` tells one that rests on exchanges alone: it can be judged again from a trace, and
+    the others (a need, a time that ran out, a target that was gone) cannot.
+    """
+
+    rule: Rule
+    case: str | None
+    level: Level
+    outcome: Outcome
+    message: Text = NO_TEXT
+    seconds: float = 0.0
+    exchanges: tuple[int, ...] = ()
+    reproduce: str | None = None
+    judged: bool = False
+
+    @property
+    def name(self) -> str:
+        """The rule's id, and the case in brackets: `receiver.accepts.documented-type[43]`."""
+        return self.rule.id if self.case is None else f"{self.rule.id}[{self.case}]"
+
+    def _repr_html_(self) -> str:
+        return self.html("en")
+
+    def html(self, language: str, evidence: Markup | None = None) -> str:
+        """The result for a notebook, in `language`; `evidence` is what its exchanges show."""
+        rule, level = self.rule, f"{self.level} · {self.rule.source or '—'}"
+        again = pre(marked(self.reproduce, lines=True)) if self.reproduce is not None else ""
+        labels = LABELS[language]
+        values = (
+            rule.title.in_(language),
+            level,
+            self.message.in_(language),
+            rule.why.in_(language),
+            rule.fix.in_(language),
+            again,
+            evidence,
+        )
+        return card(f"{self.outcome.upper()} {self.name}", zip(labels, values, strict=True))
+
+
+LABELS = {
+    "en": ("rule", "level", "what", "why", "fix", "again", "seen"),
+    "zh-Hant": ("規則", "級別", "情況", "原因", "修正", "重現", "證據"),
+}

@@ -1,0 +1,118 @@
+"""A trace, or what is wanted of it, for other tools: JSON Lines, HAR, Parquet, or another trace."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from conformance.errors import InputError
+from conformance.exchange import Exchange, Headers
+from conformance.extras import extra
+from conformance.trace.har import har
+from conformance.trace.store import whole_file, write
+from conformance.trace.stored import FRAMES, Stored
+from conformance.trace.tables import NARROW, WIDE
+from conformance.trace.wanted import Wanted
+
+
+def export(stored: Stored, kind: str, path: Path, wanted: Wanted) -> int:
+    """Write what is wanted to a new file, and give the number of exchanges in it.
+
+    `kind` is a key of KINDS. Raises InputError for a place that is taken or cannot be written to,
+    and then there is no file.
+    """
+    if path.exists():
+        raise InputError(f"--export: {path} is there already: choose another name")
+    KINDS[kind](stored, path, wanted)
+    return stored.count(wanted)
+
+
+def _jsonl(stored: Stored, path: Path, wanted: Wanted) -> None:
+    epoch = (stored.run or {}).get("epoch")
+    lines = (
+        json.dumps(as_json(each, epoch), ensure_ascii=False) + "\n" for each in stored.find(wanted)
+    )
+    _write(path, lines)
+
+
+def _har(stored: Stored, path: Path, wanted: Wanted) -> None:
+    _write(path, har(stored.find(wanted), (stored.run or {}).get("epoch", 0.0)))
+
+
+def _parquet(stored: Stored, path: Path, wanted: Wanted) -> None:
+    frames, columns = extra(*FRAMES), (*NARROW, *WIDE)
+    parquet = extra("pyarrow.parquet", FRAMES[1])
+    with (
+        whole_file(path) as part,
+        parquet.ParquetWriter(part, frames.schema(columns), compression="zstd") as file,
+    ):
+        for batch in stored.batches(wanted, columns):
+            file.write_batch(batch)
+
+
+def _trace(stored: Stored, path: Path, wanted: Wanted) -> None:
+    if wanted:
+        raise InputError("--export trace: takes a trace whole: leave the filters out")
+    write(path, stored, stored.run, stored.rules, stored.results)
+
+
+KINDS: dict[str, Callable[[Stored, Path, Wanted], None]] = {
+    "jsonl": _jsonl,
+    "har": _har,
+    "parquet": _parquet,
+    "trace": _trace,
+}
+
+
+def as_json(each: Exchange, epoch: float | None) -> dict[str, Any]:
+    """One exchange as `schemas/trace.schema.json` describes it; bodies that are no text in Base64."""
+    answer, request = each.answer, each.request
+    begun = each.clock if each.clock is not None or epoch is None else epoch + each.started
+    return {
+        "id": each.id,
+        "role": each.role,
+        "rule": each.rule,
+        "case": each.case,
+        "step": each.step,
+        "msg_id": each.msg_id,
+        "time": datetime.fromtimestamp(begun, UTC).isoformat() if begun is not None else None,
+        "method": request.method,
+        "url": request.url,
+        "transport": request.transport,
+        "request_headers": _headers(request.headers),
+        **_body("request_body", request.body),
+        "status": answer.status if answer is not None else None,
+        "answer_headers": _headers(answer.headers) if answer is not None else None,
+        **_body("answer_body", answer.body if answer is not None else None),
+        "answer_cut": answer.cut if answer is not None else None,
+        "fault": each.fault,
+        "detail": each.detail,
+        "started": each.started,
+        "sent": each.sent,
+        "ended": each.ended,
+        "peer": each.peer,
+        "masked": sorted(each.masked),
+        "superseded": each.superseded,
+    }
+
+
+def _body(name: str, body: bytes | None) -> dict[str, str | None]:
+    if body is None:
+        return {name: None}
+    try:
+        return {name: body.decode()}
+    except UnicodeDecodeError:
+        return {name: base64.b64encode(body).decode(), f"{name}_encoding": "base64"}
+
+
+def _headers(headers: Headers) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+
+
+def _write(path: Path, pieces: Iterable[str]) -> None:
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(pieces)

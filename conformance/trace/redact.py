@@ -1,0 +1,126 @@
+"""Contents and names taken out of a trace, their sizes kept, so that it can be shown to others.
+
+What is known to be harmless stays (ids, types, times, statuses, names of fields and headers);
+everything else that a message or an answer says is overwritten, byte for byte, whether or not it is
+known to be personal.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from conformance.exchange import Answer, Exchange, Headers, Masked, Request, Signing
+from conformance.result import Result
+from conformance.text import Text
+
+KEPT_FIELDS = frozenset(
+    {b"msgId", b"msgType", b"timestamp", b"createTime", b"isSelfMsg", b"isHistory"}
+    | {b"status", b"code", b"success", b"count", b"duplicate"}
+)
+KEPT_HEADERS = frozenset(
+    b"accept accept-encoding allow connection content-encoding content-length content-type date "
+    b"expect host keep-alive retry-after server transfer-encoding user-agent".split()
+)
+
+_STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_TOKEN = re.compile(
+    rb"(?P<key>" + _STRING + rb"\s*:)|(?P<string>" + _STRING + rb")|(?P<open>[{\[])"
+    rb"|(?P<close>[}\]])|(?P<number>-?\d[\d.eE+-]*)|(?P<other>[^\"{}\[\]\d-]+|.)",
+    re.DOTALL,
+)
+_LETTERS = re.compile(rb"[A-Za-z0-9\x80-\xff]")
+_QUERY = re.compile(r"([?&])([^=&#]*)=([^&#]*)")
+_QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
+
+
+def signed_by(run: Mapping[str, Any] | None) -> frozenset[bytes]:
+    """The headers, in lower case, in which a run's dialect carries its signature and its time."""
+    asked = run["facts"]["asked"] if run is not None else {}
+    names = ("timestamp_header", "signature_header")
+    return frozenset(asked[name].lower().encode() for name in names if name in asked)
+
+
+def redacted(each: Exchange, signed_by: frozenset[bytes]) -> Exchange:
+    """`each` without contents and names. `signed_by` are the dialect's headers, in lower case."""
+    request = Request(
+        each.request.method,
+        url(each.request.url),
+        _headers(each.request.headers, signed_by),
+        body(each.request.body),
+        each.request.transport,
+    )
+    answer = each.answer
+    if answer is not None:
+        answer = Answer(
+            answer.status, _headers(answer.headers, signed_by), body(answer.body), answer.cut
+        )
+    signing = each.signing and _signing(each.signing)
+    if (request, answer) == (each.request, each.answer):
+        return each
+    masked = each.masked | {Masked.CONTENT}
+    return replace(each, request=request, answer=answer, signing=signing, masked=masked)
+
+
+def redacted_result(each: Result) -> Result:
+    """`each` without what it quotes."""
+    said = Text(_QUOTED.sub("'…'", each.message.en), _QUOTED.sub("'…'", each.message.zh))
+    return replace(each, message=said, reproduce=None)
+
+
+def redacted_run(run: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What a trace says of its run, without what the answers held."""
+    if run is None:
+        return None
+    facts = dict(run["facts"])
+    if "learned" in facts:  # read off the bodies of answers
+        facts |= {"url": url(facts["url"]), "learned": None}
+    return {**run, "target": url(run["target"]), "facts": facts, "redacted": True}
+
+
+def url(given: str) -> str:
+    """The values of its query overwritten, but for a msgId."""
+    return _QUERY.sub(
+        lambda found: (
+            found[0] if found[2] == "msgId" else f"{found[1]}{found[2]}={'x' * len(found[3])}"
+        ),
+        given,
+    )
+
+
+def body(given: bytes) -> bytes:
+    """Every value but those of KEPT_FIELDS overwritten; as many bytes, and JSON where it was JSON."""
+    try:
+        json.loads(given.decode())
+    except (ValueError, RecursionError):
+        return _LETTERS.sub(b"x", given)
+    kept, depth, out = False, 0, []
+    for token in _TOKEN.finditer(given):
+        piece = token[0]
+        match token.lastgroup:
+            case "key":
+                kept = depth == 1 and piece.rpartition(b'"')[0][1:] in KEPT_FIELDS
+            case "open":
+                depth, kept = depth + 1, False
+            case "close":
+                depth -= 1
+            case "string" if not kept:
+                piece = b'"' + b"x" * (len(piece) - 2) + b'"'
+            case "number" if not kept:
+                piece = re.sub(rb"\d", b"1", piece)
+        out.append(piece)
+    return b"".join(out)
+
+
+def _headers(headers: Headers, signed_by: frozenset[bytes]) -> Headers:
+    return tuple(
+        (name, value if name.lower() in KEPT_HEADERS | signed_by else b"x" * len(value))
+        for name, value in headers
+    )
+
+
+def _signing(signing: Signing) -> Signing:
+    return replace(signing, body=body(signing.body))

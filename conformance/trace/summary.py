@@ -1,0 +1,102 @@
+"""A trace in numbers: what was sent and why, what came back, how long it took, what was found."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.markup import card
+from conformance.result import Result
+from conformance.rules import Outcome
+from conformance.trace.tables import DELIVERING
+
+SHARES = (0.5, 0.95, 0.99, 1.0)
+"""The quantiles of answer times that are told; the last one is the slowest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`cames` counts what came back (a status, or a fault in its place) by role. `times` are the
+    quantiles SHARES of the seconds from the last byte of a delivery to that of its whole answer, and
+    `slowest` is the exchange of the last; none where nothing was answered. `seconds` is from the
+    first request to the last answer."""
+
+    exchanges: int
+    messages: int
+    seconds: float
+    cames: Mapping[str, Mapping[str, int]]
+    times: tuple[float, ...]
+    slowest: int | None
+    outcomes: Mapping[Outcome, int]
+    run: Mapping[str, Any] | None
+
+    def html(self) -> str:
+        """The same for a notebook."""
+        target = f"{self.run['side']} {self.run['target']}" if self.run is not None else ""
+        cames = [
+            (role, ", ".join(f"{came}: {number:,}" for came, number in of_role.items()))
+            for role, of_role in self.cames.items()
+        ]
+        found = ", ".join(f"{number} {outcome}" for outcome, number in self.outcomes.items())
+        rows = [("target", target), ("results", found), *cames, ("answered in", told(self.times))]
+        return card(f"Trace of {self.size}", rows)
+
+    @property
+    def size(self) -> str:
+        """How many exchanges and messages, in words."""
+        numbers = ((self.exchanges, "exchange"), (self.messages, "message"))
+        return ", ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for n, what in numbers)
+
+
+def told(times: Sequence[float]) -> str:
+    """Quantiles of answer times in words."""
+    if not times:
+        return ""
+    middle, *most, slowest = [f"{each * 1000:,.1f} ms" for each in times]
+    shares = [f"{share:.0%} within {each}" for share, each in zip(SHARES[1:], most, strict=False)]
+    return f"{middle} (median), {', '.join(shares)}, {slowest} at most"
+
+
+def summed_up(
+    store: sqlite3.Connection, run: Mapping[str, Any] | None, results: Sequence[Result]
+) -> Summary:
+    """The summary of the tables in `store`."""
+    cames: dict[str, dict[str, int]] = {}
+    for role, status, fault, number in store.execute(
+        "SELECT role, status, fault, count(*) FROM exchanges GROUP BY 1, 2, 3 ORDER BY 1, 3, 2"
+    ):
+        cames.setdefault(role, {})[str(fault or status or "none")] = number
+    answered = store.execute(f"SELECT count(*) FROM exchanges WHERE {_ANSWERED}").fetchone()[0]
+    first, last = store.execute("SELECT min(started), max(ended) FROM exchanges").fetchone()
+    times, slowest = _times(store, answered)
+    return Summary(
+        exchanges=store.execute("SELECT count(*) FROM exchanges").fetchone()[0],
+        messages=store.execute("SELECT count(DISTINCT msg_id) FROM exchanges").fetchone()[0],
+        seconds=(last or 0.0) - (first or 0.0),
+        cames=cames,
+        times=times,
+        slowest=slowest,
+        outcomes=Counter(each.outcome for each in results),
+        run=run,
+    )
+
+
+def _times(store: sqlite3.Connection, answered: int) -> tuple[tuple[float, ...], int | None]:
+    """The quantiles over the `answered` deliveries, read off the index of times."""
+    if answered == 0:
+        return (), None
+    asked = (
+        # The planner would rather sort.
+        f"SELECT ended - sent, id FROM exchanges INDEXED BY exchanges_by_seconds WHERE {_ANSWERED} "
+        "ORDER BY ended - sent LIMIT 1 OFFSET ?"
+    )
+    ranks = [min(answered - 1, int(share * answered)) for share in SHARES]
+    found = [store.execute(asked, [rank]).fetchone() for rank in ranks]
+    return tuple(seconds for seconds, _ in found), found[-1][1]
+
+
+_ROLES = ", ".join(f"'{role}'" for role in sorted(DELIVERING))
+_ANSWERED = f"role IN ({_ROLES}) AND fault IS NULL AND status IS NOT NULL"
