@@ -241,7 +241,7 @@ async def _hanging(request):
 async def test_a_hang_must_not_be_whatever_the_body(monkeypatch):
     monkeypatch.setattr(hunt, "SHRINK_SECONDS", 2.0)
     quick = replace(GUIDE, deadline=0.2)
-    report = await fuzz(Policy(receive=_hanging), MESSAGES[1:2], dialect=quick)
+    report = await fuzz(Policy(receive=_hanging), MESSAGES[1:2], dialect=quick, fuzz=1000)
     found = result(report, "malformed")
     assert (found.outcome, found.level) == (Outcome.FAIL, Level.MUST)
     assert "gave no whole answer" in found.message.en
