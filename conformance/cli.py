@@ -258,13 +258,15 @@ def demo(**given: Any) -> None:
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="The whole catalogue as JSON.")
+@click.option("--json", "shape", flag_value="json", help="The whole catalogue as JSON.")
+@click.option("--markdown", "shape", flag_value="markdown", help="The whole of it as a page.")
 @click.option("--lang", type=LANGUAGE, default="en", help="Language of texts.")
-def rules(as_json: bool, lang: str) -> None:
+def rules(shape: str | None, lang: str) -> None:
     """The catalogue: id, level, text, source."""
-    from conformance.render.catalogue import as_data, as_text
+    from conformance.render.catalogue import as_data, as_markdown, as_text
 
-    click.echo(as_data(lang) if as_json else as_text(lang))
+    shapes = {"json": as_data, "markdown": as_markdown}
+    click.echo(shapes.get(shape or "", as_text)(lang).rstrip("\n"))
 
 
 @main.command(short_help="Prove the suite on faulty and correct peers.")

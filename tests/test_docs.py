@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import base64
 import hashlib
 import hmac
 import inspect
@@ -23,6 +24,7 @@ from urllib.request import urlopen
 
 import click
 import pytest
+import yaml
 from aiohttp import web
 from click.testing import CliRunner
 
@@ -32,6 +34,7 @@ from conformance.checks.sender.named import NAMED
 from conformance.cli import main
 from conformance.damage import DAMAGES
 from conformance.demo import reference_receiver, reference_sender
+from conformance.dialect import load, sign
 from conformance.edits import EDITS
 from conformance.engine.sender.session import SETTINGS
 from conformance.errors import InputError
@@ -55,6 +58,9 @@ PAGES = (
     FUZZING,
     "docs/traces.md",
     "docs/notebooks.md",
+    "docs/ci.md",
+    "docs/dialects.md",
+    "docs/README.md",
 )
 URL = "http://localhost:5000/webhook/receiver"
 SECRET = "your_secret"
@@ -469,3 +475,25 @@ def test_the_fuzzing_page_names_every_strategy_and_every_rule() -> None:
     assert set(fuzz.__all__) - {"Delivery"} <= named
     rules = {each.rule.id for each in built_in("receiver") if each.fuzz}
     assert rules <= set(re.findall(r"`(receiver\.fuzz\.\w+)`", text(FUZZING)))
+
+
+@pytest.mark.parametrize(("page", "lang"), [("rules.md", "en"), ("rules.zh-Hant.md", "zh-Hant")])
+def test_the_page_of_rules_is_that_of_the_scenarios(page: str, lang: str) -> None:
+    made = CliRunner().invoke(main, ["rules", "--markdown", "--lang", lang]).output
+    assert text(f"docs/{page}") == made, f"hookproof rules --markdown --lang {lang} > docs/{page}"
+
+
+def test_the_workflow_for_ci_runs_commands_that_there_are() -> None:
+    (block,) = blocks("docs/ci.md", "yaml")
+    steps = yaml.safe_load(block)["jobs"]["conformance"]["steps"]
+    (check,) = [step["run"] for step in steps if step.get("name") == "Check it"]
+    assert main.commands["check"].commands["receiver"].make_context("x", words(check)[2:])
+
+
+def test_the_dialect_that_is_printed_signs_as_it_says(tmp_path: Path) -> None:
+    (block,) = blocks("docs/dialects.md", "yaml")
+    house = tmp_path / "house.yaml"
+    house.write_text(block, encoding="utf-8")
+    dialect = load(str(house))
+    digest = hmac.digest(b"key", b"1700000000000.{}", "sha256")
+    assert sign(dialect, b"key", b"1700000000000", b"{}") == base64.b64encode(digest)
