@@ -14,6 +14,29 @@ from tests.browser import Pages, chromium
 
 pytest_plugins = ["pytester"]
 
+CLOCKED = {
+    f"test_{name}.py"
+    for name in (
+        "check_sender",
+        "gallery_senders",
+        "load_run",
+        "receiver_process",
+        "sender_process",
+    )
+}
+"""Modules that judge by the clock, or that load this machine: one after the other."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two workers of pytest-xdist: what goes by the clock on one of them, whole modules on the other."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            name = item.path.name
+            group = "senders" if name in CLOCKED else name
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 NO_SKIPS = os.environ.get("HOOKPROOF_NO_SKIPS") == "1"
 
 

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+from functools import cache
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,26 +19,32 @@ from conformance.render.matrix import show
 from conformance.rules import Level
 from conformance.scenario import built_in
 
-pytestmark = pytest.mark.xdist_group("gallery")
-
 BINDING = {each.rule.id for each in built_in("receiver") if each.rule.level is not Level.MAY}
 
 
-@pytest.fixture(scope="module")
-def rows(request):
-    """The rows of the matrix, by peer: run once, for the peers that tests were selected for."""
-    names = {
-        item.callspec.params["peer"]
-        for item in request.session.items
-        if item.path == request.path and "rows" in item.fixturenames
-    }
-    matrix = asyncio.run(run_matrix(sorted(names)))
-    return {row.peer: row for row in matrix.rows}
+@cache
+def judged(side, names):
+    """The rows of the matrix, by peer."""
+    return {row.peer: row for row in asyncio.run(run_matrix(names)).rows}
 
 
-@pytest.mark.parametrize("peer", [peer.name for peer in PEERS])
-def test_the_suite_says_of_each_peer_what_it_must(rows, peer):
-    row = rows[peer]
+@pytest.fixture
+def row(request, peer):
+    """The row of one peer; all that tests were selected for are run at once, side by side."""
+    items = [each for each in request.session.items if "row" in getattr(each, "fixturenames", ())]
+    peers = {item.callspec.params["peer"] for item in items}
+    names = tuple(sorted(each.name for each in peers if each.side == peer.side))
+    return judged(peer.side, names)[peer.name]
+
+
+@pytest.mark.parametrize(
+    "peer",
+    [
+        pytest.param(peer, id=peer.name, marks=pytest.mark.xdist_group(f"{peer.side}s"))
+        for peer in PEERS
+    ],
+)
+def test_the_suite_says_of_each_peer_what_it_must(row):
     if row.skipped is not None:
         pytest.skip(row.skipped)
     assert row.missed == ()
