@@ -27,8 +27,19 @@ LISTED = 50
 @click.option(
     "--status", "statuses", multiple=True, help="List these: 404, 5xx, none (repeatable)."
 )
-@click.option("--slow", type=float, metavar="SECONDS", help="List what took as long, or longer.")
-@click.option("--limit", default=LISTED, show_default=True, help="So many lines; 0 for all.")
+@click.option(
+    "--slow",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="List what took as long, or longer.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=LISTED,
+    show_default=True,
+    help="So many lines; 0 for all.",
+)
 @click.option("--show", type=int, metavar="ID", help="One exchange, as it was on the wire.")
 @click.option("--follow", metavar="MSGID", help="One message through all its attempts.")
 @click.option(

@@ -95,7 +95,7 @@ def test_a_masked_body_is_marked(path):
     [
         pytest.param("{", "not a line of JSON", id="no JSON"),
         pytest.param("[]", "must be an object", id="no object"),
-        pytest.param('{"body": ""}', "headers is missing", id="no headers"),
+        pytest.param('{"body": ""}', "no `headers`, so it is no capture", id="no headers"),
         pytest.param('{"headers": {}}', "body|forms", id="no body"),
         pytest.param('{"headers": {}, "body": {"msgId": "1"}}',
                      "body must be a string, not an object", id="a parsed body"),
@@ -169,3 +169,20 @@ def test_what_is_read_without_the_schema_fits_it(line, tmp_path_factory):
     except InputError:
         return
     assert problems("capture", line) == []
+
+
+def test_a_line_without_a_time_stands_where_the_one_before_it_does(path):
+    first, second = captured(path, LINE, {"headers": {}, "body": "{}"})
+    assert second.started == first.started > 0
+    assert second.clock is None
+
+
+def test_a_capture_without_contents_keeps_how_it_is_signed(path):
+    captured(path, {**LINE, "headers": {**LINE["headers"], "Cookie": "s"}})
+    with Stored.open_any(path) as stored, stored.redacted() as left:
+        (each,) = left
+    assert dict(each.request.headers) == {
+        b"X-Webhook-Timestamp": b"1700000000",
+        b"X-Webhook-Signature": b"ab",
+        b"Cookie": b"x",
+    }

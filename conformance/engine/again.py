@@ -155,10 +155,10 @@ class _Again:
         if len(whole) < len(over) and not whole:
             return [Unjudged(_NEEDS_BODIES)]
         found = side.checks[name](whole, self._facts, case.level)
+        if len(whole) < len(over) and all(isinstance(each, Unjudged) for each in found):
+            return [Unjudged(_NEEDS_BODIES)]
         if found:
             return found
-        if len(whole) < len(over):
-            return [Unjudged(_NEEDS_BODIES)]
         return [] if self._complete and over else [Unjudged(TIME_RAN_OUT, error=True)]
 
     def _judged(

@@ -23,6 +23,7 @@ from conformance.text import Text
 EXPECTED = {"valid": "accepted", "malformed": "no-5xx", "forged": "refused"}
 """kind of fuzzing → the status that is expected."""
 
+TOO_MANY = 429
 LATE = "late"
 ALIKE = "1" * 19
 """An id for requests that are compared, and not sent."""
@@ -96,6 +97,8 @@ class Trial:
         exchange, found = await self._send(example)
         if exchange.answer is None and not await lives(self._session):
             return self._death(example, exchange, _GONE)
+        if exchange.status == TOO_MANY and not found:
+            return Halt(Unjudged(_LIMITED, error=True))  # refused, whatever it was
         stopped = next((each for each in found if isinstance(each, Unjudged)), None)
         if stopped is not None:
             self.unsteady += exchange.fault is not None
@@ -147,7 +150,9 @@ class Trial:
 
     def _levels(self, *examples: Example) -> list[Level]:
         shapes = [oddity.shape for each in examples for oddity in each.oddities]
-        return [self._rule.level if shape is None else level_of(shape) for shape in shapes]
+        # The guide says of an account or a time only of which type it is.
+        own = Level.SHOULD if self._expected == "accepted" else self._rule.level
+        return [own if shape is None else level_of(shape) for shape in shapes]
 
     def _what(self, exchange: Exchange) -> str:
         """What tells failures apart: the status, or what came in its place."""
@@ -204,3 +209,7 @@ def _is_right(signed: Signed, signer: Signer) -> bool:
 
 _GONE = Text("the target stopped answering", "目標已停止響應")
 _SPOILT = Text("the target no longer accepts plain valid messages", "目標已不再接受普通有效訊息")
+_LIMITED = Text(
+    "not judged: a rate limit answered 429, whatever was sent; test an instance without one",
+    "無法判定：速率限制對任何請求都返回 429；請測試沒有限制的環境",
+)

@@ -158,7 +158,7 @@ FUZZ = (
     Faulty(
         "date-of-createtime",
         "makes a date of createTime before the answer, and answers 500 where there is none",
-        _fuzz("valid"),
+        _fuzz("valid[SHOULD]"),
         _processing(_as_date),
     ),
     Faulty(

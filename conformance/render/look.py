@@ -161,7 +161,9 @@ def message(found: Sequence[Exchange], accepted: Iterable[int]) -> Iterator[str]
         if exchanges[0].role in DELIVERING:
             taken = next((each for each in exchanges if each.status in good), None)
             took = f" after {taken.ended - begin:.3f} s" if taken is not None else ""
-            yield f"  {'delivered' if taken is not None else 'not delivered'}{took}"
+            known = any(each.answer is not None or each.fault is not None for each in exchanges)
+            missed = "not delivered" if known else "no answer is recorded"
+            yield f"  {'delivered' if taken is not None else missed}{took}"
 
 
 def _attempt(each: Exchange, number: int, after: float, waited: float | None) -> str:

@@ -33,36 +33,44 @@ def is_capture(path: Path) -> bool:
 
 
 def read(path: Path) -> Iterator[Exchange]:
-    """The deliveries in their order, read line by line; their clock stands at 0 in 1970. Raises
-    InputError, with file and line, for the first one that is none."""
+    """The deliveries in their order, read line by line; their clock stands at 0 in 1970, and one of
+    which no time is known stands where the one before it does. Raises InputError, with file and
+    line, for the first one that is none."""
     try:
         with path.open("rb") as file:
-            number = 0
+            number, before = 0, 0.0
             for place, line in enumerate(file, 1):
                 if line.strip(_BLANK):
                     number += 1
-                    yield _exchange(number, line, f"{path}:{place}")
+                    each = _exchange(number, line, f"{path}:{place}", before)
+                    before = each.started
+                    yield each
     except OSError as fault:
         raise InputError(f"{path} cannot be read: {fault.strerror}") from None
 
 
-def _exchange(number: int, line: bytes, place: str) -> Exchange:
+def _exchange(number: int, line: bytes, place: str, before: float) -> Exchange:
     try:
         data = json.loads(line.decode())
     except (ValueError, RecursionError) as fault:
         raise InputError(f"{place}: not a line of JSON: {fault}") from None
     # The schema words what is wrong; it is asked only then, since it takes a while.
     try:
-        return _delivery(number, data)
+        return _delivery(number, data, before)
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError, OSError) as fault:
+        if isinstance(data, dict) and "headers" not in data:
+            raise InputError(
+                f"{place}: no `headers`, so it is no capture (docs/traces.md tells how one is written); "
+                "what --export jsonl wrote is not read again, the trace itself is"
+            ) from None
         wrong = problems("capture", data)
         raise InputError(f"{place}: {wrong[0] if wrong else fault}") from None
 
 
-def _delivery(number: int, data: dict[str, Any]) -> Exchange:
+def _delivery(number: int, data: dict[str, Any], before: float) -> Exchange:
     body = _body(data, "body")
     clock = _time(data["time"]) if "time" in data else None
-    started = clock if clock is not None else 0.0
+    started = clock if clock is not None else before
     answer = None
     headers = _headers(data.get("answer_headers", {}))
     answered = _text(data.get("answer_body", "")).encode()

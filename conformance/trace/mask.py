@@ -34,9 +34,9 @@ def without(each: Exchange, secrets: Iterable[bytes], own: bytes) -> Exchange:
     held = _all(each.answer) if each.answer is not None else b""
     if each.role in TOLD:
         held += b"\n".join([each.request.body, *(value for _, value in each.request.headers)])
-    spellings = [own]
-    if each.role is Role.API:  # which speaks JSON
-        spellings.append(json.dumps(own.decode("utf-8", "replace"))[1:-1].encode())
+    word = own.decode("utf-8", "replace")
+    in_json = [json.dumps(word, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)]
+    spellings = [own, *(spelled.encode() for spelled in in_json)]
     shown = any(spelled in held for spelled in spellings)
     mark = Masked.SECRET if own in longest_first and shown else Masked.GIVEN
     return replace(each, answer=answer, request=request, masked=each.masked | {mark})

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from conformance.dialect import load
+from conformance.dialect import names as dialect_names
 from conformance.exchange import Answer, Exchange, Headers, Masked, Request, Signing
 from conformance.result import Result
 from conformance.text import Text
@@ -32,16 +34,24 @@ _TOKEN = re.compile(
     rb"|(?P<close>[}\]])|(?P<number>-?\d[\d.eE+-]*)|(?P<other>[^\"{}\[\]\d-]+|.)",
     re.DOTALL,
 )
+_PLAIN = re.compile(rb'"[\w-]{0,64}"', re.ASCII)
+"""A text under a kept name that is an id or a number, and no sentence."""
 _LETTERS = re.compile(rb"[A-Za-z0-9\x80-\xff]")
 _QUERY = re.compile(r"([?&])([^=&#]*)=([^&#]*)")
-_QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
+_QUOTED = re.compile(r"['\"].*", re.DOTALL)
+_EXAMPLE = re.compile(r"[:：'\"].*", re.DOTALL)
 
 
 def signed_by(run: Mapping[str, Any] | None) -> frozenset[bytes]:
-    """The headers, in lower case, in which a run's dialect carries its signature and its time."""
-    asked = run["facts"]["asked"] if run is not None else {}
-    names = ("timestamp_header", "signature_header")
-    return frozenset(asked[name].lower().encode() for name in names if name in asked)
+    """The headers, in lower case, in which a run's dialect carries its signature and its time; of a
+    capture, which names no dialect, those of every dialect that is built in."""
+    if run is None:
+        known = [load(name) for name in dialect_names()]
+        names = [each for one in known for each in (one.timestamp_header, one.signature_header)]
+    else:
+        asked = run["facts"]["asked"]
+        names = [asked[n] for n in ("timestamp_header", "signature_header") if n in asked]
+    return frozenset(name.lower().encode() for name in names)
 
 
 def redacted(each: Exchange, signed_by: frozenset[bytes]) -> Exchange:
@@ -66,8 +76,10 @@ def redacted(each: Exchange, signed_by: frozenset[bytes]) -> Exchange:
 
 
 def redacted_result(each: Result) -> Result:
-    """`each` without what it quotes."""
-    said = Text(_QUOTED.sub("'…'", each.message.en), _QUOTED.sub("'…'", each.message.zh))
+    """`each` without what it quotes, and without what follows that: where a quotation ends cannot be
+    told once it has been cut. What fuzzing found, it shows without quotes too."""
+    pattern = _EXAMPLE if ".fuzz." in each.rule.id else _QUOTED
+    said = Text(*(pattern.sub("…", text) for text in (each.message.en, each.message.zh)))
     return replace(each, message=said, reproduce=None)
 
 
@@ -107,7 +119,7 @@ def body(given: bytes) -> bytes:
                 depth, kept = depth + 1, False
             case "close":
                 depth -= 1
-            case "string" if not kept:
+            case "string" if not (kept and _PLAIN.fullmatch(piece)):
                 piece = b'"' + b"x" * (len(piece) - 2) + b'"'
             case "number" if not kept:
                 piece = re.sub(rb"\d", b"1", piece)
