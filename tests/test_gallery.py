@@ -31,7 +31,8 @@ def judged(side, names):
 @pytest.fixture
 def row(request, peer):
     """The row of one peer; all that tests were selected for are run at once, side by side."""
-    items = [each for each in request.session.items if "row" in getattr(each, "fixturenames", ())]
+    here = [each for each in request.session.items if each.path == request.path]
+    items = [each for each in here if "row" in each.fixturenames and "peer" in each.callspec.params]
     peers = {item.callspec.params["peer"] for item in items}
     names = tuple(sorted(each.name for each in peers if each.side == peer.side))
     return judged(peer.side, names)[peer.name]
