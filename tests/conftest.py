@@ -18,6 +18,7 @@ CLOCKED = {
     f"test_{name}.py"
     for name in (
         "check_sender",
+        "gallery",
         "gallery_senders",
         "load_run",
         "receiver_process",
@@ -31,10 +32,8 @@ CLOCKED = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two workers of pytest-xdist: what goes by the clock on one of them, whole modules on the other."""
     for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            name = item.path.name
-            group = "senders" if name in CLOCKED else name
-            item.add_marker(pytest.mark.xdist_group(group))
+        name = item.path.name
+        item.add_marker(pytest.mark.xdist_group("clocked" if name in CLOCKED else name))
 
 
 NO_SKIPS = os.environ.get("HOOKPROOF_NO_SKIPS") == "1"

@@ -38,13 +38,7 @@ def row(request, peer):
     return judged(peer.side, names)[peer.name]
 
 
-@pytest.mark.parametrize(
-    "peer",
-    [
-        pytest.param(peer, id=peer.name, marks=pytest.mark.xdist_group(f"{peer.side}s"))
-        for peer in PEERS
-    ],
-)
+@pytest.mark.parametrize("peer", [pytest.param(peer, id=peer.name) for peer in PEERS])
 def test_the_suite_says_of_each_peer_what_it_must(row):
     if row.skipped is not None:
         pytest.skip(row.skipped)
