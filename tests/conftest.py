@@ -36,6 +36,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group("clocked" if name in CLOCKED else name))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The worker that has the other modules leaves the processor to the one that goes by the clock."""
+    if "PYTEST_XDIST_WORKER" in os.environ and item.path.name not in CLOCKED and not os.nice(0):
+        os.nice(15)
+
+
 NO_SKIPS = os.environ.get("HOOKPROOF_NO_SKIPS") == "1"
 
 
