@@ -34,6 +34,15 @@ def ascii_only(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
+def in_json(text: bytes) -> frozenset[bytes]:
+    """A text as it stands within a JSON string of one encoder or another: as it is, with what must be
+    escaped, with all that is not ASCII, and with slashes as PHP writes them."""
+    word = text.decode("utf-8", "replace")
+    written = {json.dumps(word)[1:-1], json.dumps(word, ensure_ascii=False)[1:-1]}
+    written |= {each.replace("/", r"\/") for each in written}
+    return frozenset({text, *(each.encode("utf-8", "replace") for each in written)})
+
+
 def indented(value: object) -> bytes:
     """Printed prettily, two blanks a level."""
     return json.dumps(value, ensure_ascii=False, indent=2).encode()

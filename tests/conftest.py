@@ -6,18 +6,21 @@ fails with the reason. The inner runs of `pytester` have a conftest of their own
 
 import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conformance import certificates
 from tests.browser import Pages, chromium
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.plugin_parts"]
 
 CLOCKED = {
     f"test_{name}.py"
     for name in (
         "check_sender",
+        "check_sender_ends",
         "gallery",
         "gallery_senders",
         "load_run",
@@ -67,6 +70,14 @@ def pages(browser: Any) -> Iterator[Pages]:
     yield opened
     opened.close()
     assert opened.faults == []
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for this machine, and its key."""
+    if certificates.missing() is not None:
+        pytest.skip("openssl is not installed")
+    return certificates.make(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,8 +10,6 @@ import json
 import os
 import re
 import shlex
-import shutil
-import ssl
 import sys
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -21,67 +19,28 @@ import pytest
 from aiohttp import ClientSession, web
 
 import conformance
-from conformance import certificates, check_sender
-from conformance.delivery import Backoff
 from conformance.dialect import Secret, load
 from conformance.errors import InputError
 from conformance.render.files import Files
 from conformance.rules import Outcome, Verdict
 from conformance.scenario import built_in
 from conformance.schema import problems
-from conformance.sender.app import Settings, sending
-from conformance.sender.worker import Pace
-from tests.sender_parts import ask
-
-SECRET = "a-secret-that-nobody-prints"
-KEY = "key-that-nobody-prints"
-PACE = Pace(Backoff(base=0.05))
-QUICK = ("sender.wire.*", "sender.config.create-list", "sender.duplicate.*")
-
-
-needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-
-
-def reference(**settings):
-    dialect = settings.pop("dialect", None) or load("guide")
-    return sending(dialect, Settings(pace=PACE, **settings))
-
-
-async def check(api, rules=QUICK, emit=True, **options):
-    return await check_sender(
-        api,
-        secret=options.pop("secret", SECRET),
-        rules=rules,
-        **({"emit_url": f"{api}/Emit"} if emit else {}),
-        **options,
-    )
-
-
-def having(report, *outcomes):
-    return {each.name for each in report.results if each.outcome in outcomes}
-
-
-def broken(report):
-    return having(report, Outcome.FAIL, Outcome.WARN, Outcome.NOTE)
-
-
-def of(report, rule):
-    return [each for each in report.results if each.rule.id == rule]
-
-
-async def listed(api, query=""):
-    return (await asyncio.to_thread(ask, "GET", f"{api}/List{query}")).data
-
-
-def trusting(certificate):
-    return ssl.create_default_context(cafile=certificate)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    if certificates.missing() is not None:
-        pytest.skip("openssl is not installed")
-    return certificates.make(tmp_path_factory.mktemp("tls"))
+from tests.check_sender_parts import (
+    KEY,
+    QUICK,
+    SECRET,
+    broken,
+    check,
+    having,
+    listed,
+    listening,
+    needs_curl,
+    of,
+    reference,
+    serving,
+    silent,
+    trusting,
+)
 
 
 @pytest.fixture(scope="module")
@@ -334,17 +293,6 @@ async def keeping_one():
             yield f"{there}/v1/webhook", base
 
 
-@asynccontextmanager
-async def serving(app):
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-
-
 ONE = (
     "sender.config.update",
     "sender.duplicate.*",
@@ -418,174 +366,6 @@ async def test_a_restart_that_fails_is_an_error_and_no_verdict(tmp_path):
         )
     assert report.verdict is Verdict.ERROR
     assert report.results[0].message.en == "--restart-command ended with status 4"
-
-
-@asynccontextmanager
-async def listening(connected, port=0):
-    async with await asyncio.start_server(connected, "127.0.0.1", port) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/webhook"
-
-
-async def silent(reader, writer):
-    await asyncio.sleep(60)
-
-
-async def garbage(reader, writer):
-    writer.write(b"\x16\x03\x01garbage\r\n\r\n")
-    writer.close()
-
-
-async def close(reader, writer):
-    writer.close()
-
-
-def answering(status, body, kind="application/json"):
-    async def connected(reader, writer):
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head.lower())
-        asked = await reader.readexactly(int(length[1]) if length else 0)
-        said = body(asked) if callable(body) else body
-        lines = (
-            f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {len(said)}\r\n\r\n"
-        )
-        writer.write(lines.encode() + said)
-        writer.close()
-
-    return connected
-
-
-@pytest.mark.parametrize(
-    ("connected", "said"),
-    [
-        pytest.param(silent, "no answer in time", id="silent"),
-        pytest.param(garbage, "no answer that is HTTP", id="garbage"),
-        pytest.param(close, "no answer", id="closes"),
-        pytest.param(answering(404, b"Not Found"), "API_URL is the base of Config, List", id="404"),
-        pytest.param(answering(401, b"{}"), "it may need --api-key", id="401"),
-        pytest.param(
-            answering(200, b"<!doctype html><h1>Hello</h1>", "text/html"),
-            "API_URL is the base",
-            id="HTML",
-        ),
-    ],
-)
-async def test_what_is_no_sender_ends_as_error(connected, said, monkeypatch):
-    monkeypatch.setattr("conformance.engine.sender.run.API_PATIENCE", 0.3)
-    async with listening(connected) as api:
-        report = await asyncio.wait_for(check(api), 5)
-    assert report.verdict is Verdict.ERROR
-    assert said in report.cause.en
-    assert f"POST {api}/Config" in report.cause.en
-    assert report.summary()[Outcome.ERROR] == 1
-    assert report.summary()[Outcome.FAIL] == 0
-
-
-@pytest.mark.parametrize(
-    ("api", "said"),
-    [
-        pytest.param("http://127.0.0.1:9/v1/webhook", "nothing listens there", id="refused"),
-        pytest.param("http://nowhere.invalid/v1/webhook", "does not resolve", id="unresolvable"),
-    ],
-)
-async def test_a_sender_that_cannot_be_reached_ends_as_error(api, said):
-    report = await check(api)
-    assert report.verdict is Verdict.ERROR
-    assert said in report.cause.en
-
-
-async def test_one_whose_certificate_is_not_trusted_ends_as_error_that_names_the_option(
-    certificate,
-):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    async with await asyncio.start_server(silent, "127.0.0.1", 0, ssl=context) as server:
-        port = server.sockets[0].getsockname()[1]
-        report = await check(f"https://127.0.0.1:{port}/v1/webhook")
-    assert "--ca" in report.cause.en
-
-
-async def test_a_valid_configuration_that_is_refused_is_a_failure_told_once():
-    async with listening(
-        answering(400, b'{"code": 400, "message": "Timeout must be text"}')
-    ) as api:
-        report = await check(api)
-    assert [each.name for each in report.failures] == ["sender.config.create-list"]
-    assert "answered 400 (Timeout must be text)" in report.failures[0].message.en
-    assert report.summary()[Outcome.SKIP] == len(report.results) - 1
-
-
-async def test_a_secret_that_an_answer_gives_back_is_shown_nowhere(tmp_path):
-    def echo(asked):
-        return json.dumps({"code": 400, "message": f"cannot read {asked.decode()}"}).encode()
-
-    async with listening(answering(400, echo)) as api:
-        report = await check(api, secret=SECRET)
-    files = {kind: tmp_path / f"r.{kind}" for kind in ("json", "junit", "html", "trace")}
-    Files(**files).write(report)
-    for path in files.values():
-        assert SECRET.encode() not in path.read_bytes(), path
-    assert SECRET not in f"{report} {report.cause} {report._repr_html_()}"
-
-
-async def test_a_secret_that_is_listed_is_told_and_shown_nowhere(tmp_path):
-    shown = []
-
-    async def handle(request):
-        async with ClientSession(api) as client:
-            body = await request.read()
-            name = request.match_info["name"]
-            if name == "Config":
-                shown.append(json.loads(body)["Secret"])
-            answered = await client.request(request.method, name, data=body, params=request.query)
-            said = await answered.json()
-        if name == "List":
-            said["data"] = [{**each, "Secret": secret} for each in said["data"] for secret in shown]
-        return web.json_response(said, status=answered.status)
-
-    async with reference() as base:
-        api = f"{base}/"
-        app = web.Application()
-        app.router.add_route("*", "/v1/webhook/{name}", handle)
-        async with serving(app) as there:
-            rules = ("sender.filter.fan-out", "sender.config.secret-hidden")
-            report = await check(f"{there}/v1/webhook", rules)
-    assert broken(report) == {"sender.config.secret-hidden"}
-    assert len(set(shown)) == 2
-    Files(trace=tmp_path / "trace").write(report)
-    for secret in (SECRET, SECRET[::-1]):
-        assert secret.encode() not in (tmp_path / "trace").read_bytes()
-
-
-async def test_a_run_ends_within_its_timeout_and_takes_its_configurations_away():
-    async with reference() as api:
-        report = await asyncio.wait_for(check(api, ("sender.retry.*",), timeout=2), 8)
-        left = await listed(api)
-    assert report.verdict is not Verdict.PASS
-    assert "time ran out" in report.cause.en
-    assert report.seconds < 4
-    assert left == []
-
-
-async def test_a_run_that_is_broken_off_takes_its_configurations_away():
-    async with reference() as api:
-        running = asyncio.create_task(check(api, ("sender.retry.*",)))
-        async with asyncio.timeout(10):
-            while len(await listed(api)) < 5:  # noqa: ASYNC110 - its API is all that there is
-                await asyncio.sleep(0.02)
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        assert await listed(api) == []
-
-
-async def test_what_waits_too_long_for_the_timeout_is_skipped_with_figures():
-    slow = Settings(pace=Pace(Backoff(base=1)))
-    async with sending(load("guide"), slow) as api:
-        report = await check(api, ("sender.retry.backoff", "sender.wire.*"), timeout=15)
-    (backoff,) = of(report, "sender.retry.backoff")
-    assert backoff.outcome is Outcome.SKIP
-    assert re.search(r"would take about \d+ s .* give a longer --timeout", backoff.message.en)
-    assert report.verdict is Verdict.PASS
 
 
 async def test_ten_runs_with_one_seed_find_the_same():

@@ -308,18 +308,23 @@ def printed_rules(side: str) -> list[Any]:
     return [pytest.param(rule, id=f"rule {n}") for n, rule in enumerate(rules)]
 
 
-@pytest.mark.parametrize("rule", printed_rules("receiver"))
-async def test_a_printed_rule_for_receivers_runs(rule: str, tmp_path: Path) -> None:
-    (tmp_path / "house.yaml").write_text(rule, encoding="utf-8")
+async def outcomes_of(scenarios: Path, rules: str) -> set[Outcome]:
+    """What comes of rules from a folder, judged against the reference receiver."""
     async with reference_receiver() as there:
         report = await check_receiver(
             there.url,
             secret=there.secret.decode(),
             observer_url=there.observer_url,
-            scenarios=[tmp_path],
-            rules=["receiver.house.*"],
+            scenarios=[scenarios],
+            rules=[rules],
         )
-    assert {each.outcome for each in report.results} == {Outcome.PASS}
+    return {each.outcome for each in report.results}
+
+
+@pytest.mark.parametrize("rule", printed_rules("receiver"))
+async def test_a_printed_rule_for_receivers_runs(rule: str, tmp_path: Path) -> None:
+    (tmp_path / "house.yaml").write_text(rule, encoding="utf-8")
+    assert await outcomes_of(tmp_path, "receiver.house.*") == {Outcome.PASS}
 
 
 @pytest.mark.parametrize("rule", printed_rules("sender"))
@@ -459,15 +464,7 @@ def test_the_test_of_the_fuzzing_page_finds_a_fault(tmp_path: Path) -> None:
 async def test_the_sequence_of_the_fuzzing_page_runs(tmp_path: Path) -> None:
     (file,) = blocks(FUZZING, "yaml")
     (tmp_path / "sequence.yaml").write_text(file, encoding="utf-8")
-    async with reference_receiver() as there:
-        report = await check_receiver(
-            there.url,
-            secret=there.secret.decode(),
-            observer_url=there.observer_url,
-            scenarios=[tmp_path],
-            rules=["receiver.found.*"],
-        )
-    assert {each.outcome for each in report.results} == {Outcome.PASS}
+    assert await outcomes_of(tmp_path, "receiver.found.*") == {Outcome.PASS}
 
 
 def test_the_fuzzing_page_names_every_strategy_and_every_rule() -> None:

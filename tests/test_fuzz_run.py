@@ -24,6 +24,7 @@ from conformance.forms import FORMS
 from conformance.fuzz import hunt
 from conformance.gallery.fuzz import FUZZ
 from conformance.gallery.process import PAIRS, pair
+from conformance.receiver import policy
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
 from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Answer, Policy, authenticate, read
@@ -202,17 +203,20 @@ async def test_what_fails_now_and_then_is_no_finding_and_is_told():
     assert "failed once, and not when sent again" in found.message.en
 
 
-async def test_a_rate_limit_is_not_judged():
+@pytest.mark.parametrize(
+    ("kind", "status"), [("valid", 429), ("malformed", 429), ("forged", 429), ("forged", 503)]
+)
+async def test_a_rate_limit_is_not_judged(kind, status):
     seen = 0
 
-    def process(message):
+    async def receive(request):
         nonlocal seen
         seen += 1
-        return Answer(429) if seen > 60 else None
+        return Answer(status) if seen % 60 > 40 else await policy.receive(request)
 
-    found = result(await fuzz(Policy(process=process), MESSAGES[:1]), "valid")
+    found = result(await fuzz(Policy(receive=receive), [f"receiver.fuzz.{kind}"]), kind)
     assert found.outcome is Outcome.ERROR
-    assert "429" in found.message.en
+    assert str(status) in found.message.en
 
 
 async def test_a_receiver_that_signs_rewritten_json_is_not_told_of_it_again():
@@ -323,8 +327,8 @@ async def test_a_sequence_that_was_found_can_be_saved_and_run_again(noted, tmp_p
     text, rule = scenario_file(noted)
     (tmp_path / "sequence.yaml").write_text(text, encoding="utf-8")
     noting = PEERS["id-noted-before-check"].fresh()
-    for policy, outcome in ((noting, Outcome.FAIL), (Policy(), Outcome.PASS)):
-        report = await fuzz(policy, (rule,), scenarios=(tmp_path / "sequence.yaml",))
+    for one, outcome in ((noting, Outcome.FAIL), (Policy(), Outcome.PASS)):
+        report = await fuzz(one, (rule,), scenarios=(tmp_path / "sequence.yaml",))
         assert [each.outcome for each in report.results] == [outcome]
 
 

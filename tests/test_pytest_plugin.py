@@ -2,111 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import re
-import shutil
 import socket
 import subprocess
 import sys
-import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-SECRET = "a-secret-that-nobody-prints"
-
-RULE = """\
-  - rule: receiver.house.{name}
-    level: MUST
-    source: null
-    title: {{en: A message is {status}, zh-Hant: 訊息的結果}}
-    why: {{en: Our house wants it., zh-Hant: 本院的要求。}}
-    fix: {{en: Do as the house says., zh-Hant: 照做。}}
-    steps:
-      - send: {{message: text}}
-        expect: {{status: {status}}}
-"""
-
-
-class Faulty(BaseHTTPRequestHandler):
-    """Fails on msgType 43 (MUST), refuses 9999 (SHOULD), takes any timestamp (MAY)."""
-
-    protocol_version = "HTTP/1.1"
-    effects: ClassVar[Counter[str]] = Counter()
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        text = (self.headers.get("X-Webhook-Timestamp") or "").encode("latin-1") + b":" + body
-        right = hmac.new(SECRET.encode(), text, hashlib.sha256).hexdigest()
-        if (self.headers.get("X-Webhook-Signature") or "") != right:
-            self._answer(401, {})
-            return
-        message = json.loads(body)
-        status = {43: 500, 9999: 400}.get(message.get("msgType"), 200)
-        if status == 200:
-            self.effects[message["msgId"]] |= 1
-        self._answer(status, {})
-
-    def do_GET(self) -> None:
-        asked = parse_qs(urlsplit(self.path).query)
-        self._answer(200 if asked else 405, {"count": self.effects[asked.get("msgId", [""])[0]]})
-
-    def _answer(self, status: int, answer: object) -> None:
-        data = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *args: object) -> None:
-        """No line for each request."""
-
-
-@pytest.fixture(scope="module")
-def base() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Faulty) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-LIGHT = ("-p", "no:hypothesispytest")
-"""Of the plugins that are installed, the one that takes most of an inner run's start."""
-
-
-class Run:
-    """Starts an inner pytest, with few of the rules so that it is quick."""
-
-    def __init__(self, pytester: pytest.Pytester) -> None:
-        self._pytester = pytester
-
-    def __call__(self, *args: str, rules: str | None = None) -> pytest.RunResult:
-        chosen = [f"--rules={rules}"] if rules else []
-        return self._pytester.runpytest_subprocess(*LIGHT, *chosen, *args)
-
-    def against(self, base: str, *args: str, rules: str | None = None) -> pytest.RunResult:
-        return self("--pyargs", "conformance", *at(base), *args, rules=rules)
-
-
-@pytest.fixture
-def run(pytester: pytest.Pytester) -> Run:
-    return Run(pytester)
-
-
-def at(base: str) -> list[str]:
-    return [f"--endpoint={base}/webhook/receiver", f"--secret={SECRET}"]
-
-
-def outcomes(shown: pytest.LineMatcher) -> dict[str, int]:
-    return pytest.RunResult.parse_summary_nouns(shown.lines)
+from tests.plugin_parts import LIGHT, RULE, SECRET, Run, at, outcomes
 
 
 @pytest.fixture(scope="module")
@@ -412,123 +318,6 @@ def test_a_fixture_that_gives_no_target_is_an_error_that_says_so(
     result = run("--pyargs", "conformance", rules="receiver.http.keep-alive")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*the fixture hookproof_receiver must give a Target*not a str"])
-
-
-SENDER_RULE = """\
-  - rule: sender.house.{name}
-    level: MUST
-    title: It goes as the house says
-    steps:
-      - emit: {{}}
-        expect: {{arrives: {arrives}}}
-"""
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[str]:
-    """The reference sender as a process of its own."""
-    command = [sys.executable, "-m", "conformance", "serve", "sender", "--port", "0"]
-    with subprocess.Popen(
-        [*command, "--backoff-base", "0.05"], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.terminate()
-
-
-def sender_at(api: str) -> list[str]:
-    return [f"--sender-url={api}", f"--emit-url={api}/Emit", f"--secret={SECRET}"]
-
-
-def test_without_a_url_the_embedded_sender_is_judged(run: Run) -> None:
-    result = run("--pyargs", "conformance", rules="sender.wire.*")
-    assert result.parseoutcomes().keys() == {"passed"}
-    result.stdout.fnmatch_lines(["the embedded reference sender*"])
-
-
-def test_with_a_sender_alone_its_suite_alone_is_run(run: Run, api: str) -> None:
-    result = run("--pyargs", "conformance", "-v", "-rs", *sender_at(api), "-k", "wire or https")
-    assert "receiver." not in str(result.stdout)
-    assert result.parseoutcomes().keys() == {"passed", "skipped", "deselected"}
-    result.stdout.fnmatch_lines(
-        [
-            f"hookproof: {api} (dialect guide, seed 1)",
-            "*::sender.wire.faithful[[]emoji[]] PASSED*",
-            f"{api}: dialect guide, seed 1",
-            "SKIPPED*: needs --tls-cert and --tls-key",
-        ]
-    )
-
-
-def test_with_both_a_receiver_and_a_sender_both_suites_are_run(
-    run: Run, base: str, api: str
-) -> None:
-    rules = "--rules=receiver.http.keep-alive"
-    both = [f"--endpoint={base}/webhook/receiver", *sender_at(api)]
-    result = run("--pyargs", "conformance", "-v", *both, rules, rules="sender.config.create-list")
-    result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["*::receiver.http.keep-alive PASSED*"])
-    result.stdout.fnmatch_lines(["*::sender.config.create-list PASSED*"])
-
-
-def test_a_file_may_hold_rules_about_both_sides(
-    run: Run, base: str, api: str, pytester: pytest.Pytester
-) -> None:
-    rules = [
-        RULE.format(name="kept", status="accepted"),
-        SENDER_RULE.format(name="kept", arrives="true"),
-        SENDER_RULE.format(name="odd", arrives="false"),
-    ]
-    (pytester.path / "both.hookproof.yaml").write_text(
-        "rules:\n" + "".join(rules), encoding="utf-8"
-    )
-    result = run("-v", f"--endpoint={base}/webhook/receiver", *sender_at(api))
-    result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(
-        ["*sender.house.odd (MUST)*", "arrived, and must not", "sender.house.odd (MUST, beyond*"]
-    )
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_fixtures_of_a_project_give_the_sender(
-    run: Run, api: str, pytester: pytest.Pytester
-) -> None:
-    pytester.makeconftest(
-        f"""
-        import pytest
-        from conformance import SenderTarget
-
-        @pytest.fixture(scope="session")
-        def hookproof_sender():
-            command = "curl -sSf --data-binary @- {api}/Emit"
-            return SenderTarget(url="{api}", secret="{SECRET}", emit_command=command)
-        """
-    )
-    result = run("--pyargs", "conformance", rules="sender.wire.msgid-unique")
-    result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines([f"{api}: dialect guide, seed 1"])
-    assert SECRET not in str(result.stdout)
-
-
-@pytest.mark.parametrize("given", ["Target(url='http://h/', secret='s')", "'http://h/'"])
-def test_a_fixture_that_gives_no_sender_is_an_error_that_says_so(
-    run: Run, pytester: pytest.Pytester, given: str
-) -> None:
-    pytester.makeconftest(
-        f"""
-        import pytest
-        from conformance import Target
-
-        @pytest.fixture(scope="session")
-        def hookproof_sender():
-            return {given}
-        """
-    )
-    result = run("--pyargs", "conformance", rules="sender.wire.method")
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(
-        ["*the fixture hookproof_sender must give a SenderTarget*, not a *"]
-    )
 
 
 def test_scenario_files_are_collected_and_a_malformed_one_fails_alone(

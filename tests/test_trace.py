@@ -52,6 +52,15 @@ def test_a_secret_in_a_compressed_answer_is_masked():
     assert found.masked == {Masked.SECRET}
 
 
+@pytest.mark.parametrize("written", [b'k\\"\\u00fc', 'k\\"ü'.encode()])
+def test_the_secret_as_json_writes_it_is_the_secret(written):
+    own = 'k"ü'.encode()
+    trace = Trace([exchange(answer=Answer(200, (), b'{"expected": "%b"}' % written))])
+    trace.mask([own, written], own)
+    assert trace[1].answer.body == b'{"expected": "(secret)"}'
+    assert trace[1].masked == {Masked.SECRET}
+
+
 def test_another_spelling_is_masked_and_is_not_taken_for_the_secret():
     found = masked(own=b"", answer=Answer(200, (), KEY))
     assert found.answer.body == b"(secret)"

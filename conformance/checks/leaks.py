@@ -11,6 +11,7 @@ from conformance.checks.facts import Facts
 from conformance.checks.wording import places
 from conformance.dialect import sign
 from conformance.exchange import Answer, Exchange, Masked, Role
+from conformance.forms import in_json
 from conformance.rules import Finding, Level
 from conformance.text import Text
 
@@ -75,7 +76,8 @@ def _leak(
 ) -> Text | None:
     signer = facts.scheme.signer
     if Masked.SECRET in exchange.masked or (
-        is_telling(signer.secret) and bytes(signer.secret) in text
+        is_telling(signer.secret)
+        and any(written in text for written in in_json(bytes(signer.secret)))
     ):
         return Text("the secret", "密鑰")
     sent = _sent(exchange)

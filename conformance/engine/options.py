@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 import os
 import random
 import re
@@ -18,6 +17,7 @@ from conformance.checks.leaks import is_telling
 from conformance.dialect import Dialect, Secret
 from conformance.errors import InputError
 from conformance.exchange import Headers
+from conformance.forms import in_json
 
 PLACE = "{msgId}"
 EMPTY = "--secret: the secret is empty; give the one that messages are signed with"
@@ -199,13 +199,11 @@ def _without_beginning(text: str, secret: str) -> str:
     return text[: len(text) - size] + MASK if size else text
 
 
-def _written(text: str) -> set[bytes]:
+def _written(text: str) -> frozenset[bytes]:
     ways = (
-        json.dumps(text)[1:-1],
-        json.dumps(text, ensure_ascii=False)[1:-1],
         repr(text)[1:-1],
         repr(text.encode().decode("latin-1"))[1:-1],  # as headers are shown
         html.escape(text),
         quote(text),
     )
-    return {way.encode("utf-8", "replace") for way in ways}
+    return in_json(text.encode()) | {way.encode("utf-8", "replace") for way in ways}

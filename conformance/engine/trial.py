@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from conformance.checks.case import Judgement, judge
+from conformance.checks.case import NOT_NOW, Judgement, judge
 from conformance.damage import Signed, Signer
 from conformance.dialect import verify
 from conformance.engine.compose import Sent, compose_body
@@ -23,7 +23,6 @@ from conformance.text import Text
 EXPECTED = {"valid": "accepted", "malformed": "no-5xx", "forged": "refused"}
 """kind of fuzzing → the status that is expected."""
 
-TOO_MANY = 429
 LATE = "late"
 ALIKE = "1" * 19
 """An id for requests that are compared, and not sent."""
@@ -97,9 +96,10 @@ class Trial:
         exchange, found = await self._send(example)
         if exchange.answer is None and not await lives(self._session):
             return self._death(example, exchange, _GONE)
-        if exchange.status == TOO_MANY and not found:
-            return Halt(Unjudged(_LIMITED, error=True))  # refused, whatever it was
         stopped = next((each for each in found if isinstance(each, Unjudged)), None)
+        limited = exchange.status in NOT_NOW and exchange.status != self._session.facts.refusal[0]
+        if limited and (stopped is not None or not found):
+            return Halt(Unjudged(_limited(exchange), error=True))  # refused, whatever it was
         if stopped is not None:
             self.unsteady += exchange.fault is not None
             return Halt(stopped) if stopped.error and exchange.fault is None else None
@@ -209,7 +209,11 @@ def _is_right(signed: Signed, signer: Signer) -> bool:
 
 _GONE = Text("the target stopped answering", "目標已停止響應")
 _SPOILT = Text("the target no longer accepts plain valid messages", "目標已不再接受普通有效訊息")
-_LIMITED = Text(
-    "not judged: a rate limit answered 429, whatever was sent; test an instance without one",
-    "無法判定：速率限制對任何請求都返回 429；請測試沒有限制的環境",
-)
+
+
+def _limited(exchange: Exchange) -> Text:
+    return Text(
+        f"not judged: a rate limit, or a lock-out, answered {exchange.status}, whatever was sent; test "
+        "an instance without one",
+        f"無法判定：速率限制或封鎖對任何請求都返回 {exchange.status}；請測試沒有限制的環境",
+    )

@@ -61,7 +61,8 @@ def _locked(answer: Answer) -> Policy:
     return Policy(store=store)
 
 
-def _first_in_first_out(size: int) -> Policy:
+def first_in_first_out(size: int) -> Policy:
+    """A dict in memory from which the oldest id is dropped."""
     known: dict[str, None] = {}
 
     async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
@@ -115,7 +116,8 @@ def _left_alone(*, stored: bool, seconds: float) -> Policy:
     return Policy(store=store)
 
 
-def _marked_before_check() -> Policy:
+def marked_before_check() -> Policy:
+    """Notes the id of every request in front of the check, to be quick with repeats."""
     known: set[bytes] = set()
 
     def check(headers: Headers, body: bytes, signer: Signer, now: float) -> Answer | None:
@@ -235,7 +237,7 @@ DUPLICATE = (
         "last-300-ids",
         "remembers the last 300 ids",
         _rule("window"),
-        partial(_first_in_first_out, 300),
+        partial(first_in_first_out, 300),
     ),
     Faulty(
         "set-of-1000-ids",
@@ -259,7 +261,7 @@ DUPLICATE = (
         "id-marked-before-check",
         "marks the id as seen before it checks the signature",
         _rule("not-poisoned"),
-        _marked_before_check,
+        marked_before_check,
     ),
     Faulty(
         "id-marked-before-parsing",

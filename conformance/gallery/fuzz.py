@@ -7,7 +7,6 @@ somebody must come upon.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,14 +15,11 @@ from typing import Any
 
 from aiohttp import web
 
-from conformance.damage import Signer
-from conformance.exchange import Headers
+from conformance.gallery.duplicate import first_in_first_out, marked_before_check
 from conformance.gallery.peer import Faulty
 from conformance.receiver import policy
 from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Answer, Arrival, Message, Policy
-
-_MSG_ID = re.compile(rb'"msgId"\s*:\s*"([^"]*)"')
 
 
 def _texts(value: object) -> str:
@@ -89,36 +85,6 @@ def _same_digits(right: bytes, given: bytes) -> bool:
     return len(given) == len(right) and all(
         one == other for one, other in zip(right[:62], given[:62], strict=True)
     )
-
-
-def _remembers(most: int) -> Policy:
-    """A dict in memory from which the oldest id is dropped."""
-    known: dict[str, None] = {}
-
-    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Answer:
-        msg_id = arrival.delivery.msg_id
-        if msg_id in known:
-            return False
-        known[msg_id] = None
-        if len(known) > most:
-            del known[next(iter(known))]
-        return await inbox.add(arrival.delivery, None)
-
-    return Policy(store=store)
-
-
-def _noted_first() -> Policy:
-    """Notes the id of every request in front of the check, to be quick with repeats."""
-    known: set[bytes] = set()
-
-    def check(headers: Headers, body: bytes, signer: Signer, now: float) -> Answer | None:
-        found = _MSG_ID.search(body)
-        repeat = found is not None and found[1] in known
-        known.update([found[1]] if found else [])
-        refusal = policy.authenticate(headers, body, signer, now)
-        return refusal or (Answer(200, "duplicate") if repeat else None)
-
-    return Policy(authenticate=check)
 
 
 def _third_time_new() -> Policy:
@@ -201,13 +167,13 @@ FUZZ = (
         "forgets-after-300",
         "remembers the last 300 ids in memory",
         _fuzz("sequence[SHOULD]"),
-        partial(_remembers, 300),
+        partial(first_in_first_out, 300),
     ),
     Faulty(
         "id-noted-before-check",
         "notes the id of a forgery, and takes the message itself for a repeat",
         _fuzz("sequence"),
-        _noted_first,
+        marked_before_check,
     ),
     Faulty(
         "third-time-new",

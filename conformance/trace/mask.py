@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from conformance.exchange import Answer, Exchange, Headers, Masked, Role
+from conformance.forms import in_json
 
 MASK = b"(secret)"
 
@@ -34,10 +34,7 @@ def without(each: Exchange, secrets: Iterable[bytes], own: bytes) -> Exchange:
     held = _all(each.answer) if each.answer is not None else b""
     if each.role in TOLD:
         held += b"\n".join([each.request.body, *(value for _, value in each.request.headers)])
-    word = own.decode("utf-8", "replace")
-    in_json = [json.dumps(word, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)]
-    spellings = [own, *(spelled.encode() for spelled in in_json)]
-    shown = any(spelled in held for spelled in spellings)
+    shown = any(written in held for written in in_json(own))
     mark = Masked.SECRET if own in longest_first and shown else Masked.GIVEN
     return replace(each, answer=answer, request=request, masked=each.masked | {mark})
 

@@ -16,6 +16,7 @@ from conformance.checks.sender.step import Fields, StepSeen, fields_of, whole
 from conformance.checks.sender.waits import FEWEST, figures, kind_of, mean_waits, waits
 from conformance.dialect import Secret
 from conformance.exchange import Exchange, Masked
+from conformance.forms import in_json
 from conformance.rules import Finding, Level, Unjudged
 from conformance.text import Text
 
@@ -283,9 +284,8 @@ def secret_hidden(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judg
     if call is None or call.answer is None:
         return []
     text = secret.decode("utf-8", "replace")
-    written = {secret, json.dumps(text)[1:-1].encode()}
     # What is short stands in many a word; but not as the whole of a Secret.
-    shown = is_telling(secret) and any(each in call.answer.body for each in written)
+    shown = is_telling(secret) and any(each in call.answer.body for each in in_json(secret))
     shown = shown or Masked.SECRET in call.masked
     if not shown and all(each.get("secret") != text for each in configurations(call)):
         return []
