@@ -375,6 +375,31 @@ async def test_what_an_answer_reveals_is_told(body, leak):
     assert ("receiver.http.reveals-nothing" in broken(report)) is leak
 
 
+async def test_a_secret_that_json_escapes_is_known_in_an_answer():
+    odd = 'of "ä" house/door'
+    leaky = Policy(respond=lambda request, answer: as_json(answer, {"expected": odd}))
+    async with receiver(leaky, secret=odd.encode()) as base:
+        report = await check(
+            base, rules=("receiver.http.reveals-nothing", "receiver.accepts.*"), secret=odd
+        )
+    assert "receiver.http.reveals-nothing" in broken(report)
+
+
+async def as_json(answer, data):
+    return web.json_response(data, status=answer.status)
+
+
+async def test_what_no_option_allows_is_skipped_though_the_observer_is_broken():
+    async with receiver() as base:
+        nowhere = f"{base}/nowhere?msgId={{msgId}}"
+        report = await check_receiver(
+            base + ENDPOINT, secret=SECRET, rules=("receiver.duplicate.*",), observer_url=nowhere
+        )
+    across = next(r for r in report.results if r.rule.id == "receiver.duplicate.across-instances")
+    assert across.outcome is Outcome.SKIP
+    assert across.message.en == "needs --also-url"
+
+
 async def test_a_rate_limit_is_an_error_and_no_failure():
     seen = 0
 

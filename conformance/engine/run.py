@@ -309,10 +309,17 @@ class Run:
             "separator": facts.scheme.signer.dialect.separated,
             "signed-timestamp": facts.scheme.signer.dialect.signs_timestamp,
         }
+        blind = facts.blind is not None
+        missing = [
+            NEEDS[need]
+            for need in scenario.needs
+            if not given[need] and not (blind and need.startswith("observer"))
+        ]
+        if missing:
+            return Unjudged(joined(missing))
         if facts.blind is not None and any(need.startswith("observer") for need in scenario.needs):
             return Unjudged(facts.blind, error=True)
-        missing = [NEEDS[need] for need in scenario.needs if not given[need]]
-        return Unjudged(joined(missing)) if missing else None
+        return None
 
     def _judge_the_rest(self, session: Session, stop: Stop | None) -> None:
         """The checks over many rules, and a reason for each case that has no result yet."""
