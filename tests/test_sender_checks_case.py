@@ -197,7 +197,7 @@ def test_a_redirect_that_is_followed_is_told(followed):
     steps = emitting([{"arrives": True}, {"arrives": False, "at": "other"}])
     followed = attempt(role=Role.ELSEWHERE, **followed)
     found = says(given(), attempt(), followed, also={"configured": False}, steps=steps)
-    assert found == "arrived, and must not at the other endpoint"
+    assert found == "arrived at the other endpoint, and must not"
 
 
 TESTS = [{"call": "Test", "expect": {"arrives": True}}]

@@ -78,7 +78,8 @@ def _arrives(seen: Seen, step: StepSeen, facts: SenderFacts) -> list[Judgement]:
         )
         return [Finding(seen.level, message + where, step.given_ids(missing))]
     if seen.arrives is False and unwanted:
-        return [Finding(seen.level, _UNWANTED + where, tuple(e.id for e in unwanted[:10]))]
+        said = _UNWANTED_THERE if seen.other else _UNWANTED
+        return [Finding(seen.level, said, tuple(e.id for e in unwanted[:10]))]
     return []
 
 
@@ -196,6 +197,9 @@ _FAULTS = {
     "half": "the answer broke off in the middle",
 }
 _UNWANTED = Text("arrived, and must not", "送達了，但不應送達")
+_UNWANTED_THERE = Text(
+    "arrived at the other endpoint, and must not", "送達了另一個端點，但不應送達"
+)
 _COUNTED_AS_ATTEMPTS = Text(
     ": RetryCount is taken for the number of attempts", "：RetryCount 被當成了嘗試的總次數"
 )
