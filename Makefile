@@ -11,7 +11,7 @@ demo: $(PLAIN)  ## both suites against the embedded reference parts
 	$(BIN)/hookproof demo
 
 test: $(STAMP)  ## all tests
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2 --dist loadscope
 
 lint: $(STAMP)  ## style and types
 	$(BIN)/ruff format --check .

@@ -99,7 +99,9 @@ def words(command: str) -> list[str]:
 @cache
 def of_locust() -> frozenset[str]:
     """The options of Locust, whose import would patch the sockets of this process."""
-    told = subprocess.run(["locust", "--help"], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        [sys.executable, "-m", "locust", "--help"], capture_output=True, text=True, check=True
+    ).stdout
     return frozenset(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", told))
 
 
