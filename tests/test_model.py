@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.fuzz.model import Action, Model, shortest
+from conformance.fuzz.model import Action, Model, one_by_one, shortest
 from conformance.rules import Level
 from conformance.scenario import parse_step
 from conformance.schema import problems
@@ -187,3 +187,11 @@ def test_the_least_number_of_others_is_found():
 def test_shortening_ends_when_it_is_late():
     given = (FIRST, *NOISE)
     assert shortest(given, lambda actions: True, lambda: True) == given
+
+
+def test_copies_one_after_the_other_are_as_many_sends():
+    burst = Action("send", "m1", copies=3)
+    assert one_by_one((burst, Action("restart"))) == (
+        *[Action("send", "m1")] * 3,
+        Action("restart"),
+    )

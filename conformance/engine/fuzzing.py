@@ -15,7 +15,7 @@ from conformance.engine.sequence import Sequences
 from conformance.engine.session import At, Session
 from conformance.engine.trial import Trial
 from conformance.exchange import Role
-from conformance.fuzz.model import Actions, shortest
+from conformance.fuzz.model import Actions, one_by_one, shortest
 from conformance.fuzz.seen import Death, Failure, Halt, Seen
 from conformance.rules import Unjudged
 from conformance.scenario import Scenario
@@ -96,15 +96,20 @@ def _examples(session: Session, scenario: Scenario, bridge: Bridge, bounds: dict
 def _sequences(
     session: Session, scenario: Scenario, bridge: Bridge, bounds: dict[str, Any]
 ) -> Haul:
-    carried = Sequences(session, scenario)
-
     def same(actions: Actions, failure: Failure, *, patient: bool = False) -> Failure | None:
         seen = bridge.ask(carried.run(actions, patient=patient))
         return seen if isinstance(seen, Failure) and seen.what == failure.what else None
 
     def confirm(failure: Failure) -> Failure | None:
         whole: Actions = failure.evidence.actions
-        short = shortest(whole, lambda each: same(each, failure) is not None, lambda: hunted.late)
+
+        def fails(actions: Actions) -> bool:
+            return same(actions, failure) is not None
+
+        short = shortest(whole, fails, lambda: hunted.late)
+        single = one_by_one(short)
+        if single != short and not hunted.late and fails(single):
+            short = shortest(single, fails, lambda: hunted.late)
         for actions in (short, whole):
             for _ in range(CONFIRMED):
                 again = same(actions, failure, patient=True)
@@ -113,6 +118,7 @@ def _sequences(
         return None
 
     hunted = fuzz.Hunt(confirm=confirm, shrinks=False, **bounds)
+    carried = Sequences(session, scenario, hunted.knows)
     means = fuzz.Means(
         begin=carried.begin,
         act=lambda action: bridge.ask(carried.act(action)),

@@ -3,7 +3,7 @@ scenarios."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from conformance.checks.case import count, judge
@@ -36,10 +36,13 @@ class SequenceShown:
 
 
 class Sequences:
-    """Carries out sequences for one rule, one at a time: `begin`, `act` for each action, `settle`."""
+    """Carries out sequences for one rule, one at a time: `begin`, `act` for each action, `settle`. What
+    is `known` of a sequence must not hide what else it shows."""
 
-    def __init__(self, session: Session, scenario: Scenario) -> None:
-        self._session = session
+    def __init__(
+        self, session: Session, scenario: Scenario, known: Callable[[Failure], bool]
+    ) -> None:
+        self._session, self._known = session, known
         self._rule = scenario.rule
         self._slowest = 0.0
         self._start = len(session.trace)
@@ -111,6 +114,7 @@ class Sequences:
             if not all(map(self._fine, observed)) and not await lives(self._session):
                 return Death(self._shown(told, every, Level.MUST, _GONE))
             every += observed
+        failures = []
         for index, step in enumerate(steps):
             for expect in step.expects:
                 seen = self._judge(steps, index, expect, every)
@@ -119,8 +123,9 @@ class Sequences:
                 if isinstance(seen, Finding):
                     what = _what(expect, index, every)
                     shown = self._shown(told, every, seen.level, seen.message)
-                    return Failure(what, told.kinds[index], what, len(steps), shown)
-        return None
+                    failures.append(Failure(what, told.kinds[index], what, len(steps), shown))
+        new = (each for each in failures if not self._known(each))
+        return next(new, failures[0] if failures else None)
 
     def _judge(
         self, steps: Sequence[Step], index: int, expect: Expect, exchanges: Sequence[Exchange]

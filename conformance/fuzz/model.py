@@ -185,6 +185,14 @@ def shortest(
         actions = smaller
 
 
+def one_by_one(actions: Actions) -> Actions:
+    """`actions` with copies one after the other that went out at once: what fails then, too, is no
+    matter of concurrency, and weighs more."""
+    return tuple(
+        replace(action, copies=1) for action in actions for _ in range(max(1, action.copies))
+    )
+
+
 def _smaller(actions: Actions) -> Iterator[Actions]:
     """Half of the actions less, and so on down to one, from the end on; then one that is plainer; then
     two less."""
