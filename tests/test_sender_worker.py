@@ -21,7 +21,7 @@ from conformance.sender.event import read
 from conformance.sender.store import Store
 from conformance.sender.worker import Deliveries, Pace
 from tests.sender_parts import NOW, VirtualClock, event
-from tests.sender_turned import HOOK, NO, OK, PLAIN, Sender, first, sender
+from tests.sender_turned import HOOK, NO, OK, PLAIN, Attempt, Sender, first, sender
 
 
 async def test_a_message_is_attempted_at_once_and_once_when_it_is_received() -> None:
@@ -301,6 +301,23 @@ async def test_a_long_queue_is_delivered_whole_and_each_message_once() -> None:
             await here.clock.turn()
         await here.clock.turn(3600)
         assert len({attempt.body for attempt in here.attempts}) == len(here.attempts) == 3000
+
+
+@pytest.mark.parametrize("count", [65, 100, 150, 200, 300])
+async def test_retries_that_become_due_behind_a_long_line_are_made(count: int) -> None:
+    # The line is as long as the fetch that found it, and is worked off while retries become due.
+    first_of: set[bytes] = set()
+
+    def answer(attempt: Attempt) -> Reply:
+        new = attempt.body.split(b'"msgId"')[1][:12] not in first_of
+        first_of.add(attempt.body.split(b'"msgId"')[1][:12])
+        return Reply(500, "the endpoint answered 500", 0.01) if new else Reply(200, None, 0.01)
+
+    async with sender(answer, Pace(Backoff(base=0.1, jitter=0), each=4)) as here:
+        await here.put(HOOK)
+        await here.emit(*(str(10**6 + n) for n in range(count)))
+        await here.clock.turn(60)
+        assert len(here.attempts) == 2 * count
 
 
 async def test_a_result_that_cannot_be_stored_is_stored_later_and_nothing_sent_twice() -> None:

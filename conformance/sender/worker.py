@@ -161,7 +161,7 @@ class _Lane:
         self._all = all_lanes
         self._ready: deque[Waiting] = deque()
         self._claimed: set[int] = set()
-        self._more = False  # whether the store had more than was taken
+        self._more = False  # whether the store may have more than was taken
         self._wake = asyncio.Event()
         self._first = True  # whether the worker that needs no place is still to be had
         self._workers: set[asyncio.Task[None]] = set()
@@ -214,6 +214,8 @@ class _Lane:
             due, self._more = self._all.store.queue.due(self._ident, now, self._claimed)
             self._claimed.update(waiting.id for waiting in due)
             self._ready.extend(due)
+        else:
+            self._more = True  # for all that is known: what became due meanwhile was not looked for
         for _ in range(min(self._all.pace.each - len(self._workers), len(self._ready))):
             self._workers.add(asyncio.create_task(self._work()))
         return None if self._more else self._all.store.queue.next_due(self._ident, now)
