@@ -26,6 +26,7 @@ CLOCKED = {
         "gallery_senders",
         "load_run",
         "receiver_process",
+        "sender_endpoint",
         "sender_process",
     )
 }

@@ -136,7 +136,7 @@ ATTEMPTS: dict[str, tuple[int, list[int | Scripted], dict[str, int]]] = {
     "timer-left-running": (3, [500, 200], {}),
     "waits-for-ever": (1, [Scripted(delay=1.5), 200], {"Timeout": 1}),
     "gives-up-early": (2, [Scripted(delay=3.5), 200], {}),
-    "timeout-in-milliseconds": (2, [Scripted(delay=0.5), 200], {}),
+    "timeout-in-milliseconds": (4, [Scripted(delay=0.5)], {}),
 }
 """How many attempts are made of a message that is answered so."""
 

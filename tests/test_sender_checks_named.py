@@ -224,6 +224,15 @@ def test_doubling_waits_are_right():
     assert check("exponential-waits", retried(0, 1, 3, 7, 15, 31)) == []
 
 
+def test_waits_that_grow_within_the_time_of_the_crowd_are_not_judged():
+    def late(by):
+        fields = message(msgId=str(by))
+        return given(fields), *attempts(*(at + by for at in (0, 1, 3, 7, 15)), fields=fields)
+
+    assert "needs a longer first wait" in unjudged("exponential-waits", step(*late(0), *late(5)))
+    assert check("exponential-waits", step(*late(0), *late(3))) == []
+
+
 @pytest.mark.parametrize(
     ("starts", "said"),
     [

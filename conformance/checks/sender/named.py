@@ -24,6 +24,8 @@ Check = Callable[[StepSeen, SenderFacts, Level], list[Judgement]]
 
 PROMPT = 2.0
 """Seconds within which an idle sender makes its first attempt."""
+BESIDE_CROWD = 2.0
+"""Times as long as all messages take to be sent once, which the longest wait must be beyond."""
 LONGEST_SHOWN = 60
 
 
@@ -146,7 +148,10 @@ def exponential_waits(step: StepSeen, facts: SenderFacts, level: Level) -> list[
         return [Unjudged(_TOO_FEW_WAITS)]
     kind = kind_of(means, scatter)
     if kind is None:
-        return []
+        # Where one round of all messages takes as long as the waits, it may be that which has grown.
+        starts = [attempts[0].started for attempts in came]
+        crowd = BESIDE_CROWD * (max(starts) - min(starts))
+        return [] if max(means) > crowd else [Unjudged(_LOST_IN_CROWD)]
     told = figures(means)
     said = Text(f"waits were {told} s: ", f"間隔為 {told} 秒：") + kind
     return [Finding(level, said, tuple(each.id for each in came[0]))]
@@ -382,5 +387,9 @@ _TOO_FEW_WAITS = Text(
 _ADDED = Text(
     "List shows two configurations with the URL: Update has added one",
     "列表中有兩個配置使用這個 URL：更新時新增了一個",
+)
+_LOST_IN_CROWD = Text(
+    "the waits are no longer than the sending of all messages takes: needs a longer first wait",
+    "間隔不比送出全部訊息所需的時間長：需要較長的首次間隔",
 )
 _NOT_LISTED = Text("List does not show the configuration", "列表沒有顯示這個配置")
