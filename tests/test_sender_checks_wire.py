@@ -16,6 +16,7 @@ from conformance.exchange import Fault, Role
 from conformance.rules import Finding, Level, Unjudged
 from conformance.schemes import Scheme
 from conformance.text import NO_TEXT, Text
+from tests import hand_made
 from tests.hand_made import (
     FACTS,
     GUIDE,
@@ -25,6 +26,7 @@ from tests.hand_made import (
     SECRET,
     attempt,
     attempts,
+    called,
     message,
     told,
 )
@@ -228,6 +230,21 @@ def test_of_a_first_attempt_that_was_refused_nobody_saw_the_timestamp():
     later = attempt(at=4, rule="sender.retry.on-connection-fault", case="refused")
     assert check("timestamp-agrees", later) == []
     assert check("timestamp-agrees", replace(later, case="reset")) != []
+
+
+@pytest.mark.parametrize(
+    ("timeout", "body", "right"),
+    [
+        pytest.param(1, NOW, True, id="after one that was given up unseen"),
+        pytest.param(5, NOW, False, id="too soon after"),
+        pytest.param(1, NOW - 60, False, id="from before the message was given"),
+        pytest.param(None, NOW, False, id="no Timeout known"),
+    ],
+)
+def test_a_first_attempt_that_nobody_saw_may_have_stamped_the_body(timeout, body, right):
+    configured = called("Config", fields={"URL": "http://mock/h/1", "Timeout": timeout})
+    late = attempt(message(timestamp=body), at=3)
+    assert (check("timestamp-agrees", configured, hand_made.given(at=0), late) == []) is right
 
 
 def test_the_body_may_keep_its_timestamp_over_retries():

@@ -17,7 +17,7 @@ from conformance.checks.sender.signing import (
     stamp_of,
     stamped_at,
 )
-from conformance.checks.sender.step import fields_of, whole
+from conformance.checks.sender.step import called, fields_of, whole
 from conformance.dialect import Dialect
 from conformance.exchange import Exchange, Fault, Role
 from conformance.rules import Finding, Level, Unjudged
@@ -292,10 +292,13 @@ def timestamp_agrees(over: Sequence[Exchange], facts: SenderFacts, level: Level)
     if not came:
         return [NOTHING]
     told: list[tuple[Exchange, Text]] = []
+    unseen = _Unseen(over)
     for each in {_message(each): each for each in reversed(came)}.values():
         stamped, fields = stamped_at(each, facts.asked.dialect), fields_of(each)
         body, created = fields.get("timestamp"), fields.get("createTime")
         if not isinstance(body, int) or stamped is None or (each.rule, each.case) == UNSEEN:
+            continue
+        if unseen.may_precede(each, body, stamped):
             continue
         if not _agree(body, stamped, facts.asked.dialect):
             what = _shown(str(body).encode())
@@ -306,6 +309,28 @@ def timestamp_agrees(over: Sequence[Exchange], facts: SenderFacts, level: Level)
         elif each.rule == "sender.config.test" and isinstance(created, int) and created > body:
             told.append((each, _LATER))
     return [_finding(level, told, len(came))] if told else []
+
+
+class _Unseen:
+    """First attempts that nobody has seen: a busy sender may give one up before it has sent a byte, once
+    the Timeout of the configuration is over, and then the first that is seen is a retry."""
+
+    def __init__(self, over: Sequence[Exchange]) -> None:
+        self._given = {e.msg_id: e.started for e in over if e.role is Role.EMIT}
+        configured = [e for e in over if e.role is Role.API and called(e, "Config")]
+        asked = [fields_of(each) for each in configured]
+        # From the monotonic clock to that on the wall, as the attempt shows it that was read most promptly.
+        self._wall = min((e.clock - e.started for e in over if e.clock is not None), default=None)
+        self._timeouts = {each.get("URL"): each.get("Timeout") for each in asked}
+
+    def may_precede(self, each: Exchange, body: int, stamped: float) -> bool:
+        """Whether the body's timestamp may be that of an attempt before `each`, made since the message
+        was given and over since."""
+        given = self._given.get(each.msg_id)
+        timeout = self._timeouts.get(each.request.url.partition("?")[0])
+        if given is None or not isinstance(timeout, int) or self._wall is None:
+            return False
+        return self._wall + given - 1 <= body <= stamped - timeout
 
 
 def _agree(body: int, stamped: float, dialect: Dialect) -> bool:

@@ -38,11 +38,12 @@ from conformance.engine.sender.obstacles import duration, obstacle
 from conformance.engine.sender.options import SenderOptions, spellings
 from conformance.engine.sender.session import BEFORE, SETTINGS, Post, SenderSession
 from conformance.engine.sender.steps import SenderCaseRun
+from conformance.engine.stalls import Stalls
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange
 from conformance.receiver.mock import Mock, listening
 from conformance.report import Report, Result
-from conformance.rules import Outcome, Unjudged, verdict
+from conformance.rules import Finding, Outcome, Unjudged, verdict
 from conformance.scenario import Case, Scenario
 from conformance.text import NO_TEXT, Text
 from conformance.wire.client import Wire, tls_context
@@ -81,6 +82,7 @@ class SenderRun:
         self._tls = tls_context(options.ca, system=options.secure)
         self._final: dict[Key, list[Exchange]] = {}
         self._complete = False
+        self._stalls = Stalls(self._clock)
         self._until = 0.0
 
     def listen(self, listener: Callable[[Result], None]) -> None:
@@ -102,7 +104,7 @@ class SenderRun:
             asked=Signer(options.dialect, options.secret),
             other_secret=other_secret(options.secret),
         )
-        async with AsyncExitStack() as stack:
+        async with self._stalls, AsyncExitStack() as stack:
             mocks = await self._mocks(stack)
             wire = Wire(
                 self._clock,
@@ -273,6 +275,8 @@ class SenderRun:
             _LOG.exception("%s could not be judged", rule)
             said = f"a fault of Hookproof itself: {type(fault).__name__}"
             exchanges, found = [], [Unjudged(Text(said, said), error=True)]
+        if self._stalls.since(begin) and any(isinstance(each, Finding) for each in found):
+            found, judged = [Unjudged(_STALLED, error=True)], False
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
         done = again or not found
@@ -415,5 +419,10 @@ _NOTHING_PASSED = Text(
 _NOT_EMITTED = Text(
     "Only what Test shows was judged: give --emit-url or --emit-command.",
     "只判定了測試所能顯示的部分：請提供 --emit-url 或 --emit-command。",
+)
+_STALLED = Text(
+    "not judged: Hookproof itself was held up meanwhile, and what it saw late may have been in time: "
+    "run it on a machine that is less busy",
+    "未判定：Hookproof 自己在此期間被耽擱，看似遲到的可能其實準時：請在較不忙碌的機器上執行",
 )
 _SEE_FIRST = Text("not judged, for the same reason", "未判定，原因相同")
