@@ -42,8 +42,8 @@ def row(request, peer):
 def test_the_suite_says_of_each_peer_what_it_must(row):
     if row.skipped is not None:
         pytest.skip(row.skipped)
-    assert row.missed == ()
-    assert row.accused == ()
+    assert row.missed == (), row.said
+    assert row.accused == (), row.said
     assert row.holds, row.errors
 
 

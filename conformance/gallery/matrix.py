@@ -34,8 +34,8 @@ them all, whose answers must not be late. Where a sender is judged, this process
 @dataclass(frozen=True, slots=True)
 class Row:
     """What came of one peer: the rules that it names and that found it, those that did not, the MUST
-    and SHOULD rules that found it unnamed, and the results that could not be judged. `skipped` says why
-    it was not run."""
+    and SHOULD rules that found it unnamed, and the results that could not be judged. `said` is what the
+    suite said of a rule that missed or accused it; `skipped` says why it was not run."""
 
     peer: str
     fault: str | None
@@ -44,6 +44,7 @@ class Row:
     missed: tuple[str, ...] = ()
     accused: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
     skipped: str | None = None
     seconds: float = 0.0
 
@@ -129,17 +130,18 @@ async def _judge(peer: Peer) -> Row:
     found = {part for each in broken for part in _parts(each)}
     accusing = report.having(Outcome.FAIL, Outcome.WARN)
     named = set(peer.caught_by)
+    missed = tuple(rule for rule in peer.caught_by if rule not in found)
+    unnamed = [each for each in accusing if not named & {each.rule.id, *_parts(each)}]
+    silent = {rule.partition("[")[0] for rule in missed}
+    wrong = [*unnamed, *(each for each in report.results if each.rule.id in silent)]
     return Row(
         peer.name,
         peer.fault,
         peer.side,
         caught=tuple(rule for rule in peer.caught_by if rule in found),
-        missed=tuple(rule for rule in peer.caught_by if rule not in found),
-        accused=tuple(
-            dict.fromkeys(
-                each.rule.id for each in accusing if not named & {each.rule.id, *_parts(each)}
-            )
-        ),
+        missed=missed,
+        accused=tuple(dict.fromkeys(each.rule.id for each in unnamed)),
+        said=tuple(f"{e.name}: {e.outcome}: {e.message.en}" for e in wrong),
         errors=tuple(f"{e.name}: {e.message.en}" for e in report.having(Outcome.ERROR)),
         seconds=time.monotonic() - begin,
     )
