@@ -18,6 +18,7 @@ from conformance.checks.sender.signing import (
     stamped_at,
 )
 from conformance.checks.sender.step import called, fields_of, whole
+from conformance.delivery import deadline
 from conformance.dialect import Dialect
 from conformance.exchange import Exchange, Fault, Role
 from conformance.rules import Finding, Level, Unjudged
@@ -313,7 +314,7 @@ def timestamp_agrees(over: Sequence[Exchange], facts: SenderFacts, level: Level)
 
 class _Unseen:
     """First attempts that nobody has seen: a busy sender may give one up before it has sent a byte, once
-    the Timeout of the configuration is over, and then the first that is seen is a retry."""
+    its deadline is over, and then the first that is seen is a retry."""
 
     def __init__(self, over: Sequence[Exchange]) -> None:
         self._given = {e.msg_id: e.started for e in over if e.role is Role.EMIT}
@@ -330,7 +331,7 @@ class _Unseen:
         timeout = self._timeouts.get(each.request.url.partition("?")[0])
         if given is None or not isinstance(timeout, int) or self._wall is None:
             return False
-        return self._wall + given - 1 <= body <= stamped - timeout
+        return self._wall + given - 1 <= body <= stamped - deadline(timeout)
 
 
 def _agree(body: int, stamped: float, dialect: Dialect) -> bool:
