@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from conformance import certificates
@@ -55,6 +56,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ and item.path.name not in CLOCKED and not os.nice(0):
         os.nice(15)
 
+
+settings.register_profile("hookproof", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("hookproof")
 
 NO_SKIPS = os.environ.get("HOOKPROOF_NO_SKIPS") == "1"
 

@@ -19,7 +19,7 @@ from conformance.sender.store import Store
 
 
 def delivery(msg_id: str, body: bytes = b"{}") -> Delivery:
-    return Delivery(msg_id, body, received=1769845800.5)
+    return Delivery(msg_id, body, received=1769845800.5, fits=True)
 
 
 async def take(inbox: Inbox, msg_id: str) -> bool:
@@ -73,7 +73,7 @@ async def test_a_listed_delivery_has_the_size_of_the_body_and_its_first_bytes(pl
     async with Inbox(place) as inbox:
         await inbox.add(delivery("1", body), "1")
         (entry,) = inbox.deliveries(10)
-        assert (entry.size, entry.start) == (len(body), body[:PREVIEW])
+        assert (entry.size, entry.start, entry.fits) == (len(body), body[:PREVIEW], True)
 
 
 async def test_what_is_new_stays_known_after_the_file_is_opened_again(file: Path) -> None:

@@ -392,8 +392,17 @@ async def test_the_deliveries_are_listed_newest_first() -> None:
         listed = (await get(base, "/deliveries?limit=2")).json
         assert [each["msgId"] for each in listed] == ["3", "2"]
         assert listed[0] == {
-            "msgId": "3", "received": NOW, "size": len(body("3")), "body": body("3").decode(),
+            "msgId": "3", "received": NOW, "size": len(body("3")), "fits": True,
+            "body": body("3").decode(),
         }  # fmt: skip
+
+
+async def test_a_message_out_of_schema_is_taken_and_marked_so() -> None:
+    async with receiver() as base:
+        odd = json.dumps({**json.loads(body("1")), "isSelfMsg": "no"}).encode()
+        assert (await post(base, odd)).status == 200
+        (listed,) = (await get(base, "/deliveries")).json
+        assert listed["fits"] is False
 
 
 def _raise(fault: Exception) -> Callable[..., Any]:

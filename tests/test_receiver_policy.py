@@ -40,7 +40,7 @@ def test_what_arrives_is_the_message_and_its_bytes() -> None:
     arrival = examine(Policy(), NOW + 0.5)
     assert isinstance(arrival, Arrival)
     assert arrival.message == {"msgId": "1", "content": "Hello 燈"}
-    assert arrival.delivery == Delivery("1", BODY, NOW + 0.5)
+    assert arrival.delivery == Delivery("1", BODY, NOW + 0.5, fits=False)
 
 
 @pytest.mark.parametrize(

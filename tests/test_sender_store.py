@@ -115,6 +115,22 @@ async def test_each_configuration_that_wants_a_message_gets_a_delivery(place: st
         assert await accept(store, "1") == {1, 2}
 
 
+async def test_what_came_of_a_deleted_delivery_is_not_written_to_the_heir_of_its_id(
+    place: str,
+) -> None:
+    async with Store(place) as store:
+        await store.registry.create(CONFIGURATION)
+        await accept(store, "1")
+        (old,) = waiting(store)
+        await store.delete(1)
+        await forgotten(store)
+        heir = await store.registry.create(CONFIGURATION)
+        await accept(store, "2")
+        assert waiting(store, heir) == [old]
+        await settle(store, [old], State.DELIVERED)
+        assert waiting(store, heir) == [old]
+
+
 async def test_what_nobody_wants_may_be_given_again_when_somebody_does(place: str) -> None:
     async with Store(place) as store:
         await accept(store, "1")

@@ -124,7 +124,8 @@ class Receiver:
 
     async def deliveries(self, request: web.Request) -> web.Response:
         """The newest `?limit=` (100) deliveries that took effect, newest first, as an array of
-        {"msgId", "received" (Unix seconds), "size" (bytes), "body" (its beginning, as text)}."""
+        {"msgId", "received" (Unix seconds), "size" (bytes), "fits" (the message schema), "body" (its
+        beginning, as text)}."""
         limit = request.query.get("limit", str(LISTED))
         if not limit.isdecimal() or len(limit) > 9 or not 1 <= int(limit) <= MOST_LISTED:
             message = f"limit is a number from 1 to {MOST_LISTED}"
@@ -136,6 +137,7 @@ class Receiver:
                     "msgId": entry.msg_id,
                     "received": entry.received,
                     "size": entry.size,
+                    "fits": entry.fits,
                     "body": entry.start.decode("utf-8", "replace"),
                 }
                 for entry in entries

@@ -20,12 +20,13 @@ PREVIEW = 2048
 
 _TABLES = Tables(
     application=0x48505249,  # "HPRI"
-    version=1,
+    version=2,
     name="an inbox of Hookproof's receiver",
     script="""
 CREATE TABLE IF NOT EXISTS seen (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS effects (
-    id INTEGER PRIMARY KEY, msg_id TEXT NOT NULL, received REAL NOT NULL, body BLOB NOT NULL);
+    id INTEGER PRIMARY KEY, msg_id TEXT NOT NULL, received REAL NOT NULL, body BLOB NOT NULL,
+    fits INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS effects_by_msg_id ON effects (msg_id);
 """,
     shared=True,  # a service may run as several processes
@@ -34,11 +35,13 @@ CREATE INDEX IF NOT EXISTS effects_by_msg_id ON effects (msg_id);
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What is kept of a message: its id, its whole body as received, and when (Unix seconds)."""
+    """What is kept of a message: its id, its whole body as received, when (Unix seconds), and whether
+    it fits the schema: whoever works on the inbox need not judge it again."""
 
     msg_id: str
     body: bytes
     received: float
+    fits: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Entry:
     received: float
     size: int
     start: bytes
+    fits: bool
 
 
 class Inbox:
@@ -93,11 +97,14 @@ class Inbox:
     def deliveries(self, limit: int) -> list[Entry]:
         """The newest `limit` deliveries that took effect, newest first."""
         rows = self._commits.reader.execute(
-            "SELECT msg_id, received, length(body), substr(body, 1, ?) FROM effects"
+            "SELECT msg_id, received, length(body), substr(body, 1, ?), fits FROM effects"
             " ORDER BY id DESC LIMIT ?",
             (PREVIEW, limit),
         ).fetchall()
-        return [Entry(*row) for row in rows]
+        return [
+            Entry(msg_id, received, size, start, bool(fits))
+            for msg_id, received, size, start, fits in rows
+        ]
 
 
 def _take(delivery: Delivery, key: str | None, db: sqlite3.Connection) -> bool:
@@ -106,7 +113,7 @@ def _take(delivery: Delivery, key: str | None, db: sqlite3.Connection) -> bool:
         if db.execute(known, (key,)).rowcount == 0:
             return False
     db.execute(
-        "INSERT INTO effects (msg_id, received, body) VALUES (?, ?, ?)",
-        (delivery.msg_id, delivery.received, delivery.body),
+        "INSERT INTO effects (msg_id, received, body, fits) VALUES (?, ?, ?, ?)",
+        (delivery.msg_id, delivery.received, delivery.body, delivery.fits),
     )
     return True

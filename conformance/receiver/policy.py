@@ -21,6 +21,7 @@ from aiohttp import web
 from conformance.damage import Signer
 from conformance.dialect import Dialect, sign
 from conformance.exchange import Headers
+from conformance.quick import message_fits
 from conformance.receiver.inbox import Delivery, Inbox
 
 Message = dict[str, Any]
@@ -280,4 +281,5 @@ class Policy:
         refusal = self.process(message)
         if refusal is not None:
             return refusal
-        return Arrival(headers, message, Delivery(msg_id, body, now), connected)
+        kept = Delivery(msg_id, body, now, message_fits(message))
+        return Arrival(headers, message, kept, connected)

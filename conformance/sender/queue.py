@@ -263,13 +263,11 @@ class _Delete:
 
 
 def _settle(db: sqlite3.Connection, results: Sequence[Result]) -> None:
+    # The configuration too: what was purged meanwhile may have left its id to another's delivery.
     db.executemany(
         "UPDATE deliveries SET state = ?, due = ?, attempts = ?, stamp = ?, status = ?, problem = ?,"
-        " ended = ? WHERE id = ?",
-        [
-            (r.state.value, r.due, r.attempts, r.stamp, r.status, r.problem, r.ended, r.delivery)
-            for r in results
-        ],
+        " ended = ? WHERE id = ? AND configuration = ?",
+        [(*_settled(result), result.delivery, result.configuration) for result in results],
     )
     for configuration in {result.configuration for result in results}:
         own = [result for result in results if result.configuration == configuration]
@@ -284,3 +282,8 @@ def _settle(db: sqlite3.Connection, results: Sequence[Result]) -> None:
                 configuration,
             ),
         )
+
+
+def _settled(result: Result) -> tuple[object, ...]:
+    r = result
+    return r.state.value, r.due, r.attempts, r.stamp, r.status, r.problem, r.ended

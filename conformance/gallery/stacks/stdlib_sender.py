@@ -233,12 +233,14 @@ class Store:
         # EXCLUSIVE: a second process on the file would send everything twice. NORMAL: in WAL mode
         # what was committed outlives the process; FULL, for the machine's end, syncs each commit.
         # A delivery without a body is over, and is kept so that a repeat is known (訊息去重).
+        # AUTOINCREMENT: an attempt in flight of one that was deleted must not write to its id's heir.
         self._db.executescript(
             """
             PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
             CREATE TABLE IF NOT EXISTS webhook (id TEXT PRIMARY KEY, settings TEXT NOT NULL);
             CREATE TABLE IF NOT EXISTS delivery (
-                id INTEGER PRIMARY KEY, webhook TEXT NOT NULL, msg_id TEXT NOT NULL, body BLOB,
+                id INTEGER PRIMARY KEY AUTOINCREMENT,
+                webhook TEXT NOT NULL, msg_id TEXT NOT NULL, body BLOB,
                 stamp INTEGER, attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0,
                 UNIQUE (webhook, msg_id));
             """
