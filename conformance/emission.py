@@ -42,7 +42,8 @@ class Listener:
 @dataclass(frozen=True, slots=True)
 class Emit:
     """Messages that the sender is given: new ones, or the named ones `again`. The kind "any" is one
-    that the case's configuration asks for."""
+    that the case's configuration asks for. `drawn`: as many as fuzzing tries, with drawn "contents", or
+    some that each meet drawn "answers"."""
 
     message: str = "any"
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Emit:
     name: str | None = None
     again: str | None = None
     long_id: bool = False
+    drawn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,12 @@ class Sending:
         return list(dict.fromkeys(emit.message for emit in emits if emit.message != "any"))
 
     @property
+    def drawn(self) -> str | None:
+        """What of it is drawn, if anything is."""
+        emits = [action.emit for action in self.actions if action.emit is not None]
+        return next((emit.drawn for emit in emits if emit.drawn is not None), None)
+
+    @property
     def crowded(self) -> bool:
         """Whether the sender is given many messages in it."""
         emits = [action.emit for action in self.actions if action.emit is not None]
@@ -137,7 +145,7 @@ class Sending:
     @property
     def retried(self) -> bool:
         """Whether it is about further attempts: one that fails, or one that must not follow."""
-        return any(
+        return self.drawn == "answers" or any(
             seen.attempts is not None and seen.attempts != (1, None)
             for action in self.actions
             for seen in action.seen
@@ -207,6 +215,8 @@ def _check_emit(emit: Emit, known: set[str]) -> None:
             )
         if replace(emit, again=None, name=None) != Emit():
             raise InputError("`again` gives a message unchanged: leave out what makes another")
+    if emit.drawn is not None and replace(emit, drawn=None, name=None) != Emit():
+        raise InputError("what is `drawn` is not said: leave out what makes another message")
     if emit.name is not None:
         known.add(emit.name)
 

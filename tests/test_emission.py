@@ -223,6 +223,9 @@ EMIT = "{emit: {}, expect: {arrives: true}}"
             ["steps: [{emit: {as: it}}, {emit: {again: it, message: text}}]"], "unchanged", id="again"
         ),
         pytest.param(
+            ["steps: [{emit: {drawn: answers, message: text}}]"], "what is `drawn`", id="drawn"
+        ),
+        pytest.param(
             ["steps: [{emit: {}, expect: {arrives: true, at: other}}]"], "goes with `also`", id="no other"
         ),
         pytest.param(

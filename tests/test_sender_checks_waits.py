@@ -42,6 +42,7 @@ def kind(*means, scatter=NO_SCATTER):
         pytest.param((0, 1, 2, 4, 8), id="at once, then doubling"),
         pytest.param((0, 1, 2, 2, 2), id="at once, then doubling up to a cap"),
         pytest.param((1, 2, 4, 5), id="few, cut short by a cap"),
+        pytest.param((0.42, 0.38, 0.46, 0.9, 1.8), id="from a tenth, blurred by a busy machine"),
     ],
 )
 def test_exponential_waits_are_known_with_a_cap_and_without(means):
@@ -67,6 +68,7 @@ def test_exponential_waits_are_known_with_a_cap_and_without(means):
         pytest.param((8, 4, 2, 1, 0.5), "shrinking", id="shrinking"),
         pytest.param((3, 1, 4, 1.5, 5), "random", id="random"),
         pytest.param((1, 2, 4, 1, 2), "random", id="starting over"),
+        pytest.param((0.4, 0.2, 0.4, 0.9, 1.8), "random", id="falling by more than a blur"),
         pytest.param((0, 0, 0, 0, 0), "there is no wait at all", id="none"),
         pytest.param((0.001, 0.002, 0.004, 0.008, 0.016), "there is no wait at all", id="as good as none"),
     ],

@@ -15,6 +15,7 @@ from conformance.trace import Trace
 
 Key = tuple[str, str | None]
 
+NO_FUZZ = Text("turned off (--fuzz 0)", "已關閉（--fuzz 0）")
 TIME_RAN_OUT = Text(
     "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
 )

@@ -27,7 +27,7 @@ from conformance.damage import Signer
 from conformance.engine.compose import Sent
 from conformance.engine.diagnosis import Stop, diagnose, lives, look_after
 from conformance.engine.options import Options, spellings
-from conformance.engine.recording import TIME_RAN_OUT, conclude, mark_superseded
+from conformance.engine.recording import NO_FUZZ, TIME_RAN_OUT, conclude, mark_superseded
 from conformance.engine.results import Told, joined, result_of, unchecked
 from conformance.engine.session import Session
 from conformance.engine.steps import CaseRun, is_busy
@@ -300,7 +300,7 @@ class Run:
         """Why the scenario cannot be seen from outside with what the user gave; None when it can."""
         options = self.options
         if scenario.fuzz and not options.fuzz:
-            return Unjudged(_NO_FUZZ)
+            return Unjudged(NO_FUZZ)
         given = {
             "observer": facts.observed or facts.learned is not None,
             "observer-url": facts.observed,
@@ -478,7 +478,6 @@ _UNCHECKED = Text(
     "Every forged request was accepted: the signature is not checked at all. Mend that first.",
     "所有偽造的請求都被接受：完全沒有驗證簽名。請先修正這一點。",
 )
-_NO_FUZZ = Text("turned off (--fuzz 0)", "已關閉（--fuzz 0）")
 _GONE = Text(
     "not judged: the target no longer accepts plain valid messages (see receiver.http.alive)",
     "未判定：目標已不再接受普通有效訊息（見 receiver.http.alive）",

@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from conformance.fuzz.beforehand import contents as contents
+    from conformance.fuzz.beforehand import scripts as scripts
     from conformance.fuzz.forged import forged_examples as forged_examples
     from conformance.fuzz.hunt import Hunt as Hunt
     from conformance.fuzz.machine import Means as Means
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from conformance.fuzz.valid import valid_examples as valid_examples
 
 _HOMES = {
+    "contents": "conformance.fuzz.beforehand",
+    "scripts": "conformance.fuzz.beforehand",
     "forged_examples": "conformance.fuzz.forged",
     "Hunt": "conformance.fuzz.hunt",
     "Means": "conformance.fuzz.machine",

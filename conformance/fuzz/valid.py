@@ -191,6 +191,11 @@ def _apart(oddities: Iterable[Oddity]) -> Example:
     return Example(tuple(sorted(places.values(), key=lambda each: each.place != "isSelfMsg")))
 
 
+def valid_contents(msg_type: int) -> st.SearchStrategy[Any]:
+    """Content for a documented type, however odd."""
+    return _contents(st.just(msg_type), msg_type).map(lambda oddity: oddity.fields["content"])
+
+
 valid_examples: st.SearchStrategy[Example] = st.lists(ODDITIES, min_size=1, max_size=2).map(_apart)
 """Valid messages with an oddity or two."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.checks.case import Judgement
 from conformance.checks.leaks import is_telling
+from conformance.checks.sender.answered import as_answered
 from conformance.checks.sender.api import configurations, found, succeeded
 from conformance.checks.sender.facts import SenderFacts, retry_after
 from conformance.checks.sender.reports import test_failed
@@ -31,10 +32,13 @@ LONGEST_SHOWN = 60
 
 def faithful(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
     """The message arrives as it was given, but for the timestamp, which is the sender's to set."""
-    for msg_id, attempts in step.came().items():
-        if msg_id not in step.ids:
+    arrived_as = step.came()
+    events = {str(each.msg_id): fields_of(each) for each in step.given}
+    for msg_id, given in events.items():
+        attempts = arrived_as[msg_id]
+        if not attempts:
             continue
-        given, came = step.event(msg_id), fields_of(attempts[0])
+        came = fields_of(attempts[0])
         for name, value in given.items():
             arrived = came.get(name)
             # What is missing, or of another type, does not fit the schema, and is told there; but 7.0
@@ -349,6 +353,7 @@ NAMED: dict[str, Check] = {
     "prompt": prompt,
     "delivered-after-restart": delivered_after_restart,
     "not-sent-again": not_sent_again,
+    "as-answered": as_answered,
     "listed": listed,
     "updated": updated,
     "kept": kept,
@@ -360,7 +365,8 @@ NAMED: dict[str, Check] = {
 NEED_SECRET = frozenset({"same-message", "own-secret", "new-secret", "secret-hidden"})
 """Checks that see nothing without the secret."""
 NEED_BODIES = frozenset(NAMED) - {
-    "distinct-ids", "exponential-waits", "retry-after", "prompt", "delivered-after-restart", "not-sent-again"
+    "distinct-ids", "exponential-waits", "retry-after", "prompt", "delivered-after-restart", "not-sent-again",
+    "as-answered",
 }  # fmt: skip
 """Checks that look into bodies, and see nothing in one that is masked."""
 

@@ -29,6 +29,8 @@ def _of_step(step: StepSeen, facts: SenderFacts) -> Iterator[Text]:
     for seen in step.sending.actions[step.index].seen:
         if seen.attempts is not None:
             yield _attempts(came, seen.attempts[1], facts)
+        elif seen.check == "as-answered":
+            yield _attempts(came, step.retry_count, facts)
         elif seen.check == "exponential-waits":
             said = figures(mean_waits(came)[0])
             yield Text(f"waits were {said} s", f"間隔為 {said} 秒")

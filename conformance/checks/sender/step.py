@@ -85,12 +85,6 @@ class StepSeen:
         ids = tuple(each.id for each in self.given if each.msg_id in wanted)[:10]
         return ids or ((self.call.id,) if self.call is not None else ())
 
-    def event(self, msg_id: str) -> Fields:
-        """The event that was given with `msg_id`."""
-        return next(
-            fields_of(e) for e in self.exchanges if e.role is Role.EMIT and e.msg_id == msg_id
-        )
-
     def expected_answer(self, attempt: Exchange) -> float | None:
         """The seconds after which the script answers 200 to a first attempt, if it does."""
         first = self.sending.listener.answers[0]

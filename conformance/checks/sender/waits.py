@@ -25,6 +25,9 @@ SCATTER = 0.4
 """Standard deviation of equal waits, as a share of their mean, beyond which they are random."""
 FALLING = 0.9
 """Share of the first factor below which a later one has fallen: over three linear waits to 0.75."""
+BLUR = 0.15
+"""Seconds by which a busy machine may blur a mean wait: a first wait of 0.2 s and a second of 0.18 s, with
+longer and longer ones behind them, grow."""
 FEWEST = 4
 
 
@@ -64,7 +67,7 @@ def kind_of(means: Sequence[float], scatter: float) -> Text | None:
         return _RANDOM if wild else _CONSTANT
     if grown[-1] < grown[0]:
         return _SHRINKING if sorted(grown, reverse=True) == grown else _RANDOM
-    if sorted(grown) != grown:
+    if any(later < earlier - BLUR for earlier, later in pairwise(grown)):
         return _RANDOM
     capped = len(grown) < len(means)
     if not capped and len(grown) > 4 and (grown[-1] / grown[-3]) ** 0.5 >= GROWTH:

@@ -4,8 +4,11 @@ long it takes. Pure.
 
 from __future__ import annotations
 
+from typing import Any
+
 from conformance import certificates
 from conformance.checks.sender.facts import UNDER_WAY, SenderFacts
+from conformance.engine.recording import NO_FUZZ
 from conformance.engine.results import joined
 from conformance.engine.sender.options import SenderOptions
 from conformance.engine.sender.session import SETTINGS
@@ -32,6 +35,8 @@ def obstacle(
     lacking = [NEEDS[need] for need in needs if not given[need]]
     if lacking:
         return Unjudged(joined(lacking))
+    if case.sending.drawn and not options.fuzz:
+        return Unjudged(NO_FUZZ)
     if case.sending.retried and not facts.retries and not _shows_no_retry(scenario, case):
         return Unjudged(_NO_RETRY)
     if _over_too_soon(case, facts):
@@ -60,13 +65,22 @@ def duration(case: Case, facts: SenderFacts) -> float:
     for least, most in expected:
         total += sum(facts.wait(attempt) for attempt in range(1, least))
         total += facts.quiet_after(least) if most is not None else 0.0
+    if case.sending.drawn == "answers":
+        retry_count, timeout = (_settings(case)[n] for n in ("RetryCount", "Timeout"))
+        total += sum(facts.wait(attempt) + timeout for attempt in range(1, retry_count + 1))
+        total += facts.quiet_after(retry_count + 1)
     return total + sum(min(UNDER_WAY, each.delay) for each in case.sending.listener.answers)
+
+
+def _settings(case: Case) -> dict[str, Any]:
+    """The settings of a case's configuration."""
+    return {**SETTINGS, **case.sending.listener.configure}
 
 
 def _over_too_soon(case: Case, facts: SenderFacts) -> bool:
     """Whether the retries of a message to an endpoint that refuses may end before it listens."""
     listener = case.sending.listener
-    retry_count = {**SETTINGS, **listener.configure}["RetryCount"]
+    retry_count = _settings(case)["RetryCount"]
     emitted_to = case.sending.emits and listener.way == "refusing"
     return emitted_to and facts.retries and not facts.outlasts_refusal(retry_count)
 
@@ -74,7 +88,9 @@ def _over_too_soon(case: Case, facts: SenderFacts) -> bool:
 def _shows_no_retry(scenario: Scenario, case: Case) -> bool:
     """Whether a sender that never tries again is found in a case, or is right in it."""
     expected = [seen.attempts for action in case.sending.actions for seen in action.seen]
-    once = all(attempts in (None, (1, None), (1, 1)) for attempts in expected)
+    once = not case.sending.drawn and all(
+        attempts in (None, (1, None), (1, 1)) for attempts in expected
+    )
     return once or scenario.rule.id == "sender.retry.on-non-200"
 
 

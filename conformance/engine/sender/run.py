@@ -32,7 +32,7 @@ from conformance.engine.diagnosis import Stop
 from conformance.engine.options import hide
 from conformance.engine.plan import Key, Listener, Plan, over, stopped
 from conformance.engine.recording import TIME_RAN_OUT, conclude, mark_superseded
-from conformance.engine.results import concluded
+from conformance.engine.results import concluded, joined
 from conformance.engine.sender.diagnosis import diagnose
 from conformance.engine.sender.obstacles import duration, obstacle
 from conformance.engine.sender.options import SenderOptions, spellings
@@ -40,7 +40,7 @@ from conformance.engine.sender.session import BEFORE, SETTINGS, Post, SenderSess
 from conformance.engine.sender.steps import SenderCaseRun
 from conformance.engine.stalls import Stalls
 from conformance.errors import HarnessError
-from conformance.exchange import Exchange
+from conformance.exchange import Exchange, Role
 from conformance.receiver.mock import Mock, listening
 from conformance.report import Report, Result
 from conformance.rules import Finding, Outcome, Unjudged, verdict
@@ -56,6 +56,16 @@ HEAD_START, LONGEST_START = 0.5, 3.0
 
 API_PATIENCE = 15.0
 """Seconds for an answer of the API: Test waits for an endpoint that does not answer."""
+
+BEFORE_ANSWERS = (
+    "sender.retry.on-non-200",
+    "sender.retry.on-timeout",
+    "sender.retry.on-connection-fault",
+    "sender.retry.none-after-200",
+    "sender.retry.count",
+    "sender.time.deadline",
+)
+"""Rules that drawn answers break as well when one of them is broken."""
 
 CHECKS = WIRE_CHECKS | {"told-apart": told_apart}
 
@@ -167,7 +177,7 @@ class SenderRun:
             for case in each.cases
             if case.acts and self._skip(each, case, session) is None
         ]
-        together = [pair for pair in ready if not pair[0].alone]
+        together = [pair for pair in ready if not pair[0].alone and not pair[1].sending.drawn]
         facts = session.facts
         if facts.delivers_several or (
             not facts.emits and facts.lists_several and facts.tests_by_id
@@ -176,6 +186,8 @@ class SenderRun:
         else:
             suspects = await self._in_turns(session, together)
         await self._once_more(session, suspects)
+        for pair in (pair for pair in ready if pair[1].sending.drawn):
+            await self._drawn(session, *pair)
         alone = [pair for pair in ready if pair[0].alone]
         # What holds the sender up comes last: it may take a while until that is worked off.
         for pair in sorted(alone, key=lambda pair: pair[1].sending.holds_up):
@@ -250,6 +262,19 @@ class SenderRun:
 
         await _together(run(pair) for pair in suspects)
 
+    async def _drawn(self, session: SenderSession, scenario: Scenario, case: Case) -> None:
+        """Run a case of which something is drawn, unless its plain counterparts show what it would."""
+        broken = [
+            each.rule.id
+            for each in self.plan.results()
+            if each.rule.id in BEFORE_ANSWERS and each.outcome in (Outcome.FAIL, Outcome.WARN)
+        ]
+        if case.sending.drawn == "answers" and broken:
+            first = Text(f"not judged: see {broken[0]} first", f"未判定：請先看 {broken[0]}")
+            self._settle(scenario, case, [Unjudged(first)])
+        elif not await self._case(session, scenario, case):
+            await self._case(session, scenario, case, again=True)
+
     async def _case(
         self,
         session: SenderSession,
@@ -281,6 +306,9 @@ class SenderRun:
         seconds = self._clock.monotonic() - begin
         done = again or not found
         figures = shown(case, exchanges, session.facts)
+        if case.sending.drawn:
+            drew = self._drew(exchanges)
+            figures = joined([drew, figures]) if figures else drew
         self._settle(scenario, case, found, exchanges, seconds, figures, tell=done, judged=judged)
         return done
 
@@ -303,6 +331,10 @@ class SenderRun:
         )
         message = self._hidden(result.message or said)
         self.plan.settle(replace(result, message=message, judged=judged), tell=tell)
+
+    def _drew(self, exchanges: Sequence[Exchange]) -> Text:
+        count, seed = len({e.msg_id for e in exchanges if e.role is Role.EMIT}), self.options.seed
+        return Text(f"{count} drawn messages, seed {seed}", f"隨機產生 {count} 條訊息，種子 {seed}")
 
     def _hidden(self, text: Text) -> Text:
         """What is told of a sender that gives a secret away."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -232,11 +232,10 @@ class SenderSession:
         return (fitting or ["text"])[0], types
 
     def events(self, emit: Emit, kind: str) -> list[Event]:
-        """The events that `emit` stands for; `kind` is what "any" means."""
+        """The events that `emit` stands for, of what is said; `kind` is what "any" means."""
         made = []
         for _ in range(emit.messages):
-            msg_id = self.fresh_id(long=emit.long_id)
-            self._made.add(msg_id)
+            msg_id = self._new_id(long=emit.long_id)
             named = kind if emit.message == "any" else emit.message
             fields = build(named, msg_id, int(self.clock.now())).fields()
             del fields["timestamp"]
@@ -245,6 +244,21 @@ class SenderSession:
                 fields["content"] = _sized(fields["content"], emit.content_size)
             made.append(Event(msg_id, {**fields, **emit.fields}))
         return made
+
+    def drawn(self, contents: Iterable[tuple[int, Any]]) -> list[Event]:
+        """Events with these message types and contents."""
+        made = []
+        for msg_type, content in contents:
+            msg_id = self._new_id()
+            fields = build("text", msg_id, int(self.clock.now())).fields()
+            del fields["timestamp"]
+            made.append(Event(msg_id, {**fields, "msgType": msg_type, "content": content}))
+        return made
+
+    def _new_id(self, *, long: bool = False) -> str:
+        msg_id = self.fresh_id(long=long)
+        self._made.add(msg_id)
+        return msg_id
 
     def made(self, arrival: Exchange) -> bool:
         """Whether an arrival is of an event that was given to the sender, and no test message."""

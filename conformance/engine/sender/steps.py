@@ -6,9 +6,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from conformance.emission import Action, Call, Emit, Seen
+from conformance import fuzz
+from conformance.checks.sender.answered import promised
+from conformance.emission import Action, Call, Emit
 from conformance.engine.command import output_of
-from conformance.engine.sender.session import Event, Post, SenderSession
+from conformance.engine.sender.session import CHANNELS, Event, Post, SenderSession
 from conformance.engine.session import At
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange
@@ -20,8 +22,13 @@ RESTART_SECONDS = 15.0
 AGAIN_SECONDS = 0.2
 EMIT_TRIES = 5
 """How often an event that is refused as one too many (429, 503) is given again."""
+MOST_SCRIPTS = 30
+"""Messages that each meet drawn answers: some of them hold the sender up until its deadline."""
 BATCH = 0.01
 """Seconds in which arrivals are gathered before they are looked at."""
+
+Attempts = tuple[int, int | None]
+"""How many there must be for a message, at least and at most."""
 
 Settled = Callable[[], float | None]
 """When (monotonic) to look no longer; None when everything has come."""
@@ -49,7 +56,9 @@ class SenderCaseRun:
         session, sending = self._session, self._sending
         began = len(session.trace)
         posts: list[Post] = []
-        kinds = sending.kinds or [session.channel(crowded=sending.crowded)]
+        kinds: Sequence[str] = sending.kinds or [session.channel(crowded=sending.crowded)]
+        if sending.drawn == "contents":
+            kinds = CHANNELS
         try:
             if sending.other is not None:
                 self._other = await session.configure(
@@ -109,6 +118,8 @@ class SenderCaseRun:
         session, post = self._session, self._post
         if emit.again is not None:
             events = self._named[emit.again]
+        elif emit.drawn is not None:
+            events = await self._drawn(emit)
         else:
             events = session.events(emit, post.kind)
             ids = [event.msg_id for event in events]
@@ -125,6 +136,21 @@ class SenderCaseRun:
             self._emitted[str(each.msg_id)] = each.ended
         if opening is not None:
             await opening
+
+    async def _drawn(self, emit: Emit) -> list[Event]:
+        """Events with drawn contents; or plain ones, each with drawn answers."""
+        session, options, endpoint = self._session, self._session.options, self._post.endpoint
+        if emit.drawn == "contents":
+            drawn = await asyncio.to_thread(fuzz.contents, options.fuzz, options.seed)
+            events = session.drawn(drawn)
+            endpoint.assign((event.msg_id for event in events), ())
+            return events
+        most = min(options.fuzz, MOST_SCRIPTS)
+        scripts = await asyncio.to_thread(fuzz.scripts, most, options.seed)
+        events = session.events(Emit(messages=len(scripts)), self._post.kind)
+        for event, script in zip(events, scripts, strict=True):
+            endpoint.assign([event.msg_id], session.answers(script, None))
+        return events
 
     async def _give(self, event: Event, at: At) -> Exchange:
         session = self._session
@@ -188,11 +214,13 @@ class SenderCaseRun:
         for seen in action.seen:
             endpoint = self._other.endpoint if seen.other and self._other else self._post.endpoint
             if seen.attempts is not None:
-                await self._until(endpoint, self._attempted(endpoint, ids, seen))
+                await self._until(endpoint, self._attempted(endpoint, ids, seen.attempts))
             if seen.arrives is False:
                 await self._until(endpoint, lambda: since + self._session.facts.quiet)
             elif seen.arrives:
                 await self._until(endpoint, self._arrived(endpoint, ids, since))
+            if seen.check == "as-answered":
+                await self._until(endpoint, self._attempted(endpoint, ids))
             if seen.check == "delivered-after-restart":
                 await self._until(endpoint, self._delivered(endpoint, since))
 
@@ -205,21 +233,28 @@ class SenderCaseRun:
             if await endpoint.changed(left):
                 await clock.sleep(BATCH)
 
-    def _attempted(self, endpoint: Endpoint, ids: Sequence[str], seen: Seen) -> Settled:
-        least, most = seen.attempts or (1, None)
+    def _attempted(
+        self, endpoint: Endpoint, ids: Sequence[str], wanted: Attempts | None = None
+    ) -> Settled:
+        """As many attempts for each message as are `wanted`, or else as its answers ask for."""
+        retry_count = self._post.settings["RetryCount"]
         facts = self._session.facts
 
         def settled() -> float | None:
             came = by_message(endpoint)
             # As long as it works through many messages, none of them is late.
-            busy = last_sign(came, ids) + facts.patience(1) if len(ids) > 1 else 0.0
+            busy = last_sign(came, ids) if len(ids) > 1 else 0.0
             waiting = []
             for msg_id in ids:
                 attempts = came[msg_id]
+                least, most = wanted or (promised(attempts, retry_count),) * 2
                 if len(attempts) >= least and (most is None or len(attempts) > most):
                     continue
                 if msg_id in self._emitted:
-                    waiting.append(max(busy, facts.due(attempts, self._emitted[msg_id], most)))
+                    made = len(attempts)
+                    still = facts.patience(1) if made < least else facts.quiet_after(made)
+                    due = facts.due(attempts, self._emitted[msg_id], most)
+                    waiting.append(max(busy + still, due) if busy else due)
             return max(waiting, default=None)
 
         return settled

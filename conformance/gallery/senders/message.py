@@ -13,6 +13,7 @@ from conformance.gallery.senders.peer import FaultySender, Message, writing
 from conformance.sender.practice import Practice, test_message
 
 LONGEST = 4096
+_DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\ufeff]")
 _OUTSIDE_BMP = re.compile("[\U00010000-\U0010ffff]")
 
 
@@ -135,6 +136,12 @@ MESSAGE = (
         "escapes texts for HTML",
         _rule("faithful"),
         _text(lambda text: html.escape(text, quote=False)),
+    ),
+    FaultySender(
+        "strips-direction-marks",
+        "cleans texts of marks that are not seen, those of right-to-left writing among them",
+        _rule("faithful[drawn]"),
+        _text(lambda text: _DIRECTION.sub("", text)),
     ),
     FaultySender(
         "loses-emoji",

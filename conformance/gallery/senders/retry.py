@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -88,6 +89,18 @@ def _one_deadline() -> Practice:
         found = outcome(waiting, reply, configuration)
         over = now - began >= deadline(configuration.timeout)
         return Event.EXHAUSTED if found is Event.REFUSED and over else found
+
+    return Practice(outcome=judged)
+
+
+def _faults_for_free() -> Practice:
+    """What the HTTP library sends again by itself is not counted."""
+    broken: Counter[int] = Counter()
+
+    def judged(waiting: Waiting, reply: Reply, configuration: Configuration) -> Event:
+        broken[waiting.id] += _is_connection_fault(reply, configuration)
+        counted = replace(waiting, attempts=waiting.attempts - broken[waiting.id])
+        return outcome(counted, reply, configuration)
 
     return Practice(outcome=judged)
 
@@ -274,6 +287,12 @@ RETRY = (
         "has one deadline for all attempts together",
         _rule("count", "on-timeout"),
         _one_deadline,
+    ),
+    FaultySender(
+        "faults-for-free",
+        "does not count attempts of which the connection broke",
+        _rule("count[drawn]"),
+        _faults_for_free,
     ),
     FaultySender(
         "timer-left-running",

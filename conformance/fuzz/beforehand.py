@@ -1,0 +1,95 @@
+"""What is drawn for a sender: contents of messages that it is given, and answers that it meets.
+
+All of it is drawn beforehand, since at a live sender each takes as long as a delivery, or as its retries:
+they go side by side. Nothing is shrunk; the simplest comes first, and is the one that is told of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis import strategies as st
+
+from conformance.emission import OK, Reply
+from conformance.fuzz.hunt import Leave
+from conformance.fuzz.valid import MEDIA, valid_contents
+from conformance.fuzz.values import texts
+
+BATCH = 8
+"""Draws in one example of Hypothesis's, which costs as much as drawing several of them."""
+SPARE = 8
+"""Times as many draws as are wanted: some come twice."""
+MOST_FAILURES = 3
+"""Failures before the 200 in a script, at most."""
+
+_STORED = texts(10_000).map(lambda text: text.replace("\0", ""))
+# Not every database takes a NUL, and no message of WeChat's has one.
+_URL = st.sampled_from(
+    ("https://hookproof.test/a?b=1&c=%20#d", "https://測試.hookproof.test/頁?a=b")
+)
+_LINK = st.fixed_dictionaries(
+    {"title": _STORED, "des": _STORED, "url": _URL, "thumbUrl": _URL},
+)
+_CONTENT: st.SearchStrategy[tuple[int, Any]] = st.one_of(
+    st.tuples(st.just(1), _STORED),
+    st.tuples(st.just(49), _LINK),
+    *(st.tuples(st.just(kind), valid_contents(kind)) for kind in MEDIA),
+)
+_FAILURE = st.sampled_from(
+    [
+        *(Reply(status=status) for status in (500, 503, 404, 400, 201, 204, 302)),
+        *(Reply(fault=fault) for fault in ("reset", "close", "hang")),
+    ]
+)
+
+
+def contents(count: int, draw: int) -> list[tuple[int, Any]]:
+    """At most `count` different pairs of a msgType and a content that fits it, the shortest first;
+    `draw` makes the draws."""
+    return _drawn(_CONTENT.filter(_is_bearable), count, f"{draw} contents", _spelled)
+
+
+def _is_bearable(drawn: tuple[int, Any]) -> bool:
+    return "\\u0000" not in _spelled(drawn)
+
+
+def _spelled(drawn: tuple[int, Any]) -> str:
+    return json.dumps(drawn)
+
+
+def scripts(count: int, draw: int) -> list[tuple[Reply, ...]]:
+    """At most `count` different scripts of answers, the shortest first: some failures, and then 200.
+    One of them at most holds the sender up until its deadline."""
+    failures = st.lists(_FAILURE, max_size=MOST_FAILURES)
+    some = failures.filter(lambda some: sum(each.fault == "hang" for each in some) < 2)
+    return _drawn(some.map(lambda some: (*some, OK)), count, f"{draw} scripts", repr)
+
+
+def _drawn(
+    strategy: st.SearchStrategy[Any], count: int, draw: str, spelled: Callable[[Any], str]
+) -> list[Any]:
+    found: dict[str, Any] = {}
+
+    @seed(draw)
+    @settings(
+        max_examples=-(-count * SPARE // BATCH),
+        database=None,
+        phases=(Phase.generate,),
+        deadline=None,
+        verbosity=Verbosity.quiet,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(strategy, min_size=BATCH, max_size=BATCH))
+    def collect(batch: list[Any]) -> None:
+        found.update((spelled(each), each) for each in batch)
+        if len(found) >= count:
+            raise Leave
+
+    with suppress(Leave):
+        collect()
+    some = list(found)[:count]
+    return [found[each] for each in sorted(some, key=lambda text: (len(text), text))]

@@ -1,0 +1,63 @@
+"""How often a message must be attempted, told from how its attempts were answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.checks.sender.case import judge
+from conformance.exchange import Exchange, Fault
+from conformance.rules import Finding
+from tests.hand_made import FACTS, attempt, case, given, told
+
+
+def came(*answers: int | Fault) -> list[Exchange]:
+    return [
+        attempt(at=n, status=answer)
+        if isinstance(answer, int)
+        else attempt(at=n, status=None, fault=answer, detail=str(answer))
+        for n, answer in enumerate(answers)
+    ]
+
+
+def judged(*answers: int | Fault, retry_count: int = 2):
+    words = {
+        "configure": {"RetryCount": retry_count},
+        "steps": [{"emit": {"drawn": "answers"}, "expect": {"check": "as-answered"}}],
+    }
+    return judge(case(**words), [given(), *came(*answers)], FACTS)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param((200,), id="at once"),
+        pytest.param((201, Fault.CLOSED, 200), id="at the last"),
+        pytest.param((500, Fault.TIMEOUT, 302), id="never"),
+    ],
+)
+def test_a_message_is_attempted_until_it_is_answered_200_or_the_retries_are_used_up(answers):
+    assert judged(*answers) == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        pytest.param((), "3 attempts expected, 0 seen", id="none"),
+        pytest.param((200, 200), "1 attempts expected, 2 seen", id="after a 200"),
+        pytest.param((500, 204), "3 attempts expected, 2 seen", id="too few"),
+        pytest.param((Fault.CLOSED, 500, 500, 200), "3 attempts expected, 4 seen", id="too many"),
+    ],
+)
+def test_too_few_and_too_many_are_told_with_the_answers(answers, said):
+    (found,) = judged(*answers)
+    assert isinstance(found, Finding)
+    assert f"1 of 1 messages: {said}" in told([found])[0]
+
+
+def test_a_200_that_broke_off_is_none():
+    broken = attempt(status=200, fault=Fault.TIMEOUT)
+    words = {
+        "configure": {"RetryCount": 0},
+        "steps": [{"emit": {"drawn": "answers"}, "expect": {"check": "as-answered"}}],
+    }
+    assert judge(case(**words), [given(), broken], FACTS) == []
