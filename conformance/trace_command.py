@@ -144,11 +144,12 @@ def _follow(stored: Stored, msg_id: str) -> None:
 
 
 def _export(stored: Stored, given: tuple[str, Path], wanted: Wanted) -> None:
-    from conformance.trace.export import export
+    from conformance.trace.export import STDOUT, export
 
     kind, path = given
     number = export(stored, kind, path, wanted)
-    click.echo(f"{path}: {number:,} exchange{'' if number == 1 else 's'}")
+    if path != STDOUT:
+        click.echo(f"{path}: {number:,} exchange{'' if number == 1 else 's'}")
 
 
 def _diff(before: Stored, after: Stored, language: str) -> None:

@@ -79,6 +79,12 @@ async def test_a_correct_receiver_passes_and_the_result_says_how_much_was_tried(
     assert {each.message.en for each in report.results} == {"60 examples, seed 7"}
 
 
+async def test_five_thousand_examples_raise_no_alarm_at_a_correct_receiver():
+    report = await fuzz(rules=MESSAGES, fuzz=1_700, timeout=300)
+    assert {each.message.en for each in report.results} == {"1700 examples, seed 1"}
+    assert {each.outcome for each in report.results} == {Outcome.PASS}
+
+
 async def test_fuzzing_can_be_turned_off():
     report = await fuzz(fuzz=0)
     assert {each.outcome for each in report.results} == {Outcome.SKIP}

@@ -121,6 +121,13 @@ def test_it_exports(bad, tmp_path, kind):
     assert out.stat().st_size > 0
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "har"])
+def test_a_text_is_exported_to_standard_output_as_to_a_file(bad, tmp_path, kind):
+    out = tmp_path / "out"
+    ran(bad, "--export", kind, out)
+    assert ran(bad, "--export", kind, "-") == out.read_text(encoding="utf-8")
+
+
 def test_an_export_may_be_without_contents(bad, tmp_path):
     out = tmp_path / "out.jsonl"
     ran(bad, "--redact", "--export", "jsonl", out)
@@ -160,6 +167,7 @@ def test_it_says_what_changed_between_two_runs(good, bad):
         (["{bad}", "--secret", "x"], "--secret goes with --judge"),
         (["{bad}", "--status", "odd"], "--status: 'odd' is none"),
         (["{bad}", "--export", "har", "{bad}"], "is there already: choose another name"),
+        (["{bad}", "--export", "parquet", "-"], "parquet is no text"),
         (["{bad}", "--judge", "--secret", "env:NOT_SET_ANYWHERE"], "is not set"),
     ],
 )

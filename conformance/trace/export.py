@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +20,19 @@ from conformance.trace.tables import NARROW, WIDE
 from conformance.trace.wanted import Wanted
 
 
+STDOUT = Path("-")
+TEXTS = ("jsonl", "har")
+
+
 def export(stored: Stored, kind: str, path: Path, wanted: Wanted) -> int:
     """Write what is wanted to a new file, and give the number of exchanges in it.
 
-    `kind` is a key of KINDS. Raises InputError for a place that is taken or cannot be written to,
+    `kind` is a key of KINDS; a text may go to STDOUT as well. Raises InputError for a place that is taken or cannot be written to,
     and then there is no file.
     """
-    if path.exists():
+    if path == STDOUT and kind not in TEXTS:
+        raise InputError(f"--export: {kind} is no text: give a file in place of `-`")
+    if path != STDOUT and path.exists():
         raise InputError(f"--export: {path} is there already: choose another name")
     KINDS[kind](stored, path, wanted)
     return stored.count(wanted)
@@ -114,5 +121,9 @@ def _headers(headers: Headers) -> list[tuple[str, str]]:
 
 
 def _write(path: Path, pieces: Iterable[str]) -> None:
+    if path == STDOUT:
+        for piece in pieces:
+            sys.stdout.buffer.write(piece.encode())  # whatever the terminal's encoding
+        return
     with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         file.writelines(pieces)
