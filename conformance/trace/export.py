@@ -19,7 +19,6 @@ from conformance.trace.stored import FRAMES, Stored
 from conformance.trace.tables import NARROW, WIDE
 from conformance.trace.wanted import Wanted
 
-
 STDOUT = Path("-")
 TEXTS = ("jsonl", "har")
 
@@ -27,8 +26,8 @@ TEXTS = ("jsonl", "har")
 def export(stored: Stored, kind: str, path: Path, wanted: Wanted) -> int:
     """Write what is wanted to a new file, and give the number of exchanges in it.
 
-    `kind` is a key of KINDS; a text may go to STDOUT as well. Raises InputError for a place that is taken or cannot be written to,
-    and then there is no file.
+    `kind` is a key of KINDS; a text may go to STDOUT as well. Raises InputError for a place that is
+    taken or cannot be written to, and then there is no file.
     """
     if path == STDOUT and kind not in TEXTS:
         raise InputError(f"--export: {kind} is no text: give a file in place of `-`")
