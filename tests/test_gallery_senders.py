@@ -33,7 +33,7 @@ GUIDE = load("guide")
 AT_A_TIME = 12
 CORRECT = FaultySender("correct", "", ())
 
-TEXT = "  <b>燈塔</b> & 🗼 "
+TEXT = "  <b>燈塔</b> & 🗼\u200f "
 FAR = int(time.time()) - 1000
 
 
@@ -101,6 +101,7 @@ AS_GIVEN: dict[str, Callable[[dict[str, Any]], object]] = {
     "users-wrapped": lambda sent: not isinstance(sent["fromUser"], str),
     "trims-text": lambda sent: sent["content"].startswith("<b>"),
     "escapes-html": lambda sent: "&lt;b&gt;" in sent["content"],
+    "strips-direction-marks": lambda sent: "\u200f" not in sent["content"],
     "loses-emoji": lambda sent: "🗼" not in sent["content"],
     "cuts-long-text": lambda sent: len(sent["content"]) < 5000,
     "id-through-a-double": lambda sent: sent["msgId"].endswith("000"),
@@ -132,6 +133,7 @@ ATTEMPTS: dict[str, tuple[int, list[int | Scripted], dict[str, int]]] = {
     "count-is-attempts": (3, [500], {}),
     "one-retry-more": (5, [500], {}),
     "no-retries-is-three": (4, [500], {"RetryCount": 0}),
+    "faults-for-free": (5, [Scripted(fault="reset"), 500], {}),
     "one-deadline-for-all": (2, [Scripted(500, delay=0.7)], {"Timeout": 1}),
     "timer-left-running": (3, [500, 200], {}),
     "waits-for-ever": (1, [Scripted(delay=1.5), 200], {"Timeout": 1}),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
@@ -47,7 +48,8 @@ _FAILURE = st.sampled_from(
 )
 
 
-def contents(count: int, draw: int) -> list[tuple[int, Any]]:
+@cache  # several runs in one process have the same seed
+def contents(count: int, draw: int) -> tuple[tuple[int, Any], ...]:
     """At most `count` different pairs of a msgType and a content that fits it, the shortest first;
     `draw` makes the draws."""
     return _drawn(_CONTENT.filter(_is_bearable), count, f"{draw} contents", _spelled)
@@ -61,7 +63,8 @@ def _spelled(drawn: tuple[int, Any]) -> str:
     return json.dumps(drawn)
 
 
-def scripts(count: int, draw: int) -> list[tuple[Reply, ...]]:
+@cache
+def scripts(count: int, draw: int) -> tuple[tuple[Reply, ...], ...]:
     """At most `count` different scripts of answers, the shortest first: some failures, and then 200.
     One of them at most holds the sender up until its deadline."""
     failures = st.lists(_FAILURE, max_size=MOST_FAILURES)
@@ -71,7 +74,7 @@ def scripts(count: int, draw: int) -> list[tuple[Reply, ...]]:
 
 def _drawn(
     strategy: st.SearchStrategy[Any], count: int, draw: str, spelled: Callable[[Any], str]
-) -> list[Any]:
+) -> tuple[Any, ...]:
     found: dict[str, Any] = {}
 
     @seed(draw)
@@ -92,4 +95,4 @@ def _drawn(
     with suppress(Leave):
         collect()
     some = list(found)[:count]
-    return [found[each] for each in sorted(some, key=lambda text: (len(text), text))]
+    return tuple(found[each] for each in sorted(some, key=lambda text: (len(text), text)))

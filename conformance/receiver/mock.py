@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import json
 import logging
+import re
 import secrets
 import socket
 import ssl
@@ -38,6 +39,7 @@ GRACE = 0.5
 _LOG = logging.getLogger("hookproof.receiver")
 
 PLAIN = Scripted()
+_CUT = re.compile(rb'"msgId"\s*:\s*"?([0-9]{1,20})\b')
 _LEFT = "the sender left"
 _UNDER_WAY: Outcome = (None, None, "")
 _TOO_LARGE = Scripted(413, headers=(("Connection", "close"),), body=b'{"status": "error"}')
@@ -253,11 +255,13 @@ class Mock:
 
 
 def _msg_id(body: bytes) -> str | None:
-    """The msgId, a number too: that it is none that fits is found by the schema, and once."""
+    """The msgId, a number too: that it is none that fits is found by the schema, and once. A body that
+    is cut shows it as well."""
     try:
         message = json.loads(body)
     except (ValueError, RecursionError):
-        return None
+        seen = _CUT.search(body)
+        return seen[1].decode() if seen else None
     found = message.get("msgId") if isinstance(message, dict) else None
     read = policy.msg_id({"msgId": str(found) if type(found) is int else found})
     return read if isinstance(read, str) else None

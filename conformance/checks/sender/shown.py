@@ -23,6 +23,10 @@ def shown(case: Case, exchanges: Sequence[Exchange], facts: SenderFacts) -> Text
 
 
 def _of_step(step: StepSeen, facts: SenderFacts) -> Iterator[Text]:
+    emit = step.sending.actions[step.index].emit
+    if emit is not None and emit.drawn is not None:
+        count = len(step.given)
+        yield Text(f"{count} drawn messages", f"隨機產生 {count} 條訊息")
     came = [attempts for msg_id, attempts in step.came().items() if msg_id in step.ids]
     if not came:
         return

@@ -30,7 +30,7 @@ def obstacle(
         "local": options.public_url is None,
     }
     needs = list(scenario.needs)
-    if case.sending.listener.way == "refusing":
+    if case.sending.listener.way in ("refusing", "untrusted"):  # on a port that no tunnel leads to
         needs.append("local")
     lacking = [NEEDS[need] for need in needs if not given[need]]
     if lacking:

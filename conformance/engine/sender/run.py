@@ -32,7 +32,7 @@ from conformance.engine.diagnosis import Stop
 from conformance.engine.options import hide
 from conformance.engine.plan import Key, Listener, Plan, over, stopped
 from conformance.engine.recording import TIME_RAN_OUT, conclude, mark_superseded
-from conformance.engine.results import concluded, joined
+from conformance.engine.results import concluded
 from conformance.engine.sender.diagnosis import diagnose
 from conformance.engine.sender.obstacles import duration, obstacle
 from conformance.engine.sender.options import SenderOptions, spellings
@@ -40,7 +40,7 @@ from conformance.engine.sender.session import BEFORE, SETTINGS, Post, SenderSess
 from conformance.engine.sender.steps import SenderCaseRun
 from conformance.engine.stalls import Stalls
 from conformance.errors import HarnessError
-from conformance.exchange import Exchange, Role
+from conformance.exchange import Exchange
 from conformance.receiver.mock import Mock, listening
 from conformance.report import Report, Result
 from conformance.rules import Finding, Outcome, Unjudged, verdict
@@ -306,9 +306,6 @@ class SenderRun:
         seconds = self._clock.monotonic() - begin
         done = again or not found
         figures = shown(case, exchanges, session.facts)
-        if case.sending.drawn:
-            drew = self._drew(exchanges)
-            figures = joined([drew, figures]) if figures else drew
         self._settle(scenario, case, found, exchanges, seconds, figures, tell=done, judged=judged)
         return done
 
@@ -331,10 +328,6 @@ class SenderRun:
         )
         message = self._hidden(result.message or said)
         self.plan.settle(replace(result, message=message, judged=judged), tell=tell)
-
-    def _drew(self, exchanges: Sequence[Exchange]) -> Text:
-        count, seed = len({e.msg_id for e in exchanges if e.role is Role.EMIT}), self.options.seed
-        return Text(f"{count} drawn messages, seed {seed}", f"隨機產生 {count} 條訊息，種子 {seed}")
 
     def _hidden(self, text: Text) -> Text:
         """What is told of a sender that gives a secret away."""
