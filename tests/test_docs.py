@@ -40,6 +40,7 @@ from conformance.engine.sender.session import SETTINGS
 from conformance.errors import InputError
 from conformance.exchange import Transport
 from conformance.forms import FORMS, compact
+from conformance.load import settings
 from conformance.message import TYPES, build
 from conformance.pytest_plugin.target import SenderTarget, Target
 from conformance.rules import Outcome
@@ -53,6 +54,10 @@ PAGES = (
     ENGLISH,
     CHINESE,
     SCENARIOS,
+    "docs/checking-a-receiver.md",
+    "docs/checking-a-sender.md",
+    "docs/pytest.md",
+    "docs/load.md",
     "docs/reference-sender.md",
     "docs/reading-a-report.md",
     FUZZING,
@@ -98,11 +103,13 @@ def words(command: str) -> list[str]:
 
 @cache
 def of_locust() -> frozenset[str]:
-    """The options of Locust, whose import would patch the sockets of this process."""
+    """The options of Locust, whose import would patch the sockets of this process, and those that the
+    locustfile adds."""
     told = subprocess.run(
         [sys.executable, "-m", "locust", "--help"], capture_output=True, text=True, check=True
     ).stdout
-    return frozenset(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", told))
+    ours = {f"--{each.name}" for each in settings.OPTIONS}
+    return frozenset(ours.union(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", told)))
 
 
 @pytest.mark.parametrize("command", printed("locust"))
