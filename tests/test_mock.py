@@ -301,7 +301,7 @@ async def test_a_sender_that_leaves_before_the_answer_got_none() -> None:
                 await session.post(endpoint.url, data=body())
         arrival = await ended(endpoint)
     assert (arrival.answer, arrival.fault) == (None, Fault.TIMEOUT)
-    assert 0.1 < arrival.seconds < 1
+    assert 0.1 < arrival.seconds < 30
 
 
 async def test_an_attempt_is_recorded_though_its_sender_never_waits() -> None:
@@ -359,7 +359,8 @@ async def test_a_larger_body_is_answered_413_and_not_kept_whole() -> None:
         pytest.param(body(""), None, id="an empty string"),
         pytest.param(b'{"msgId": "\\ud800"}', None, id="half a surrogate pair"),
         pytest.param(b'[{"msgId": "1"}]', None, id="no object"),
-        pytest.param(b'{"msgId": "1"', None, id="no JSON"),
+        pytest.param(b'{"msgId": "12", "fro', "12", id="a body that is cut"),
+        pytest.param(b'{"msgId": "12', None, id="cut within it"),
         pytest.param(b"\xff", None, id="no UTF-8"),
         pytest.param(b"[" * 100_000, None, id="nested deeply"),
         pytest.param(b"", None, id="empty"),

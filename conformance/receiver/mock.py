@@ -39,7 +39,7 @@ GRACE = 0.5
 _LOG = logging.getLogger("hookproof.receiver")
 
 PLAIN = Scripted()
-_CUT = re.compile(rb'"msgId"\s*:\s*"?([0-9]{1,20})\b')
+_CUT = re.compile(rb'"msgId"\s*:\s*"?([0-9]{1,20})(?=["\s,}])')
 _LEFT = "the sender left"
 _UNDER_WAY: Outcome = (None, None, "")
 _TOO_LARGE = Scripted(413, headers=(("Connection", "close"),), body=b'{"status": "error"}')
