@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from conformance import resources
-from conformance.schema import SUFFIX, message_problems, validator
+from conformance.schema import SUFFIX, message_problems, schema_of, validator
 
 try:
     import jsonschema_rs
@@ -23,17 +23,17 @@ def message_fits(message: object) -> bool:
     """Whether `message_problems` has nothing to say of `message`."""
     if jsonschema_rs is not None:
         try:
-            return bool(_quick().is_valid(message))
+            return bool(_quick(schema_of(message)).is_valid(message))
         except ValueError:  # a lone surrogate, or a number that it cannot hold
             pass
     return not message_problems(message)
 
 
 @cache
-def _quick() -> Any:
-    """The validator; it finds all that `message` refers to, and nothing on the network."""
+def _quick(name: str) -> Any:
+    """The validator of `name`; it finds all that it refers to, and nothing on the network."""
     found = resources.folder("schemas").glob(f"message*{SUFFIX}")
     every = [json.loads(file.read_bytes()) for file in found]
     known = jsonschema_rs.Registry([(each["$id"], each) for each in every])
-    schema: Any = validator("message").schema
+    schema: Any = validator(name).schema
     return jsonschema_rs.Draft202012Validator(schema, registry=known)

@@ -93,10 +93,11 @@ def message_problems(message: object) -> list[Problem]:
     `message`, where an unknown type may carry any content. A msgType of 1.0 is 1, as JSON Schema
     has it; true is not. Says what `problems("message", message)` says, in a third of the time.
     """
-    return problems(_schema_of(message), message)
+    return problems(schema_of(message), message)
 
 
-def _schema_of(message: object) -> str:
+def schema_of(message: object) -> str:
+    """The schema that judges `message`: the small one of its type, or `message`."""
     match message:
         case {"msgType": bool()}:
             return "message"
