@@ -5,9 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Awaitable, Callable
+
+from conformance.clock import Clock
+from conformance.errors import HarnessError
 
 SAID = 2000
 """Bytes of a command's output that are kept."""
+RESTART_SECONDS, AGAIN_SECONDS = 15.0, 0.2
+"""Within which a target that was started again must serve, and between two looks at it."""
 
 
 async def output_of(command: str, given: bytes | None = None) -> tuple[int, bytes]:
@@ -33,3 +39,20 @@ async def output_of(command: str, given: bytes | None = None) -> tuple[int, byte
         if process.returncode is None:  # the run's time is over
             os.killpg(process.pid, signal.SIGKILL)
     return status, said[-SAID:]
+
+
+async def restart(
+    command: str, serves: Callable[[], Awaitable[bool]], clock: Clock, otherwise: str
+) -> None:
+    """Run a --restart-command, and wait until the target `serves` again. Raises HarnessError for a
+    command that fails, and in the words of `otherwise` when the target does not come back."""
+    status, _ = await output_of(command)
+    if status != 0:
+        raise HarnessError(f"--restart-command ended with status {status}")
+    until = clock.monotonic() + RESTART_SECONDS
+    while not await serves():
+        if clock.monotonic() >= until:
+            raise HarnessError(
+                f"{RESTART_SECONDS:g} s after --restart-command had ended, {otherwise}"
+            )
+        await clock.sleep(AGAIN_SECONDS)

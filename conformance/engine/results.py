@@ -95,6 +95,12 @@ def concluded(
     )
 
 
+def own_fault(fault: Exception) -> Text:
+    """What is told of a fault of the suite's own, which is no verdict on the target."""
+    kind = type(fault).__name__
+    return Text(f"a fault of Hookproof itself: {kind}", f"Hookproof 自身的錯誤：{kind}")
+
+
 def joined(messages: Sequence[Text]) -> Text:
     """Several statements as one."""
     return Text("; ".join(each.en for each in messages), "；".join(each.zh for each in messages))

@@ -28,7 +28,7 @@ from conformance.engine.compose import Sent
 from conformance.engine.diagnosis import Stop, diagnose, lives, look_after
 from conformance.engine.options import Options, spellings
 from conformance.engine.recording import NO_FUZZ, TIME_RAN_OUT, conclude, mark_superseded
-from conformance.engine.results import Told, joined, result_of, unchecked
+from conformance.engine.results import Told, joined, own_fault, result_of, unchecked
 from conformance.engine.session import Session
 from conformance.engine.steps import CaseRun, is_busy
 from conformance.engine.telling import fuzzed
@@ -140,8 +140,7 @@ class Run:
             return await diagnose(session)
         except Exception as fault:  # a fault of the suite's own is no verdict on the target
             _LOG.exception("the target could not be diagnosed")
-            said = f"a fault of Hookproof itself: {type(fault).__name__}"
-            return Stop(Text(said, said), False, ())
+            return Stop(own_fault(fault), False, ())
 
     async def _scenarios(self, session: Session) -> None:
         busy: list[Sent] = []
@@ -257,8 +256,7 @@ class Run:
             exchanges, found = [], [Unjudged(Text(str(fault), str(fault)), error=True)]
         except Exception as fault:  # a fault of the suite's own is no verdict on the target
             _LOG.exception("%s could not be judged", rule)
-            said = f"a fault of Hookproof itself: {type(fault).__name__}"
-            exchanges, found = [], [Unjudged(Text(said, said), error=True)]
+            exchanges, found = [], [Unjudged(own_fault(fault), error=True)]
         if found and not again and any(is_busy(e) or e.fault is Fault.REFUSED for e in exchanges):
             return False
         if found and not again and any(e.within for step in case.steps for e in step.expects):

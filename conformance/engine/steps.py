@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Collection, Sequence
 
 from conformance.checks.case import count
-from conformance.engine.command import output_of
+from conformance.engine.command import restart
 from conformance.engine.compose import Sent
 from conformance.engine.session import BETWEEN, At, Session
-from conformance.errors import HarnessError
 from conformance.exchange import Exchange, Fault, Role
 from conformance.scenario import Case, Send, Step
 from conformance.wire.raw import Connection, Gate
@@ -18,8 +17,6 @@ RETRIES = 3
 """How often a message that was refused as busy is sent again, as a sender would."""
 RETRY_SECONDS = 0.2
 MOST_RETRIED = 50
-RESTART_SECONDS = 15.0
-"""Within which a receiver that was started again must accept messages."""
 LATER = (2.0, 5.0)
 """Seconds in which each of two later messages may show its effect; one may be lost by chance."""
 LOSSY_AFTER = 3
@@ -186,24 +183,17 @@ class CaseRun:
         return found
 
     async def _restart(self) -> None:
-        command = self._session.options.restart_command
+        session, command = self._session, self._session.options.restart_command
         assert command is not None  # noqa: S101 - the case needs it, else it is skipped
-        status, _ = await output_of(command)
-        if status != 0:
-            raise HarnessError(f"--restart-command ended with status {status}")
-        clock = self._session.clock
-        until = clock.monotonic() + RESTART_SECONDS
-        while True:
-            await self._session.wire.renew()
-            back = await self._session.plain(Role.CONTROL, BETWEEN)
-            if back.status in self._session.facts.accepted:
-                return
-            if clock.monotonic() >= until:
-                raise HarnessError(
-                    f"{RESTART_SECONDS:g} s after --restart-command had ended, the receiver did not "
-                    "accept a plain valid message"
-                )
-            await clock.sleep(RETRY_SECONDS)
+
+        async def serves() -> bool:
+            await session.wire.renew()
+            back = await session.plain(Role.CONTROL, BETWEEN)
+            return back.status in session.facts.accepted
+
+        await restart(
+            command, serves, session.clock, "the receiver did not accept a plain valid message"
+        )
 
     async def _observe(
         self,

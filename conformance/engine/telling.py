@@ -14,7 +14,7 @@ import yaml
 from conformance.checks.case import Judgement
 from conformance.curl import curl
 from conformance.engine.fuzzing import Haul, hunt
-from conformance.engine.results import Told
+from conformance.engine.results import Told, own_fault
 from conformance.engine.sequence import SequenceShown
 from conformance.engine.session import Session
 from conformance.engine.trial import Shown
@@ -43,8 +43,7 @@ async def fuzzed(session: Session, scenario: Scenario, seconds: float) -> Told:
         return Told([Unjudged(Text(str(fault), str(fault)), error=True)])
     except Exception as fault:  # a fault of the suite's own is no verdict on the target
         _LOG.exception("%s could not be judged", scenario.rule.id)
-        said = f"a fault of Hookproof itself: {type(fault).__name__}"
-        return Told([Unjudged(Text(said, said), error=True)])
+        return Told([Unjudged(own_fault(fault), error=True)])
     return Told(
         found=judgements(haul, session),
         seen=tally(haul, session),

@@ -32,7 +32,7 @@ from conformance.engine.diagnosis import Stop
 from conformance.engine.options import hide
 from conformance.engine.plan import Key, Listener, Plan, over, stopped
 from conformance.engine.recording import TIME_RAN_OUT, conclude, mark_superseded
-from conformance.engine.results import concluded
+from conformance.engine.results import concluded, own_fault
 from conformance.engine.sender.diagnosis import diagnose
 from conformance.engine.sender.obstacles import duration, obstacle
 from conformance.engine.sender.options import SenderOptions, spellings
@@ -167,8 +167,7 @@ class SenderRun:
             return await diagnose(session)
         except Exception as fault:  # a fault of the suite's own is no verdict on the target
             _LOG.exception("the sender could not be diagnosed")
-            said = f"a fault of Hookproof itself: {type(fault).__name__}"
-            return Stop(Text(said, said), False, ())
+            return Stop(own_fault(fault), False, ())
 
     async def _scenarios(self, session: SenderSession) -> None:
         ready = [
@@ -298,8 +297,7 @@ class SenderRun:
             exchanges, found = [], [Unjudged(Text(str(fault), str(fault)), error=True)]
         except Exception as fault:  # a fault of the suite's own is no verdict on the target
             _LOG.exception("%s could not be judged", rule)
-            said = f"a fault of Hookproof itself: {type(fault).__name__}"
-            exchanges, found = [], [Unjudged(Text(said, said), error=True)]
+            exchanges, found = [], [Unjudged(own_fault(fault), error=True)]
         if self._stalls.since(begin) and any(isinstance(each, Finding) for each in found):
             found, judged = [Unjudged(_STALLED, error=True)], False
         self._final[rule, case.name] = exchanges

@@ -9,17 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from conformance import fuzz
 from conformance.checks.sender.answered import promised
 from conformance.emission import Action, Call, Emit
-from conformance.engine.command import output_of
+from conformance.engine.command import AGAIN_SECONDS, restart
 from conformance.engine.sender.session import CHANNELS, Event, Post, SenderSession
 from conformance.engine.session import At
-from conformance.errors import HarnessError
 from conformance.exchange import Exchange
 from conformance.receiver.mock import Endpoint, RefusingEndpoint
 from conformance.scenario import Case
 
-RESTART_SECONDS = 15.0
-"""Within which a sender that was started again must answer its API."""
-AGAIN_SECONDS = 0.2
 EMIT_TRIES = 5
 """How often an event that is refused as one too many (429, 503) is given again."""
 MOST_SCRIPTS = 30
@@ -189,24 +185,14 @@ class SenderCaseRun:
                 await session.call("Update", at, _without_none(fields))
 
     async def _restart(self) -> None:
-        command = self._session.options.restart_command
+        session, command = self._session, self._session.options.restart_command
         assert command is not None  # noqa: S101 - the case needs it, else it is skipped
-        status, _ = await output_of(command)
-        if status != 0:
-            raise HarnessError(f"--restart-command ended with status {status}")
-        clock = self._session.clock
-        until = clock.monotonic() + RESTART_SECONDS
-        while True:
-            await self._session.wire.renew()
-            back = await self._session.call("List", At(case="between"))
-            if back.status is not None:
-                return
-            if clock.monotonic() >= until:
-                raise HarnessError(
-                    f"{RESTART_SECONDS:g} s after --restart-command had ended, the sender's API "
-                    "did not answer"
-                )
-            await clock.sleep(AGAIN_SECONDS)
+
+        async def serves() -> bool:
+            await session.wire.renew()
+            return (await session.call("List", At(case="between"))).status is not None
+
+        await restart(command, serves, session.clock, "the sender's API did not answer")
 
     async def _wait(self, index: int, action: Action, since: float) -> None:
         """Wait for what the step's expectations are about."""
