@@ -33,12 +33,29 @@ def test_the_simplest_comes_first() -> None:
     assert len(scripts(30, 1)[0]) == 1
 
 
+def test_what_has_broken_elsewhere_is_always_among_it() -> None:
+    texts = {content for kind, content in contents(200, 1) if kind == 1}
+    assert {"\u2028\u2029", "a\r\nb\rc", "❤️1️⃣☎︎"} <= texts
+
+
+def test_a_url_is_one() -> None:
+    media = [str(content) for kind, content in contents(200, 1) if kind in (3, 34, 43, 47)]
+    assert not any(set(each) & set(' "<>{}\\^`\n\t') for each in media)
+
+
+def test_each_failure_is_met_alone() -> None:
+    alone = [script[0] for script in scripts(30, 1) if len(script) == 2]
+    assert {reply.fault or reply.status for reply in alone} == {
+        500, 503, 404, 400, 201, 204, 302, "reset", "close", "hang",
+    }  # fmt: skip
+
+
 def test_what_a_database_may_not_hold_is_not_drawn() -> None:
     assert not any("\0" in str(each) for each in contents(200, 1))
 
 
 def test_the_same_draw_is_the_same_again_and_another_is_not() -> None:
-    assert contents(20, 1) == contents(20, 1) != contents(20, 2)
+    assert contents(60, 1) == contents(60, 1) != contents(60, 2)
     assert scripts(20, 1) == scripts(20, 1) != scripts(20, 2)
 
 

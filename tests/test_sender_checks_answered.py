@@ -6,8 +6,8 @@ import pytest
 
 from conformance.checks.sender.case import judge
 from conformance.exchange import Exchange, Fault
-from conformance.rules import Finding
-from tests.hand_made import FACTS, attempt, case, given, told
+from conformance.rules import Finding, Unjudged
+from tests.hand_made import FACTS, attempt, case, given, message, told
 
 
 def came(*answers: int | Fault) -> list[Exchange]:
@@ -42,9 +42,13 @@ def test_a_message_is_attempted_until_it_is_answered_200_or_the_retries_are_used
 @pytest.mark.parametrize(
     ("answers", "said"),
     [
-        pytest.param((), "3 attempts expected, 0 seen", id="none"),
+        pytest.param((), "did not arrive within 10 s", id="none"),
         pytest.param((200, 200), "1 attempts expected, 2 seen", id="after a 200"),
-        pytest.param((500, 204), "3 attempts expected, 2 seen", id="too few"),
+        pytest.param(
+            (500, Fault.TIMEOUT),
+            "2 attempts, and no more, for RetryCount 2 and the answers 500, none (given up after 0.0 s)",
+            id="too few",
+        ),
         pytest.param((Fault.CLOSED, 500, 500, 200), "3 attempts expected, 4 seen", id="too many"),
     ],
 )
@@ -61,3 +65,42 @@ def test_a_200_that_broke_off_is_none():
         "steps": [{"emit": {"drawn": "answers"}, "expect": {"check": "as-answered"}}],
     }
     assert judge(case(**words), [given(), broken], FACTS) == []
+
+
+def test_what_is_not_given_up_is_for_another_rule_to_tell():
+    words = {
+        "configure": {"RetryCount": 2},
+        "steps": [{"emit": {"drawn": "answers"}, "expect": {"check": "as-answered"}}],
+    }
+    waiting = attempt(answer=None)
+    (found,) = judge(case(**words), [given(), waiting], FACTS)
+    assert isinstance(found, Unjudged)
+    assert "sender.time.deadline" in found.reason.en
+
+
+DRAWN = {"steps": [{"emit": {"drawn": "contents"}, "expect": {"check": "faithful"}}]}
+
+
+def drawn(refused: int, changed: bool):
+    """Three messages, of which the first were refused, and the last perhaps changed."""
+    events, arrivals = [], []
+    for n in range(3):
+        status = 400 if n < refused else 202
+        events.append(given(message(msgId=str(n), content="\u2028"), msg_id=str(n), status=status))
+        if n >= refused:
+            content = "\n" if changed and n == 2 else "\u2028"
+            arrivals.append(attempt(message(msgId=str(n), content=content)))
+    return judge(case(**DRAWN), [*events, *arrivals], FACTS)
+
+
+def test_what_was_refused_does_not_hide_what_was_changed():
+    (found,) = drawn(1, changed=True)
+    assert told([found])[0].startswith(
+        r'1 of 3 messages: content was "\u2028", and arrived as "\n"'
+    )
+    assert drawn(1, changed=False) == []
+
+
+def test_where_most_were_refused_nothing_is_judged():
+    (found,) = drawn(2, changed=False)
+    assert isinstance(found, Unjudged)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conformance.checks.case import Judgement
-from conformance.checks.sender.facts import SenderFacts
+from conformance.checks.sender.facts import SenderFacts, under_way
 from conformance.checks.sender.step import StepSeen
-from conformance.exchange import Exchange
-from conformance.rules import Finding, Level
+from conformance.exchange import Exchange, Fault
+from conformance.rules import Finding, Level, Unjudged
 from conformance.text import Text
 
 
@@ -23,34 +23,66 @@ def promised(attempts: Sequence[Exchange], retry_count: int) -> int:
 
 
 def as_answered(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
-    """Each message is attempted as often as its answers ask for; the shortest script that shows it not
-    to be so is told."""
+    """Each message is attempted as often as its answers ask for; of those that are not, the one with the
+    fewest answers is told. An attempt that is not given up is for sender.time.deadline to tell."""
     came = step.came()
     retry_count = step.retry_count or 0
-    wrong = [
-        msg_id for msg_id in step.ids if len(came[msg_id]) != promised(came[msg_id], retry_count)
-    ]
+    ended = [ident for ident in step.ids if not any(map(under_way, came[ident]))]
+    wrong = [ident for ident in ended if len(came[ident]) != promised(came[ident], retry_count)]
     if not wrong:
-        return []
+        return [] if ended else [Unjudged(_NOT_GIVEN_UP)]
     attempts = came[wrong[0]]
-    wanted = promised(attempts, retry_count)
     count = Text(
         f"{len(wrong)} of {len(step.ids)} messages: ",
         f"{len(step.ids)} 條訊息中有 {len(wrong)} 條：",
     )
-    answers = ", ".join(map(_answer, attempts)) or "-"
-    said = Text(
-        f"{wanted} attempts expected, {len(attempts)} seen, for RetryCount {retry_count} and the "
-        f"answers: {answers}",
-        f"RetryCount 為 {retry_count}，預期 {wanted} 次嘗試，實際 {len(attempts)} 次；響應依序為：{answers}",
-    )
     told = tuple(each.id for each in attempts[:10]) or step.given_ids(wrong[:1])
-    return [Finding(level, count + said, told)]
+    return [Finding(level, count + _said(attempts, retry_count, facts), told)]
+
+
+def _said(attempts: Sequence[Exchange], retry_count: int, facts: SenderFacts) -> Text:
+    if not attempts:
+        return Text(
+            f"did not arrive within {facts.arrival:g} s", f"在 {facts.arrival:g} 秒內沒有送達"
+        )
+    made, wanted = len(attempts), promised(attempts, retry_count)
+    answers = _joined([_answer(each) for each in attempts])
+    if made < wanted:
+        return (
+            Text(
+                f"{made} attempts, and no more, for RetryCount {retry_count} and the answers ",
+                f"RetryCount 為 {retry_count}，只嘗試了 {made} 次；響應依序為：",
+            )
+            + answers
+        )
+    return (
+        Text(
+            f"{wanted} attempts expected, {made} seen, for RetryCount {retry_count} and the answers ",
+            f"RetryCount 為 {retry_count}，預期 {wanted} 次嘗試，實際 {made} 次；響應依序為：",
+        )
+        + answers
+    )
+
+
+def _joined(texts: Sequence[Text]) -> Text:
+    """Texts in a row."""
+    return Text(", ".join(each.en for each in texts), "、".join(each.zh for each in texts))
 
 
 def _is_good(each: Exchange) -> bool:
     return each.status == 200 and each.fault is None
 
 
-def _answer(each: Exchange) -> str:
-    return str(each.status) if each.status is not None else each.detail or str(each.fault)
+def _answer(each: Exchange) -> Text:
+    if each.status is not None:
+        return Text(str(each.status), str(each.status))
+    if each.fault is Fault.TIMEOUT:
+        passed = each.ended - each.sent
+        return Text(f"none (given up after {passed:.1f} s)", f"無（{passed:.1f} 秒後放棄）")
+    return Text("a broken connection", "連接中斷")
+
+
+_NOT_GIVEN_UP = Text(
+    "not judged: no attempt was given up (see sender.time.deadline)",
+    "未判定：沒有任何嘗試被放棄（見 sender.time.deadline）",
+)

@@ -21,7 +21,7 @@ def judge(case: Case, exchanges: Sequence[Exchange], facts: SenderFacts) -> list
     found: list[Judgement] = []
     for index, action in enumerate(case.sending.actions):
         step = StepSeen(case.sending, index, exchanges)
-        if step.refused:
+        if step.refused and not (step.drawn and len(step.ids) > len(step.refused)):
             return [_not_given(step)]
         for seen in action.seen:
             found += _judged(seen, step, facts)

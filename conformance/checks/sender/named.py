@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from conformance.dialect import Secret
 from conformance.exchange import Exchange, Masked
 from conformance.forms import in_json
 from conformance.rules import Finding, Level, Unjudged
-from conformance.text import Text
+from conformance.text import NO_TEXT, Text
 
 Check = Callable[[StepSeen, SenderFacts, Level], list[Judgement]]
 
@@ -32,21 +33,32 @@ LONGEST_SHOWN = 60
 
 def faithful(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
     """The message arrives as it was given, but for the timestamp, which is the sender's to set."""
-    arrived_as = step.came()
+    came = step.came()
     events = {str(each.msg_id): fields_of(each) for each in step.given}
-    for msg_id, given in events.items():
-        attempts = arrived_as[msg_id]
-        if not attempts:
-            continue
-        came = fields_of(attempts[0])
-        for name, value in given.items():
-            arrived = came.get(name)
-            # What is missing, or of another type, does not fit the schema, and is told there; but 7.0
-            # fits an integer, and many receivers cannot read it as one.
-            pointed = isinstance(value, int) and isinstance(arrived, float)
-            if pointed or (type(arrived) is type(value) and not _same(value, arrived)):
-                return [Finding(level, _changed(name, value, came), (attempts[0].id,))]
-    return []
+    wrong = [
+        (changed, attempts[0].id)
+        for msg_id, given in events.items()
+        if (attempts := came[msg_id]) and (changed := _unfaithful(given, fields_of(attempts[0])))
+    ]
+    if not wrong:
+        return []
+    said, first = wrong[0]
+    if len(events) > 1:
+        of = f"{len(events)} 條訊息中有 {len(wrong)} 條："
+        said = Text(f"{len(wrong)} of {len(events)} messages: ", of) + said
+    return [Finding(level, said, (first,))]
+
+
+def _unfaithful(given: Fields, came: Fields) -> Text:
+    """What has changed on the way; empty when nothing has."""
+    for name, value in given.items():
+        arrived = came.get(name)
+        # What is missing, or of another type, does not fit the schema, and is told there; but 7.0
+        # fits an integer, and many receivers cannot read it as one.
+        pointed = isinstance(value, int) and isinstance(arrived, float)
+        if pointed or (type(arrived) is type(value) and not _same(value, arrived)):
+            return _changed(name, value, came)
+    return NO_TEXT
 
 
 def same_message(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
@@ -317,14 +329,40 @@ def _without_timestamp(attempt: Exchange) -> Fields:
 def _changed(name: str, given: object, came: Fields) -> Text:
     if name not in came:
         return Text(f"{name} is missing", f"缺少 {name}")
+    was, now = _differing(_written(given), _written(came[name]))
     return Text(
-        f"{name} was {_short(given)}, and arrived as {_short(came[name])}",
-        f"{name} 原為 {_short(given)}，送達時變成 {_short(came[name])}",
+        f"{name} was {was}, and arrived as {now}",
+        f"{name} 原為 {was}，送達時變成 {now}",
     )
 
 
-def _short(value: object) -> str:
+def _written(value: object) -> str:
+    """`value` as JSON in which nothing is invisible."""
     text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    return "".join(each if _is_seen(each) else json.dumps(each)[1:-1] for each in text)
+
+
+def _is_seen(character: str) -> bool:
+    return character == " " or unicodedata.category(character)[0] not in "CZM"
+
+
+def _differing(was: str, now: str) -> tuple[str, str]:
+    """Both texts from a little before the place where they begin to differ, as far as there is room."""
+    longest = max(len(was), len(now))
+    pairs = enumerate(zip(was, now, strict=False))
+    same = next((n for n, (one, other) in pairs if one != other), min(len(was), len(now)))
+    begin = max(0, same - LONGEST_SHOWN // 2) if longest > LONGEST_SHOWN else 0
+    shown = [("…" if begin else "") + text[begin : begin + LONGEST_SHOWN] for text in (was, now)]
+    cut = [len(text) > begin + LONGEST_SHOWN for text in (was, now)]
+    first, second = (
+        f"{text}… ({len(whole)})" if more else text
+        for text, more, whole in zip(shown, cut, (was, now), strict=True)
+    )
+    return first, second
+
+
+def _short(value: object) -> str:
+    text = _written(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}… ({len(text)})"
 
 

@@ -23,10 +23,12 @@ def shown(case: Case, exchanges: Sequence[Exchange], facts: SenderFacts) -> Text
 
 
 def _of_step(step: StepSeen, facts: SenderFacts) -> Iterator[Text]:
-    emit = step.sending.actions[step.index].emit
-    if emit is not None and emit.drawn is not None:
-        count = len(step.given)
-        yield Text(f"{count} drawn messages", f"隨機產生 {count} 條訊息")
+    if step.drawn:
+        count, refused = len(step.ids), len(step.refused)
+        drawn = Text(f"{count} drawn messages", f"隨機產生 {count} 條訊息")
+        if refused:
+            drawn += Text(f" ({refused} more were refused)", f"（另有 {refused} 條遭拒收）")
+        yield drawn
     came = [attempts for msg_id, attempts in step.came().items() if msg_id in step.ids]
     if not came:
         return

@@ -37,8 +37,15 @@ class StepSeen:
 
     @property
     def ids(self) -> list[str]:
-        """The msgIds of the messages that the step is about: its own, or else all of the case."""
-        return [str(each.msg_id) for each in self.given]
+        """The msgIds of the messages that the step is about. Of drawn ones a sender may refuse some."""
+        refused = {each.msg_id for each in self.refused} if self.drawn else set()
+        return [str(each.msg_id) for each in self.given if each.msg_id not in refused]
+
+    @property
+    def drawn(self) -> bool:
+        """Whether its messages are drawn."""
+        emit = self.sending.actions[self.index].emit
+        return emit is not None and emit.drawn is not None
 
     @property
     def call(self) -> Exchange | None:

@@ -10,14 +10,14 @@ from conformance import fuzz
 from conformance.checks.sender.answered import promised
 from conformance.emission import Action, Call, Emit
 from conformance.engine.command import AGAIN_SECONDS, restart
-from conformance.engine.sender.session import CHANNELS, Event, Post, SenderSession
+from conformance.engine.sender.session import CHANNELS, Event, Post, SenderSession, accepted
 from conformance.engine.session import At
 from conformance.exchange import Exchange
 from conformance.receiver.mock import Endpoint, RefusingEndpoint
 from conformance.scenario import Case
 
-EMIT_TRIES = 5
-"""How often an event that is refused as one too many (429, 503) is given again."""
+EMIT_TRIES, PATIENT_TRIES = 5, 50
+"""How often an event that is refused as one too many (429, 503) is given again, and one of a crowd."""
 MOST_SCRIPTS = 30
 """Messages that each meet drawn answers: some of them hold the sender up until its deadline."""
 BATCH = 0.01
@@ -127,9 +127,12 @@ class SenderCaseRun:
             self._named[emit.name] = events
         self._steps |= {event.msg_id: index for event in events}
         opening = asyncio.ensure_future(self._open()) if self._refuses else None
-        given = await asyncio.gather(*(self._give(event, at) for event in events))
+        tries = EMIT_TRIES if emit.drawn is None else PATIENT_TRIES
+        given = await asyncio.gather(*(self._give(event, at, tries) for event in events))
         for each in given:
             self._emitted[str(each.msg_id)] = each.ended
+            if emit.drawn is not None and not accepted(each):
+                del self._steps[str(each.msg_id)]  # nothing is to be waited for
         if opening is not None:
             await opening
 
@@ -148,9 +151,9 @@ class SenderCaseRun:
             endpoint.assign([event.msg_id], session.answers(script, None))
         return events
 
-    async def _give(self, event: Event, at: At) -> Exchange:
+    async def _give(self, event: Event, at: At, tries: int) -> Exchange:
         session = self._session
-        for _ in range(EMIT_TRIES):
+        for _ in range(tries):
             emitted = await session.emit(event, at)
             if emitted.status not in (429, 503):
                 break
