@@ -25,7 +25,8 @@ class Late(Clock):
 @pytest.mark.parametrize(("by", "noticed"), [(LATE + 0.1, True), (LATE - 0.1, False)])
 async def test_a_look_that_comes_late_is_a_stall(by, noticed):
     clock = Late(by)
-    async with Stalls(clock) as stalls:
+    stalls = Stalls(clock)
+    async with stalls.watching():
         begin = clock.time
         while clock.time < begin + 3 * (EVERY + by):  # noqa: ASYNC110 - its time stands still
             await asyncio.sleep(0)

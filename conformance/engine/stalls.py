@@ -6,7 +6,8 @@ Knows neither sides nor rules.
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from conformance.clock import Clock
 
@@ -15,24 +16,21 @@ EVERY, LATE = 0.1, 1.0
 
 
 class Stalls:
-    """Looks at the clock all the time. Use as an async context manager."""
+    """When this process was held up, as far as it is watched."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._seen: list[tuple[float, float]] = []
 
-    async def __aenter__(self) -> Stalls:
-        self._looker = asyncio.create_task(self._look(), name="stalls")
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._looker.cancel()
-        await asyncio.wait([self._looker])
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Look at the clock all the time within the context."""
+        looker = asyncio.create_task(self._look(), name="stalls")
+        try:
+            yield
+        finally:
+            looker.cancel()
+            await asyncio.wait([looker])
 
     async def _look(self) -> None:
         while True:

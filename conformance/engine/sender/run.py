@@ -114,7 +114,7 @@ class SenderRun:
             asked=Signer(options.dialect, options.secret),
             other_secret=other_secret(options.secret),
         )
-        async with self._stalls, AsyncExitStack() as stack:
+        async with self._stalls.watching(), AsyncExitStack() as stack:
             mocks = await self._mocks(stack)
             wire = Wire(
                 self._clock,
