@@ -188,6 +188,7 @@ def read(words: Mapping[str, Any], shared: Mapping[str, Any], level: Level) -> S
         other=_listener(also) if also is not None else None,
     )
     _check_sense(sending)
+    _check_counted(sending)
     return sending
 
 
@@ -204,6 +205,14 @@ def _check_sense(sending: Sending) -> None:
             _check_seen(seen, action)
             if seen.other and sending.other is None:
                 raise InputError("`at: other` goes with `also`, which is the other endpoint")
+
+
+def _check_counted(sending: Sending) -> None:
+    """Attempts can be counted against answers only where it is said how many retries there are."""
+    checks = [seen.check for action in sending.actions for seen in action.seen]
+    counted = sending.drawn == "answers" or "as-answered" in checks
+    if counted and "RetryCount" not in sending.listener.configure:
+        raise InputError("`drawn: answers` and `as-answered` need `configure: {RetryCount: …}`")
 
 
 def _check_emit(emit: Emit, known: set[str]) -> None:

@@ -226,6 +226,11 @@ EMIT = "{emit: {}, expect: {arrives: true}}"
             ["steps: [{emit: {drawn: answers, message: text}}]"], "what is `drawn`", id="drawn"
         ),
         pytest.param(
+            ["steps: [{emit: {drawn: answers}, expect: {check: as-answered}}]"],
+            "need `configure: {RetryCount",
+            id="no RetryCount",
+        ),
+        pytest.param(
             ["steps: [{emit: {}, expect: {arrives: true, at: other}}]"], "goes with `also`", id="no other"
         ),
         pytest.param(

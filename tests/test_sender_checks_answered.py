@@ -96,7 +96,7 @@ def drawn(refused: int, changed: bool):
 def test_what_was_refused_does_not_hide_what_was_changed():
     (found,) = drawn(1, changed=True)
     assert told([found])[0].startswith(
-        r'1 of 3 messages: content was "\u2028", and arrived as "\n"'
+        r'1 of 2 messages: content was "\u2028", and arrived as "\n"'
     )
     assert drawn(1, changed=False) == []
 

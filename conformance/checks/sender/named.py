@@ -34,11 +34,12 @@ LONGEST_SHOWN = 60
 def faithful(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
     """The message arrives as it was given, but for the timestamp, which is the sender's to set."""
     came = step.came()
-    events = {str(each.msg_id): fields_of(each) for each in step.given}
+    given = {str(each.msg_id): fields_of(each) for each in step.given}
+    events = {msg_id: given[msg_id] for msg_id in step.ids}
     wrong = [
         (changed, attempts[0].id)
-        for msg_id, given in events.items()
-        if (attempts := came[msg_id]) and (changed := _unfaithful(given, fields_of(attempts[0])))
+        for msg_id, event in events.items()
+        if (attempts := came[msg_id]) and (changed := _unfaithful(event, fields_of(attempts[0])))
     ]
     if not wrong:
         return []
