@@ -95,7 +95,7 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
             type=click.IntRange(min=0),
             default=200,
             show_default=True,
-            help="Examples for each fuzz rule; 0 turns them off.",
+            help="Examples for each fuzz rule, or drawn messages for a sender; 0 turns them off.",
         ),
         click.option("--strict", is_flag=True, help="A broken SHOULD fails too."),
         click.option(

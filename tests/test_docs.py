@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import base64
 import hashlib
 import hmac
 import inspect
@@ -34,7 +33,6 @@ from conformance.checks.sender.named import NAMED
 from conformance.cli import main
 from conformance.damage import DAMAGES
 from conformance.demo import reference_receiver, reference_sender
-from conformance.dialect import load, sign
 from conformance.edits import EDITS
 from conformance.engine.sender.session import SETTINGS
 from conformance.errors import InputError
@@ -494,12 +492,3 @@ def test_the_workflow_for_ci_runs_commands_that_there_are() -> None:
     steps = yaml.safe_load(block)["jobs"]["conformance"]["steps"]
     (check,) = [step["run"] for step in steps if step.get("name") == "Check it"]
     assert main.commands["check"].commands["receiver"].make_context("x", words(check)[2:])
-
-
-def test_the_dialect_that_is_printed_signs_as_it_says(tmp_path: Path) -> None:
-    (block,) = blocks("docs/dialects.md", "yaml")
-    house = tmp_path / "house.yaml"
-    house.write_text(block, encoding="utf-8")
-    dialect = load(str(house))
-    digest = hmac.digest(b"key", b"1700000000000.{}", "sha256")
-    assert sign(dialect, b"key", b"1700000000000", b"{}") == base64.b64encode(digest)

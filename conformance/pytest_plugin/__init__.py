@@ -65,7 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     option(
         "--fuzz",
-        "Examples for each receiver.fuzz.* rule (200); 0 turns them off.",
+        "Examples for each fuzz rule, and drawn messages for a sender (200); 0 turns them off.",
         metavar="N",
         type=int,
     )

@@ -239,10 +239,9 @@ class Store:
             PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
             CREATE TABLE IF NOT EXISTS webhook (id TEXT PRIMARY KEY, settings TEXT NOT NULL);
             CREATE TABLE IF NOT EXISTS delivery (
-                id INTEGER PRIMARY KEY AUTOINCREMENT,
-                webhook TEXT NOT NULL, msg_id TEXT NOT NULL, body BLOB,
-                stamp INTEGER, attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0,
-                UNIQUE (webhook, msg_id));
+                id INTEGER PRIMARY KEY AUTOINCREMENT, webhook TEXT NOT NULL, msg_id TEXT NOT NULL,
+                body BLOB, stamp INTEGER, attempts INTEGER NOT NULL DEFAULT 0,
+                due REAL NOT NULL DEFAULT 0, UNIQUE (webhook, msg_id));
             """
         )
 
