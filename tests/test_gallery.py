@@ -6,6 +6,8 @@ import re
 import socket
 import subprocess
 import sys
+import warnings
+from dataclasses import replace
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -13,7 +15,8 @@ import pytest
 from rich.console import Console
 
 from conformance.errors import HarnessError, InputError
-from conformance.gallery.matrix import PEERS, Matrix, Row, chosen, run_matrix
+from conformance.gallery import matrix
+from conformance.gallery.matrix import LOOKED_AT_AGAIN, PEERS, Matrix, Row, chosen, run_matrix
 from conformance.gallery.process import PAIRS, Pair, pair
 from conformance.render.matrix import show
 from conformance.rules import Level
@@ -42,6 +45,8 @@ def row(request, peer):
 def test_the_suite_says_of_each_peer_what_it_must(row):
     if row.skipped is not None:
         pytest.skip(row.skipped)
+    if row.before:
+        warnings.warn(f"{row.peer} was judged by a second look: {row.before}", stacklevel=1)
     assert row.missed == (), row.said
     assert row.accused == (), row.said
     assert row.holds, row.errors
@@ -101,6 +106,40 @@ def test_a_row_holds_when_the_suite_said_what_it_must(row, holds):
     assert row.holds is holds
 
 
+def looks(monkeypatch, *rows):
+    """Has the gallery's first peers judged as `rows` say, one after the other; who was looked at."""
+    left, looked_at = list(rows), []
+
+    async def judge(peer):
+        looked_at.append(peer.name)
+        return left.pop(0)
+
+    monkeypatch.setattr(matrix, "_judge", judge)
+    return looked_at
+
+
+async def test_a_peer_that_comes_out_wrong_beside_others_is_looked_at_by_itself(monkeypatch):
+    wrong = Row("answers-201", "f", missed=("r",), said=("r: pass",), seconds=2)
+    right = Row("answers-201", "f", caught=("r",), seconds=1)
+    looked_at = looks(monkeypatch, Row("reference", None), wrong, right)
+    seen = (await run_matrix(["reference", "answers-201"])).rows
+    assert looked_at == ["reference", "answers-201", "answers-201"]
+    assert seen == (Row("reference", None), replace(right, before=("r: pass",), seconds=3))
+
+
+async def test_what_is_wrong_at_a_second_look_is_wrong(monkeypatch):
+    wrong = Row("reference", None, accused=("r",), said=("r: fail",))
+    looks(monkeypatch, wrong, wrong)
+    assert not (await run_matrix(["reference"])).holds
+
+
+async def test_where_many_peers_come_out_wrong_nothing_is_looked_at_again(monkeypatch):
+    peers = [each.name for each in PEERS if each.side == "receiver"][: LOOKED_AT_AGAIN + 1]
+    looked_at = looks(monkeypatch, *(Row(name, "f", missed=("r",)) for name in peers))
+    assert not (await run_matrix(peers)).holds
+    assert len(looked_at) == len(peers)
+
+
 def test_a_matrix_of_which_nothing_was_run_does_not_hold():
     assert not Matrix((Row("p", None, skipped="needs node"),), 0.0).holds
 
@@ -109,7 +148,7 @@ BROKEN = Matrix(
     (
         Row("reference", None, accused=("receiver.http.method",)),
         Row("deaf", "hears nothing", caught=("r.a",), missed=("r.b",), errors=("r.c: dead\x1b",)),
-        Row("sound", "does one thing", caught=("r.a",)),
+        Row("sound", "does one thing", caught=("r.a",), before=("r.a: pass",)),
         Row("node-http", None, skipped="needs node"),
     ),
     61.2,
@@ -126,7 +165,7 @@ def test_the_matrix_is_shown_with_a_line_for_each_peer():
     assert shown("en") == [
         "FAIL reference - a correct receiver accused: receiver.http.method",
         r"FAIL deaf 1/2 hears nothing missed: r.b could not judge: r.c: dead\x1b",
-        "ok sound 1/1 does one thing",
+        "ok sound 1/1 does one thing at a second look; before: r.a: pass",
         "skip node-http - a correct receiver (needs node)",
         "caught 2 of 3, missed 1, accused 1 (4 peers, 1 skipped, 61 s)",
     ]

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import re
 import time
+import warnings
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -138,7 +139,7 @@ ATTEMPTS: dict[str, tuple[int, list[int | Scripted], dict[str, int]]] = {
     "timer-left-running": (3, [500, 200], {}),
     "waits-for-ever": (1, [Scripted(delay=1.5), 200], {"Timeout": 1}),
     "gives-up-early": (2, [Scripted(delay=3.5), 200], {}),
-    "timeout-in-milliseconds": (4, [Scripted(delay=0.5)], {}),
+    "timeout-in-milliseconds": (4, [Scripted(delay=0.5)], {"Timeout": 30}),
 }
 """How many attempts are made of a message that is answered so."""
 
@@ -374,9 +375,15 @@ SHOWN: dict[str, Shown] = {
 BY_NAME = {sender.name: sender for sender in FAULTY}
 
 
+def is_as_it_must(found: dict[tuple[str, bool], object], name: str, faulty: bool) -> bool:
+    seen = found[name, faulty]
+    return not isinstance(seen, BaseException) and bool(seen) is faulty
+
+
 @pytest.fixture(scope="module")
 def answers(request: pytest.FixtureRequest) -> dict[tuple[str, bool], object]:
-    """What was seen of a faulty sender, and with False of the correct one: all side by side."""
+    """What was seen of a faulty sender, and with False of the correct one: all side by side, and once more
+    by itself what was not as it must be, since a busy machine is no fault of theirs."""
     asked = {
         (item.callspec.params["name"], item.callspec.params["faulty"])
         for item in request.session.items
@@ -391,8 +398,17 @@ def answers(request: pytest.FixtureRequest) -> dict[tuple[str, bool], object]:
             async with places, in_process(sender) as served, driven(served) as here:
                 return await SHOWN[name](here)
 
-        found = await asyncio.gather(*(seen(*each) for each in asked), return_exceptions=True)
-        return dict(zip(asked, found, strict=True))
+        together = await asyncio.gather(*(seen(*each) for each in asked), return_exceptions=True)
+        found = dict(zip(asked, together, strict=True))
+        wrong = [(name, faulty) for name, faulty in asked if not is_as_it_must(found, name, faulty)]
+        for name, faulty in wrong:
+            warnings.warn(
+                f"{name} {faulty=} was seen by itself: {found[name, faulty]!r}", stacklevel=1
+            )
+            found[name, faulty] = (
+                await asyncio.gather(seen(name, faulty), return_exceptions=True)
+            )[0]
+        return found
 
     return asyncio.run(all_of_them())
 

@@ -42,6 +42,7 @@ def kind(*means, scatter=NO_SCATTER):
         pytest.param((0, 1, 2, 4, 8), id="at once, then doubling"),
         pytest.param((0, 1, 2, 2, 2), id="at once, then doubling up to a cap"),
         pytest.param((1, 2, 4, 5), id="few, cut short by a cap"),
+        pytest.param((0.16, 0.30, 0.43, 0.82), id="few, the first ones blurred by a busy machine"),
         pytest.param((0.42, 0.38, 0.46, 0.9, 1.8), id="from a tenth, blurred by a busy machine"),
     ],
 )
@@ -120,6 +121,12 @@ def test_any_cap_above_the_first_waits_is_left_out(base, factor, cap, seed):
 @given(BASES, st.floats(0.2, 1), SEEDS)
 def test_linear_is_never_exponential_whatever_the_jitter(base, slope, seed):
     means, scatter = jittered([base * (1 + slope * n) for n in range(5)], seed)
+    assert kind_of(means, scatter) is not None
+
+
+@given(BASES, SEEDS)
+def test_few_linear_ones_are_never_exponential_whatever_the_jitter(base, seed):
+    means, scatter = jittered([base * n for n in range(1, 5)], seed)
     assert kind_of(means, scatter) is not None
 
 

@@ -2,7 +2,7 @@
 
 Guide: 重試機制. Waits are exponential when each mean wait is longer than the one before by a factor that
 does not fall: over the last two steps of five by 1.36 each, since linear waits give 1.29 there (√(5/3))
-and a factor of 1.5 gives 1.5. Where a cap was reached, only the waits before it can tell, and the first
+and a factor of 1.5 gives 1.5; of four by 1.46, since they give 1.41 (√(4/2)). Where a cap was reached, only the waits before it can tell, and the first
 at the cap tells nothing: it may have been cut short.
 """
 
@@ -15,7 +15,7 @@ from statistics import fmean, pstdev
 from conformance.exchange import Exchange
 from conformance.text import Text
 
-GROWTH = 1.36
+GROWTH, GROWTH_OF_FOUR = 1.36, 1.46
 FLAT, WILDLY_FLAT = 1.15, 1.35
 """Waits that differ from the last one by less than this factor are its plateau: the cap. The means of
 waits that scatter are less exact."""
@@ -70,7 +70,9 @@ def kind_of(means: Sequence[float], scatter: float) -> Text | None:
     if any(later < earlier - BLUR for earlier, later in pairwise(grown)):
         return _RANDOM
     capped = len(grown) < len(means)
-    if not capped and len(grown) > 4 and (grown[-1] / grown[-3]) ** 0.5 >= GROWTH:
+    # The last steps tell most: the first waits are short, and a busy machine adds most to them.
+    needed = GROWTH if len(grown) > FEWEST else GROWTH_OF_FOUR
+    if not capped and len(grown) >= FEWEST and (grown[-1] / grown[-3]) ** 0.5 >= needed:
         return None
     free = grown[:-1]
     if len(free) < 3:
