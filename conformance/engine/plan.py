@@ -10,15 +10,16 @@ from conformance import scenario as scenarios
 from conformance.checks.case import Judgement
 from conformance.engine.diagnosis import Stop
 from conformance.engine.options import RunOptions
+from conformance.engine.recording import Key
 from conformance.errors import InputError
 from conformance.exchange import Exchange
 from conformance.report import Result, in_order
 from conformance.rules import Finding, Unjudged
 from conformance.scenario import Case, Scenario
+from conformance.text import Text
 from conformance.trace import Trace
 
 Listener = Callable[[Result], None]
-Key = tuple[str, str | None]
 
 
 class Plan:
@@ -75,14 +76,15 @@ class Plan:
         places = {key: place for place, key in enumerate(self.keys)}
         return in_order(self._results.values(), places)
 
-    def place_of(self, stop: Stop) -> Key:
-        """The case of which a stop is told: the first one of its rule, or else of all."""
+    def stopped(self, stop: Stop, scenario: Scenario, case: Case) -> Judgement:
+        """What a stop says of a case: it is told of the first one of its rule, or else of all."""
         fitting = [key for key in self.keys if key[0] == stop.rule]
-        return (fitting or self.keys)[0]
+        if (scenario.rule.id, case.name) != (fitting or self.keys)[0]:
+            return Unjudged(_SEE_FIRST)
+        return _of_stop(stop, scenario)
 
 
-def stopped(stop: Stop, scenario: Scenario) -> Judgement:
-    """What a stop says of the case that it is told of."""
+def _of_stop(stop: Stop, scenario: Scenario) -> Judgement:
     if stop.fail:
         return Finding(scenario.rule.level, stop.reason, stop.exchanges)
     return Unjudged(stop.reason, error=True, exchanges=stop.exchanges)
@@ -121,3 +123,6 @@ def _check_named(place: str, named: Sequence[str], known: Collection[str]) -> No
             near = get_close_matches(check, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
             raise InputError(f"{place}: no check is called {check!r}; {hint}")
+
+
+_SEE_FIRST = Text("not judged, for the same reason", "未判定，原因相同")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,16 +19,21 @@ NO_FUZZ = Text("turned off (--fuzz 0)", "已關閉（--fuzz 0）")
 TIME_RAN_OUT = Text(
     "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
 )
+NOTHING_PASSED = Text(
+    "No rule that was chosen passed: a verdict needs one that does (--rules names too few).",
+    "所選的規則沒有一條通過：至少要有一條通過才能下結論（--rules 選得太少）。",
+)
 
 
 def mark_superseded(
-    trace: Trace, keys: Collection[Key], final: Mapping[Key, Sequence[Exchange]]
+    trace: Trace, keys: Iterable[Key], final: Mapping[Key, Sequence[Exchange]]
 ) -> None:
     """Mark what was sent for a case and is none of its `final` exchanges: it was run once more."""
+    known = set(keys)
     judged = {each.id for exchanges in final.values() for each in exchanges}
     trace.exchanges = [
         replace(each, superseded=True)
-        if (each.rule, each.case) in keys and each.id not in judged
+        if (each.rule, each.case) in known and each.id not in judged
         else each
         for each in trace
     ]

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
-from conformance import scenario as scenarios
 from conformance.checks.case import Judgement, judge
 from conformance.checks.causes import past
 from conformance.checks.facts import Facts
@@ -27,15 +25,23 @@ from conformance.damage import Signer
 from conformance.engine.compose import Sent
 from conformance.engine.diagnosis import Stop, diagnose, lives, look_after
 from conformance.engine.options import Options, spellings
-from conformance.engine.recording import NO_FUZZ, TIME_RAN_OUT, conclude, mark_superseded
+from conformance.engine.plan import Listener, Plan
+from conformance.engine.recording import (
+    NO_FUZZ,
+    NOTHING_PASSED,
+    TIME_RAN_OUT,
+    Key,
+    conclude,
+    mark_superseded,
+)
 from conformance.engine.results import Told, joined, own_fault, result_of, unchecked
 from conformance.engine.session import Session
 from conformance.engine.steps import CaseRun, is_busy
 from conformance.engine.telling import fuzzed
-from conformance.errors import HarnessError, InputError
+from conformance.errors import HarnessError
 from conformance.exchange import Exchange, Fault, Role, Transport
-from conformance.report import Report, Result, in_order
-from conformance.rules import Finding, Outcome, Unjudged, verdict
+from conformance.report import Report, Result
+from conformance.rules import Outcome, Unjudged, verdict
 from conformance.scenario import Case, Scenario
 from conformance.schemes import Scheme
 from conformance.text import NO_TEXT, Text
@@ -53,9 +59,6 @@ FUZZ_SHARE = 0.9
 
 _LOG = logging.getLogger("hookproof")
 
-Listener = Callable[[Result], None]
-Key = tuple[str, str | None]
-
 
 class Run:
     """One run. `listener` is told each result as it comes."""
@@ -68,19 +71,10 @@ class Run:
         language: str = "en",
     ) -> None:
         self.options = options
-        self.chosen = scenarios.select(
-            scenarios.load("receiver", options.scenarios, options.scenario_files), options.rules
-        )
-        for each in self.chosen:
-            if each.check is not None and each.check not in CHECKS:
-                near = get_close_matches(each.check, CHECKS, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(CHECKS)}"
-                raise InputError(f"{each.place}: no check is called {each.check!r}; {hint}")
-        self._listener = listener
+        self.plan = Plan("receiver", options, CHECKS, (), listener)
         self._clock = clock or Clock()
         self.language = language
         self._tls = tls_context(options.ca, system=options.secure)
-        self._results: dict[Key, Result] = {}
         self._final: dict[Key, list[Exchange]] = {}
         self._complete = False
         self._pace = 0.0  # seconds that a request took while scenarios ran side by side
@@ -89,12 +83,12 @@ class Run:
 
     def listen(self, listener: Listener) -> None:
         """Tell `listener` each result as it comes, in place of the one before."""
-        self._listener = listener
+        self.plan.listener = listener
 
     @property
     def keys(self) -> list[Key]:
         """Every (rule, case) that the run will judge, in the catalogue's order."""
-        return [(each.rule.id, case.name) for each in self.chosen for case in each.cases]
+        return self.plan.keys
 
     async def report(self) -> Report:
         """Judge the target; ends within the options' timeout and a little more."""
@@ -146,7 +140,7 @@ class Run:
         busy: list[Sent] = []
         ready = [
             (each, case)
-            for each in self.chosen
+            for each in self.plan.chosen
             if self._skip(each, session.facts) is None
             for case in each.cases
             if case.steps
@@ -166,7 +160,7 @@ class Run:
             self._pace = (self._clock.monotonic() - begin) / max(1, len(session.trace) - before)
             alone = [
                 [pair for pair in ready if pair[0] is scenario]
-                for scenario in self.chosen
+                for scenario in self.plan.chosen
                 if scenario.alone
             ]
             await self._one_by_one(session, alone, busy, doubtful=bool(suspects))
@@ -177,7 +171,7 @@ class Run:
 
     async def _fuzz(self, session: Session) -> None:
         """The fuzz rules, one after the other, each within its share of the time that is left."""
-        rules = [e for e in self.chosen if e.fuzz and self._skip(e, session.facts) is None]
+        rules = [e for e in self.plan.chosen if e.fuzz and self._skip(e, session.facts) is None]
         gone = bool(self._gone)
         for place, scenario in enumerate(rules):
             begin, before = self._clock.monotonic(), len(session.trace)
@@ -290,9 +284,7 @@ class Run:
             strict=self.options.strict,
             told=told,
         )
-        result = replace(result, judged=judged)
-        self._results[scenario.rule.id, case.name] = result
-        self._listener(result)
+        self.plan.settle(replace(result, judged=judged))
 
     def _skip(self, scenario: Scenario, facts: Facts) -> Unjudged | None:
         """Why the scenario cannot be seen from outside with what the user gave; None when it can."""
@@ -321,29 +313,22 @@ class Run:
 
     def _judge_the_rest(self, session: Session, stop: Stop | None) -> None:
         """The checks over many rules, and a reason for each case that has no result yet."""
-        first = True
-        for scenario in self.chosen:
-            for case in scenario.cases:
-                if (scenario.rule.id, case.name) in self._results:
-                    continue
-                found: Judgement | None
-                if stop is not None:
-                    found = _stopped(stop, scenario) if first else Unjudged(_SEE_FIRST)
-                    first = False
-                else:
-                    found = self._skip(scenario, session.facts)
-                if found is None and self._gone and "*" not in scenario.over:
-                    found = Unjudged(self._gone, error=True)  # it would look at some cases only
-                if found is None and scenario.check is not None:
-                    over = self._over(scenario, session)
-                    judged = CHECKS[scenario.check](over, session.facts, scenario.rule.level)
-                    if not judged and not (self._complete and over):
-                        judged = [Unjudged(TIME_RAN_OUT, error=True)]
-                    self._settle(
-                        session, scenario, case, judged, over if judged else (), judged=True
-                    )
-                    continue
-                self._settle(session, scenario, case, [found or Unjudged(TIME_RAN_OUT, error=True)])
+        for scenario, case in self.plan.pending():
+            found: Judgement | None
+            if stop is not None:
+                found = self.plan.stopped(stop, scenario, case)
+            else:
+                found = self._skip(scenario, session.facts)
+            if found is None and self._gone and "*" not in scenario.over:
+                found = Unjudged(self._gone, error=True)  # it would look at some cases only
+            if found is None and scenario.check is not None:
+                over = self._over(scenario, session)
+                judged = CHECKS[scenario.check](over, session.facts, scenario.rule.level)
+                if not judged and not (self._complete and over):
+                    judged = [Unjudged(TIME_RAN_OUT, error=True)]
+                self._settle(session, scenario, case, judged, over if judged else (), judged=True)
+                continue
+            self._settle(session, scenario, case, [found or Unjudged(TIME_RAN_OUT, error=True)])
 
     def _over(self, scenario: Scenario, session: Session) -> list[Exchange]:
         """The exchanges on which a check looks: of the whole run, or of the cases as judged."""
@@ -373,13 +358,12 @@ class Run:
     def _assemble(
         self, session: Session, stop: Stop | None, started: datetime, begin: float
     ) -> Report:
-        places = {key: place for place, key in enumerate(self.keys)}
         trace = session.trace
-        mark_superseded(trace, places, self._final)
+        mark_superseded(trace, self.keys, self._final)
         renamed = trace.number(each.id for each in self._in_order(trace))
         results = [
             replace(each, exchanges=tuple(renamed[old] for old in each.exchanges))
-            for each in in_order(self._results.values(), places)
+            for each in self.plan.results()
         ]
         facts = session.facts
         understood = bool(facts.scheme.said) or any(
@@ -401,7 +385,7 @@ class Run:
         )
         conclude(
             report,
-            self.chosen,
+            self.plan.chosen,
             as_data(facts),
             epoch=started.timestamp() - begin,
             complete=self._complete,
@@ -424,10 +408,10 @@ class Run:
             return _UNCHECKED
         if facts.blind is not None:
             return facts.blind
-        if not seen and any("observer" in each.needs for each in self.chosen):
+        if not seen and any("observer" in each.needs for each in self.plan.chosen):
             return _NOT_OBSERVED
         if not {each.outcome for each in results} & {Outcome.PASS, Outcome.FAIL}:
-            return _NOTHING_PASSED
+            return NOTHING_PASSED
         return NO_TEXT
 
 
@@ -439,12 +423,6 @@ def _limited(trace: Trace) -> bool:
 def _waits(case: Case) -> bool:
     sends = [step.send for step in case.steps if step.send is not None]
     return any(send.transport in (Transport.SLOW, Transport.EXPECT) for send in sends)
-
-
-def _stopped(stop: Stop, scenario: Scenario) -> Judgement:
-    if stop.fail:
-        return Finding(scenario.rule.level, stop.reason, stop.exchanges)
-    return Unjudged(stop.reason, error=True, exchanges=stop.exchanges)
 
 
 NEEDS = {
@@ -464,10 +442,6 @@ NEEDS = {
         "時間戳與請求體之間沒有分隔符的方言不適用",
     ),
 }
-_NOTHING_PASSED = Text(
-    "No rule that was chosen passed: a verdict needs one that does (--rules names too few).",
-    "所選的規則沒有一條通過：至少要有一條通過才能下結論（--rules 選得太少）。",
-)
 _NOT_OBSERVED = Text(
     "Duplicates and lost messages were not judged: give --observer-url.",
     "未判定重複與遺失的訊息：請提供 --observer-url。",
@@ -480,4 +454,3 @@ _GONE = Text(
     "not judged: the target no longer accepts plain valid messages (see receiver.http.alive)",
     "未判定：目標已不再接受普通有效訊息（見 receiver.http.alive）",
 )
-_SEE_FIRST = Text("not judged, for the same reason", "未判定，原因相同")

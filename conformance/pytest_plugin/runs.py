@@ -23,7 +23,8 @@ from conformance.engine.options import (
     read_secret,
     read_seed,
 )
-from conformance.engine.plan import Key, Listener
+from conformance.engine.plan import Listener
+from conformance.engine.recording import Key
 from conformance.engine.run import Run
 from conformance.engine.sender.options import SenderOptions, read_listen
 from conformance.engine.sender.run import SenderRun

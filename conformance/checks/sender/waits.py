@@ -2,8 +2,8 @@
 
 Guide: 重試機制. Waits are exponential when each mean wait is longer than the one before by a factor that
 does not fall: over the last two steps of five by 1.36 each, since linear waits give 1.29 there (√(5/3))
-and a factor of 1.5 gives 1.5; of four by 1.46, since they give 1.41 (√(4/2)). Where a cap was reached, only the waits before it can tell, and the first
-at the cap tells nothing: it may have been cut short.
+and a factor of 1.5 gives 1.5; of four by 1.46, since they give 1.41 (√(4/2)). Where a cap was reached,
+only the waits before it can tell, and the first at the cap tells nothing: it may have been cut short.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import ssl
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,8 +30,14 @@ from conformance.clock import Clock
 from conformance.damage import Signer
 from conformance.engine.diagnosis import Stop
 from conformance.engine.options import hide
-from conformance.engine.plan import Key, Listener, Plan, over, stopped
-from conformance.engine.recording import TIME_RAN_OUT, conclude, mark_superseded
+from conformance.engine.plan import Listener, Plan, over
+from conformance.engine.recording import (
+    NOTHING_PASSED,
+    TIME_RAN_OUT,
+    Key,
+    conclude,
+    mark_superseded,
+)
 from conformance.engine.results import concluded, own_fault
 from conformance.engine.sender.diagnosis import diagnose
 from conformance.engine.sender.obstacles import duration, obstacle
@@ -95,7 +101,7 @@ class SenderRun:
         self._stalls = Stalls(self._clock)
         self._until = 0.0
 
-    def listen(self, listener: Callable[[Result], None]) -> None:
+    def listen(self, listener: Listener) -> None:
         """Tell `listener` each result as it comes, in place of the one before."""
         self.plan.listener = listener
 
@@ -339,12 +345,10 @@ class SenderRun:
 
     def _judge_the_rest(self, session: SenderSession, stop: Stop | None) -> None:
         """The checks over many rules, and a reason for each case that has no result yet."""
-        stopped_at = self.plan.place_of(stop) if stop is not None else None
         for scenario, case in self.plan.pending():
             found: Judgement | None
             if stop is not None:
-                told = (scenario.rule.id, case.name) == stopped_at
-                found = stopped(stop, scenario) if told else Unjudged(_SEE_FIRST)
+                found = self.plan.stopped(stop, scenario, case)
             else:
                 found = self._skip(scenario, case, session)
             judged: list[Judgement] = [found] if found is not None else []
@@ -404,7 +408,7 @@ class SenderRun:
         if not session.facts.emits:
             return _NOT_EMITTED
         if not {each.outcome for each in results} & {Outcome.PASS, Outcome.FAIL}:
-            return _NOTHING_PASSED
+            return NOTHING_PASSED
         return NO_TEXT
 
 
@@ -435,10 +439,6 @@ def _served(options: SenderOptions) -> ssl.SSLContext | None:
     return certificates.given(options.tls_cert, options.tls_key)
 
 
-_NOTHING_PASSED = Text(
-    "No rule that was chosen passed: a verdict needs one that does (--rules names too few).",
-    "所選的規則沒有一條通過：至少要有一條通過才能下結論（--rules 選得太少）。",
-)
 _NOT_EMITTED = Text(
     "Only what Test shows was judged: give --emit-url or --emit-command.",
     "只判定了測試所能顯示的部分：請提供 --emit-url 或 --emit-command。",
@@ -448,4 +448,3 @@ _STALLED = Text(
     "run it on a machine that is less busy",
     "未判定：Hookproof 自己在此期間被耽擱，看似遲到的可能其實準時：請在較不忙碌的機器上執行",
 )
-_SEE_FIRST = Text("not judged, for the same reason", "未判定，原因相同")
