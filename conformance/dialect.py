@@ -77,8 +77,12 @@ def parse_template(template: str) -> tuple[str, ...]:
 
 def sign(dialect: Dialect, secret: bytes, timestamp: bytes, body: bytes) -> bytes:
     """The signature header's value for exactly these bytes."""
-    values = {TIMESTAMP: timestamp, BODY: body}
-    text = b"".join([values[part] if part in values else part.encode() for part in dialect.parts])
+    text = b"".join(
+        [
+            body if part == BODY else timestamp if part == TIMESTAMP else part.encode()
+            for part in dialect.parts
+        ]
+    )
     digest = hmac.digest(secret, text, "sha256")
     return base64.b64encode(digest) if dialect.encoding == "base64" else digest.hex().encode()
 

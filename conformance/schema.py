@@ -98,20 +98,17 @@ def message_problems(message: object) -> list[Problem]:
 
 def schema_of(message: object) -> str:
     """The schema that judges `message`: the small one of its type, or `message`."""
-    match message:
-        case {"msgType": bool()}:
-            return "message"
-        case {"msgType": int() | float() as kind} if kind in _message_types():
-            return f"message-{int(kind)}"
-        case _:
-            return "message"
+    kind: Any = message.get("msgType") if isinstance(message, dict) else None
+    return _by_type().get(kind, "message") if type(kind) in (int, float) else "message"
 
 
 @cache
-def _message_types() -> frozenset[int]:
-    return frozenset(
-        int(name.removeprefix("message-")) for name in _schemas() if name.startswith("message-")
-    )
+def _by_type() -> dict[float, str]:
+    return {
+        int(name.removeprefix("message-")): name
+        for name in _schemas()
+        if name.startswith("message-")
+    }
 
 
 @cache

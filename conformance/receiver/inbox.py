@@ -1,7 +1,7 @@
 """What the receiver has taken, in one SQLite file: which messages took effect, each once.
 
 A delivery is handed in and awaited; the wait ends after the commit, so that whoever then answers
-200 promises no more than the disk holds. Dedup and effect are one transaction: neither is ever
+200 promises no more than the disk holds. Dedup and effect are one row: neither is ever
 there without the other. Knows nothing of HTTP, signatures or JSON. Guide: 訊息去重, 常見問題 3, 5.
 """
 
@@ -20,13 +20,12 @@ PREVIEW = 2048
 
 _TABLES = Tables(
     application=0x48505249,  # "HPRI"
-    version=2,
+    version=3,
     name="an inbox of Hookproof's receiver",
     script="""
-CREATE TABLE IF NOT EXISTS seen (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS effects (
-    id INTEGER PRIMARY KEY, msg_id TEXT NOT NULL, received REAL NOT NULL, body BLOB NOT NULL,
-    fits INTEGER NOT NULL);
+    id INTEGER PRIMARY KEY, key TEXT UNIQUE, msg_id TEXT NOT NULL, received REAL NOT NULL,
+    fits INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS effects_by_msg_id ON effects (msg_id);
 """,
     shared=True,  # a service may run as several processes
@@ -108,12 +107,9 @@ class Inbox:
 
 
 def _take(delivery: Delivery, key: str | None, db: sqlite3.Connection) -> bool:
-    if key is not None:
-        known = "INSERT INTO seen (key) VALUES (?) ON CONFLICT DO NOTHING"
-        if db.execute(known, (key,)).rowcount == 0:
-            return False
-    db.execute(
-        "INSERT INTO effects (msg_id, received, body, fits) VALUES (?, ?, ?, ?)",
-        (delivery.msg_id, delivery.received, delivery.body, delivery.fits),
+    taken = db.execute(
+        "INSERT INTO effects (key, msg_id, received, fits, body) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        (key, delivery.msg_id, delivery.received, delivery.fits, delivery.body),
     )
-    return True
+    return bool(taken.rowcount)

@@ -65,6 +65,9 @@ def _written(success: bool, message: str | None) -> bytes:
     return json.dumps(fields).encode()
 
 
+_TAKEN, _REPEATED = Answer(200), Answer(200, "duplicate")
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A message that has passed every check. `connected` tells whether its sender still waits."""
@@ -198,19 +201,19 @@ async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Answe
 def acknowledge(arrival: Arrival, new: bool) -> Answer:
     """Answer a message that is safely stored. A repeat is a success too: its first answer may have
     been lost (常見問題 5)."""
-    return Answer(200, None if new else "duplicate")
+    return _TAKEN if new else _REPEATED
 
 
 async def receive(request: web.Request) -> bytes | Answer:
     """Read the whole body; a part of it is never passed on."""
     limit = request.client_max_size
-    size = request.content_length or 0
-    body = bytearray()
     try:
-        if size <= limit and request.content.is_eof():
+        if request.content.is_eof():
             # Most bodies come with their head, and then nothing has to be waited for.
-            body += request.content.read_nowait()
-            return bytes(body) if len(body) <= limit else _too_large(limit)
+            whole = request.content.read_nowait()
+            return whole if len(whole) <= limit else _too_large(limit)
+        size = request.content_length or 0
+        body = bytearray()
         while size <= limit:
             # aiohttp never ends a body whose chunks are garbled once it has begun.
             async with asyncio.timeout(STALL):
