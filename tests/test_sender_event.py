@@ -39,8 +39,16 @@ def test_fields_that_the_guide_does_not_list_come_last_and_unchanged() -> None:
     assert tuple(sent)[:10] == FIELDS
 
 
-def test_a_timestamp_that_is_given_is_replaced() -> None:
-    assert json.loads(body(event(timestamp=5)))["timestamp"] == STAMP
+@pytest.mark.parametrize("name", ["timestamp", "TimeStamp"])
+def test_a_timestamp_that_is_given_is_replaced(name: str) -> None:
+    assert body(event() | {name: 5}) == body(event())
+
+
+def test_what_looks_like_a_timestamp_in_a_text_is_left_alone() -> None:
+    looks = ',"timestamp":0,'
+    sent = json.loads(body(event(looks, key=looks, content=looks, nested={"timestamp": 0})))
+    assert [sent[name] for name in ("key", "msgId", "content")] == [looks] * 3
+    assert (sent["timestamp"], sent["nested"]) == (STAMP, {"timestamp": 0})
 
 
 def test_names_are_matched_whatever_their_case() -> None:
