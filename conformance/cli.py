@@ -53,7 +53,21 @@ def main() -> None:
 main.add_command(trace)
 
 
-@main.group()
+class _Check(click.Group):
+    """Knows a URL that was given where the side is missing."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0].startswith(("http://", "https://")):
+            raise InputError(
+                f"check: {args[0]} stands where `receiver` or `sender` must: did you mean "
+                "`hookproof check receiver URL`, or `hookproof check sender API_URL`?"
+            )
+        return super().resolve_command(ctx, args)
+
+
+@main.group(cls=_Check)
 def check() -> None:
     """Judge a live endpoint."""
 

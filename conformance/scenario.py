@@ -197,11 +197,13 @@ def recorded(records: Iterable[Mapping[str, Any]], place: str) -> tuple[Scenario
     return found
 
 
-def select(scenarios: Iterable[Scenario], globs: Iterable[str]) -> tuple[Scenario, ...]:
+def select(
+    scenarios: Iterable[Scenario], globs: Iterable[str], more: str = ""
+) -> tuple[Scenario, ...]:
     """The scenarios whose rule fits one of `globs`; all but those on request when there is none.
 
     A glob names a rule that runs only on request when it stands there in full, or up to a `*` after
-    that rule's own name. Raises InputError for a glob that fits nothing.
+    that rule's own name. Raises InputError for a glob that fits nothing; `more` is then said as well.
     """
     every, wanted = list(scenarios), list(globs)
     if not wanted:
@@ -210,15 +212,17 @@ def select(scenarios: Iterable[Scenario], globs: Iterable[str]) -> tuple[Scenari
     for pattern in wanted:
         fitting = [each for each in every if fnmatchcase(each.rule.id, pattern)]
         if not fitting:
-            hint = _meant(pattern, [each.rule.id for each in every])
-            raise InputError(f"--rules: no rule fits {pattern!r}{hint} (see `hookproof rules`)")
+            hint = meant(pattern, [each.rule.id for each in every])
+            raise InputError(
+                f"--rules: no rule fits {pattern!r}{hint} (see `hookproof rules`{more})"
+            )
         for each in fitting:
             if not each.on_request or each.rule.id == pattern:
                 chosen[each.rule.id] = each
     return tuple(each for each in every if each.rule.id in chosen)
 
 
-def _meant(pattern: str, ids: list[str]) -> str:
+def meant(pattern: str, ids: list[str]) -> str:
     """A hint at the glob that `pattern` may have been meant for: one that fits, or the nearest."""
     sides = dict.fromkeys(each.partition(".")[0] for each in ids)
     prefixed = [f"{side}.{pattern}{more}" for side in sides for more in ("", ".*")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,8 @@ def _look(stored: Stored, given: dict[str, Any]) -> None:
     from conformance.trace import Wanted
 
     wanted = Wanted(given["rule"], given["msg_id"], given["statuses"], given["slow"])
+    if given["rule"] is not None:
+        _check_rule(stored, given["rule"])
     language = given["lang"]
     if given["judge"]:
         _judge(stored, given)
@@ -102,6 +105,21 @@ def _look(stored: Stored, given: dict[str, Any]) -> None:
         from conformance.render.look import summary
 
         _print(summary(stored.summary(), stored.results, stored.path, language))
+
+
+def _check_rule(stored: Stored, pattern: str) -> None:
+    """Raises InputError for a name that fits no rule: neither one in the file nor one that there is."""
+    from conformance.scenario import built_in, meant
+    from conformance.trace import Wanted
+
+    name = pattern.partition("[")[0] if pattern.endswith("]") else pattern
+    if name in stored.rules or stored.count(Wanted(rule=pattern)):
+        return
+    shipped = (each.rule.id for side in ("receiver", "sender") for each in built_in(side))
+    known = list(dict.fromkeys([*stored.rules, *shipped]))
+    if not any(fnmatchcase(each, glob) for each in known for glob in (name, pattern)):
+        hint = meant(name, known)
+        raise InputError(f"--rule: no rule fits {pattern!r}{hint} (see `hookproof rules`)")
 
 
 def _print(lines: Iterable[str]) -> None:

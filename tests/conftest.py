@@ -11,49 +11,29 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from conformance import certificates
 from tests.browser import Pages, chromium
 
 pytest_plugins = ["pytester", "tests.plugin_parts"]
 
-CLOCKED = {
-    f"test_{name}.py"
-    for name in (
-        "check_sender",
-        "check_sender_ends",
-        "gallery",
-        "gallery_senders",
-        "load_run",
-        "receiver_process",
-        "sender_endpoint",
-        "sender_process",
-    )
-}
-"""Modules that judge by the clock, or that load this machine: one after the other."""
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Asked for by xdist alone: items of the suite itself run here without the extra `test`."""
+    from tests.clocked import Clocked
 
-class Clocked(LoadScopeScheduling):  # type: ignore[misc]
-    """Whole modules go to whichever worker is free; those that go by the clock to one, one by one.
-
-    `xdist_group` marks would not do: xdist 3.8 tells them to its controller in the node id, where
-    pytest 9.2 takes no notice of it.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        name = Path(nodeid.partition("::")[0]).name
-        return "clocked" if name in CLOCKED else name
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Clocked:
     return Clocked(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """The worker that has the other modules leaves the processor to the one that goes by the clock."""
-    if "PYTEST_XDIST_WORKER" in os.environ and item.path.name not in CLOCKED and not os.nice(0):
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    from tests.clocked import CLOCKED
+
+    if item.path.name not in CLOCKED and not os.nice(0):
         os.nice(15)
 
 

@@ -41,6 +41,11 @@ async def close(reader, writer):
     writer.close()
 
 
+async def plain(reader, writer):
+    writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    writer.close()
+
+
 def answering(status, body, kind="application/json"):
     async def connected(reader, writer):
         head = await reader.readuntil(b"\r\n\r\n")
@@ -80,6 +85,19 @@ async def test_what_is_no_sender_ends_as_error(connected, said, monkeypatch):
     assert f"POST {api}/Config" in report.cause.en
     assert report.summary()[Outcome.ERROR] == 1
     assert report.summary()[Outcome.FAIL] == 0
+
+
+async def test_an_answer_that_says_nothing_leaves_no_empty_brackets():
+    async with listening(answering(404, b"")) as api:
+        report = await check(api)
+    assert f"POST {api}/Config: answered 404; API_URL is" in report.cause.en
+    assert "響應 404；" in report.cause.zh
+
+
+async def test_https_where_the_sender_speaks_plain_http_is_told_so():
+    async with listening(plain) as api:
+        report = await check(api.replace("http:", "https:"))
+    assert report.cause.en.endswith("it does not speak TLS: is it http://?")
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,28 @@ def test_a_glob_is_told_what_it_was_meant_for(glob, meant):
     assert f"did you mean {meant}?" in result.output
 
 
+def test_a_glob_for_ones_own_rules_is_told_of_the_option():
+    result = hookproof("check", "receiver", DEAD, "--secret", "s", "--rules", "receiver.house.*")
+    assert "(see `hookproof rules`; rules of your own need --scenarios)" in result.output
+
+
+def test_a_url_in_place_of_the_side_is_told_what_it_was_meant_for():
+    result = hookproof("check", DEAD, "--secret", "s")
+    assert result.exit_code == 2
+    assert "did you mean `hookproof check receiver URL`" in result.output
+
+
+def test_https_where_plain_http_is_spoken_is_told_in_both_languages(base):
+    for lang, said in (
+        ("en", "cannot be judged: it does not speak TLS: is it http://?"),
+        ("zh-Hant", "它使用的不是 TLS：是否應為 http://？"),
+    ):
+        result = check(base.replace("http:", "https:"), "--quiet", "--lang", lang)
+        assert result.exit_code == 3
+        assert said in " ".join(result.output.split())
+        assert "_ssl.c" not in result.output
+
+
 def test_a_selection_in_which_nothing_passes_is_explained(base):
     result = check(base, "--rules", "receiver.http.https", "--quiet")
     assert result.exit_code == 3

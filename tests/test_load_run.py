@@ -308,6 +308,12 @@ def test_the_reference_receiver_keeps_its_promises_while_it_is_killed_twice(
     ("options", "status", "said"),
     [
         pytest.param(["--mix", "x=1"], 2, "hookproof: --mix: there are no users", id="mix"),
+        pytest.param(
+            ["--run-time", "3x"],
+            2,
+            "hookproof: --run-time: '3x' is no time: give one like 90s, 5m or 1h30m",
+            id="time",
+        ),
         pytest.param(["--", "--nonsense"], 2, "unrecognized arguments: --nonsense", id="Locust's"),
         pytest.param([], 3, "the receiver gave no answer (connection refused)", id="nobody there"),
     ],

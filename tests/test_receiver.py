@@ -24,7 +24,7 @@ from conformance.database import MEMORY
 from conformance.dialect import Secret, load
 from conformance.receiver import policy as steps
 from conformance.receiver.app import ENDPOINT, serving
-from conformance.receiver.inbox import Inbox
+from conformance.receiver.inbox import PREVIEW, Inbox
 from conformance.receiver.policy import Answer, Arrival, Policy
 
 SECRET = "a lighthouse, 燈塔"
@@ -395,6 +395,29 @@ async def test_the_deliveries_are_listed_newest_first() -> None:
             "msgId": "3", "received": NOW, "size": len(body("3")), "fits": True,
             "body": body("3").decode(),
         }  # fmt: skip
+
+
+WRITTEN = {
+    "bare": SECRET,
+    "escaped": json.dumps(SECRET)[1:-1],
+    "in-a-url": quote(SECRET),
+    "across-the-cut": "x" * (PREVIEW - 190) + SECRET,
+}
+
+
+@pytest.mark.parametrize("content", [pytest.param(v, id=k) for k, v in WRITTEN.items()])
+async def test_the_deliveries_are_listed_without_the_secret(content: str) -> None:
+    told = body("1 " + SECRET, content="@").replace(b"@", content.encode())
+    async with receiver() as base:
+        for each in (body(), told):
+            assert (await post(base, each)).status == 200
+        got = await get(base, "/deliveries")
+        newest, untouched = got.json
+    assert newest["msgId"] == "1 (secret)"
+    assert "(secret)" in newest["body"].split('"content"')[1]
+    for word in ("lighthouse, ", "lighthouse%2C", "a light"):
+        assert word not in newest["body"]
+    assert untouched["body"] == body().decode()
 
 
 async def test_a_message_out_of_schema_is_taken_and_marked_so() -> None:

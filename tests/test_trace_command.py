@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from conformance.cli import main
-from conformance.exchange import Answer, Fault, Request
+from conformance.exchange import Answer, Fault, Request, Role
 from conformance.receiver.policy import Policy
 from conformance.trace import Trace
 from tests.test_trace_store import UNREADABLE
@@ -62,6 +62,30 @@ def test_it_lists_what_is_wanted(bad):
     assert ran(bad, "--status", "418") == "nothing fits\n"
 
 
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        pytest.param(
+            "receiver.signature.truncatd", "did you mean receiver.signature.truncated?", id="a typo"
+        ),
+        pytest.param("signature.*", "did you mean receiver.signature.*?", id="a glob"),
+        pytest.param(
+            "receiver.body.emtpy[x]", "did you mean receiver.body.empty?", id="with a case"
+        ),
+        pytest.param("nothing-like-it-42", "no rule fits 'nothing-like-it-42'", id="nothing near"),
+    ],
+)
+def test_a_name_that_is_no_rules_is_told_what_it_was_meant_for(bad, rule, told):
+    output = ran(bad, "--rule", rule, status=2)
+    assert told in output
+    assert output.count("\n") == 1
+
+
+def test_a_rule_that_there_is_and_that_was_not_run_lists_nothing(bad):
+    for rule in ("receiver.body.empty", "sender.wire.*", "receiver.signature.truncated[half]"):
+        assert ran(bad, "--rule", rule) == "nothing fits\n"
+
+
 def test_a_long_list_is_cut_and_says_so(bad):
     *lines, last = ran(bad, "--rule", "*", "--limit", "3").splitlines()
     assert len(lines) == 3
@@ -112,6 +136,36 @@ def test_a_message_that_was_not_delivered_is_told(tmp_path):
     path = tmp_path / "run.db"
     Trace([attempt(1, status=500)]).save(path)
     assert ran(path, "--follow", "7").splitlines()[-1].strip() == "not delivered"
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        pytest.param([1], "delivered after 0.100 s", id="once"),
+        pytest.param([0, 1], "delivered after 0.100 s", id="late"),
+        pytest.param([1, 2], "delivered after 0.100 s, and took effect 2 times", id="twice"),
+        pytest.param(
+            [0], "answered 200 after 0.100 s, and lost: the observer counted 0", id="lost"
+        ),
+        pytest.param([None], "delivered after 0.100 s", id="no number"),
+    ],
+)
+def test_it_tells_how_often_the_observer_saw_a_message(tmp_path, counts, told):
+    path = tmp_path / "run.db"
+    asked = [
+        exchange(
+            id=number,
+            role=Role.OBSERVE,
+            answer=Answer(200, (), json.dumps({"count": seen}).encode()),
+            started=float(number),
+        )
+        for number, seen in enumerate(counts, 2)
+    ]
+    Trace([attempt(1), *asked]).save(path)
+    lines = ran(path, "--follow", "7").splitlines()
+    assert lines[2].strip() == told
+    seen = [line.partition("count ")[2] for line in lines if " observe  " in line]
+    assert seen == ["" if each is None else str(each) for each in counts]
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "har", "parquet", "trace"])

@@ -236,10 +236,20 @@ def _unreached(last: Exchange, session: Session) -> Text:
         ),
     }
     hint = hints.get(last.fault or Fault.CLOSED, hints[Fault.CLOSED])
-    said = answered(last, session.facts)
-    return Text(
-        f"{url} cannot be judged: {said.en}; {hint.en}", f"無法判定 {url}：{said.zh}；{hint.zh}"
-    )
+    if speaks_no_tls(last):
+        why = NO_TLS
+    else:
+        why = answered(last, session.facts) + Text(f"; {hint.en}", f"；{hint.zh}")
+    return Text(f"{url} cannot be judged: ", f"無法判定 {url}：") + why
+
+
+NO_TLS = Text("it does not speak TLS: is it http://?", "它使用的不是 TLS：是否應為 http://？")
+
+
+def speaks_no_tls(exchange: Exchange) -> bool:
+    """Whether what came in the handshake was no TLS at all, in the words of OpenSSL 3.0 or 3.2."""
+    words = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+    return exchange.fault is Fault.TLS and any(each in exchange.detail for each in words)
 
 
 def _refused(last: Exchange, session: Session) -> Text:

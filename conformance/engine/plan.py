@@ -35,7 +35,9 @@ class Plan:
         listener: Listener,
     ) -> None:
         loaded = scenarios.load(side, options.scenarios, options.scenario_files)
-        self.chosen = scenarios.select(loaded, options.rules)
+        own = options.scenarios or options.scenario_files
+        more = "" if own else "; rules of your own need --scenarios"
+        self.chosen = scenarios.select(loaded, options.rules, more)
         self.listener = listener
         self._results: dict[Key, Result] = {}
         self._untold: set[Key] = set()

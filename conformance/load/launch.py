@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,6 +30,8 @@ SECRET = "HOOKPROOF_SECRET"  # noqa: S105 - the variable's name
 
 MARK = "hookproof: "
 """How a line begins that is for whoever started the run; Locust says a lot more."""
+_RUN_TIME = re.compile(r"[0-9]+|(?=[0-9])([0-9]+h)?([0-9]+m)?([0-9]+s)?")
+"""What Locust takes; its own complaint of anything else names a program that nobody called."""
 SHOWN = 15
 """Lines of what Locust said last that are shown when it died."""
 
@@ -50,6 +53,7 @@ def load(
         raise InputError("load: Locust is not installed: pip install 'hookproof[load]'")
     host, path = split(url)
     read_secret(secret)  # told before anything starts
+    _check_run_time(given.get("run-time"))
     named = secret.startswith(("env:", "file:"))
     with tempfile.TemporaryDirectory(prefix="hookproof-") as folder:
         verdict = Path(folder) / "verdict.json"
@@ -73,6 +77,11 @@ def load(
     for line in last:
         tell(line)
     return None, 2 if status == 2 else 3
+
+
+def _check_run_time(given: object) -> None:
+    if given is not None and not _RUN_TIME.fullmatch(str(given)):
+        raise InputError(f"--run-time: {given!r} is no time: give one like 90s, 5m or 1h30m")
 
 
 def _run(

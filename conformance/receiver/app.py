@@ -17,8 +17,9 @@ from aiohttp import web
 from conformance.clock import Clock
 from conformance.commits import NotStoredError
 from conformance.damage import Signer
-from conformance.receiver.inbox import Inbox
+from conformance.receiver.inbox import PREVIEW, Inbox
 from conformance.receiver.live.page import Live
+from conformance.receiver.mask import Mask
 from conformance.receiver.policy import Answer, Policy
 from conformance.receiver.script import perform
 from conformance.serving import KEEP_ALIVE, listening, until_stopped
@@ -49,6 +50,7 @@ class Receiver:
     signer: Signer
     clock: Clock
     live: Live
+    mask: Mask
 
     def application(self) -> web.Application:
         """The routes. Every method reaches the endpoint, since which of them deliver is policy."""
@@ -125,20 +127,21 @@ class Receiver:
     async def deliveries(self, request: web.Request) -> web.Response:
         """The newest `?limit=` (100) deliveries that took effect, newest first, as an array of
         {"msgId", "received" (Unix seconds), "size" (bytes), "fits" (the message schema), "body" (its
-        beginning, as text)}."""
+        beginning, as text)}, without the secret."""
         limit = request.query.get("limit", str(LISTED))
         if not limit.isdecimal() or len(limit) > 9 or not 1 <= int(limit) <= MOST_LISTED:
             message = f"limit is a number from 1 to {MOST_LISTED}"
             return _json({"status": "error", "message": message}, status=400)
-        entries = self.inbox.deliveries(int(limit))
+        mask = self.mask
+        entries = self.inbox.deliveries(int(limit), PREVIEW + mask.longest)
         return _json(
             [
                 {
-                    "msgId": entry.msg_id,
+                    "msgId": mask(entry.msg_id.encode()).decode(),
                     "received": entry.received,
                     "size": entry.size,
                     "fits": entry.fits,
-                    "body": entry.start.decode("utf-8", "replace"),
+                    "body": mask.beginning(entry.start, PREVIEW).decode("utf-8", "replace"),
                 }
                 for entry in entries
             ]
@@ -162,8 +165,9 @@ async def serving(
     """Serve within the context, on https with `tls`; gives the base URL, before ENDPOINT and
     OBSERVER, without a slash at its end. Port 0 takes a free one. Raises InputError when the address
     cannot be had."""
+    live, mask = Live(signer, host), Mask(bytes(signer.secret))
     runner = web.AppRunner(
-        Receiver(policy, inbox, signer, clock, Live(signer, host)).application(),
+        Receiver(policy, inbox, signer, clock, live, mask).application(),
         access_log=None,
         logger=_LOG,
         handler_cancellation=False,

@@ -16,7 +16,7 @@ from conformance.commits import Commits
 from conformance.database import Tables
 
 PREVIEW = 2048
-"""Bytes of a body that `deliveries` gives."""
+"""Bytes of a body that `deliveries` gives unless it is asked for more."""
 
 _TABLES = Tables(
     application=0x48505249,  # "HPRI"
@@ -45,7 +45,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A delivery that took effect: `size` is the body's in bytes, `start` its first PREVIEW bytes."""
+    """A delivery that took effect: `size` is the body's in bytes, `start` is how it begins."""
 
     msg_id: str
     received: float
@@ -93,12 +93,12 @@ class Inbox:
         )
         return int(found.fetchone()[0])
 
-    def deliveries(self, limit: int) -> list[Entry]:
-        """The newest `limit` deliveries that took effect, newest first."""
+    def deliveries(self, limit: int, preview: int = PREVIEW) -> list[Entry]:
+        """The newest `limit` deliveries that took effect, newest first, with `preview` bytes of each."""
         rows = self._commits.reader.execute(
             "SELECT msg_id, received, length(body), substr(body, 1, ?), fits FROM effects"
             " ORDER BY id DESC LIMIT ?",
-            (PREVIEW, limit),
+            (preview, limit),
         ).fetchall()
         return [
             Entry(msg_id, received, size, start, bool(fits))

@@ -5,14 +5,15 @@ Whatever a target sent is hostile: nothing of it reaches a terminal but what is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from click import style
 
+from conformance.checks.case import count
 from conformance.compare import Change, Comparison
-from conformance.exchange import Exchange, Headers
+from conformance.exchange import Exchange, Headers, Role
 from conformance.result import Result
 from conformance.rules import Outcome, Verdict
 from conformance.safe import visible
@@ -151,6 +152,7 @@ def message(found: Sequence[Exchange], accepted: Iterable[int]) -> Iterator[str]
         endpoint = each.request.url.partition("?")[0] if each.role in DELIVERING else each.role
         by_endpoint.setdefault(endpoint, []).append(each)
     begin, good = min(each.started for each in found), frozenset(accepted)
+    effects = [count(each) for each in found if each.role is Role.OBSERVE]
     for endpoint, exchanges in by_endpoint.items():
         yield style(visible(endpoint), bold=True)
         before: Exchange | None = None
@@ -159,11 +161,22 @@ def message(found: Sequence[Exchange], accepted: Iterable[int]) -> Iterator[str]
             yield _attempt(each, number, each.started - begin, waited)
             before = each
         if exchanges[0].role in DELIVERING:
-            taken = next((each for each in exchanges if each.status in good), None)
-            took = f" after {taken.ended - begin:.3f} s" if taken is not None else ""
-            known = any(each.answer is not None or each.fault is not None for each in exchanges)
-            missed = "not delivered" if known else "no answer is recorded"
-            yield f"  {'delivered' if taken is not None else missed}{took}"
+            yield f"  {_delivered(exchanges, begin, good, effects[-1] if effects else None)}"
+
+
+def _delivered(
+    exchanges: Sequence[Exchange], begin: float, good: Collection[int], effects: int | None
+) -> str:
+    """How it ended at one endpoint; `effects` are those that the observer counted last."""
+    taken = next((each for each in exchanges if each.status in good), None)
+    if taken is None:
+        known = any(each.answer is not None or each.fault is not None for each in exchanges)
+        return "not delivered" if known else "no answer is recorded"
+    after = f"after {taken.ended - begin:.3f} s"
+    if effects == 0:
+        return f"answered {taken.status} {after}, and lost: the observer counted 0"
+    twice = f", and took effect {effects} times" if effects is not None and effects > 1 else ""
+    return f"delivered {after}{twice}"
 
 
 def _attempt(each: Exchange, number: int, after: float, waited: float | None) -> str:
@@ -176,8 +189,15 @@ def _attempt(each: Exchange, number: int, after: float, waited: float | None) ->
         f"{_milliseconds(each.seconds):>11}",
         f"{each.role:9}",
         each.name or "",
+        _counted(each),
     ]
     return "  " + "  ".join(parts).rstrip()
+
+
+def _counted(each: Exchange) -> str:
+    """What the observer said, where it said a number."""
+    seen = count(each) if each.role is Role.OBSERVE else None
+    return f"count {seen}" if seen is not None else ""
 
 
 _TITLES = {

@@ -12,13 +12,13 @@ from conformance.checks.sender.api import found, message, succeeded
 from conformance.checks.sender.signing import spoken
 from conformance.checks.sender.waits import waits
 from conformance.emission import OK, Emit, Listener, Reply
-from conformance.engine.diagnosis import Stop
+from conformance.engine.diagnosis import NO_TLS, Stop, speaks_no_tls
 from conformance.engine.sender.session import BEFORE, CHANNELS, Event, Post, SenderSession, accepted
 from conformance.engine.sender.steps import BATCH, by_message
 from conformance.exchange import Exchange, Fault
 from conformance.message import TYPES
 from conformance.receiver.mock import Endpoint
-from conformance.text import Text
+from conformance.text import NO_TEXT, Text
 
 PATIENCE = 20.0
 """Seconds in which the first message of all must arrive."""
@@ -77,11 +77,11 @@ def _unusable(session: SenderSession) -> Stop | None:
         page = created.answer is not None and created.answer.body.lstrip().startswith(b"<")
         return Stop(said + _PAGE + _BASE, False, (created.id,)) if page else None
     if created.status is None:
-        return Stop(said + _FAULTS.get(created.fault, _NO_ANSWER), False, (created.id,))
-    said += Text(
-        f"answered {created.status} ({message(created)})",
-        f"響應 {created.status}（{message(created)}）",
-    )
+        why = NO_TLS if speaks_no_tls(created) else _FAULTS.get(created.fault, _NO_ANSWER)
+        return Stop(said + why, False, (created.id,))
+    words = message(created)
+    said += Text(f"answered {created.status}", f"響應 {created.status}")
+    said += Text(f" ({words})", f"（{words}）") if words else NO_TEXT
     if created.status in (401, 403):
         return Stop(said + _KEY, False, (created.id,))
     if created.status in (404, 405):
@@ -100,7 +100,8 @@ async def _reach(session: SenderSession, post: Post) -> Stop | None:
         return None
     if session.options.emits and "http" not in session.mocks:
         return None
-    said = Text(f"Test says: {message(tested)}. ", f"測試的響應：{message(tested)}。")
+    words = message(tested) or str(tested.status or tested.detail)
+    said = Text(f"Test says: {words}. ", f"測試的響應：{words}。")
     return Stop(_NOTHING_CAME + said + _where(session, post), False, (tested.id,))
 
 
@@ -232,7 +233,8 @@ def _learn_scheme(session: SenderSession, came: Exchange) -> None:
 
 def _said_by(emitted: Exchange) -> Text:
     if emitted.fault is None:
-        what = f"{emitted.status}: {message(emitted)}"
+        words = message(emitted)
+        what = f"{emitted.status}: {words}" if words else f"{emitted.status}"
         return Text(what, what)
     return _FAULTS.get(emitted.fault, Text(emitted.detail, emitted.detail))
 

@@ -6,18 +6,16 @@ The page makes text of all that stands here, and of nothing anything else.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote
 
 from conformance.damage import Signer
 from conformance.pages.spelled import decoded, runs
 from conformance.receiver.live.explain import Explainer, Looked
 from conformance.receiver.live.feed import LARGEST, MOST, Arrived
+from conformance.receiver.mask import Mask
 from conformance.safe import visible
 from conformance.text import Text
 
-MASK = "(secret)"
 _LONGEST_ID, _PREVIEW = 200, 120
 _LONGEST_HEADER, _MOST_HEADERS = 2000, 100
 _LONGEST_BODY = 64 * 1024
@@ -28,7 +26,7 @@ class Shown:
 
     def __init__(self, signer: Signer) -> None:
         self._explainer = Explainer(signer)
-        self._masked = _forms(bytes(signer.secret))
+        self._mask = Mask(bytes(signer.secret))
         self._known: dict[int, Looked] = {}  # what was found out about the newest requests
 
     def row(self, number: int, arrived: Arrived) -> dict[str, Any]:
@@ -91,23 +89,6 @@ class Shown:
 
     def _runs(self, value: bytes) -> list[str]:
         return runs(decoded(self._mask(value), _LONGEST_HEADER), lines=False)
-
-    def _mask(self, value: bytes) -> bytes:
-        for each in self._masked:
-            value = value.replace(each, MASK.encode())
-        return value
-
-
-def _forms(secret: bytes) -> list[bytes]:
-    """The secret as it may stand in a request: bare, in JSON, in a URL."""
-    text = secret.decode("utf-8", "replace")
-    forms: Iterable[bytes] = (
-        secret,
-        json.dumps(text)[1:-1].encode(),
-        json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "replace"),
-        quote(secret).encode(),
-    )
-    return sorted({each for each in forms if each}, key=len, reverse=True)
 
 
 def _pair(text: Text) -> list[str]:

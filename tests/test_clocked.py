@@ -1,0 +1,28 @@
+"""How the tests are shared out, and that the suite's own items need none of that."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+
+def test_modules_that_judge_by_the_clock_go_to_one_worker():
+    pytest.importorskip("xdist", reason="needs pytest-xdist")
+    from tests.clocked import CLOCKED, Clocked
+
+    scope = Clocked._split_scope
+    assert {scope(None, f"tests/{name}::test_it") for name in CLOCKED} == {"clocked"}
+    assert scope(None, "tests/test_text.py::test_it[a::b]") == "test_text.py"
+    assert {name for name in CLOCKED if not (TESTS / name).is_file()} == set()
+
+
+def test_from_a_checkout_the_items_of_the_suite_need_no_extra():
+    missing = ("xdist", "playwright", "pytest_asyncio", "axe_playwright_python", "pandas")
+    code = f"import sys; sys.modules.update(dict.fromkeys({missing}))\nimport tests.conftest"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=TESTS.parent, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
