@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from conformance.checks.case import NOT_NOW, Judgement
 from conformance.checks.facts import Facts
 from conformance.checks.leaks import reveals_nothing
+from conformance.checks.loss import named, suspects
 from conformance.checks.wording import RATE_LIMIT, answered, places
 from conformance.exchange import Exchange, Fault, Role
 from conformance.rules import Finding, Level, Unjudged
@@ -153,15 +154,8 @@ def alive(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgemen
     message = Text(
         "after the run, a plain valid message: ", "測試結束後的普通有效訊息："
     ) + answered(after[-1], facts)
-    # The first request that the connection died under is the likeliest to have killed it.
-    died = [e for e in over if e.role is Role.PROBE and e.fault in (Fault.CLOSED, Fault.TIMEOUT)]
-    first = min(died, key=lambda each: each.started, default=None)
-    if first is not None:
-        place = places([first])
-        message += Text(
-            f"; the first request without an answer was {place}", f"；最先沒有響應的請求是 {place}"
-        )
-    return [Finding(level, message, _ids([*after[-1:], *([first] if first else [])]))]
+    lost = suspects(over, after[-1].request.url) if after[-1].status is None else []
+    return [Finding(level, message + named(lost), _ids([*after[-1:], *lost]))]
 
 
 def https(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:

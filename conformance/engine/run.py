@@ -17,13 +17,14 @@ from conformance.checks.case import Judgement, judge
 from conformance.checks.causes import past
 from conformance.checks.facts import Facts
 from conformance.checks.leaks import is_telling
+from conformance.checks.loss import named, suspects
 from conformance.checks.recorded import as_data
 from conformance.checks.whole_run import CHECKS
 from conformance.checks.wording import RATE_LIMIT
 from conformance.clock import Clock
 from conformance.damage import Signer
 from conformance.engine.compose import Sent
-from conformance.engine.diagnosis import Stop, diagnose, lives, look_after
+from conformance.engine.diagnosis import AFTER, Stop, diagnose, lives, look_after
 from conformance.engine.options import Options, spellings
 from conformance.engine.plan import Listener, Plan
 from conformance.engine.recording import (
@@ -80,6 +81,7 @@ class Run:
         self._pace = 0.0  # seconds that a request took while scenarios ran side by side
         self._until = 0.0
         self._gone = NO_TEXT  # why the target could not be asked to the end
+        self._died = NO_TEXT  # of what, where no chosen rule tells that
 
     def listen(self, listener: Listener) -> None:
         """Tell `listener` each result as it comes, in place of the one before."""
@@ -175,8 +177,9 @@ class Run:
         gone = bool(self._gone)
         for place, scenario in enumerate(rules):
             begin, before = self._clock.monotonic(), len(session.trace)
-            told = Told([Unjudged(_GONE, error=True)])
-            if not gone:
+            if gone:
+                told = Told([Unjudged(self._gone or self._note_loss(session), error=True)])
+            else:
                 session.revive()
                 told = await fuzzed(
                     session, scenario, FUZZ_SHARE * (self._until - begin) / (len(rules) - place)
@@ -203,7 +206,7 @@ class Run:
             if doubtful:
                 session.revive()
             if doubtful and not await lives(session):
-                self._gone = RATE_LIMIT if _limited(session.trace) else _GONE
+                self._gone = RATE_LIMIT if _limited(session.trace) else self._note_loss(session)
                 for pair in (pair for left in groups[place:] for pair in left):
                     self._settle(session, *pair, [Unjudged(self._gone, error=True)])
                 return
@@ -212,6 +215,14 @@ class Run:
             await asyncio.gather(*(self._case(session, *it, busy, again=True) for it in group))
             met = [e for rule, case in group for e in self._final[rule.rule.id, case.name]]
             doubtful = any(is_busy(each) or each.fault is Fault.REFUSED for each in met)
+
+    def _note_loss(self, session: Session) -> Text:
+        """What is said of all that a dead target left unjudged: where to read of it, or, when no such
+        rule is in the run, of what it died."""
+        if any(each.rule.id == AFTER.rule for each in self.plan.chosen):
+            return _NOT_JUDGED + _GONE + _SEE_ALIVE
+        self._died = self._died or _GONE + named(suspects(session.trace, self.options.url))
+        return _NOT_JUDGED + self._died
 
     def _takes_too_long(self, session: Session, group: Sequence[tuple[Scenario, Case]]) -> bool:
         """Whether the group would use up the run's time at the target's pace; then it is skipped."""
@@ -406,12 +417,14 @@ class Run:
             return TIME_RAN_OUT
         if unchecked(results):
             return _UNCHECKED
+        if self._died:
+            return _NO_MORE + self._died + Text(".", "。")
         if facts.blind is not None:
             return facts.blind
         if not seen and any("observer" in each.needs for each in self.plan.chosen):
             return _NOT_OBSERVED
         if not {each.outcome for each in results} & {Outcome.PASS, Outcome.FAIL}:
-            return NOTHING_PASSED
+            return self._gone or NOTHING_PASSED
         return NO_TEXT
 
 
@@ -450,7 +463,7 @@ _UNCHECKED = Text(
     "Every forged request was accepted: the signature is not checked at all. Mend that first.",
     "所有偽造的請求都被接受：完全沒有驗證簽名。請先修正這一點。",
 )
-_GONE = Text(
-    "not judged: the target no longer accepts plain valid messages (see receiver.http.alive)",
-    "未判定：目標已不再接受普通有效訊息（見 receiver.http.alive）",
-)
+_NOT_JUDGED = Text("not judged: ", "未判定：")
+_NO_MORE = Text("No more could be judged: ", "無法繼續判定：")
+_GONE = Text("the target no longer accepts plain valid messages", "目標已不再接受普通有效訊息")
+_SEE_ALIVE = Text(f" (see {AFTER.rule})", f"（見 {AFTER.rule}）")
