@@ -323,6 +323,44 @@ async def test_where_nothing_can_be_deleted_configurations_are_switched_off():
     assert left["Enabled"] is False
 
 
+@asynccontextmanager
+async def taking_long_timeouts_only(status):
+    """The reference sender behind an API that refuses a Timeout below 3."""
+
+    async def handle(request):
+        body = await request.read()
+        if request.match_info["name"] == "Config" and json.loads(body)["Timeout"] < 3:
+            return web.json_response({"code": 400, "message": "Timeout too short"}, status=status)
+        async with ClientSession(f"{base}/") as client:
+            name, query = request.match_info["name"], request.query
+            answered = await client.request(request.method, name, data=body, params=query)
+            return web.json_response(await answered.json(), status=answered.status)
+
+    async with reference() as base:
+        app = web.Application()
+        app.router.add_route("*", "/v1/webhook/{name}", handle)
+        async with serving(app) as there:
+            yield f"{there}/v1/webhook"
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        pytest.param(400, Outcome.SKIP, id="for what it is"),
+        pytest.param(429, Outcome.ERROR, id="for now"),
+    ],
+)
+async def test_a_case_whose_configuration_is_refused_is_not_judged(status, outcome):
+    async with taking_long_timeouts_only(status) as api:
+        report = await check(api, ("sender.retry.on-timeout", "sender.config.create-list"))
+    (refused,) = of(report, "sender.retry.on-timeout")
+    assert refused.outcome is outcome
+    assert refused.message.en == (
+        f"not judged: the sender did not take this configuration ({status}: Timeout too short)"
+    )
+    assert broken(report) == set()
+
+
 OWN = "rules: [{rule: sender.own.it, level: MUST, title: T, steps: [{emit: {}, expect: {check: %s}}]}]"
 
 

@@ -57,6 +57,11 @@ def test_what_must_come_is_given_more_time_than_what_must_not(firsts, attempt, p
     assert (seen.patience(attempt), seen.quiet_after(attempt)) == (patience, quiet)
 
 
+def test_an_attempt_that_must_come_is_waited_for_however_steep_the_waits_grow():
+    seen = facts((0.2,), (1.6,))
+    assert seen.patience(3) > 2 * 12.8 > 2 * seen.quiet_after(3)
+
+
 @pytest.mark.parametrize("attempt", range(1, 12))
 def test_patience_outlasts_every_jitter_of_doubling_waits(attempt):
     seen = facts((0.82, 1.0, 1.19), (1.6, 2.0, 2.4))

@@ -233,6 +233,19 @@ def test_waits_that_grow_within_the_time_of_the_crowd_are_not_judged():
     assert check("exponential-waits", step(*late(0), *late(3))) == []
 
 
+def test_waits_that_are_the_rounds_of_a_sender_with_a_limited_rate_are_not_judged():
+    def at_rate(rate):
+        rounds = 60 / rate
+        made = [message(msgId=str(n)) for n in range(60)]
+        came = [
+            attempts(*(n / rate + k * rounds for k in range(6)), fields=fields)
+            for n, fields in enumerate(made)
+        ]
+        return step(*map(given, made), *(each for one in came for each in one))
+
+    assert "needs a longer first wait" in unjudged("exponential-waits", at_rate(20))
+
+
 @pytest.mark.parametrize(
     ("starts", "said"),
     [

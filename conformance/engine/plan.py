@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
@@ -14,7 +15,7 @@ from conformance.engine.recording import Key
 from conformance.errors import InputError
 from conformance.exchange import Exchange
 from conformance.report import Result, in_order
-from conformance.rules import Finding, Unjudged
+from conformance.rules import Finding, Outcome, Unjudged
 from conformance.scenario import Case, Scenario
 from conformance.text import Text
 from conformance.trace import Trace
@@ -62,9 +63,14 @@ class Plan:
             self._untold.add(key)
 
     def tell_the_rest(self) -> None:
-        """Tell what was kept back."""
+        """Tell what was kept back: its case should have been run again, and the time ran out before. What
+        was found beside others is no fault of this one until then."""
         for key in sorted(self._untold, key=str):
-            self.settle(self._results[key])
+            kept = self._results[key]
+            if kept.outcome in (Outcome.FAIL, Outcome.WARN, Outcome.NOTE):
+                said = _NOT_AGAIN + kept.message
+                kept = replace(kept, outcome=Outcome.ERROR, message=said, judged=False)
+            self.settle(kept)
 
     def pending(self) -> Iterator[tuple[Scenario, Case]]:
         """The cases that have no result yet."""
@@ -127,4 +133,8 @@ def _check_named(place: str, named: Sequence[str], known: Collection[str]) -> No
             raise InputError(f"{place}: no check is called {check!r}; {hint}")
 
 
+_NOT_AGAIN = Text(
+    "the time ran out before this was run by itself (--timeout); beside others: ",
+    "時間用盡，未能單獨再執行一次（--timeout）；與其他項目並行時：",
+)
 _SEE_FIRST = Text("not judged, for the same reason", "未判定，原因相同")

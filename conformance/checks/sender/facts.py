@@ -24,6 +24,9 @@ PATIENT = 5.0
 """Seconds in which an attempt that must follow has begun, at least: waiting costs only where none does."""
 REFUSED = 0.2
 LONGEST = 90.0
+STEEP, STEEPEST = 4.0, 12.0
+"""Factors by which waits are expected to grow at the most, and to which a growth that was seen is believed
+where a further attempt is still to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +85,20 @@ class SenderFacts:
 
     def wait(self, attempt: int) -> float:
         """The wait to expect after failed attempt number `attempt`, in seconds."""
+        return self._wait(attempt, STEEP)
+
+    def _wait(self, attempt: int, steepest: float) -> float:
         firsts, seconds = self.waits
         if not firsts:
             return 0.0
         growth = median(seconds) / median(firsts) if seconds and median(firsts) > 0 else 2.0
-        return float(min(LONGEST, max(firsts) * min(4.0, max(2.0, growth)) ** (attempt - 1)))
+        return float(min(LONGEST, max(firsts) * min(steepest, max(2.0, growth)) ** (attempt - 1)))
 
     def patience(self, attempt: int) -> float:
         """Seconds within which another attempt must begin after number `attempt` has failed: worked
         out from the waits that were seen, as if they went on doubling at least. Generous: one that
         comes is not waited for any longer."""
-        return max(PATIENT, 2 * self.wait(attempt) + 1.0)
+        return max(PATIENT, 2 * self._wait(attempt, STEEPEST) + 1.0)
 
     def quiet_after(self, attempt: int) -> float:
         """Seconds after which it is believed that attempt number `attempt` was the last: there would

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Any
 
 from conformance.checks.case import Judgement
@@ -27,6 +28,9 @@ Check = Callable[[StepSeen, SenderFacts, Level], list[Judgement]]
 PROMPT = 2.0
 """Seconds within which an idle sender makes its first attempt."""
 BESIDE_CROWD = 2.0
+A_ROUND, SAME_AS_ROUND = 0.5, (0.8, 1.15)
+"""Seconds from which the first attempts for a crowd are a round of it, and the shares of those that waits
+have which are the next rounds."""
 """Times as long as all messages take to be sent once, which the longest wait must be beyond."""
 LONGEST_SHOWN = 60
 
@@ -164,11 +168,15 @@ def exponential_waits(step: StepSeen, facts: SenderFacts, level: Level) -> list[
     if len(means) < FEWEST:
         return [Unjudged(_TOO_FEW_WAITS)]
     kind = kind_of(means, scatter)
+    starts = [attempts[0].started for attempts in came]
+    spread = max(starts) - min(starts)
     if kind is None:
         # Where one round of all messages takes as long as the waits, it may be that which has grown.
-        starts = [attempts[0].started for attempts in came]
-        crowd = BESIDE_CROWD * (max(starts) - min(starts))
-        return [] if max(means) > crowd else [Unjudged(_LOST_IN_CROWD)]
+        return [] if max(means) > BESIDE_CROWD * spread else [Unjudged(_LOST_IN_CROWD)]
+    if spread > A_ROUND and SAME_AS_ROUND[0] < median(means) / spread < SAME_AS_ROUND[1]:
+        return [
+            Unjudged(_LOST_IN_CROWD)
+        ]  # a sender with a limited rate comes round once in so long
     told = figures(means)
     said = Text(f"waits were {told} s: ", f"間隔為 {told} 秒：") + kind
     return [Finding(level, said, tuple(each.id for each in came[0]))]

@@ -43,7 +43,7 @@ from conformance.engine.sender.diagnosis import diagnose
 from conformance.engine.sender.obstacles import duration, obstacle
 from conformance.engine.sender.options import SenderOptions, spellings
 from conformance.engine.sender.session import BEFORE, SETTINGS, Post, SenderSession
-from conformance.engine.sender.steps import SenderCaseRun
+from conformance.engine.sender.steps import ConfigurationRefusedError, SenderCaseRun
 from conformance.engine.stalls import Stalls
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange
@@ -299,6 +299,8 @@ class SenderRun:
             exchanges = await SenderCaseRun(session, rule, case, post).run()
             found = judge(case, exchanges, session.facts)
             judged = True
+        except ConfigurationRefusedError as refusal:
+            exchanges, found = [], [refusal.unjudged]
         except HarnessError as fault:
             exchanges, found = [], [Unjudged(Text(str(fault), str(fault)), error=True)]
         except Exception as fault:  # a fault of the suite's own is no verdict on the target

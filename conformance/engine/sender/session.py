@@ -53,7 +53,7 @@ SHORT_ID, LONG_ID = (10**14, 9 * 10**14), (10**18, 9 * 10**18)
 class Post:
     """A configuration at the sender, and the endpoint that it leads to; `kind` is the kind of messages
     that it asks for, `at` what it is for, `role` what comes to it. `ident` is the ID that the sender
-    gave it, if it did, and `stands` tells whether it may have it."""
+    gave it, if it did, and `stands` tells whether it may have it; `answer` is what it said of it."""
 
     endpoint: Endpoint
     settings: dict[str, Any]
@@ -62,6 +62,7 @@ class Post:
     role: Role = Role.ATTEMPT
     ident: object = None
     stands: bool = False
+    answer: Exchange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ class SenderSession:
         post.stands = True  # it may, if this is broken off
         answer = await self.call("Config", at, post.settings if fields is None else fields)
         post.stands = answer.status is not None and answer.status < 300
-        post.ident = ident_of(answer)
+        post.answer, post.ident = answer, ident_of(answer)
         if post.stands and post.ident is None:
             post.ident = await self._listed_id(post)
         return answer

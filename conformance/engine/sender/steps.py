@@ -8,13 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from conformance import fuzz
 from conformance.checks.sender.answered import promised
+from conformance.checks.sender.api import message
 from conformance.emission import Action, Call, Emit
 from conformance.engine.command import AGAIN_SECONDS, restart
 from conformance.engine.sender.session import CHANNELS, Event, Post, SenderSession, accepted
 from conformance.engine.session import At
 from conformance.exchange import Exchange
 from conformance.receiver.mock import Endpoint, RefusingEndpoint
+from conformance.rules import Unjudged
 from conformance.scenario import Case
+from conformance.text import Text
 
 EMIT_TRIES, PATIENT_TRIES = 5, 50
 """How often an event that is refused as one too many (429, 503) is given again, and one of a crowd."""
@@ -28,6 +31,24 @@ Attempts = tuple[int, int | None]
 
 Settled = Callable[[], float | None]
 """When (monotonic) to look no longer; None when everything has come."""
+
+
+class ConfigurationRefusedError(Exception):
+    """A sender did not take what a case needs. `unjudged` says so."""
+
+    def __init__(self, answer: Exchange) -> None:
+        told = message(answer) or answer.detail
+        what = (
+            f"{answer.status or answer.fault}: {told}"
+            if told
+            else f"{answer.status or answer.fault}"
+        )
+        said = Text(
+            f"not judged: the sender did not take this configuration ({what})",
+            f"未判定：發送方未接受這項配置（{what}）",
+        )
+        passing = answer.status is None or answer.status == 429 or answer.status >= 500
+        self.unjudged = Unjudged(said, error=passing, exchanges=(answer.id,))
 
 
 class SenderCaseRun:
@@ -48,7 +69,8 @@ class SenderCaseRun:
         self._emitted: dict[str, float] = {}
 
     async def run(self) -> list[Exchange]:
-        """All exchanges of the case: calls, events, and the attempts that came."""
+        """All exchanges of the case: calls, events, and the attempts that came. Raises
+        ConfigurationRefusedError."""
         session, sending = self._session, self._sending
         began = len(session.trace)
         posts: list[Post] = []
@@ -61,6 +83,7 @@ class SenderCaseRun:
                     sending.other, self._at, kinds, other=True, scripted=True
                 )
                 posts.append(self._other)
+                _stands(self._other)
             if self._shared is None:
                 post = await session.configure(
                     sending.listener,
@@ -71,6 +94,7 @@ class SenderCaseRun:
                 )
                 posts.append(post)
             self._post = self._shared or post
+            _stands(self._post)
             for index, action in enumerate(sending.actions):
                 await self._act(index, action)
         finally:
@@ -282,6 +306,11 @@ class SenderCaseRun:
             return since + facts.arrival + max(patience) if patience else None
 
         return settled
+
+
+def _stands(post: Post) -> None:
+    if post.answer is not None and not post.stands:
+        raise ConfigurationRefusedError(post.answer)
 
 
 def by_message(endpoint: Endpoint) -> defaultdict[str, list[Exchange]]:

@@ -1,0 +1,44 @@
+"""What a run keeps of its results until it ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.checks.sender.named import NAMED
+from conformance.dialect import Secret, load
+from conformance.engine.plan import Plan
+from conformance.engine.sender.options import SenderOptions
+from conformance.engine.sender.run import CHECKS
+from conformance.rules import Outcome
+from conformance.text import Text
+from tests.html_parts import result
+
+
+def kept(outcome: Outcome, *, tell: bool) -> list[tuple[Outcome, str]]:
+    """What is told of a result with the run's end."""
+    told: list[tuple[Outcome, str]] = []
+    options = SenderOptions(
+        api_url="http://localhost:1/v1", secret=Secret(b"k"), dialect=load("guide")
+    )
+    plan = Plan("sender", options, CHECKS, NAMED, lambda each: None)
+    plan.settle(result(outcome, message=Text("it was late", "晚了")), tell=tell)
+    plan.listener = lambda each: told.append((each.outcome, each.message.en))
+    plan.tell_the_rest()
+    return told
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAIL, Outcome.WARN, Outcome.NOTE])
+def test_what_was_found_beside_others_alone_accuses_nobody(outcome):
+    ((told, said),) = kept(outcome, tell=False)
+    assert told is Outcome.ERROR
+    assert said == (
+        "the time ran out before this was run by itself (--timeout); beside others: it was late"
+    )
+
+
+def test_what_was_not_judged_beside_others_is_told_as_it_is():
+    assert kept(Outcome.SKIP, tell=False) == [(Outcome.SKIP, "it was late")]
+
+
+def test_what_was_told_already_stands():
+    assert kept(Outcome.FAIL, tell=True) == []
