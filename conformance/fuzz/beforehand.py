@@ -50,8 +50,9 @@ _CONTENT: st.SearchStrategy[tuple[int, Any]] = st.one_of(
     st.tuples(st.just(1), _STORED), st.tuples(st.just(49), _LINK), _MEDIA
 )
 _NO_URL = re.compile(r'[\x00-\x20\x7f-\xa0<>"{}|\\^`\u2028\u2029\ufeff]')
+_STATUSES = (500, 503, 404, 400, 201, 204, 302, 401, 403, 410, 413, 422, 429, 202, 301, 307, 308)
 _FAILURES = (
-    *(Reply(status=status) for status in (500, 503, 404, 400, 201, 204, 302)),
+    *(Reply(status=status) for status in _STATUSES),
     *(Reply(fault=fault) for fault in ("reset", "close", "hang")),
 )
 

@@ -21,7 +21,7 @@ from conformance.text import Text
 
 EMIT_TRIES, PATIENT_TRIES = 5, 50
 """How often an event that is refused as one too many (429, 503) is given again, and one of a crowd."""
-MOST_SCRIPTS = 30
+MOST_SCRIPTS = 40
 """Messages that each meet drawn answers: some of them hold the sender up until its deadline."""
 BATCH = 0.01
 """Seconds in which arrivals are gathered before they are looked at."""
