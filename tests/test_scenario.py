@@ -152,6 +152,34 @@ def test_what_is_merged_in_is_not_there_twice(written):
     assert [each.level for each in scenarios.read(written(text))[0].cases] == [Level.MAY] * 2
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(r'A: "b\r\nX: y"', id="a second header"),
+        pytest.param(r'A: "b\n"', id="a line feed at the end"),
+        pytest.param(r'A: "b\r"', id="a carriage return"),
+        pytest.param(r'A: "b\0"', id="NUL"),
+        pytest.param(r'"A\r\nX": b', id="a name of two lines"),
+        pytest.param(r'"A\n": b', id="a name that ends a line"),
+        pytest.param(r'"A\0": b', id="a name with NUL"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("side", "words"),
+    [
+        pytest.param("receiver", "steps: [{send: {headers: {%s}}}]", id="sent"),
+        pytest.param(
+            "sender", "answers: [{headers: {%s}}]\n    steps: [{emit: {}}]", id="answered"
+        ),
+    ],
+)
+def test_a_header_may_not_break_out_of_its_line(written, header, side, words):
+    rule = f"rules:\n  - rule: {side}.house.thing\n    level: MAY\n    title: It works\n    "
+    scenarios.read(written(rule + words % "A: b"))
+    with pytest.raises(InputError, match=r":5: .*must be a header (name|value in one line)"):
+        scenarios.read(written(rule + words % header))
+
+
 SEND = "- send: {message: text}\n        expect: {status: accepted}"
 
 
