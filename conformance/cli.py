@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FILE = click.Path(path_type=Path)
+PORT = click.IntRange(0, 65535)
 LANGUAGE = click.Choice(["en", "zh-Hant"])
 
 
@@ -347,7 +348,7 @@ def load_receiver(
 
 @serve.command("receiver")
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=5000, show_default=True, help="0 takes a free one.")
+@click.option("--port", type=PORT, default=5000, show_default=True, help="0 takes a free one.")
 @click.option("--secret", required=True, help="What it verifies with; or env:NAME, file:PATH.")
 @click.option("--db", metavar="FILE", help="Keep deliveries in this SQLite file; else in memory.")
 @click.option("--dialect", default="guide", show_default=True, help="A dialect's name or its file.")
@@ -363,7 +364,7 @@ def serve_receiver(host: str, port: int, secret: str, db: str | None, dialect: s
 
 @serve.command("sender")
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=5001, show_default=True, help="0 takes a free one.")
+@click.option("--port", type=PORT, default=5001, show_default=True, help="0 takes a free one.")
 @click.option("--db", metavar="FILE", help="Keep its queue in this SQLite file; else in memory.")
 @click.option("--api-key", help="Each call needs ?key= with it; or env:NAME, file:PATH.")
 @click.option("--backoff-base", default=1.0, show_default=True, help="Seconds of the first wait.")

@@ -14,8 +14,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
-import yaml
-
+from conformance import yaml_file
 from conformance.errors import InputError
 from conformance.resources import PACKAGE
 from conformance.schema import problems
@@ -126,16 +125,7 @@ def load(name: str) -> Dialect:
 
 def read(path: Path) -> Dialect:
     """The dialect in a YAML file. Raises InputError."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except RecursionError:
-        raise InputError(f"{path}: not a dialect file: nested too deeply") from None
-    except (OSError, UnicodeDecodeError) as fault:
-        raise InputError(f"{path}: the dialect file cannot be read: {fault}") from None
-    except yaml.YAMLError as fault:
-        mark = getattr(fault, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        raise InputError(f"{path}:{line}: not YAML: {getattr(fault, 'problem', fault)}") from None
+    data = yaml_file.read(path, "dialect")
     wrong = problems("dialect", data)
     if wrong:
         raise InputError(f"{path}: {wrong[0].path}: {wrong[0].message}")

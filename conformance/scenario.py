@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import yaml
 
-from conformance import emission
+from conformance import emission, yaml_file
 from conformance.emission import NOTHING, Sending
 from conformance.errors import InputError
 from conformance.exchange import Transport
@@ -28,9 +28,6 @@ from conformance.text import Text
 
 MOST_NODES, DEEPEST = 100_000, 100
 """Values and levels that a scenario file may unfold to."""
-
-# The C parser where PyYAML was built with it: start-up counts.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +137,9 @@ def built_in(side: str) -> tuple[Scenario, ...]:
         scenario
         for path in sorted((place / side).glob("*.yaml"))
         # Its tests hold them to the schema; a user's start-up need not.
-        for scenario in _scenarios(_parse(path), path, str(path.relative_to(place.parent)))
+        for scenario in _scenarios(
+            yaml_file.read(path, "scenario"), path, str(path.relative_to(place.parent))
+        )
     )
 
 
@@ -173,7 +172,7 @@ def load(
 
 def read(path: Path) -> tuple[Scenario, ...]:
     """The scenarios of one file that somebody else wrote. Raises InputError with file and line."""
-    data = _parse(path)
+    data = yaml_file.read(path, "scenario")
     _check_size(data, path)
     wrong = problems("scenario", data)
     if wrong:
@@ -234,19 +233,6 @@ def meant(pattern: str, ids: list[str]) -> str:
     }
     near = get_close_matches(pattern, [*sorted(groups), *ids], n=1, cutoff=0.4)
     return f"; did you mean {near[0]}?" if near else ""
-
-
-def _parse(path: Path) -> Any:
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe loader
-    except (OSError, UnicodeDecodeError) as fault:
-        raise InputError(f"{path}: the scenario file cannot be read: {fault}") from None
-    except yaml.YAMLError as fault:
-        mark = getattr(fault, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        raise InputError(f"{path}:{line}: not YAML: {getattr(fault, 'problem', fault)}") from None
-    except (ValueError, RecursionError) as fault:
-        raise InputError(f"{path}: not a scenario file: {type(fault).__name__}") from None
 
 
 def _check_size(data: Any, path: Path) -> None:
@@ -453,7 +439,7 @@ def _is_json(value: object) -> bool:
 
 def _line(path: Path, where: str) -> int:
     """The line in which `where` (as in `rules[3].steps[0].send.form`) stands, as far as it is there."""
-    node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_LOADER)
+    node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml_file.LOADER)
     line: int = node.start_mark.line + 1 if node is not None else 1
     for key, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", where):
         if index and isinstance(node, yaml.SequenceNode) and int(index) < len(node.value):

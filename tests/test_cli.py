@@ -267,6 +267,15 @@ def test_the_catalogue_is_given_as_text_and_as_json():
     assert {"rule", "level", "source", "title"} <= set(data[0])
 
 
+@pytest.mark.parametrize("side", ["receiver", "sender"])
+@pytest.mark.parametrize("port", ["99999", "-1"])
+def test_a_port_that_cannot_be_is_told(side, port):
+    secret = ["--secret", "s"] if side == "receiver" else []
+    result = hookproof("serve", side, *secret, "--port", port)
+    assert result.exit_code == 2
+    assert "--port" in result.output
+
+
 def test_a_port_in_use_is_told(base):
     port = base.rsplit(":", 1)[1]
     result = hookproof("serve", "receiver", "--port", port, "--secret", "s")

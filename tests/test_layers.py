@@ -13,7 +13,7 @@ PACKAGE = Path(conformance.__file__).parent
 
 LAYERS = [
     {"errors", "clock", "text", "safe", "message", "forms", "edits"},
-    {"resources", "rules", "serving", "certificates", "database", "extras"},
+    {"resources", "rules", "serving", "certificates", "database", "extras", "yaml_file"},
     {"schema", "delivery", "commits", "pages"},
     {"markup", "dialect", "quick"},
     {"exchange", "result"},

@@ -116,6 +116,25 @@ def test_a_case_may_have_a_level_of_its_own(written):
         ),
         pytest.param(("    level: SHOULD\n", ""), "level is missing", id="missing"),
         pytest.param(("{en: A nickname", "{en: [A nickname"), r":\d+: not YAML", id="yaml"),
+        pytest.param(("short:", "1:"), r":9: the key '1' is not read as a text", id="case 1"),
+        pytest.param(("short:", "no:"), r":9: the key 'no' is not read as a text", id="case no"),
+        pytest.param(("short:", "[a, b]:"), r":9: the key of more than one", id="case of several"),
+        pytest.param(
+            ("    steps:", "    level: MUST\n    steps:"),
+            r":11: the key 'level' stands already in line 3",
+            id="level twice",
+        ),
+        pytest.param(
+            ("steps:\n", "steps: []\nrules:\n  - steps:\n"),
+            r":12: the key 'rules' stands already in line 1",
+            id="rules twice",
+        ),
+        pytest.param(
+            ("status: accepted", "within: .nan"), r":13: '.nan' is no finite", id="not a number"
+        ),
+        pytest.param(
+            ("status: accepted", "within: 1.0e+999"), r":13: '1.0e\+999' is no", id="too large"
+        ),
     ],
 )
 def test_a_mistake_is_told_with_file_and_line(written, change, told):
@@ -124,6 +143,41 @@ def test_a_mistake_is_told_with_file_and_line(written, change, told):
         scenarios.read(path)
     assert str(raised.value).startswith(str(path))
     assert "\n" not in str(raised.value)
+
+
+def test_what_is_merged_in_is_not_there_twice(written):
+    text = RULE.replace("short: {send", "short: &a {<<: {level: MUST}, level: MAY, send").replace(
+        "long: {", "long: {<<: *a, "
+    )
+    assert [each.level for each in scenarios.read(written(text))[0].cases] == [Level.MAY] * 2
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(r'A: "b\r\nX: y"', id="a second header"),
+        pytest.param(r'A: "b\n"', id="a line feed at the end"),
+        pytest.param(r'A: "b\r"', id="a carriage return"),
+        pytest.param(r'A: "b\0"', id="NUL"),
+        pytest.param(r'"A\r\nX": b', id="a name of two lines"),
+        pytest.param(r'"A\n": b', id="a name that ends a line"),
+        pytest.param(r'"A\0": b', id="a name with NUL"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("side", "words"),
+    [
+        pytest.param("receiver", "steps: [{send: {headers: {%s}}}]", id="sent"),
+        pytest.param(
+            "sender", "answers: [{headers: {%s}}]\n    steps: [{emit: {}}]", id="answered"
+        ),
+    ],
+)
+def test_a_header_may_not_break_out_of_its_line(written, header, side, words):
+    rule = f"rules:\n  - rule: {side}.house.thing\n    level: MAY\n    title: It works\n    "
+    scenarios.read(written(rule + words % "A: b"))
+    with pytest.raises(InputError, match=r":5: .*must be a header (name|value in one line)"):
+        scenarios.read(written(rule + words % header))
 
 
 SEND = "- send: {message: text}\n        expect: {status: accepted}"

@@ -43,6 +43,10 @@ class SenderOptions(RunOptions):
             check_url("--public-url", self.public_url)
         if self.emit_url is not None and self.emit_command is not None:
             raise InputError("--emit-url and --emit-command: give one of them")
+        if self.emit_command is not None and not self.emit_command.strip():
+            raise InputError(
+                "--emit-command: the command is empty; give the one to run, or leave it out"
+            )
         if (self.tls_cert is None) != (self.tls_key is None):
             raise InputError("--tls-cert and --tls-key: give both, the certificate and its key")
 
