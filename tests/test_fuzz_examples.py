@@ -192,6 +192,30 @@ def test_no_forgery_is_signed_well(dialect):
     drawn()
 
 
+def test_forgeries_are_of_messages_of_every_kind():
+    types, marks = set(), set()
+
+    @settings(laws, max_examples=1000, derandomize=True, database=None)
+    @given(forged_examples(GUIDE))
+    def drawn(example):
+        fields = example.fields(DIGITS, NOW)
+        if example.oddities[0].shape[0] != "receiver.signature.tampered-body":
+            types.add(fields["msgType"])
+            marks.update(name for name in ("isHistory", "isSelfMsg") if fields[name])
+
+    drawn()
+    assert types == DOCUMENTED
+    assert marks == {"isHistory", "isSelfMsg"}
+
+
+@laws
+@given(forged_examples(GUIDE))
+def test_a_forgery_of_another_kind_is_tried_with_a_plain_message_first(example):
+    (oddity,) = example.oddities
+    if oddity.simpler is not None:
+        assert [piece.oddities for piece in example.pieces()] == [(oddity.simpler,), (oddity,)]
+
+
 @laws
 @given(forged_examples(GUIDE))
 def test_a_body_of_equal_meaning_reads_as_what_was_signed(example):
@@ -294,7 +318,7 @@ def _ways():
     @settings(laws, max_examples=3000, derandomize=True, database=None)
     @given(forged_examples(GUIDE))
     def drawn(example):
-        oddity = example.oddities[0]
+        oddity = example.oddities[0].simpler or example.oddities[0]
         found.setdefault((oddity.where.en, oddity.shape), example)
 
     drawn()

@@ -8,6 +8,7 @@ import pytest
 from conformance.clock import Clock
 from conformance.exchange import Fault, Request, Transport
 from conformance.wire.client import Wire, tls_context
+from conformance.wire.raw import PIECES, dripping
 from conformance.wire.reply import KEPT
 
 PATIENCE = 0.4
@@ -153,6 +154,22 @@ async def test_a_request_goes_out_as_its_transport_says(way, marks):
     assert all(mark in seen for mark in marks)
     if way is Transport.CUT:
         assert b"abcdefg" not in seen
+
+
+@pytest.mark.parametrize("before", [0, 1, 17, 200])
+@pytest.mark.parametrize("after", [0, 1, 17, 200])
+@pytest.mark.parametrize("character", ["é", "你", "🐢"])
+def test_a_slow_body_is_split_inside_a_character(character, before, after):
+    body = b"a" * before + character.encode() + b"z" * after
+    pieces = dripping(body)
+    assert b"".join(pieces) == body
+    assert len(pieces) <= PIECES
+    assert "\ufffd" in "".join(piece.decode(errors="replace") for piece in pieces)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"{}", b"abcdefghijkl"])
+def test_a_slow_body_goes_out_whole(body):
+    assert b"".join(dripping(body)) == body
 
 
 async def test_the_body_waits_until_it_is_asked_for():

@@ -27,8 +27,9 @@ from conformance.damage import (
 )
 from conformance.dialect import Dialect, sign
 from conformance.forms import FORMS
-from conformance.fuzz.example import Example, Oddity
+from conformance.fuzz.example import ID, Example, Oddity
 from conformance.fuzz.valid import Oddities
+from conformance.message import build
 from conformance.text import Text
 
 _HEX = "0123456789abcdef"
@@ -274,11 +275,41 @@ _EQUALS: Oddities = st.one_of(
 )
 
 
+_BORNE = {
+    "history": "isHistory true",
+    "self": "isSelfMsg true",
+    "image": "msgType 3",
+    "voice": "msgType 34",
+    "video": "msgType 43",
+    "emoji": "msgType 47",
+    "link": "msgType 49",
+    "system": "msgType 10000",
+    "recall": "msgType 10002",
+}
+"""Kinds of messages for which somebody may have made an exception of the check, and what tells them."""
+
+
+def _borne(oddity: Oddity, kind: str | None) -> Oddity:
+    """The same forgery by a message of `kind`; None for a plain one."""
+    if kind is None:
+        return oddity
+    plain = build("text", ID, 0).fields()
+    fields = {
+        name: value
+        for name, value in build(kind, ID, 0).fields().items()
+        if value != plain[name] and name != "createTime"
+    }
+    where = oddity.where + Text(f" ({_BORNE[kind]})", f"（{_BORNE[kind]}）")
+    return replace(oddity, where=where, fields=fields, simpler=oddity)
+
+
 @cache
 def forged_examples(dialect: Dialect) -> st.SearchStrategy[Example]:
-    """Plain messages that were changed after they were signed, or signed wrongly, as far as `dialect`
-    can tell."""
-    ways = [_HEADERS, _HEADERS, _BODIES, _EQUALS]
+    """Messages that were changed after they were signed, or signed wrongly, as far as `dialect` can tell.
+    Most are plain; those with a wrong signature are of every kind."""
+    kinds = st.sampled_from((None, "history", "self", *_BORNE))
+    headers = st.builds(_borne, _HEADERS, kinds)
+    ways = [headers, headers, _BODIES, _EQUALS]
     if dialect.signs_timestamp:
         ways.append(_STAMPS)
     if dialect.separated:

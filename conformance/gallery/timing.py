@@ -102,6 +102,14 @@ async def _impatient(request: web.Request) -> bytes | Answer:
         return Answer(408, "the body did not come in time")
 
 
+async def _decoding_each(request: web.Request) -> bytes | Answer:
+    """Node's `body += chunk`, which makes text of every chunk by itself."""
+    text = ""
+    async for chunk in request.content.iter_any():
+        text += chunk.decode(errors="replace")
+    return text.encode()
+
+
 def _report_for_video(arrival: Arrival, new: bool) -> Answer:
     answer = policy.acknowledge(arrival, new)
     return replace(answer, message=_REPORT) if arrival.message.get("msgType") == VIDEO else answer
@@ -167,5 +175,11 @@ TIMING = (
         "gives a body one second to come, and answers 408 to a slower one",
         ("receiver.time.slow-sender",),
         Policy(receive=_impatient),
+    ),
+    Faulty(
+        "decodes-each-chunk",
+        "decodes each chunk of a body by itself, and refuses one that is split inside a character",
+        ("receiver.time.slow-sender",),
+        Policy(receive=_decoding_each),
     ),
 )

@@ -6,11 +6,13 @@ Only the answer is parsed, by h11, which bounds the head and tells garbage from 
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 import h11
@@ -211,10 +213,26 @@ def _pieces(request: Request) -> list[bytes]:
             parts = [body[at : at + third] for at in range(0, len(body), third)]
             return [b"%x\r\n%b\r\n" % (len(part), part) for part in parts] + [b"0\r\n\r\n"]
         case Transport.SLOW:
-            step = max(1, -(-len(body) // PIECES))
-            return [body[at : at + step] for at in range(0, len(body), step)]
+            return dripping(body)
         case _:
             return [body]
+
+
+def dripping(body: bytes) -> list[bytes]:
+    """`body` in PIECES, which end inside a character of several bytes wherever one is near.
+
+    Networks split anywhere, and a target that decodes each piece by itself loses that character.
+    """
+    step = max(1, -(-(len(body) - 1) // (PIECES - 1)))
+    cuts = [0]
+    for at in range(1, len(body), step):
+        inside = _INSIDE.search(body, at, at + step)
+        cuts.append(inside.start() if inside else at)
+    return [body[start:end] for start, end in pairwise([*cuts, len(body)])]
+
+
+_INSIDE = re.compile(rb"[\x80-\xbf]")
+"""A byte of UTF-8 that is not a character's first."""
 
 
 async def _events(connection: Connection) -> AsyncIterator[h11.Event]:
