@@ -190,28 +190,41 @@ def _counted(
         return [Unjudged(_OBSERVER_SILENT, error=True, exchanges=(silent[0].id,))]
     before = {each.msg_id: count(each) or 0 for each in reversed(asked)}
     after = {each.msg_id: count(each) or 0 for each in asked}
-    later = [each.msg_id for each in here if each.role is Role.CONTROL and each.msg_id in after]
-    # Any effect of this step shows that the observer sees them; a later one, that they have ended.
+    controls = [each.msg_id for each in here if each.role is Role.CONTROL]
+    later = [each for each in controls if each in after]
+    # Any effect of this step shows that the observer sees them; a later one, that they have ended: they
+    # may come in order, and long after the answers.
     seen_any = any(after.values())
-    ended = not later or any(after[msg_id] for msg_id in later)
-    taken = {
+    ended = not controls or any(after[msg_id] for msg_id in later)
+    taken, before_this = _taken(exchanges, index, facts), _taken(exchanges, index - 1, facts)
+    unchanged = expect.processed == "unchanged"
+    wrong, belated = [], False
+    for msg_id in (each for each in after if each not in later):
+        seen = after[msg_id]
+        wanted = before[msg_id] if expect.processed == "unchanged" else expect.processed or 0
+        if unchanged and seen and not wanted and msg_id in before_this:
+            wanted = 1  # that of the message which was taken before, come late
+            belated = belated or seen == 1
+        # Whether what was refused and sent again takes effect is asked there, not how often.
+        more = seen > wanted and not step.resend
+        if more or (seen < wanted and seen_any and ended and msg_id in taken):
+            wrong.append((msg_id, seen, wanted))
+    if wrong:
+        return [_miscounted(expect, step, wrong, len(after) - len(later), exchanges)]
+    if belated:
+        return [Unjudged(_BELATED, error=True)]
+    if later and not ended:  # of a later message that was refused, `_controls` tells
+        return [Unjudged(_NO_LATER_EFFECT, error=True)]
+    return []
+
+
+def _taken(exchanges: Sequence[Exchange], index: int, facts: Facts) -> set[str | None]:
+    """The ids of what was acknowledged up to the step."""
+    return {
         each.msg_id
         for each in exchanges
         if each.step <= index and each.role is Role.PROBE and each.status in facts.accepted
     }
-    wrong = []
-    for msg_id in (each for each in after if each not in later):
-        seen = after[msg_id]
-        wanted = before[msg_id] if expect.processed == "unchanged" else expect.processed or 0
-        # Whether what was refused and sent again takes effect is asked there, not how often.
-        more = seen > wanted and not step.resend
-        if more or (seen < wanted and seen_any and msg_id in taken):
-            wrong.append((msg_id, seen, wanted))
-    if wrong:
-        return [_miscounted(expect, step, wrong, len(after) - len(later), exchanges)]
-    if not ended:
-        return [Unjudged(_NO_LATER_EFFECT, error=True)]
-    return []
 
 
 def _miscounted(
@@ -313,4 +326,9 @@ _OBSERVER_SILENT = Text('the observer did not answer {"count": N}', '觀察端�
 _NO_LATER_EFFECT = Text(
     "not judged: a plain valid message sent afterwards was accepted, and showed no effect within 5 s",
     "無法判定：之後發送的普通有效訊息已被接受，但 5 秒內沒有產生效果",
+)
+_BELATED = Text(
+    "not judged: the message of that msgId that was taken before had shown no effect by then; "
+    "the one that is seen now may be its own",
+    "無法判定：先前已接受的同一 msgId 的訊息當時尚未產生效果；現在看到的效果可能就是它的",
 )
