@@ -201,7 +201,7 @@ def _counted(
     wrong, belated = [], False
     for msg_id in (each for each in after if each not in later):
         seen = after[msg_id]
-        wanted = before[msg_id] if expect.processed == "unchanged" else expect.processed or 0
+        wanted = before[msg_id] if unchanged else int(expect.processed or 0)
         if unchanged and seen and not wanted and msg_id in before_this:
             wanted = 1  # that of the message which was taken before, come late
             belated = belated or seen == 1

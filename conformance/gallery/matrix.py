@@ -106,11 +106,9 @@ async def run_matrix(only: Sequence[str] = ()) -> Matrix:
             return await _judge(peer)
 
     rows: list[Row] = []
-    for (
-        side
-    ) in AT_A_TIME:  # a receiver's answers must not be late because senders are judged beside it
+    for side in AT_A_TIME:  # else a receiver's answers would be late because of senders beside it
         rows += await asyncio.gather(*(judged(peer) for peer in peers if peer.side == side))
-    wrong = {row.peer: row for row in rows if row.skipped is None and not row.holds}
+    wrong = {row.peer for row in rows if row.skipped is None and not row.holds}
     if len(wrong) <= LOOKED_AT_AGAIN:
         again = {peer.name: await _judge(peer) for peer in peers if peer.name in wrong}
         rows = [_second(row, again[row.peer]) if row.peer in again else row for row in rows]

@@ -28,10 +28,10 @@ Check = Callable[[StepSeen, SenderFacts, Level], list[Judgement]]
 PROMPT = 2.0
 """Seconds within which an idle sender makes its first attempt."""
 BESIDE_CROWD = 2.0
-A_ROUND, SAME_AS_ROUND = 0.5, (0.8, 1.15)
-"""Seconds from which the first attempts for a crowd are a round of it, and the shares of those that waits
-have which are the next rounds."""
 """Times as long as all messages take to be sent once, which the longest wait must be beyond."""
+A_ROUND, SAME_AS_ROUND = 0.5, (0.8, 1.15)
+"""Seconds from which sending all messages once counts as a round, and as how many rounds a wait may last
+that is nothing but the next one."""
 LONGEST_SHOWN = 60
 
 
@@ -173,10 +173,9 @@ def exponential_waits(step: StepSeen, facts: SenderFacts, level: Level) -> list[
     if kind is None:
         # Where one round of all messages takes as long as the waits, it may be that which has grown.
         return [] if max(means) > BESIDE_CROWD * spread else [Unjudged(_LOST_IN_CROWD)]
+    # A sender with a limited rate comes back to a message once in a round, whatever its backoff.
     if spread > A_ROUND and SAME_AS_ROUND[0] < median(means) / spread < SAME_AS_ROUND[1]:
-        return [
-            Unjudged(_LOST_IN_CROWD)
-        ]  # a sender with a limited rate comes round once in so long
+        return [Unjudged(_LOST_IN_CROWD)]
     told = figures(means)
     said = Text(f"waits were {told} s: ", f"間隔為 {told} 秒：") + kind
     return [Finding(level, said, tuple(each.id for each in came[0]))]

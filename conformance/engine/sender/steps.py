@@ -37,12 +37,8 @@ class ConfigurationRefusedError(Exception):
     """A sender did not take what a case needs. `unjudged` says so."""
 
     def __init__(self, answer: Exchange) -> None:
-        told = message(answer) or answer.detail
-        what = (
-            f"{answer.status or answer.fault}: {told}"
-            if told
-            else f"{answer.status or answer.fault}"
-        )
+        words = message(answer) or answer.detail
+        what = f"{answer.status or answer.fault}" + (f": {words}" if words else "")
         said = Text(
             f"not judged: the sender did not take this configuration ({what})",
             f"未判定：發送方未接受這項配置（{what}）",
