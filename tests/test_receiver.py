@@ -4,113 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import hashlib
-import hmac
 import http.client
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from aiohttp import web
 
-from conformance.clock import Clock
 from conformance.commits import NotStoredError
-from conformance.damage import Signer
-from conformance.database import MEMORY
-from conformance.dialect import Secret, load
 from conformance.receiver import policy as steps
-from conformance.receiver.app import ENDPOINT, serving
-from conformance.receiver.inbox import PREVIEW, Inbox
-from conformance.receiver.policy import Answer, Arrival, Policy
-
-SECRET = "a lighthouse, 燈塔"
-NOW = 1769845800
-
-
-class Stopped(Clock):
-    """A clock that shows NOW."""
-
-    def now(self) -> float:
-        return NOW
-
-
-@dataclass(frozen=True)
-class Got:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@asynccontextmanager
-async def receiver(policy: Policy | None = None) -> AsyncIterator[str]:
-    """A receiver in memory whose clock shows NOW; gives its base URL."""
-    signer = Signer(load("guide"), Secret(SECRET.encode()))
-    async with (
-        Inbox(MEMORY) as inbox,
-        serving(policy or Policy(), inbox, signer, clock=Stopped()) as base,
-    ):
-        yield base
-
-
-def body(msg_id: str = "1", **fields: object) -> bytes:
-    message = {
-        "key": "wxid_lighthouse", "msgId": msg_id, "timestamp": NOW, "fromUser": "wxid_keeper",
-        "toUser": "wxid_lighthouse", "msgType": 1, "content": "燈亮了", "isSelfMsg": False,
-        "createTime": NOW - 1, "isHistory": False,
-    }  # fmt: skip
-    return json.dumps({**message, **fields}, ensure_ascii=False).encode()
-
-
-def signature(content: bytes, timestamp: bytes = b"%d" % NOW, secret: str = SECRET) -> bytes:
-    mac = hmac.new(secret.encode(), timestamp + b":" + content, hashlib.sha256)
-    return mac.hexdigest().encode()
-
-
-Lines = list[tuple[str, bytes]]
-
-
-def signed(content: bytes, timestamp: bytes = b"%d" % NOW) -> Lines:
-    return [
-        ("Content-Type", b"application/json"),
-        ("X-Webhook-Timestamp", timestamp),
-        ("X-Webhook-Signature", signature(content, timestamp)),
-    ]
-
-
-def ask(base: str, method: str, target: str, content: bytes | None, lines: Lines) -> Got:
-    """One request by http.client, on a connection of its own."""
-    with closing(http.client.HTTPConnection(urlsplit(base).netloc, timeout=10)) as connection:
-        connection.putrequest(method, target)
-        for name, value in lines:
-            connection.putheader(name, value)
-        if content is not None:
-            connection.putheader("Content-Length", str(len(content)))
-        connection.endheaders(content)
-        answer = connection.getresponse()
-        return Got(answer.status, dict(answer.getheaders()), answer.read())
-
-
-async def post(base: str, content: bytes, lines: Lines | None = None, method: str = "POST") -> Got:
-    lines = signed(content) if lines is None else lines
-    return await asyncio.to_thread(ask, base, method, ENDPOINT, content, lines)
-
-
-async def get(base: str, target: str) -> Got:
-    return await asyncio.to_thread(ask, base, "GET", target, None, [])
-
-
-async def count(base: str, msg_id: str = "1") -> int:
-    got = await get(base, f"/processed?msgId={quote(msg_id, safe='')}")
-    assert set(got.json) == {"count"}
-    return int(got.json["count"])
+from conformance.receiver.app import ENDPOINT
+from conformance.receiver.inbox import PREVIEW
+from conformance.receiver.policy import Policy
+from tests.receiver_parts import (
+    NOW,
+    SECRET,
+    Lines,
+    body,
+    count,
+    get,
+    head,
+    post,
+    receiver,
+    signature,
+    signed,
+)
 
 
 async def test_a_signed_message_is_answered_200_and_takes_effect() -> None:
@@ -292,13 +213,6 @@ async def test_the_signature_is_over_a_compressed_body_as_it_came() -> None:
         assert (await post(base, packed, [encoding, *signed(body())])).status == 401
 
 
-def head(*lines: tuple[str, bytes]) -> bytes:
-    """A request's head for a raw socket."""
-    whole = [("Host", b"localhost"), ("Connection", b"close"), *signed(body()), *lines]
-    fields = b"".join(name.encode() + b": " + value + b"\r\n" for name, value in whole)
-    return b"POST " + ENDPOINT.encode() + b" HTTP/1.1\r\n" + fields + b"\r\n"
-
-
 async def talk(
     base: str, request: bytes, *, leave: bool = False, until: bytes | None = None
 ) -> bytes:
@@ -452,72 +366,3 @@ async def test_no_answer_reveals_secret_signature_path_or_traceback() -> None:
     rights = [signature(content) for content in REFUSED.values()]
     for hidden in (SECRET.encode(), RIGHT, *rights, b"Traceback", b".py", __file__.encode()):
         assert hidden not in said
-
-
-async def _check_then_insert(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
-    new = inbox.count(arrival.delivery.msg_id) == 0
-    await asyncio.sleep(0.02)
-    return new and await inbox.add(arrival.delivery, None)
-
-
-async def test_a_replaced_store_lets_copies_race() -> None:
-    async with receiver(replace(Policy(), store=_check_then_insert)) as base:
-        await asyncio.gather(*(post(base, body()) for _ in range(10)))
-        assert await count(base) > 1
-
-
-async def test_a_replaced_response_can_close_the_connection_without_an_answer() -> None:
-    async def hang_up(request: web.Request, answer: Answer) -> web.StreamResponse:
-        assert request.transport is not None
-        request.transport.abort()
-        return web.Response()
-
-    async with receiver(replace(Policy(), respond=hang_up)) as base:
-        with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
-            await post(base, body())
-
-
-async def test_a_delivery_under_way_is_answered_when_the_receiver_stops() -> None:
-    arrived = asyncio.Event()
-
-    async def take_longer(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
-        arrived.set()
-        await asyncio.sleep(0.05)
-        return await inbox.add(arrival.delivery, key)
-
-    async with receiver(replace(Policy(), store=take_longer)) as base:
-        sender = asyncio.create_task(post(base, body()))
-        await arrived.wait()
-    assert (await sender).status == 200
-
-
-async def test_a_store_can_see_that_the_sender_has_left() -> None:
-    arrived, gone = asyncio.Event(), asyncio.Event()
-
-    async def watch(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
-        arrived.set()
-        while arrival.connected():  # noqa: ASYNC110 - no event tells of it
-            await asyncio.sleep(0)
-        gone.set()
-        return True
-
-    async with receiver(replace(Policy(), store=watch)) as base, asyncio.timeout(5):
-        _, writer = await asyncio.open_connection(urlsplit(base).hostname, urlsplit(base).port)
-        writer.write(head(("Content-Length", b"%d" % len(body()))) + body())
-        await arrived.wait()
-        assert not gone.is_set()
-        writer.close()
-        await gone.wait()
-
-
-async def test_a_method_that_delivers_is_the_policys_to_say() -> None:
-    async with receiver(replace(Policy(), methods=frozenset({"PUT"}))) as base:
-        assert (await post(base, body(), method="PUT")).status == 200
-        assert (await post(base, body())).status == 405
-
-
-async def test_a_replaced_acknowledgement_changes_the_answer() -> None:
-    answer = Answer(202, headers=(("Retry-After", "3"),))
-    async with receiver(replace(Policy(), acknowledge=lambda arrival, new: answer)) as base:
-        got = await post(base, body())
-        assert (got.status, got.headers["Retry-After"]) == (202, "3")
