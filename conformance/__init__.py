@@ -4,6 +4,7 @@ The names below are given lazily: importing `conformance` costs nothing, and a l
 imports `conformance.dialect` does not pull in the asynchronous engine.
 """
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -39,3 +40,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_HOMES])
+
+
+def _register_displays() -> None:
+    """Let a notebook show reports and traces. IPython is not imported to find out whether one runs."""
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    shell = get_ipython() if get_ipython is not None else None
+    if shell is not None:
+        import_module("conformance.reporting.displays").register(shell)
+
+
+_register_displays()

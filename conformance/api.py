@@ -5,47 +5,25 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
-
-from markupsafe import Markup
 
 from conformance import dialect as dialects
 from conformance.engine.options import EXAMPLES, FUZZ, Options, read_header, read_secret
 from conformance.engine.run import Run
 from conformance.engine.sender.options import SenderOptions, read_listen
 from conformance.engine.sender.run import SenderRun
-from conformance.render.html import fragment
 from conformance.render.notebook import live
 from conformance.render.terminal import plain
 from conformance.report import Report as Record
 from conformance.report import Result
-from conformance.rules import Outcome
+from conformance.reporting.displays import ShownResult
 from conformance.trace import Trace
 
 T = TypeVar("T")
-
-SHOWN = 2
-"""Exchanges that a result shows."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShownResult(Result):
-    """A result that shows itself in Jupyter, with the exchanges that tell of it."""
-
-    trace: Trace = field(default_factory=Trace, repr=False, compare=False)
-    language: str = field(default="en", repr=False, compare=False)
-
-    def _repr_html_(self) -> str:
-        told = self.exchanges[:SHOWN] if self.outcome is not Outcome.PASS else ()
-        evidence = Markup("").join(
-            Markup(self.trace[each]._repr_html_())  # noqa: S704 - made by `markup`
-            for each in told
-        )
-        return self.html(self.language, evidence)
 
 
 class Report(Record):
@@ -53,15 +31,14 @@ class Report(Record):
 
     __slots__ = ()
 
+    trace: Trace
+
     def __repr__(self) -> str:
         counts = ", ".join(f"{number} {each}" for each, number in self.summary().items() if number)
         return f"<Report of {self.target}: {self.verdict} ({counts})>"
 
     def __str__(self) -> str:
         return plain(self)
-
-    def _repr_html_(self) -> str:
-        return fragment(self)
 
 
 async def check_receiver(

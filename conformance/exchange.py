@@ -9,8 +9,6 @@ import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 
-from conformance.markup import card, wire
-
 Headers = tuple[tuple[bytes, bytes], ...]
 
 UNPACKED = 1024 * 1024
@@ -169,20 +167,3 @@ class Exchange:
         """The request's header `name` (any case), or None."""
         wanted = name.lower()
         return next((value for key, value in self.request.headers if key.lower() == wanted), None)
-
-    def _repr_html_(self) -> str:
-        request, answer = self.request, self.answer
-        fault = f"{self.fault} {self.detail}".strip() if self.fault is not None else ""
-        call = wire(f"{request.method} {request.url}", request.headers, request.body)
-        came = wire(str(answer.status), answer.headers, answer.body) if answer is not None else ""
-        return card(
-            f"#{self.id} {self.role} {self.name or ''}".rstrip(),
-            [
-                ("request", call),
-                ("answer", came),
-                ("fault", fault),
-                ("took", f"{self.seconds * 1000:,.1f} ms"),
-                ("msgId", self.msg_id or ""),
-                ("masked", ", ".join(sorted(self.masked))),
-            ],
-        )

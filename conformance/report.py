@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 from conformance import __version__
+from conformance.exchange import Exchange
 from conformance.result import Result as Result
 from conformance.rules import Outcome, Verdict
 from conformance.text import NO_TEXT, Text
-from conformance.trace import Trace
 
 EXIT_STATUS = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.ERROR: 3}
+
+
+class Recording(Protocol):
+    """What a report asks of the trace of its run (see `conformance.trace.Trace`)."""
+
+    run: Mapping[str, Any] | None
+    rules: Mapping[str, Mapping[str, Any]]
+    results: tuple[Result, ...]
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Exchange]: ...
+
+    def __getitem__(self, number: int) -> Exchange: ...
+
+    def redacted(self) -> Self: ...
+
+    def save(self, path: Path) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +49,9 @@ class Report:
     started: str
     seconds: float
     results: tuple[Result, ...]
+    trace: Recording = field(repr=False, compare=False)
     cause: Text = NO_TEXT
     language: str = "en"
-    trace: Trace = field(default_factory=Trace, repr=False, compare=False)
 
     @property
     def failures(self) -> list[Result]:

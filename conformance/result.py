@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
-from conformance.markup import card, pre
-from conformance.pages.spelled import marked
 from conformance.rules import Level, Outcome, Rule
 from conformance.text import NO_TEXT, Text
 
@@ -36,28 +32,3 @@ class Result:
     def name(self) -> str:
         """The rule's id, and the case in brackets: `receiver.accepts.documented-type[43]`."""
         return self.rule.id if self.case is None else f"{self.rule.id}[{self.case}]"
-
-    def _repr_html_(self) -> str:
-        return self.html("en")
-
-    def html(self, language: str, evidence: Markup | None = None) -> str:
-        """The result for a notebook, in `language`; `evidence` is what its exchanges show."""
-        rule, level = self.rule, f"{self.level} · {self.rule.source or '—'}"
-        again = pre(marked(self.reproduce, lines=True)) if self.reproduce is not None else ""
-        labels = LABELS[language]
-        values = (
-            rule.title.in_(language),
-            level,
-            self.message.in_(language),
-            rule.why.in_(language),
-            rule.fix.in_(language),
-            again,
-            evidence,
-        )
-        return card(f"{self.outcome.upper()} {self.name}", zip(labels, values, strict=True))
-
-
-LABELS = {
-    "en": ("rule", "level", "what", "why", "fix", "again", "seen"),
-    "zh-Hant": ("規則", "級別", "情況", "原因", "修正", "重現", "證據"),
-}

@@ -22,6 +22,7 @@ import conformance
 from conformance.dialect import Secret, load
 from conformance.errors import InputError
 from conformance.render.files import Files
+from conformance.render.html import fragment
 from conformance.rules import Outcome, Verdict
 from conformance.scenario import built_in
 from conformance.schema import problems
@@ -111,7 +112,7 @@ def test_nothing_that_is_written_holds_a_secret(whole, secret):
     report, files, _ = whole
     for path in files.values():
         assert secret.encode() not in path.read_bytes(), path
-    assert secret not in f"{report!r} {report} {report._repr_html_()}"
+    assert secret not in f"{report!r} {report} {fragment(report)}"
 
 
 async def test_an_api_key_that_is_missing_ends_as_error_with_what_to_check():

@@ -16,6 +16,7 @@ from aiohttp import ClientSession, web
 from conformance.delivery import Backoff
 from conformance.dialect import load
 from conformance.render.files import Files
+from conformance.render.html import fragment
 from conformance.rules import Outcome, Verdict
 from conformance.sender.app import Settings, sending
 from conformance.sender.worker import Pace
@@ -144,7 +145,7 @@ async def test_a_secret_that_an_answer_gives_back_is_shown_nowhere(tmp_path):
     Files(**files).write(report)
     for path in files.values():
         assert SECRET.encode() not in path.read_bytes(), path
-    assert SECRET not in f"{report} {report.cause} {report._repr_html_()}"
+    assert SECRET not in f"{report} {report.cause} {fragment(report)}"
 
 
 async def test_a_secret_that_is_listed_is_told_and_shown_nowhere(tmp_path):

@@ -15,6 +15,7 @@ from conformance.render.junit import junit
 from conformance.report import Report, Result
 from conformance.rules import Level, Outcome, Rule, Verdict
 from conformance.text import Text
+from conformance.trace import Trace
 
 RULE = Rule(
     "receiver.signature.tampered-body",
@@ -43,6 +44,7 @@ def report(*results: Result, **changes: Any) -> Report:
         started="2026-11-24T02:00:00Z",
         seconds=1.84,
         results=results or (result(),),
+        trace=Trace(),
     )
     return replace(made, **changes)
 

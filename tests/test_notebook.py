@@ -86,6 +86,20 @@ def test_what_came_of_a_run_shows_itself(notebook):
     assert "Trace of" in trace["text/html"]
 
 
+def test_a_trace_shows_itself_where_nothing_else_was_imported():
+    manager, client = jupyter_client.manager.start_new_kernel(kernel_name="python3")
+    try:
+        cells = Notebook(client)
+        cells.run("from conformance.trace import Trace")
+        (trace,) = kinds(cells.run("Trace()"), "execute_result")
+        (stored,) = kinds(cells.run("Trace().stored()"), "execute_result")
+        assert "Trace of 0 exchanges" in trace["text/html"]
+        assert trace["text/html"] == stored["text/html"]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
 def test_a_result_speaks_the_language_of_its_report(notebook):
     notebook.run("report = await check_receiver(**there, rules=rules, language='zh-Hant')")
     (result,) = kinds(notebook.run("report.failures[0]"), "execute_result")

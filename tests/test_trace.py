@@ -5,6 +5,7 @@ import gzip
 import pytest
 
 from conformance.exchange import Answer, Fault, Masked, Request, Role
+from conformance.reporting.displays import exchange_display, trace_display
 from conformance.trace import Trace
 from tests.trace_parts import exchange
 
@@ -104,7 +105,7 @@ def test_what_is_told_of_the_run_is_masked():
 
 
 def test_a_trace_shows_itself_in_a_notebook(trace):
-    shown = trace._repr_html_()
+    shown = trace_display(trace)
     assert "3 exchanges" in shown
     assert "timeout: 1" in shown
     assert repr(trace) == "<Trace of 3 exchanges>"
@@ -112,7 +113,7 @@ def test_a_trace_shows_itself_in_a_notebook(trace):
 
 def test_an_exchange_shows_itself_harmlessly():
     evil = Answer(200, ((b"X-A", b"<script>"),), b"</pre><script>alert(1)</script>\x1b[2J")
-    shown = exchange(answer=evil, detail="<b>", fault=Fault.CLOSED)._repr_html_()
+    shown = exchange_display(exchange(answer=evil, detail="<b>", fault=Fault.CLOSED))
     assert "<script" not in shown
     assert "\x1b" not in shown
     assert "&lt;script&gt;alert(1)" in shown

@@ -53,9 +53,6 @@ class Trace:
     def __repr__(self) -> str:
         return f"<Trace of {len(self):,} exchanges>"
 
-    def _repr_html_(self) -> str:
-        return self.stored()._repr_html_()
-
     def add(self, exchange: Exchange) -> Exchange:
         """Record `exchange` under the next id, and give it back with it."""
         numbered = replace(exchange, id=len(self.exchanges) + 1)

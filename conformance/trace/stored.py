@@ -102,9 +102,6 @@ class Stored:
     def __repr__(self) -> str:
         return f"<Trace of {len(self):,} exchanges in {self.path or 'memory'}>"
 
-    def _repr_html_(self) -> str:
-        return self.summary().html()
-
     def __len__(self) -> int:
         with self._reading():
             return int(self._store.execute("SELECT count(*) FROM exchanges").fetchone()[0])

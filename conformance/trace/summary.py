@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.markup import card
 from conformance.result import Result
 from conformance.rules import Outcome
 from conformance.trace.tables import DELIVERING
@@ -32,17 +31,6 @@ class Summary:
     slowest: int | None
     outcomes: Mapping[Outcome, int]
     run: Mapping[str, Any] | None
-
-    def html(self) -> str:
-        """The same for a notebook."""
-        target = f"{self.run['side']} {self.run['target']}" if self.run is not None else ""
-        cames = [
-            (role, ", ".join(f"{came}: {number:,}" for came, number in of_role.items()))
-            for role, of_role in self.cames.items()
-        ]
-        found = ", ".join(f"{number} {outcome}" for outcome, number in self.outcomes.items())
-        rows = [("target", target), ("results", found), *cames, ("answered in", told(self.times))]
-        return card(f"Trace of {self.size}", rows)
 
     @property
     def size(self) -> str:

@@ -1,0 +1,129 @@
+"""How a notebook shows reports, results, traces and exchanges.
+
+Values know nothing of HTML. Each display is a function of one value, and IPython learns of all of
+them when `conformance` is imported in its process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from conformance.exchange import Exchange
+from conformance.markup import card, pre, wire
+from conformance.pages.spelled import marked
+from conformance.render.html import fragment
+from conformance.report import Recording, Report, Result
+from conformance.rules import Outcome
+from conformance.trace import Stored, Trace
+from conformance.trace.summary import Summary, told
+
+SHOWN = 2
+"""Exchanges that a result shows."""
+LABELS = {
+    "en": ("rule", "level", "what", "why", "fix", "again", "seen"),
+    "zh-Hant": ("規則", "級別", "情況", "原因", "修正", "重現", "證據"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownResult(Result):
+    """A result that brings what its display needs: the trace with its exchanges, and a language."""
+
+    trace: Recording = field(default_factory=Trace, repr=False, compare=False)
+    language: str = field(default="en", repr=False, compare=False)
+
+
+def exchange_display(exchange: Exchange) -> str:
+    """The request and its answer as they stood on the wire."""
+    request, answer = exchange.request, exchange.answer
+    fault = f"{exchange.fault} {exchange.detail}".strip() if exchange.fault is not None else ""
+    call = wire(f"{request.method} {request.url}", request.headers, request.body)
+    came = wire(str(answer.status), answer.headers, answer.body) if answer is not None else ""
+    return card(
+        f"#{exchange.id} {exchange.role} {exchange.name or ''}".rstrip(),
+        [
+            ("request", call),
+            ("answer", came),
+            ("fault", fault),
+            ("took", f"{exchange.seconds * 1000:,.1f} ms"),
+            ("msgId", exchange.msg_id or ""),
+            ("masked", ", ".join(sorted(exchange.masked))),
+        ],
+    )
+
+
+def result_display(result: Result) -> str:
+    """The result in English."""
+    return _result(result, "en", None)
+
+
+def shown_result_display(result: ShownResult) -> str:
+    """The result in its language, with the first exchanges that show it."""
+    ids = result.exchanges[:SHOWN] if result.outcome is not Outcome.PASS else ()
+    evidence = Markup("").join(
+        Markup(exchange_display(result.trace[each]))  # noqa: S704 - made by `markup`
+        for each in ids
+    )
+    return _result(result, result.language, evidence)
+
+
+def summary_display(summary: Summary) -> str:
+    """A trace in numbers."""
+    target = f"{summary.run['side']} {summary.run['target']}" if summary.run is not None else ""
+    cames = [
+        (role, ", ".join(f"{came}: {number:,}" for came, number in of_role.items()))
+        for role, of_role in summary.cames.items()
+    ]
+    outcomes = ", ".join(f"{number} {outcome}" for outcome, number in summary.outcomes.items())
+    rows = [("target", target), ("results", outcomes), *cames, ("answered in", told(summary.times))]
+    return card(f"Trace of {summary.size}", rows)
+
+
+def trace_display(trace: Trace) -> str:
+    """The summary of a trace in memory."""
+    return stored_display(trace.stored())
+
+
+def stored_display(stored: Stored) -> str:
+    """The summary of a trace in a file."""
+    return summary_display(stored.summary())
+
+
+DISPLAYS: dict[type[Any], Callable[[Any], str]] = {
+    Exchange: exchange_display,
+    Report: fragment,
+    Result: result_display,
+    ShownResult: shown_result_display,
+    Stored: stored_display,
+    Summary: summary_display,
+    Trace: trace_display,
+}
+"""type → its display as HTML."""
+
+
+def register(shell: Any) -> None:
+    """Let the IPython `shell` show every type of DISPLAYS."""
+    formatter = shell.display_formatter.formatters["text/html"]
+    for shown, display in DISPLAYS.items():
+        formatter.for_type(shown, display)
+
+
+def _result(result: Result, language: str, evidence: Markup | None) -> str:
+    rule, level = result.rule, f"{result.level} · {result.rule.source or '—'}"
+    again = pre(marked(result.reproduce, lines=True)) if result.reproduce is not None else ""
+    values = (
+        rule.title.in_(language),
+        level,
+        result.message.in_(language),
+        rule.why.in_(language),
+        rule.fix.in_(language),
+        again,
+        evidence,
+    )
+    return card(
+        f"{result.outcome.upper()} {result.name}", zip(LABELS[language], values, strict=True)
+    )
