@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.engine.options import EXAMPLES, FUZZ, Options, read_header, read_secret
 from conformance.engine.run import Run
 from conformance.engine.sender.options import SenderOptions, read_listen

@@ -126,7 +126,7 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def _shared(given: dict[str, Any]) -> dict[str, Any]:
     """What both `check` commands tell a run."""
-    from conformance.dialect import load
+    from conformance.dialect_file import load
     from conformance.engine.options import EXAMPLES, read_secret, read_seed
 
     return {
@@ -355,7 +355,7 @@ def load_receiver(
 def serve_receiver(host: str, port: int, secret: str, db: str | None, dialect: str) -> None:
     """Run the reference receiver until it is stopped."""
     from conformance.damage import Signer
-    from conformance.dialect import load
+    from conformance.dialect_file import load
     from conformance.engine.options import read_secret
     from conformance.receiver.app import serve
 
@@ -383,7 +383,7 @@ def serve_sender(
 ) -> None:
     """Run the reference sender until it is stopped."""
     from conformance.delivery import Backoff
-    from conformance.dialect import load
+    from conformance.dialect_file import load
     from conformance.engine.options import read_secret
     from conformance.sender.app import Settings, serve
     from conformance.sender.worker import Pace

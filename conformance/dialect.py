@@ -1,7 +1,7 @@
 """Dialects: how a service names its headers and signs its bytes; signing and verifying in one.
 
-Pure but for `load`, which reads a dialect's YAML file. Signing is over bytes: the bytes that are
-signed are the bytes that are sent. Guide: 請求頭, 驗證簽名.
+Pure. Signing is over bytes: the bytes that are signed are the bytes that are sent. Guide: 請求頭,
+驗證簽名.
 """
 
 from __future__ import annotations
@@ -10,17 +10,8 @@ import base64
 import hmac
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
-from pathlib import Path
 
-from conformance import yaml_file
-from conformance.errors import InputError
-from conformance.resources import PACKAGE
-from conformance.schema import problems
-
-BUILT_IN = PACKAGE / "dialects"
-SUFFIXES = (".yaml", ".yml")
 TIMESTAMP, BODY = "{timestamp}", "{body}"
 
 
@@ -101,43 +92,3 @@ def verify(
     """Whether `signature` is right for these bytes. Any bytes are only ever a wrong signature,
     never an exception; compared in constant time."""
     return hmac.compare_digest(sign(dialect, secret, timestamp, body), signature)
-
-
-def names() -> list[str]:
-    """The built-in dialects, by name."""
-    return sorted(path.stem for path in BUILT_IN.glob("*.yaml"))
-
-
-def load(name: str) -> Dialect:
-    """The built-in dialect `name`, or the one in the file of that name.
-
-    Raises InputError, naming the file and the line or key, when there is none or it is not well
-    formed.
-    """
-    if name in names():
-        return read(BUILT_IN / f"{name}.yaml")
-    if name.endswith(SUFFIXES) or "/" in name:
-        return read(Path(name))
-    near = get_close_matches(name, names(), n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names())}"
-    raise InputError(f"--dialect: no dialect is called {name!r}; {hint} (or give a .yaml file)")
-
-
-def read(path: Path) -> Dialect:
-    """The dialect in a YAML file. Raises InputError."""
-    data = yaml_file.read(path, "dialect")
-    wrong = problems("dialect", data)
-    if wrong:
-        raise InputError(f"{path}: {wrong[0].path}: {wrong[0].message}")
-    return Dialect(
-        name=data["name"],
-        title=data["title"],
-        summary=data["summary"],
-        timestamp_header=data["timestamp-header"],
-        signature_header=data["signature-header"],
-        parts=parse_template(data["string-to-sign"]),
-        encoding=data["encoding"],
-        timestamp_unit=data["timestamp-unit"],
-        success=tuple(data["success"]),
-        deadline=float(data["deadline"]),
-    )

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from conformance import check_sender
 from conformance.delivery import Backoff
-from conformance.dialect import load
+from conformance.dialect_file import load
 from conformance.rules import Outcome
 from conformance.sender.app import Settings, sending
 from conformance.sender.worker import Pace

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance import emission
 from conformance.checks.sender.facts import SenderFacts
 from conformance.checks.sender.step import StepSeen

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from conformance.damage import Signer
-from conformance.dialect import Secret, load
+from conformance.dialect import Secret
+from conformance.dialect_file import load
 from conformance.load import histogram
 from conformance.load.ledger import (
     ACKNOWLEDGED,

@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 
 from conformance.clock import Clock
 from conformance.delivery import Backoff
-from conformance.dialect import load
+from conformance.dialect_file import load
 from conformance.sender.app import Settings, sending
 from conformance.sender.worker import Pace
 

@@ -19,7 +19,8 @@ import pytest
 from aiohttp import ClientSession, web
 
 import conformance
-from conformance.dialect import Secret, load
+from conformance.dialect import Secret
+from conformance.dialect_file import load
 from conformance.errors import InputError
 from conformance.render.files import Files
 from conformance.render.html import fragment

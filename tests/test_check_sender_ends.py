@@ -14,7 +14,7 @@ import pytest
 from aiohttp import ClientSession, web
 
 from conformance.delivery import Backoff
-from conformance.dialect import load
+from conformance.dialect_file import load
 from conformance.render.files import Files
 from conformance.render.html import fragment
 from conformance.rules import Outcome, Verdict

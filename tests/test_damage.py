@@ -5,7 +5,8 @@ import json
 import pytest
 
 from conformance.damage import DAMAGES, Signer
-from conformance.dialect import Secret, load, verify
+from conformance.dialect import Secret, verify
+from conformance.dialect_file import load
 from conformance.edits import EDITS
 from conformance.forms import compact
 from conformance.message import build

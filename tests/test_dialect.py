@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.dialect import Secret, parse_template, sign, verify
 from conformance.errors import InputError
 

@@ -6,7 +6,8 @@ import base64
 import hmac
 from pathlib import Path
 
-from conformance.dialect import load, sign
+from conformance.dialect import sign
+from conformance.dialect_file import load
 from tests.test_docs import blocks
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from conformance.damage import Signer
 from conformance.database import MEMORY
-from conformance.dialect import Secret, load
+from conformance.dialect import Secret
+from conformance.dialect_file import load
 from conformance.receiver.app import serving
 from conformance.receiver.inbox import Inbox
 from conformance.receiver.live import feed

@@ -15,11 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.checks.facts import Facts
 from conformance.curl import curl
 from conformance.damage import Signer
-from conformance.dialect import Secret, load, verify
+from conformance.dialect import Secret, verify
+from conformance.dialect_file import load
 from conformance.engine.compose import compose_body
 from conformance.exchange import Exchange, Role
 from conformance.forms import compact

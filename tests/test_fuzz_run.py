@@ -17,7 +17,8 @@ from aiohttp import web
 
 from conformance import check_receiver
 from conformance.damage import Signer
-from conformance.dialect import Secret, load
+from conformance.dialect import Secret
+from conformance.dialect_file import load
 from conformance.engine.options import Options
 from conformance.engine.run import Run
 from conformance.forms import FORMS

@@ -21,7 +21,8 @@ import pytest
 from conformance import certificates
 from conformance.config import MASK
 from conformance.delivery import Backoff
-from conformance.dialect import load, parse_template, verify
+from conformance.dialect import parse_template, verify
+from conformance.dialect_file import load
 from conformance.exchange import Exchange
 from conformance.forms import ascii_only, compact
 from conformance.gallery.senders.peer import FaultySender

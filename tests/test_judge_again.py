@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from conformance import check_receiver
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.dialect import Secret, sign
 from conformance.engine.again import judge_again
 from conformance.engine.options import Options

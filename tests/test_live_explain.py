@@ -10,7 +10,8 @@ import json
 import pytest
 
 from conformance.damage import Signer
-from conformance.dialect import Secret, load
+from conformance.dialect import Secret
+from conformance.dialect_file import load
 from conformance.receiver.live.explain import Body, Explainer, Looked, Signature
 
 SECRET = b"a lighthouse"

@@ -16,7 +16,8 @@ import pytest
 from conformance.clock import Clock
 from conformance.damage import Signer
 from conformance.database import MEMORY
-from conformance.dialect import Secret, load
+from conformance.dialect import Secret
+from conformance.dialect_file import load
 from conformance.receiver.app import ENDPOINT, serving
 from conformance.receiver.inbox import Inbox
 from conformance.receiver.live import page as live

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.damage import Signer
 from conformance.dialect import Secret, verify
 from conformance.load.traffic import FORGED, draw, forgeries

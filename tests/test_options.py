@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.dialect import Secret
 from conformance.engine.options import MASK, hide
 from conformance.engine.sender.options import SenderOptions, read_listen, spellings

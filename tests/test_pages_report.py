@@ -12,7 +12,8 @@ import pytest
 from conformance.api import wait_for
 from conformance.damage import Signer
 from conformance.database import MEMORY
-from conformance.dialect import Secret, load
+from conformance.dialect import Secret
+from conformance.dialect_file import load
 from conformance.engine.options import Options
 from conformance.engine.run import Run
 from conformance.exchange import Answer, Exchange, Fault, Request, Role, Transport

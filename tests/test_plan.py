@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from conformance.checks.sender.named import NAMED
-from conformance.dialect import Secret, load
+from conformance.dialect import Secret
+from conformance.dialect_file import load
 from conformance.engine.plan import Plan
 from conformance.engine.sender.options import SenderOptions
 from conformance.engine.sender.run import CHECKS

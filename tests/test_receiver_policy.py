@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.damage import Signer
-from conformance.dialect import Secret, load
+from conformance.dialect import Secret
+from conformance.dialect_file import load
 from conformance.exchange import Headers
 from conformance.receiver import policy as steps
 from conformance.receiver.inbox import Delivery

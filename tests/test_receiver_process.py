@@ -28,7 +28,8 @@ import pytest
 import conformance
 from conformance.damage import Signer
 from conformance.database import MEMORY
-from conformance.dialect import Secret, load
+from conformance.dialect import Secret
+from conformance.dialect_file import load
 from conformance.errors import InputError
 from conformance.receiver.app import ENDPOINT, serving
 from conformance.receiver.inbox import Inbox
@@ -39,7 +40,8 @@ ROUNDS = 4
 SERVE = """
 import {loop} as loop, sys
 from conformance.damage import Signer
-from conformance.dialect import Secret, load
+from conformance.dialect import Secret
+from conformance.dialect_file import load
 from conformance.receiver.app import serve
 signer = Signer(load("guide"), Secret(sys.argv[1].encode()))
 loop.run(serve("127.0.0.1", 0, signer, sys.argv[2]))

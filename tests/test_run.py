@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from conformance import check_receiver
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.damage import Signer
 from conformance.dialect import Secret, parse_template
 from conformance.errors import InputError

@@ -12,7 +12,8 @@ import pytest
 
 from conformance.checks.sender.signing import fits, spoken
 from conformance.damage import Signer
-from conformance.dialect import Secret, load, parse_template
+from conformance.dialect import Secret, parse_template
+from conformance.dialect_file import load
 from conformance.schemes import Scheme
 from conformance.text import NO_TEXT
 from tests.hand_made import GUIDE, NOW, OTHER, SCHEME, SECRET, SIGNER, attempt, message

@@ -18,7 +18,8 @@ import pytest
 
 from conformance.clock import Clock
 from conformance.config import Configuration
-from conformance.dialect import Secret, load
+from conformance.dialect import Secret
+from conformance.dialect_file import load
 from conformance.sender.addresses import is_public
 from conformance.sender.attempt import READ, Answer, Outgoing, Reply
 from conformance.sender.endpoint import Endpoints

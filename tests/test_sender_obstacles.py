@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.dialect import Secret, load
+from conformance.dialect import Secret
+from conformance.dialect_file import load
 from conformance.engine.sender.obstacles import obstacle
 from conformance.engine.sender.options import SenderOptions
 from conformance.scenario import built_in

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import conformance
-from conformance.dialect import load
+from conformance.dialect_file import load
 from conformance.errors import InputError
 from conformance.sender.app import sending
 from tests.sender_parts import SECRET, Got, ask, endpoint, event, status
@@ -37,7 +37,8 @@ ROOT = str(Path(conformance.__file__).parent.parent)
 NURSERY = """
 import {loop} as loop, os, sys
 from conformance.delivery import Backoff
-from conformance.dialect import Secret, load
+from conformance.dialect import Secret
+from conformance.dialect_file import load
 from conformance.schema import message_problems
 from conformance.sender.app import Settings, serve
 from conformance.sender.worker import Pace

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from conformance.damage import DAMAGES, Signer
-from conformance.dialect import Secret, load
+from conformance.dialect import Secret
+from conformance.dialect_file import load
 from conformance.exchange import Answer, Exchange, Headers, Request, Role, Transport
 from conformance.render.wire import ShownExchange, Wire
 

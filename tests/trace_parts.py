@@ -5,7 +5,7 @@ import contextlib
 from hypothesis import strategies as st
 
 from conformance import check_receiver
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.damage import Signer
 from conformance.dialect import Secret
 from conformance.exchange import (

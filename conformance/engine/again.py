@@ -12,7 +12,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from conformance.checks.case import Judgement
-from conformance.dialect import Dialect, Secret, load
+from conformance.dialect import Dialect, Secret
+from conformance.dialect_file import load
 from conformance.engine.captured import about_capture
 from conformance.engine.recording import TIME_RAN_OUT
 from conformance.engine.sides import SIDES

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.checks.case import count
 from conformance.checks.learning import learn
 from conformance.checks.wording import answered

@@ -14,7 +14,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.damage import Signed, Signer
 from conformance.dialect import Secret
 from conformance.fuzz.example import Example

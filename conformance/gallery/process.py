@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.dialect import Secret
 from conformance.engine.options import Options
 from conformance.gallery.child import restarting, running

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from conformance import dialect
+from conformance import dialect_file as dialect
 from conformance.damage import Signer
 from conformance.dialect import Secret
 from conformance.receiver import policy

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from conformance import certificates
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.damage import Signer
 from conformance.database import MEMORY
 from conformance.engine.options import Options

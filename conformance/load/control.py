@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from time import perf_counter, time
 
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.damage import Signer
 from conformance.dialect import sign
 from conformance.forms import compact

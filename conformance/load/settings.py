@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.damage import Signer
 from conformance.dialect import Dialect
 from conformance.engine.options import check_observer, check_url, read_secret

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.demo import reference_receiver, reference_sender
 from conformance.dialect import Secret
 from conformance.engine.options import (

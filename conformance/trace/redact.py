@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from conformance.dialect import load
-from conformance.dialect import names as dialect_names
+from conformance.dialect_file import load
+from conformance.dialect_file import names as dialect_names
 from conformance.exchange import Answer, Exchange, Headers, Masked, Request, Signing
 from conformance.result import Result
 from conformance.text import Text

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.damage import Signer
 from conformance.dialect import Dialect, Secret, verify
 from conformance.exchange import Exchange

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from conformance import certificates
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.engine.options import RunOptions
 from conformance.engine.sender.options import SenderOptions
 from conformance.gallery.peer import Peer, met

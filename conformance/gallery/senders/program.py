@@ -17,7 +17,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
-from conformance import dialect
+from conformance import dialect_file as dialect
 from conformance.delivery import Backoff
 from conformance.sender.app import Settings, sending
 from conformance.sender.worker import Pace

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.gallery.child import restarting, running
 from conformance.gallery.process import STACKS
 from conformance.gallery.senders.peer import FaultySender

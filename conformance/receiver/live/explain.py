@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from conformance import dialect as dialects
+from conformance import dialect_file as dialects
 from conformance.damage import Signer
 from conformance.dialect import Dialect, verify
 from conformance.exchange import Headers
