@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from conformance import dialect_file as dialects
-from conformance.engine.options import EXAMPLES, FUZZ, Options, read_header, read_secret
 from conformance.engine.run import Run
-from conformance.engine.sender.options import SenderOptions, read_listen
 from conformance.engine.sender.run import SenderRun
+from conformance.options.receiver import Options, read_header
+from conformance.options.run import EXAMPLES, FUZZ
+from conformance.options.secrets import read_secret
+from conformance.options.sender import SenderOptions, read_listen
 from conformance.render.notebook import live
 from conformance.render.terminal import plain
 from conformance.report import Report as Record

@@ -127,7 +127,8 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
 def _shared(given: dict[str, Any]) -> dict[str, Any]:
     """What both `check` commands tell a run."""
     from conformance.dialect_file import load
-    from conformance.engine.options import EXAMPLES, read_secret, read_seed
+    from conformance.options.run import EXAMPLES, read_seed
+    from conformance.options.secrets import read_secret
 
     return {
         "secret": read_secret(given["secret"]),
@@ -160,7 +161,7 @@ def _shared(given: dict[str, Any]) -> dict[str, Any]:
 @_report_options
 def check_receiver(**given: Any) -> None:
     """Judge the receiver at URL: every rule that it keeps or breaks, why, and how to mend it."""
-    from conformance.engine.options import Options, read_header
+    from conformance.options.receiver import Options, read_header
 
     options = Options(
         url=given["url"],
@@ -197,8 +198,8 @@ def check_sender(**given: Any) -> None:
     """Judge the sender whose Config, List, Test and Update stand under API_URL: what its deliveries
     get wrong on the wire, why, and how to mend it. It is given configurations that point to a mock
     receiver, and loses them again."""
-    from conformance.engine.options import read_secret
-    from conformance.engine.sender.options import SenderOptions, read_listen
+    from conformance.options.secrets import read_secret
+    from conformance.options.sender import SenderOptions, read_listen
 
     key = given["api_key"]
     options = SenderOptions(
@@ -326,8 +327,8 @@ def load_receiver(
 
     What stands after `--` goes to Locust as it is, as in `-- --processes 4 --csv figures`.
     """
-    from conformance.engine.options import read_seed
     from conformance.load.launch import load
+    from conformance.options.run import read_seed
     from conformance.render.files import Files
     from conformance.render.load import plain, write
 
@@ -356,7 +357,7 @@ def serve_receiver(host: str, port: int, secret: str, db: str | None, dialect: s
     """Run the reference receiver until it is stopped."""
     from conformance.damage import Signer
     from conformance.dialect_file import load
-    from conformance.engine.options import read_secret
+    from conformance.options.secrets import read_secret
     from conformance.receiver.app import serve
 
     _run(serve(host, port, Signer(load(dialect), read_secret(secret)), db or ":memory:"))
@@ -384,7 +385,7 @@ def serve_sender(
     """Run the reference sender until it is stopped."""
     from conformance.delivery import Backoff
     from conformance.dialect_file import load
-    from conformance.engine.options import read_secret
+    from conformance.options.secrets import read_secret
     from conformance.sender.app import Settings, serve
     from conformance.sender.worker import Pace
 

@@ -10,8 +10,8 @@ from conformance import dialect_file as dialects
 from conformance.damage import Signer
 from conformance.delivery import Backoff
 from conformance.dialect import Secret
-from conformance.engine.options import Options
-from conformance.engine.sender.options import SenderOptions
+from conformance.options.receiver import Options
+from conformance.options.sender import SenderOptions
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
 from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Policy

@@ -188,7 +188,7 @@ def _diff(before: Stored, after: Stored, language: str) -> None:
 def _judge(stored: Stored, given: dict[str, Any]) -> None:
     from conformance.dialect_file import load
     from conformance.engine.again import judge_again
-    from conformance.engine.options import read_secret
+    from conformance.options.secrets import read_secret
     from conformance.render.files import Files
     from conformance.render.terminal import tell
 

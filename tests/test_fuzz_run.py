@@ -19,12 +19,12 @@ from conformance import check_receiver
 from conformance.damage import Signer
 from conformance.dialect import Secret
 from conformance.dialect_file import load
-from conformance.engine.options import Options
 from conformance.engine.run import Run
 from conformance.forms import FORMS
 from conformance.fuzz import hunt
 from conformance.gallery.fuzz import FUZZ
 from conformance.gallery.process import PAIRS, pair
+from conformance.options.receiver import Options
 from conformance.receiver import policy
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
 from conformance.receiver.inbox import Inbox

@@ -12,12 +12,12 @@ from conformance import check_receiver
 from conformance import dialect_file as dialects
 from conformance.dialect import Secret, sign
 from conformance.engine.again import judge_again
-from conformance.engine.options import Options
 from conformance.engine.run import Run
 from conformance.engine.sender.run import SenderRun
 from conformance.errors import InputError
 from conformance.exchange import Masked, Request
 from conformance.gallery.matrix import chosen
+from conformance.options.receiver import Options
 from conformance.receiver.policy import Answer, Policy, read
 from conformance.rules import Outcome, Verdict
 from conformance.schema import problems

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from conformance import dialect_file as dialects
 from conformance.dialect import Secret
-from conformance.engine.options import MASK, hide
-from conformance.engine.sender.options import SenderOptions, read_listen, spellings
 from conformance.errors import InputError
+from conformance.options.secrets import MASK, hide
+from conformance.options.sender import SenderOptions, read_listen, spellings
 
 API = "http://localhost:8080/v1/webhook"
 

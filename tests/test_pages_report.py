@@ -14,9 +14,9 @@ from conformance.damage import Signer
 from conformance.database import MEMORY
 from conformance.dialect import Secret
 from conformance.dialect_file import load
-from conformance.engine.options import Options
 from conformance.engine.run import Run
 from conformance.exchange import Answer, Exchange, Fault, Request, Role, Transport
+from conformance.options.receiver import Options
 from conformance.receiver import policy
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
 from conformance.receiver.inbox import Inbox

@@ -8,8 +8,8 @@ from conformance.checks.sender.named import NAMED
 from conformance.dialect import Secret
 from conformance.dialect_file import load
 from conformance.engine.plan import Plan
-from conformance.engine.sender.options import SenderOptions
 from conformance.engine.sender.run import CHECKS
+from conformance.options.sender import SenderOptions
 from conformance.rules import Outcome
 from conformance.text import Text
 from tests.html_parts import result

@@ -7,7 +7,7 @@ import pytest
 from conformance.dialect import Secret
 from conformance.dialect_file import load
 from conformance.engine.sender.obstacles import obstacle
-from conformance.engine.sender.options import SenderOptions
+from conformance.options.sender import SenderOptions
 from conformance.scenario import built_in
 from tests.hand_made import FACTS
 

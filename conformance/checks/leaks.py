@@ -12,11 +12,9 @@ from conformance.checks.wording import places
 from conformance.dialect import sign
 from conformance.exchange import Answer, Exchange, Masked, Role
 from conformance.forms import in_json
+from conformance.options.secrets import is_telling
 from conformance.rules import Finding, Level
 from conformance.text import Text
-
-SHORTEST, SHORTEST_WORD = 6, 12
-"""A shorter secret, or a shorter one of letters alone, stands in answers by chance."""
 
 # Every repetition is bounded: an answer of blanks alone must not take long to look through.
 _CODE = rb"(?:py|js|mjs|cjs|ts|go|php|rb|java|kt|cs|rs|ex)"
@@ -64,11 +62,6 @@ def reveals_nothing(over: Sequence[Exchange], facts: Facts, level: Level) -> lis
             message = Text("an answer holds ", "響應中含有") + leak
             return [Finding(level, message + Text(f" ({place})", f"（{place}）"), (each.id,))]
     return []
-
-
-def is_telling(secret: bytes) -> bool:
-    """Whether `secret` in a text is no chance."""
-    return len(secret) >= (SHORTEST_WORD if secret.isalpha() else SHORTEST)
 
 
 def _leak(

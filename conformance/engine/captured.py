@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from conformance import __version__
-from conformance.checks.sender.facts import SenderFacts, other_secret
+from conformance.checks.sender.facts import SenderFacts
 from conformance.checks.sender.recorded import as_data
 from conformance.checks.sender.signing import signature_of, spoken
 from conformance.checks.sender.wire import WIRE_CHECKS, deliveries
@@ -19,6 +19,7 @@ from conformance.damage import Signer
 from conformance.dialect import Dialect, Secret
 from conformance.errors import InputError
 from conformance.exchange import Exchange
+from conformance.options.secrets import other_secret
 from conformance.result import Result
 from conformance.rules import Outcome
 from conformance.scenario import Scenario, built_in

@@ -16,7 +16,6 @@ from fnmatch import fnmatchcase
 from conformance.checks.case import Judgement, judge
 from conformance.checks.causes import past
 from conformance.checks.facts import Facts
-from conformance.checks.leaks import is_telling
 from conformance.checks.loss import named, suspects
 from conformance.checks.recorded import as_data
 from conformance.checks.whole_run import CHECKS
@@ -25,7 +24,6 @@ from conformance.clock import Clock
 from conformance.damage import Signer
 from conformance.engine.compose import Sent
 from conformance.engine.diagnosis import AFTER, Stop, diagnose, lives, look_after
-from conformance.engine.options import Options, spellings
 from conformance.engine.plan import Listener, Plan
 from conformance.engine.recording import (
     NO_FUZZ,
@@ -41,6 +39,8 @@ from conformance.engine.steps import CaseRun, is_busy
 from conformance.engine.telling import fuzzed
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange, Fault, Role, Transport
+from conformance.options.receiver import Options, spellings
+from conformance.options.secrets import is_telling
 from conformance.report import Report, Result
 from conformance.rules import Outcome, Unjudged, verdict
 from conformance.scenario import Case, Scenario

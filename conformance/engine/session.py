@@ -11,8 +11,9 @@ from conformance.checks.case import count
 from conformance.checks.facts import Facts
 from conformance.clock import Clock
 from conformance.engine.compose import USER_AGENT, Sent, compose
-from conformance.engine.options import PLACE, Options
 from conformance.exchange import Exchange, Fault, Request, Role, Signing
+from conformance.options.receiver import Options
+from conformance.options.urls import PLACE
 from conformance.scenario import Send
 from conformance.trace import Trace
 from conformance.wire.client import Wire

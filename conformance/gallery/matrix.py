@@ -15,14 +15,15 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
-from conformance.engine.options import FUZZ, Options, RunOptions
 from conformance.engine.run import Run
-from conformance.engine.sender.options import SenderOptions
 from conformance.engine.sender.run import SenderRun
 from conformance.errors import HarnessError, InputError
 from conformance.gallery.peer import Peer
 from conformance.gallery.receivers import ALIVE, RECEIVERS
 from conformance.gallery.senders.peers import SENDERS
+from conformance.options.receiver import Options
+from conformance.options.run import FUZZ, RunOptions
+from conformance.options.sender import SenderOptions
 from conformance.report import Report, Result
 from conformance.rules import GRAVITY, Outcome
 

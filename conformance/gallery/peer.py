@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from conformance.engine.options import RunOptions
+from conformance.options.run import RunOptions
 from conformance.receiver.policy import Policy
 from conformance.scenario import built_in, select
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from conformance import dialect_file as dialects
 from conformance.dialect import Secret
-from conformance.engine.options import Options
 from conformance.gallery.child import restarting, running
 from conformance.gallery.program import SECRET
+from conformance.options.receiver import Options
 from conformance.receiver.app import ENDPOINT, OBSERVER
 
 STACKS = Path(__file__).parent / "stacks"

@@ -11,7 +11,6 @@ from conformance import certificates
 from conformance import dialect_file as dialects
 from conformance.damage import Signer
 from conformance.database import MEMORY
-from conformance.engine.options import Options
 from conformance.gallery.accepts import ACCEPTS
 from conformance.gallery.body import BODY
 from conformance.gallery.duplicate import DUPLICATE
@@ -21,6 +20,7 @@ from conformance.gallery.process import PAIRS, STACK_PEERS, Pair, Stack, fresh_s
 from conformance.gallery.signature import SIGNATURE
 from conformance.gallery.timing import TIMING
 from conformance.gallery.transport import TRANSPORT
+from conformance.options.receiver import Options
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
 from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Policy

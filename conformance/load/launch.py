@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from conformance import resources
-from conformance.engine.options import read_secret
 from conformance.errors import InputError
 from conformance.load.settings import split
+from conformance.options.secrets import read_secret
 from conformance.report import EXIT_STATUS
 from conformance.rules import Verdict
 

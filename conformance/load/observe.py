@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import gevent
 from gevent.pool import Group
 
-from conformance.engine.options import PLACE
 from conformance.load.ledger import (
     ACKNOWLEDGED,
     FORGED,
@@ -26,6 +25,7 @@ from conformance.load.ledger import (
     Ledger,
 )
 from conformance.load.line import USER_AGENT, Line
+from conformance.options.urls import PLACE
 
 ASKERS = 32
 """Questions in flight."""

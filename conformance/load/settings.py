@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 from conformance import dialect_file as dialects
 from conformance.damage import Signer
 from conformance.dialect import Dialect
-from conformance.engine.options import check_observer, check_url, read_secret
 from conformance.errors import InputError
+from conformance.options.secrets import read_secret
+from conformance.options.urls import check_observer, check_url
 from conformance.text import LANGUAGES
 
 MIX = "ordinary=7,repeats=1,forgeries=1,storms=1"

@@ -15,20 +15,15 @@ import pytest
 from conformance import dialect_file as dialects
 from conformance.demo import reference_receiver, reference_sender
 from conformance.dialect import Secret
-from conformance.engine.options import (
-    EXAMPLES,
-    FUZZ,
-    Options,
-    read_header,
-    read_secret,
-    read_seed,
-)
 from conformance.engine.plan import Listener
 from conformance.engine.recording import Key
 from conformance.engine.run import Run
-from conformance.engine.sender.options import SenderOptions, read_listen
 from conformance.engine.sender.run import SenderRun
 from conformance.errors import HarnessError, InputError
+from conformance.options.receiver import Options, read_header
+from conformance.options.run import EXAMPLES, FUZZ, read_seed
+from conformance.options.secrets import read_secret
+from conformance.options.sender import SenderOptions, read_listen
 from conformance.pytest_plugin.target import LINES, SEED, SenderTarget, Target
 from conformance.render.files import Files
 from conformance.report import Report, Result

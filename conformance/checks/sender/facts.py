@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -117,12 +116,6 @@ class SenderFacts:
         if most is None or len(attempts) < most:
             return last.ended + asked + self.patience(len(attempts))
         return max(emitted + self.quiet, last.ended + asked + self.quiet_after(len(attempts)))
-
-
-def other_secret(secret: Secret) -> Secret:
-    """The secret of a case's other endpoint, where `secret` is that of the first: alike in every run,
-    and nothing that leads back to the user's own."""
-    return Secret(hmac.digest(secret, b"another", "sha256").hex().encode())
 
 
 def under_way(attempt: Exchange) -> bool:

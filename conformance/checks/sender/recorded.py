@@ -6,9 +6,10 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from conformance.checks.recorded import read_dialect, read_scheme, scheme_data
-from conformance.checks.sender.facts import SenderFacts, other_secret
+from conformance.checks.sender.facts import SenderFacts
 from conformance.damage import Signer
 from conformance.dialect import Secret
+from conformance.options.secrets import other_secret
 
 _SECRET = ("asked", "other_secret", "scheme")
 """Fields of SenderFacts that hold a secret."""

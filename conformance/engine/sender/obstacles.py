@@ -10,8 +10,8 @@ from conformance import certificates
 from conformance.checks.sender.facts import UNDER_WAY, SenderFacts
 from conformance.engine.recording import NO_FUZZ
 from conformance.engine.results import joined
-from conformance.engine.sender.options import SenderOptions
 from conformance.engine.sender.session import SETTINGS
+from conformance.options.sender import SenderOptions
 from conformance.rules import Unjudged
 from conformance.scenario import Case, Scenario
 from conformance.text import Text

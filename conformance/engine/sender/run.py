@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from conformance import certificates
 from conformance.checks.case import Judgement
 from conformance.checks.sender.case import judge
-from conformance.checks.sender.facts import SenderFacts, other_secret
+from conformance.checks.sender.facts import SenderFacts
 from conformance.checks.sender.named import NAMED
 from conformance.checks.sender.recorded import as_data
 from conformance.checks.sender.reports import told_apart
@@ -29,7 +29,6 @@ from conformance.checks.sender.wire import WIRE_CHECKS
 from conformance.clock import Clock
 from conformance.damage import Signer
 from conformance.engine.diagnosis import Stop
-from conformance.engine.options import hide
 from conformance.engine.plan import Listener, Plan, over
 from conformance.engine.recording import (
     NOTHING_PASSED,
@@ -41,12 +40,13 @@ from conformance.engine.recording import (
 from conformance.engine.results import concluded, own_fault
 from conformance.engine.sender.diagnosis import diagnose
 from conformance.engine.sender.obstacles import duration, obstacle
-from conformance.engine.sender.options import SenderOptions, spellings
 from conformance.engine.sender.session import BEFORE, SETTINGS, Post, SenderSession
 from conformance.engine.sender.steps import ConfigurationRefusedError, SenderCaseRun
 from conformance.engine.stalls import Stalls
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange
+from conformance.options.secrets import hide, other_secret
+from conformance.options.sender import SenderOptions, spellings
 from conformance.receiver.mock import Mock, listening
 from conformance.report import Report, Result
 from conformance.rules import Finding, Outcome, Unjudged, verdict

@@ -16,10 +16,10 @@ from conformance.emission import Emit, Listener
 from conformance.emission import Reply as Scripted
 from conformance.engine.command import output_of
 from conformance.engine.compose import USER_AGENT
-from conformance.engine.sender.options import SenderOptions
 from conformance.engine.session import At, exchange_of
 from conformance.exchange import Answer, Exchange, Fault, Headers, Request, Role
 from conformance.message import TYPES, build, mark_in, marked
+from conformance.options.sender import SenderOptions
 from conformance.receiver import script
 from conformance.receiver.mock import Endpoint, Mock
 from conformance.trace import MASK, Trace

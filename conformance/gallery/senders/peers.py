@@ -11,8 +11,6 @@ from pathlib import Path
 
 from conformance import certificates
 from conformance import dialect_file as dialects
-from conformance.engine.options import RunOptions
-from conformance.engine.sender.options import SenderOptions
 from conformance.gallery.peer import Peer, met
 from conformance.gallery.process import fresh_secret
 from conformance.gallery.senders.config import CONFIG
@@ -30,6 +28,8 @@ from conformance.gallery.senders.serve import (
     in_process,
 )
 from conformance.gallery.senders.wire import WIRE
+from conformance.options.run import RunOptions
+from conformance.options.sender import SenderOptions
 
 FAULTY = (*RETRY, *PACE, *LOSS, *FILTER, *WIRE, *MESSAGE, *CONFIG)
 """Those that are served in this process; whoever takes long goes first."""

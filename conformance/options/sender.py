@@ -1,4 +1,4 @@
-"""What a run against a sender is asked to do; validated here, once, for every face."""
+"""What a run against a sender is asked to do."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from conformance.checks.sender.facts import other_secret
 from conformance.dialect import Secret
-from conformance.engine.options import RunOptions, check_url, spelled
 from conformance.errors import InputError
+from conformance.options.run import RunOptions
+from conformance.options.secrets import other_secret, spelled
+from conformance.options.urls import check_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

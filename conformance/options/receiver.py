@@ -1,0 +1,65 @@
+"""What a run against a receiver is asked to do."""
+
+from __future__ import annotations
+
+import base64
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from conformance.errors import InputError
+from conformance.exchange import Headers
+from conformance.options.run import RunOptions
+from conformance.options.secrets import spelled
+from conformance.options.urls import check_observer, check_url
+
+RESERVED = {"content-length", "transfer-encoding", "connection", "expect"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(RunOptions):
+    """A run against a receiver. `headers` are secret."""
+
+    url: str
+    observer_url: str | None = None
+    also_url: str | None = None
+    headers: Headers = field(default=(), repr=False)
+
+    @property
+    def secure(self) -> bool:
+        """Whether any of the URLs is https."""
+        urls = (self.url, self.also_url or "", self.observer_url or "")
+        return any(url.lower().startswith("https:") for url in urls)
+
+    def __post_init__(self) -> None:
+        RunOptions.__post_init__(self)
+        check_url("the endpoint", self.url)
+        if self.also_url is not None:
+            check_url("--also-url", self.also_url)
+        if self.observer_url is not None:
+            check_observer(self.observer_url)
+
+
+def read_header(given: str) -> tuple[bytes, bytes]:
+    """The header in `K: V`. Raises InputError without quoting the value, which is a secret."""
+    name, colon, value = given.partition(":")
+    name, value = name.strip(), value.strip()
+    if not colon or not name or not name.isascii() or any(c in " \t\r\n" for c in name):
+        raise InputError("--header: write it as 'Name: value'")
+    if name.lower() in RESERVED:
+        raise InputError(f"--header: {name} is the suite's own to set")
+    if not value.isascii() or any(c in "\r\n\0" for c in value):
+        raise InputError(f"--header: the value of {name} must be ASCII, on one line")
+    return name.encode(), value.encode()
+
+
+def spellings(options: Options) -> set[bytes]:
+    """The secret and the given headers' values as they may come back: whole, in their parts, and
+    decoded."""
+    found = {bytes(options.secret)}
+    for _, value in options.headers:
+        found |= {value, *re.split(rb"[\s;,=]+", value)}
+        if value.lower().startswith(b"basic "):
+            with suppress(ValueError):
+                found.add(base64.b64decode(value[6:]))
+    return spelled(found)

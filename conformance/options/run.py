@@ -1,0 +1,59 @@
+"""What a run against either side is asked to do."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.dialect import Dialect, Secret
+from conformance.errors import InputError
+from conformance.options.secrets import EMPTY
+
+EXAMPLES = Path(".hookproof", "examples")
+"""Where examples that failed are kept: in the working directory, as Hypothesis keeps its own."""
+FUZZ = 200
+"""Examples for each fuzz rule unless told otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run against either side can be told. `timeout` is seconds for the whole run.
+
+    `fuzz` is the number of examples for each fuzz rule; `examples` the folder in which those that
+    failed are kept, to be tried first next time, or None.
+    """
+
+    secret: Secret
+    dialect: Dialect
+    rules: tuple[str, ...] = ()
+    strict: bool = False
+    seed: int = 1
+    fuzz: int = FUZZ
+    examples: Path | None = None
+    concurrency: int = 16
+    timeout: float = 120.0
+    restart_command: str | None = None
+    ca: Path | None = None
+    scenarios: tuple[Path, ...] = ()
+    scenario_files: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.secret:
+            raise InputError(EMPTY)
+        if self.concurrency < 1:
+            raise InputError("--concurrency: must be at least 1")
+        if self.fuzz < 0:
+            raise InputError("--fuzz: must be at least 0, which turns it off")
+        if not self.timeout > 0:
+            raise InputError("--timeout: must be more than 0 seconds")
+
+
+def read_seed(given: str) -> int:
+    """The seed in `given`: a number, or `random` to draw one. Raises InputError."""
+    if given == "random":
+        return random.SystemRandom().randrange(1, 2**31)
+    try:
+        return int(given)
+    except ValueError:
+        raise InputError(f"--seed: {given!r} is neither a number nor `random`") from None

@@ -1,0 +1,40 @@
+"""URLs that the suite can send to."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from conformance.errors import InputError
+
+PLACE = "{msgId}"
+
+
+def check_url(what: str, url: str) -> None:
+    """Raise InputError, naming `what`, for a URL that the suite cannot send to."""
+    try:
+        parts = urlsplit(url)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError as fault:
+        raise InputError(f"{what}: {url!r} is not a URL: {fault}") from None
+    if parts.scheme not in ("http", "https"):
+        raise InputError(f"{what}: {url!r} must start with http:// or https://")
+    if not parts.hostname or not port_is_fine or any(c.isspace() or ord(c) < 32 for c in url):
+        raise InputError(f"{what}: {url!r} is not a URL: it needs a host, and no blanks")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        raise InputError(f"{what}: {parts.hostname!r} is no host name that there can be") from None
+    if parts.username is not None or parts.password is not None:
+        raise InputError(
+            f"{what}: a URL must not carry credentials; use --header 'Authorization: …'"
+        )
+
+
+def check_observer(template: str) -> None:
+    """Raise InputError for an --observer-url that selects no message."""
+    check_url("--observer-url", template.replace(PLACE, "0"))
+    if PLACE not in template:
+        raise InputError(
+            f"--observer-url: {template} has no {PLACE}: put it where the id belongs, "
+            "as in http://localhost:5000/processed?msgId={msgId}"
+        )
