@@ -92,6 +92,10 @@ class Unjudged:
     exchanges: tuple[int, ...] = ()
 
 
+Judgement = Finding | Unjudged
+"""What a check says of a case."""
+
+
 def verdict(outcomes: Iterable[Outcome], *, complete: bool) -> Verdict:
     """`fail` when anything failed; else `error` when anything could not be judged, when the run is
     not `complete`, or when nothing passed; else `pass`."""

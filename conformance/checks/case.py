@@ -8,11 +8,9 @@ from collections.abc import Iterable, Sequence
 from conformance.checks.facts import Facts
 from conformance.checks.wording import RATE_LIMIT, answered, listed
 from conformance.exchange import Exchange, Fault, Role, Transport
-from conformance.rules import Finding, Unjudged
+from conformance.rules import Finding, Judgement, Unjudged
 from conformance.scenario import Case, Expect, Step
 from conformance.text import NO_TEXT, Text
-
-Judgement = Finding | Unjudged
 
 NOT_NOW = (429, 503)
 """Statuses that say nothing of the request itself."""

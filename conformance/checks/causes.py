@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.checks.case import Judgement
 from conformance.checks.facts import Facts
 from conformance.exchange import Exchange, Role
-from conformance.rules import Finding, Level, Unjudged
+from conformance.rules import Finding, Judgement, Level, Unjudged
 from conformance.text import Text
 
 RAW_BYTES = "receiver.signature.raw-bytes"

@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from conformance.checks.case import Judgement
 from conformance.checks.facts import Facts
 from conformance.checks.wording import places
 from conformance.dialect import sign
 from conformance.exchange import Answer, Exchange, Masked, Role
 from conformance.forms import in_json
 from conformance.options.secrets import is_telling
-from conformance.rules import Finding, Level
+from conformance.rules import Finding, Judgement, Level
 from conformance.text import Text
 
 # Every repetition is bounded: an answer of blanks alone must not take long to look through.

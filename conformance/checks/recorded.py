@@ -7,10 +7,9 @@ from typing import Any
 
 from conformance.checks.facts import Facts
 from conformance.checks.learning import Learned
-from conformance.damage import Signer
-from conformance.dialect import Dialect, Secret
+from conformance.checks.schemes import read_dialect, read_scheme, scheme_data
+from conformance.dialect import Secret
 from conformance.exchange import Fault
-from conformance.schemes import SECRETS, Scheme
 from conformance.text import Text
 
 
@@ -50,29 +49,6 @@ def from_data(data: dict[str, Any], secret: Secret) -> Facts:
         certificate=data["certificate"],
         refusal=(status, Fault(fault) if fault is not None else None),
     )
-
-
-def scheme_data(scheme: Scheme) -> dict[str, Any]:
-    """A way of signing without its secret."""
-    return {
-        "dialect": asdict(scheme.signer.dialect),
-        "rewritten": scheme.rewritten,
-        "said": asdict(scheme.said),
-        "decoded": scheme.decoded,
-    }
-
-
-def read_scheme(data: dict[str, Any], secret: Secret) -> Scheme:
-    """A way of signing with `secret`, which it may decode first."""
-    decoded = data["decoded"]
-    key = SECRETS[decoded](secret) if decoded is not None and secret else secret
-    signer = Signer(read_dialect(data["dialect"]), Secret(key or b""))
-    return Scheme(signer, data["rewritten"], Text(**data["said"]), decoded)
-
-
-def read_dialect(data: dict[str, Any]) -> Dialect:
-    """A dialect as it was when it was asked for, or found."""
-    return Dialect(**{**data, "parts": tuple(data["parts"]), "success": tuple(data["success"])})
 
 
 def _trait(data: list[Any]) -> tuple[str, object, object]:

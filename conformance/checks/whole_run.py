@@ -7,13 +7,13 @@ import statistics
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
-from conformance.checks.case import NOT_NOW, Judgement
+from conformance.checks.case import NOT_NOW
 from conformance.checks.facts import Facts
 from conformance.checks.leaks import reveals_nothing
 from conformance.checks.loss import named, suspects
 from conformance.checks.wording import RATE_LIMIT, answered, places
 from conformance.exchange import Exchange, Fault, Role
-from conformance.rules import Finding, Level, Unjudged
+from conformance.rules import Finding, Judgement, Level, Unjudged
 from conformance.schemes import described
 from conformance.text import Text
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from conformance.checks.case import Judgement
 from conformance.dialect import Dialect, Secret
 from conformance.dialect_file import load
 from conformance.engine.captured import about_capture
@@ -20,7 +19,7 @@ from conformance.engine.sides import SIDES
 from conformance.errors import InputError
 from conformance.exchange import Exchange
 from conformance.report import Report, Result
-from conformance.rules import Unjudged, verdict
+from conformance.rules import Judgement, Unjudged, verdict
 from conformance.scenario import Case, Scenario, recorded
 from conformance.schema import problems
 from conformance.text import Text

@@ -8,14 +8,13 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from conformance import scenario as scenarios
-from conformance.checks.case import Judgement
 from conformance.engine.diagnosis import Stop
 from conformance.engine.recording import Key
 from conformance.errors import InputError
 from conformance.exchange import Exchange
 from conformance.options.run import RunOptions
 from conformance.report import Result, in_order
-from conformance.rules import Finding, Outcome, Unjudged
+from conformance.rules import Finding, Judgement, Outcome, Unjudged
 from conformance.scenario import Case, Scenario
 from conformance.text import Text
 from conformance.trace import Trace

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from conformance.checks.case import Judgement
 from conformance.checks.facts import Facts
 from conformance.checks.wording import answered
 from conformance.curl import curl
 from conformance.exchange import Exchange, Headers, Role
 from conformance.report import Result
-from conformance.rules import BROKEN, GRAVITY, Finding, Outcome, Unjudged
+from conformance.rules import BROKEN, GRAVITY, Finding, Judgement, Outcome, Unjudged
 from conformance.scenario import Case, Scenario
 from conformance.text import NO_TEXT, Text
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
-from conformance.checks.case import Judgement, judge
+from conformance.checks.case import judge
 from conformance.checks.causes import past
 from conformance.checks.facts import Facts
 from conformance.checks.loss import named, suspects
@@ -42,7 +42,7 @@ from conformance.exchange import Exchange, Fault, Role, Transport
 from conformance.options.receiver import Options, spellings
 from conformance.options.secrets import is_telling
 from conformance.report import Report, Result
-from conformance.rules import Outcome, Unjudged, verdict
+from conformance.rules import Judgement, Outcome, Unjudged, verdict
 from conformance.scenario import Case, Scenario
 from conformance.schemes import Scheme
 from conformance.text import NO_TEXT, Text

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.checks import recorded, whole_run
-from conformance.checks.case import Judgement, judge
+from conformance.checks.case import judge
 from conformance.checks.causes import past
 from conformance.checks.facts import Facts
 from conformance.checks.sender import case as sender_case
@@ -24,6 +24,7 @@ from conformance.dialect import Secret, sign
 from conformance.engine.results import concluded, result_of
 from conformance.exchange import Exchange, Headers, Masked, Role
 from conformance.report import Result
+from conformance.rules import Judgement
 from conformance.scenario import Case, Scenario
 from conformance.text import NO_TEXT
 from conformance.trace import MASK

@@ -11,7 +11,6 @@ from typing import Any
 
 import yaml
 
-from conformance.checks.case import Judgement
 from conformance.curl import curl
 from conformance.engine.fuzzing import Haul, hunt
 from conformance.engine.results import Told, own_fault
@@ -20,7 +19,7 @@ from conformance.engine.session import Session
 from conformance.engine.trial import Shown
 from conformance.errors import HarnessError
 from conformance.fuzz.seen import Death, Halt
-from conformance.rules import GRAVITY, Finding, Level, Unjudged
+from conformance.rules import GRAVITY, Finding, Judgement, Level, Unjudged
 from conformance.safe import visible
 from conformance.scenario import Scenario
 from conformance.text import Text

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from conformance.checks.case import NOT_NOW, Judgement, judge
+from conformance.checks.case import NOT_NOW, judge
 from conformance.damage import Signed, Signer
 from conformance.dialect import verify
 from conformance.engine.compose import Sent, compose_body
@@ -16,7 +16,7 @@ from conformance.engine.session import At, Session
 from conformance.exchange import Exchange, Request, Role
 from conformance.fuzz.example import Example, Shape
 from conformance.fuzz.seen import Death, Failure, Halt, Seen
-from conformance.rules import GRAVITY, Finding, Level, Unjudged
+from conformance.rules import GRAVITY, Finding, Judgement, Level, Unjudged
 from conformance.scenario import Case, Expect, Scenario, Send, Step, built_in
 from conformance.text import Text
 

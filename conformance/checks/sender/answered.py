@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.checks.case import Judgement
 from conformance.checks.sender.facts import SenderFacts, under_way
 from conformance.checks.sender.step import StepSeen
 from conformance.exchange import Exchange, Fault
-from conformance.rules import Finding, Level, Unjudged
+from conformance.rules import Finding, Judgement, Level, Unjudged
 from conformance.text import Text
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.checks.case import Judgement
 from conformance.checks.sender.api import message, succeeded
 from conformance.checks.sender.facts import UNDER_WAY, SenderFacts, under_way
 from conformance.checks.sender.named import NAMED
 from conformance.checks.sender.step import StepSeen
 from conformance.emission import Seen
 from conformance.exchange import Exchange, Fault
-from conformance.rules import Finding, Unjudged
+from conformance.rules import Finding, Judgement, Unjudged
 from conformance.scenario import Case
 from conformance.text import NO_TEXT, Text
 

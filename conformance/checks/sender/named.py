@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
-from conformance.checks.case import Judgement
 from conformance.checks.sender.answered import as_answered
 from conformance.checks.sender.api import configurations, found, succeeded
 from conformance.checks.sender.facts import SenderFacts, retry_after
@@ -20,7 +19,7 @@ from conformance.dialect import Secret
 from conformance.exchange import Exchange, Masked
 from conformance.forms import in_json
 from conformance.options.secrets import is_telling
-from conformance.rules import Finding, Level, Unjudged
+from conformance.rules import Finding, Judgement, Level, Unjudged
 from conformance.text import NO_TEXT, Text
 
 Check = Callable[[StepSeen, SenderFacts, Level], list[Judgement]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import Any
 
-from conformance.checks.recorded import read_dialect, read_scheme, scheme_data
+from conformance.checks.schemes import read_dialect, read_scheme, scheme_data
 from conformance.checks.sender.facts import SenderFacts
 from conformance.damage import Signer
 from conformance.dialect import Secret

@@ -6,12 +6,11 @@ import re
 from collections.abc import Sequence
 from itertools import combinations
 
-from conformance.checks.case import Judgement
 from conformance.checks.sender.api import message, succeeded
 from conformance.checks.sender.facts import SenderFacts
 from conformance.checks.sender.step import StepSeen, called
 from conformance.exchange import Exchange, Role
-from conformance.rules import Finding, Level, Unjudged
+from conformance.rules import Finding, Judgement, Level, Unjudged
 from conformance.text import Text
 
 APART = ("unreachable", "timed-out", "refused")

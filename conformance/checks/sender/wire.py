@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from conformance.checks.case import Judgement
 from conformance.checks.sender.facts import SenderFacts
 from conformance.checks.sender.signing import (
     fits,
@@ -21,7 +20,7 @@ from conformance.checks.sender.step import called, fields_of, whole
 from conformance.delivery import deadline
 from conformance.dialect import Dialect
 from conformance.exchange import Exchange, Fault, Role
-from conformance.rules import Finding, Level, Unjudged
+from conformance.rules import Finding, Judgement, Level, Unjudged
 from conformance.schema import message_problems
 from conformance.schemes import Scheme
 from conformance.text import NO_TEXT, Text

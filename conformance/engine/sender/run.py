@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from conformance import certificates
-from conformance.checks.case import Judgement
 from conformance.checks.sender.case import judge
 from conformance.checks.sender.facts import SenderFacts
 from conformance.checks.sender.named import NAMED
@@ -49,7 +48,7 @@ from conformance.options.secrets import hide, other_secret
 from conformance.options.sender import SenderOptions, spellings
 from conformance.receiver.mock import Mock, listening
 from conformance.report import Report, Result
-from conformance.rules import Finding, Outcome, Unjudged, verdict
+from conformance.rules import Finding, Judgement, Outcome, Unjudged, verdict
 from conformance.scenario import Case, Scenario
 from conformance.text import NO_TEXT, Text
 from conformance.wire.client import Wire, tls_context
