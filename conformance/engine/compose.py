@@ -12,13 +12,13 @@ from conformance.checks.facts import Facts
 from conformance.damage import DAMAGES, Damage, Signed, quoted
 from conformance.dialect import Dialect
 from conformance.edits import EDITS
+from conformance.engine.exchanges import USER_AGENT
 from conformance.errors import HarnessError
 from conformance.exchange import Request, Signing
 from conformance.forms import FORMS
 from conformance.message import build
 from conformance.scenario import Send
 
-USER_AGENT = "Hookproof"
 _NOW = re.compile(r"\{now([+-]\d+)?\}")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from conformance import dialect_file as dialects
 from conformance.checks.case import count
@@ -17,7 +17,9 @@ from conformance.checks.learning import learn
 from conformance.checks.wording import answered
 from conformance.damage import Signed
 from conformance.engine.compose import Sent
-from conformance.engine.session import BETWEEN, PLAIN, At, Session
+from conformance.engine.exchanges import At
+from conformance.engine.session import BETWEEN, PLAIN, Session
+from conformance.engine.stop import NO_TLS, Stop, speaks_no_tls
 from conformance.exchange import Answer, Exchange, Fault, Role
 from conformance.forms import FORMS
 from conformance.message import TYPES
@@ -34,17 +36,6 @@ AFTER = At("receiver.http.alive", "after")
 LEARNING = "FR F FR FR F FR"
 # Holds what encoders escape in ways of their own, so that one is not taken for another.
 TELLING = "測試 <1 & 2/3>"
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Why the suite is not run. `fail` tells a target that fails every plain message (5xx) from one
-    of which nothing could be learnt. `rule` is the one that a failure is told of; None: the first."""
-
-    reason: Text
-    fail: bool
-    exchanges: tuple[int, ...]
-    rule: str | None = None
 
 
 async def diagnose(session: Session) -> Stop | None:
@@ -241,15 +232,6 @@ def _unreached(last: Exchange, session: Session) -> Text:
     else:
         why = answered(last, session.facts) + Text(f"; {hint.en}", f"；{hint.zh}")
     return Text(f"{url} cannot be judged: ", f"無法判定 {url}：") + why
-
-
-NO_TLS = Text("it does not speak TLS: is it http://?", "它使用的不是 TLS：是否應為 http://？")
-
-
-def speaks_no_tls(exchange: Exchange) -> bool:
-    """Whether what came in the handshake was no TLS at all, in the words of OpenSSL 3.0 or 3.2."""
-    words = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
-    return exchange.fault is Fault.TLS and any(each in exchange.detail for each in words)
 
 
 def _refused(last: Exchange, session: Session) -> Text:

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from conformance import fuzz
 from conformance.engine.bridge import Bridge
+from conformance.engine.exchanges import At
 from conformance.engine.sequence import Sequences
-from conformance.engine.session import At, Session
+from conformance.engine.session import Session
 from conformance.engine.trial import Trial
 from conformance.exchange import Role
 from conformance.fuzz.model import Actions, one_by_one, shortest

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from conformance import scenario as scenarios
-from conformance.engine.diagnosis import Stop
 from conformance.engine.recording import Key
+from conformance.engine.stop import Stop
 from conformance.errors import InputError
 from conformance.exchange import Exchange
 from conformance.options.run import RunOptions

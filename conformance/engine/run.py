@@ -23,8 +23,9 @@ from conformance.checks.wording import RATE_LIMIT
 from conformance.clock import Clock
 from conformance.damage import Signer
 from conformance.engine.compose import Sent
-from conformance.engine.diagnosis import AFTER, Stop, diagnose, lives, look_after
+from conformance.engine.diagnosis import AFTER, diagnose, lives, look_after
 from conformance.engine.plan import Listener, Plan
+from conformance.engine.receiver.results import Told, result_of, unchecked
 from conformance.engine.recording import (
     NO_FUZZ,
     NOTHING_PASSED,
@@ -33,9 +34,10 @@ from conformance.engine.recording import (
     conclude,
     mark_superseded,
 )
-from conformance.engine.results import Told, joined, own_fault, result_of, unchecked
+from conformance.engine.results import joined, own_fault
 from conformance.engine.session import Session
 from conformance.engine.steps import CaseRun, is_busy
+from conformance.engine.stop import Stop
 from conformance.engine.telling import fuzzed
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange, Fault, Role, Transport

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from conformance.checks.case import count, judge
 from conformance.engine.diagnosis import lives
-from conformance.engine.session import EFFECT_SECONDS, At, Session
+from conformance.engine.exchanges import At
+from conformance.engine.session import EFFECT_SECONDS, Session
 from conformance.engine.steps import CaseRun
 from conformance.exchange import Exchange, Fault, Role
 from conformance.fuzz.model import Action, Actions, Model, Told, Words

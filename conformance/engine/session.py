@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from conformance.checks.case import count
 from conformance.checks.facts import Facts
 from conformance.clock import Clock
-from conformance.engine.compose import USER_AGENT, Sent, compose
-from conformance.exchange import Exchange, Fault, Request, Role, Signing
+from conformance.engine.compose import Sent, compose
+from conformance.engine.exchanges import USER_AGENT, At, exchange_of
+from conformance.exchange import Exchange, Fault, Request, Role
 from conformance.options.receiver import Options
 from conformance.options.urls import PLACE
 from conformance.scenario import Send
@@ -30,15 +30,6 @@ ID_STEP = 10
 """Ids differ in more than their last digit, so that a damaged id is nobody's."""
 
 PLAIN = Send()
-
-
-@dataclass(frozen=True, slots=True)
-class At:
-    """What an exchange is for: a rule, its case and the step; None outside the scenarios."""
-
-    rule: str | None = None
-    case: str | None = None
-    step: int = 0
 
 
 BETWEEN = At(case="between")
@@ -131,26 +122,3 @@ class Session:
 
     def _note(self, exchange: Exchange) -> Exchange:
         return self.trace.add(exchange) if self.keeping else exchange
-
-
-def exchange_of(
-    request: Request, signing: Signing | None, reply: Reply, role: Role, at: At, msg_id: str | None
-) -> Exchange:
-    """What came of `request`, as it is recorded."""
-    return Exchange(
-        id=0,
-        role=role,
-        rule=at.rule,
-        case=at.case,
-        step=at.step,
-        msg_id=msg_id,
-        request=request,
-        signing=signing,
-        answer=reply.answer,
-        fault=reply.fault,
-        detail=reply.detail,
-        started=reply.started,
-        sent=reply.sent,
-        ended=reply.ended,
-        peer=reply.peer,
-    )

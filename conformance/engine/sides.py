@@ -21,7 +21,8 @@ from conformance.checks.sender.reports import told_apart
 from conformance.checks.sender.shown import shown
 from conformance.checks.sender.signing import fits
 from conformance.dialect import Secret, sign
-from conformance.engine.results import concluded, result_of
+from conformance.engine.receiver.results import result_of
+from conformance.engine.results import concluded
 from conformance.exchange import Exchange, Headers, Masked, Role
 from conformance.report import Result
 from conformance.rules import Judgement

@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 from conformance.checks.case import count
 from conformance.engine.command import restart
 from conformance.engine.compose import Sent
-from conformance.engine.session import BETWEEN, At, Session
+from conformance.engine.exchanges import At
+from conformance.engine.session import BETWEEN, Session
 from conformance.exchange import Exchange, Fault, Role
 from conformance.scenario import Case, Send, Step
 from conformance.wire.raw import Connection, Gate

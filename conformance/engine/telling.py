@@ -13,7 +13,8 @@ import yaml
 
 from conformance.curl import curl
 from conformance.engine.fuzzing import Haul, hunt
-from conformance.engine.results import Told, own_fault
+from conformance.engine.receiver.results import Told
+from conformance.engine.results import own_fault
 from conformance.engine.sequence import SequenceShown
 from conformance.engine.session import Session
 from conformance.engine.trial import Shown

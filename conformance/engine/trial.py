@@ -12,7 +12,8 @@ from conformance.damage import Signed, Signer
 from conformance.dialect import verify
 from conformance.engine.compose import Sent, compose_body
 from conformance.engine.diagnosis import lives
-from conformance.engine.session import At, Session
+from conformance.engine.exchanges import At
+from conformance.engine.session import Session
 from conformance.exchange import Exchange, Request, Role
 from conformance.fuzz.example import Example, Shape
 from conformance.fuzz.seen import Death, Failure, Halt, Seen

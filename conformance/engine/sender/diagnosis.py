@@ -12,9 +12,9 @@ from conformance.checks.sender.api import found, message, succeeded
 from conformance.checks.sender.signing import spoken
 from conformance.checks.sender.waits import waits
 from conformance.emission import OK, Emit, Listener, Reply
-from conformance.engine.diagnosis import NO_TLS, Stop, speaks_no_tls
 from conformance.engine.sender.session import BEFORE, CHANNELS, Event, Post, SenderSession, accepted
 from conformance.engine.sender.steps import BATCH, by_message
+from conformance.engine.stop import NO_TLS, Stop, speaks_no_tls
 from conformance.exchange import Exchange, Fault
 from conformance.message import TYPES
 from conformance.receiver.mock import Endpoint

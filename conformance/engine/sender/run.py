@@ -27,7 +27,6 @@ from conformance.checks.sender.shown import shown
 from conformance.checks.sender.wire import WIRE_CHECKS
 from conformance.clock import Clock
 from conformance.damage import Signer
-from conformance.engine.diagnosis import Stop
 from conformance.engine.plan import Listener, Plan, over
 from conformance.engine.recording import (
     NOTHING_PASSED,
@@ -42,6 +41,7 @@ from conformance.engine.sender.obstacles import duration, obstacle
 from conformance.engine.sender.session import BEFORE, SETTINGS, Post, SenderSession
 from conformance.engine.sender.steps import ConfigurationRefusedError, SenderCaseRun
 from conformance.engine.stalls import Stalls
+from conformance.engine.stop import Stop
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange
 from conformance.options.secrets import hide, other_secret

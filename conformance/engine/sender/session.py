@@ -15,8 +15,7 @@ from conformance.clock import Clock
 from conformance.emission import Emit, Listener
 from conformance.emission import Reply as Scripted
 from conformance.engine.command import output_of
-from conformance.engine.compose import USER_AGENT
-from conformance.engine.session import At, exchange_of
+from conformance.engine.exchanges import USER_AGENT, At, exchange_of
 from conformance.exchange import Answer, Exchange, Fault, Headers, Request, Role
 from conformance.message import TYPES, build, mark_in, marked
 from conformance.options.sender import SenderOptions

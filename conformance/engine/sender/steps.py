@@ -11,8 +11,8 @@ from conformance.checks.sender.answered import promised
 from conformance.checks.sender.api import message
 from conformance.emission import Action, Call, Emit
 from conformance.engine.command import AGAIN_SECONDS, restart
+from conformance.engine.exchanges import At
 from conformance.engine.sender.session import CHANNELS, Event, Post, SenderSession, accepted
-from conformance.engine.session import At
 from conformance.exchange import Exchange
 from conformance.receiver.mock import Endpoint, RefusingEndpoint
 from conformance.rules import Unjudged
