@@ -359,8 +359,10 @@ def serve_receiver(host: str, port: int, secret: str, db: str | None, dialect: s
     from conformance.dialect_file import load
     from conformance.options.secrets import read_secret
     from conformance.receiver.app import serve
+    from conformance.receiver.live.page import Live
 
-    _run(serve(host, port, Signer(load(dialect), read_secret(secret)), db or ":memory:"))
+    signer = Signer(load(dialect), read_secret(secret))
+    _run(serve(host, port, signer, db or ":memory:", Live(signer, host)))
 
 
 @serve.command("sender")

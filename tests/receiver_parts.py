@@ -20,6 +20,7 @@ from conformance.dialect import Secret
 from conformance.dialect_file import load
 from conformance.receiver.app import ENDPOINT, serving
 from conformance.receiver.inbox import Inbox
+from conformance.receiver.live.page import Live
 from conformance.receiver.policy import Policy
 
 SECRET = "a lighthouse, 燈塔"
@@ -48,9 +49,10 @@ class Got:
 async def receiver(policy: Policy | None = None) -> AsyncIterator[str]:
     """A receiver in memory whose clock shows NOW; gives its base URL."""
     signer = Signer(load("guide"), Secret(SECRET.encode()))
+    live = Live(signer, "127.0.0.1")
     async with (
         Inbox(MEMORY) as inbox,
-        serving(policy or Policy(), inbox, signer, clock=Stopped()) as base,
+        serving(policy or Policy(), inbox, signer, clock=Stopped(), follower=live) as base,
     ):
         yield base
 

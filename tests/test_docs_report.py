@@ -15,6 +15,7 @@ from conformance.dialect_file import load
 from conformance.receiver.app import serving
 from conformance.receiver.inbox import Inbox
 from conformance.receiver.live import feed
+from conformance.receiver.live.page import Live
 from conformance.receiver.live.words import FAULTS
 from conformance.receiver.policy import Policy
 from conformance.render.evidence import ROOM
@@ -29,7 +30,8 @@ async def test_the_printed_requests_script_the_answers_and_forget_them() -> None
     ]
     first, second = re.split(r"\n(?=curl)", block.strip())
     signer = Signer(load("guide"), Secret(b"your_secret"))
-    async with Inbox(MEMORY) as inbox, serving(Policy(), inbox, signer) as base:
+    live = Live(signer, "127.0.0.1")
+    async with Inbox(MEMORY) as inbox, serving(Policy(), inbox, signer, follower=live) as base:
 
         async def run(line: str) -> Any:
             shell = await asyncio.create_subprocess_exec(

@@ -97,7 +97,9 @@ async def site(policy: Policy | None = None) -> AsyncIterator[Site]:
     signer, clock = Signer(load("guide"), Secret(SECRET.encode())), Stopped()
     async with (
         Inbox(MEMORY) as inbox,
-        serving(policy or Policy(), inbox, signer, clock=clock) as base,
+        serving(
+            policy or Policy(), inbox, signer, clock=clock, follower=live.Live(signer, "127.0.0.1")
+        ) as base,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as client,
     ):
         yield Site(base, client, clock)

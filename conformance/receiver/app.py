@@ -17,8 +17,8 @@ from aiohttp import web
 from conformance.clock import Clock
 from conformance.commits import NotStoredError
 from conformance.damage import Signer
+from conformance.receiver.events import Delivered, Follower
 from conformance.receiver.inbox import PREVIEW, Inbox
-from conformance.receiver.live.page import Live
 from conformance.receiver.mask import Mask
 from conformance.receiver.policy import Answer, Policy
 from conformance.receiver.script import perform
@@ -49,8 +49,8 @@ class Receiver:
     inbox: Inbox
     signer: Signer
     clock: Clock
-    live: Live
     mask: Mask
+    follower: Follower | None
 
     def application(self) -> web.Application:
         """The routes. Every method reaches the endpoint, since which of them deliver is policy."""
@@ -58,18 +58,22 @@ class Receiver:
         app.router.add_route("*", ENDPOINT, self.deliver, expect_handler=self.policy.expect)
         app.router.add_get("/processed", self.processed)
         app.router.add_get("/deliveries", self.deliveries)
-        self.live.add_to(app)
+        if self.follower is not None:
+            self.follower.add_to(app)
         return app
 
     async def deliver(self, request: web.Request) -> web.StreamResponse:
-        """Take one delivery, and answer it: as usual, or as the live page asked for."""
-        next_ = self.live.answers.take() if self.live.answers else None
+        """Take one delivery, and answer it: as usual, or as the follower asked for."""
+        follower = self.follower
+        next_ = follower.next_answer() if follower is not None else None
         body, answer = await self._take(request, None if next_ is None else next_.status)
-        self.live.feed.add(
-            self.clock.now(), request.method, request.raw_path, request.raw_headers, body,
-            answer.status, answer.message,
-            None if next_ is None else str(next_), None if next_ is None else next_.broken,
-        )  # fmt: skip
+        if follower is not None:
+            follower.delivered(
+                Delivered(
+                    self.clock.now(), request.method, request.raw_path, request.raw_headers,
+                    body, answer, next_,
+                )
+            )  # fmt: skip
         if next_ is None:
             return await self.policy.respond(request, answer)
         try:
@@ -161,13 +165,14 @@ async def serving(
     port: int = 0,
     clock: Clock = _CLOCK,
     tls: ssl.SSLContext | None = None,
+    follower: Follower | None = None,
 ) -> AsyncIterator[str]:
     """Serve within the context, on https with `tls`; gives the base URL, before ENDPOINT and
-    OBSERVER, without a slash at its end. Port 0 takes a free one. Raises InputError when the address
-    cannot be had."""
-    live, mask = Live(signer, host), Mask(bytes(signer.secret))
+    OBSERVER, without a slash at its end. Port 0 takes a free one. `follower` is told of every
+    delivery. Raises InputError when the address cannot be had."""
+    mask = Mask(bytes(signer.secret))
     runner = web.AppRunner(
-        Receiver(policy, inbox, signer, clock, live, mask).application(),
+        Receiver(policy, inbox, signer, clock, mask, follower).application(),
         access_log=None,
         logger=_LOG,
         handler_cancellation=False,
@@ -179,8 +184,13 @@ async def serving(
         yield base
 
 
-async def serve(host: str, port: int, signer: Signer, db: str) -> None:
+async def serve(
+    host: str, port: int, signer: Signer, db: str, follower: Follower | None = None
+) -> None:
     """Run the reference receiver on the file `db` until SIGINT or SIGTERM; prints its URL in one
     line once it serves. Raises InputError for an address or a file that cannot be used."""
-    async with Inbox(db) as inbox, serving(Policy(), inbox, signer, host, port) as url:
+    async with (
+        Inbox(db) as inbox,
+        serving(Policy(), inbox, signer, host, port, follower=follower) as url,
+    ):
         await until_stopped(url + ENDPOINT)

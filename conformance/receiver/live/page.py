@@ -22,7 +22,8 @@ from conformance import __version__
 from conformance.damage import Signer
 from conformance.errors import InputError
 from conformance.pages.templates import asset, environment, policy
-from conformance.receiver.live.answers import Answers
+from conformance.receiver.events import Delivered
+from conformance.receiver.live.answers import Answers, Next
 from conformance.receiver.live.feed import MOST, Feed
 from conformance.receiver.live.shown import Shown
 from conformance.receiver.live.words import FAULTS, WORDS
@@ -52,7 +53,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Live:
-    """The live page of a receiver that serves under `host`; `feed` and `answers` are its two ends."""
+    """The live page of a receiver that serves under `host`, which it follows; `feed` and `answers` are
+    its two ends."""
 
     def __init__(self, signer: Signer, host: str) -> None:
         self.feed = Feed()
@@ -71,6 +73,19 @@ class Live:
         app.router.add_post(ANSWERS, self._guarded(self.script))
         app.router.add_delete(ANSWERS, self._guarded(self.clear))
         app.on_shutdown.append(self._close)
+
+    def next_answer(self) -> Next | None:
+        """The next answer that was asked for on the page."""
+        return self.answers.take()
+
+    def delivered(self, delivered: Delivered) -> None:
+        """Show a delivery to whoever watches."""
+        answer, next_ = delivered.answer, delivered.next
+        self.feed.add(
+            delivered.received, delivered.method, delivered.path, delivered.headers, delivered.body,
+            answer.status, answer.message,
+            None if next_ is None else str(next_), None if next_ is None else next_.broken,
+        )  # fmt: skip
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """The page itself; all else comes by events."""
