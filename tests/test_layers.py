@@ -3,90 +3,173 @@
 import ast
 import subprocess
 import sys
+from collections import defaultdict
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-
-import pytest
+from typing import NamedTuple
 
 import conformance
 
 PACKAGE = Path(conformance.__file__).parent
 
 LAYERS = [
-    {"errors", "clock", "text", "safe", "message", "forms", "edits"},
-    {"resources", "rules", "serving", "certificates", "database", "extras", "yaml_file"},
-    {"schema", "delivery", "commits", "pages"},
-    {"markup", "dialect", "quick"},
-    {"exchange", "result"},
-    {"config", "damage", "curl"},
-    {"schemes", "emission"},
-    {"scenario", "trace"},
-    {"wire", "receiver", "sender", "fuzz"},
+    {"model"},
+    {"protocol"},
+    {"scenario", "options", "trace", "storage"},
+    {"wire", "sender", "receiver", "serving"},
     {"checks"},
-    {"report", "compare"},
-    {"engine"},
-    {"gallery", "demo", "load"},
-    {"render"},
-    {"api", "charts"},
-    {"trace_command"},
-    {"cli", "pytest_plugin"},
-    {"test_receiver", "test_sender", "__main__"},
+    {"engine", "fuzz", "load", "gallery"},
+    {"reporting", "live"},
+    {"api", "cli", "pytest_plugin"},
 ]
-"""From values at the bottom to faces at the top; a package counts as one."""
+"""Folders from values to faces. Those of one layer may import each other, but not in a circle."""
 
-RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+HOMES = {
+    "model": "clock errors exchange extras report result rules safe text",
+    "protocol": "config damage delivery dialect edits forms message quick resources schema schemes",
+    "scenario": "dialect_file emission scenario yaml_file",
+    "options": "options",
+    "trace": "trace",
+    "storage": "commits database",
+    "wire": "curl wire",
+    "sender": "sender",
+    "receiver": "receiver",
+    "serving": "certificates serving",
+    "checks": "checks",
+    "checks/receiver": (
+        "checks.case checks.causes checks.facts checks.leaks checks.learning checks.loss "
+        "checks.recorded checks.whole_run checks.wording"
+    ),
+    "checks/sender": "checks.sender",
+    "engine": "engine",
+    "engine/receiver": (
+        "engine.bridge engine.compose engine.diagnosis engine.fuzzing engine.receiver engine.run "
+        "engine.sequence engine.session engine.steps engine.telling engine.trial"
+    ),
+    "engine/sender": "engine.sender",
+    "fuzz": "fuzz",
+    "load": "load",
+    "gallery": "gallery",
+    "reporting": "charts compare markup pages render reporting",
+    "live": "receiver.live",
+    "api": "__init__ __main__ api test_receiver test_sender",
+    "cli": "cli demo trace_command",
+    "pytest_plugin": "pytest_plugin",
+}
+"""Folder → the modules and packages that belong into it; the longest name that fits decides."""
+
+RANK = {folder: rank for rank, layer in enumerate(LAYERS) for folder in layer}
+HOME = {name: folder for folder, names in HOMES.items() for name in names.split()}
 
 # Start-up counts: a command of the CLI imports what it needs, and the plugin loads in every pytest run.
-LATE = {"cli", "trace_command", "pytest_plugin", "test_receiver", "test_sender"}
+LATE = {"__init__", "cli", "trace_command", "pytest_plugin", "test_receiver", "test_sender"}
 
 
-def modules():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if "stacks" not in path.parts and path != PACKAGE / "__init__.py":
-            yield path
+class Import(NamedTuple):
+    """`importer` and `imported` are modules of the package, without its name."""
+
+    importer: str
+    line: int
+    imported: str
+    late: bool
+    """Whether it stands inside a function."""
+
+    def __str__(self) -> str:
+        return f"{self.importer}:{self.line} imports {self.imported}"
 
 
-def home(path):
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+@cache
+def modules() -> dict[str, Path]:
+    """Every module by its name; programs of the gallery's other stacks are none."""
+    paths = [path for path in PACKAGE.rglob("*.py") if "stacks" not in path.parts]
+    return {name_of(path): path for path in paths}
 
 
-def imported(node):
-    if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("conformance."):
-        return {node.module.split(".")[1]}
-    if isinstance(node, ast.ImportFrom) and node.module == "conformance":
-        return {alias.name for alias in node.names} & set(RANK)
-    if isinstance(node, ast.Import):
-        names = [alias.name.split(".") for alias in node.names]
-        return {parts[1] for parts in names if parts[0] == "conformance" and len(parts) > 1}
-    return set()
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 
 
-def test_every_module_has_its_layer():
-    assert {home(path) for path in modules()} <= set(RANK)
-
-
-@pytest.mark.parametrize("path", list(modules()), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_down(path):
-    own = home(path)
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names = {name for node in ast.walk(tree) for name in imported(node)} - {own}
-    upward = {name for name in names if RANK[name] >= RANK[own]}
-    assert upward == set()
-
-
-@pytest.mark.parametrize(
-    "path",
-    [path for path in modules() if home(path) not in LATE],
-    ids=lambda path: str(path.relative_to(PACKAGE)),
-)
-def test_nothing_is_imported_inside_a_function(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    late = [
-        node
-        for function in functions
-        for node in ast.walk(function)
-        if isinstance(node, ast.Import | ast.ImportFrom)
+@cache
+def imports() -> list[Import]:
+    """Every import of one module by another, wherever it stands."""
+    return [
+        Import(name, node.lineno, imported, late)
+        for name, path in modules().items()
+        for node, late in walk(ast.parse(path.read_text(encoding="utf-8")))
+        for imported in imported_by(node)
     ]
+
+
+def walk(node, late=False):
+    """Every import statement under `node`, and whether it stands inside a function."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child, late
+        yield from walk(child, late or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def imported_by(node):
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    else:
+        assert node.level == 0, "imports are absolute"
+        names = [f"{node.module}.{alias.name}" for alias in node.names]
+    own = [name.removeprefix("conformance.") for name in names if name.startswith("conformance.")]
+    for name in own:
+        if name != "__version__":  # the package's own constant, which rests on nothing
+            yield name if name in modules() else name.rpartition(".")[0] or "__init__"
+
+
+def home(module: str) -> str:
+    """The folder that `module` belongs into."""
+    name = module
+    while name not in HOME:
+        name, _, _ = name.rpartition(".")
+        assert name, f"{module} has no home"
+    return HOME[name]
+
+
+def top(module: str) -> str:
+    return home(module).partition("/")[0]
+
+
+def test_every_module_has_a_home_in_a_layer():
+    assert {top(name) for name in modules()} == set(RANK)
+
+
+def test_imports_point_down():
+    upward = [str(it) for it in imports() if RANK[top(it.imported)] > RANK[top(it.importer)]]
+    assert upward == []
+
+
+def test_folders_do_not_import_each_other_in_a_circle():
+    needs = defaultdict(set)
+    for it in imports():
+        if top(it.importer) != top(it.imported):
+            needs[top(it.importer)].add(top(it.imported))
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as fault:
+        circle = set(fault.args[1])
+        raise AssertionError(
+            [str(it) for it in imports() if {top(it.importer), top(it.imported)} <= circle]
+        ) from None
+
+
+def test_each_side_stands_without_the_other():
+    crossing = [
+        str(it)
+        for it in imports()
+        for one, other in (("receiver", "sender"), ("sender", "receiver"))
+        if home(it.importer).endswith(f"/{one}") and home(it.imported).endswith(f"/{other}")
+    ]
+    assert crossing == []
+
+
+def test_nothing_is_imported_inside_a_function():
+    late = [str(it) for it in imports() if it.late and it.importer.partition(".")[0] not in LATE]
     assert late == []
 
 
