@@ -287,15 +287,61 @@ def rules(shape: str | None, lang: str) -> None:
 
 @main.command(short_help="Prove the suite on faulty and correct peers.")
 @click.option("--only", multiple=True, metavar="GLOB", help="Only these peers (repeatable).")
+@click.option("--record", type=FILE, help="Write what comes of every rule and case.")
+@click.option("--compare", type=FILE, help="Print what differs from such a record.")
 @click.option("--lang", type=LANGUAGE, default="en", help="Language of texts.")
-def selftest(only: tuple[str, ...], lang: str) -> None:
-    """The suite against its gallery of faulty and correct peers: caught, missed, accused."""
-    from conformance.gallery.matrix import run_matrix
-    from conformance.render.matrix import show
+def selftest(only: tuple[str, ...], record: Path | None, compare: Path | None, lang: str) -> None:
+    """The suite against its gallery of faulty and correct peers: caught, missed, accused.
 
-    matrix = _run(run_matrix(only))
-    show(matrix, lang)
-    sys.exit(0 if matrix.holds else 1)
+    With --record or --compare each peer meets every rule, without fuzzing, and what comes out is kept
+    or compared with what was kept: the outcome of each rule and case, and the exit status. The exit
+    status is 0 where nothing differs, and 1 otherwise.
+
+    Outcomes that go by the clock may depend on what else the machine does. So --record looks at each
+    peer twice, and once more by itself where that does not agree, and keeps every outcome that it saw;
+    and what --compare finds to differ it looks at again by itself, twice at most, and reports only
+    what differs at every look. That tells two builds apart; it is no verdict on a peer. With --only,
+    --record keeps the other peers that FILE has.
+    """
+    if record is not None and compare is not None:
+        raise InputError("--record and --compare: give one of them")
+    if record is not None:
+        _record(record, only, lang)
+    elif compare is not None:
+        _compare(compare, only, lang)
+    else:
+        from conformance.gallery.matrix import run_matrix
+        from conformance.render.matrix import show
+
+        matrix = _run(run_matrix(only))
+        show(matrix, lang)
+        sys.exit(0 if matrix.holds else 1)
+
+
+def _record(path: Path, only: tuple[str, ...], lang: str) -> None:
+    from conformance.gallery.record_run import read, take, write
+    from conformance.render.files import check_writable
+    from conformance.render.progress import looks
+    from conformance.render.record import show_recorded
+
+    check_writable("record", path)
+    kept = read(path, "--record") if only and path.exists() else {}
+    with looks() as progress:
+        taken = _run(take(only, progress))
+    write(path, taken.record, kept)
+    show_recorded(taken, path, lang)
+
+
+def _compare(path: Path, only: tuple[str, ...], lang: str) -> None:
+    from conformance.gallery.record_run import compare, read
+    from conformance.render.progress import looks
+    from conformance.render.record import show_compared
+
+    record = read(path, "--compare")
+    with looks() as progress:
+        found = _run(compare(record, only, progress))
+    show_compared(found, path, lang)
+    sys.exit(1 if found.differences else 0)
 
 
 @main.command("load", short_help="Load a receiver, and judge what it did.")

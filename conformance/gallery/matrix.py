@@ -137,7 +137,7 @@ async def _judge(peer: Peer) -> Row:
     begin = time.monotonic()
     try:
         async with peer.serve() as options:
-            report = await _report(replace(options, rules=peer.rules, fuzz=_examples(peer)))
+            report = await report_on(replace(options, rules=peer.rules, fuzz=_examples(peer)))
     except HarnessError as fault:
         return Row(peer.name, peer.fault, peer.side, missed=peer.caught_by, errors=(str(fault),))
     broken = report.having(Outcome.FAIL, Outcome.WARN, Outcome.NOTE)
@@ -167,7 +167,8 @@ def _examples(peer: Peer) -> int:
     return FUZZ if named or not peer.rules else 0
 
 
-async def _report(options: RunOptions) -> Report:
+async def report_on(options: RunOptions) -> Report:
+    """Judge a peer of either side."""
     if isinstance(options, SenderOptions):
         return await SenderRun(options).report()
     assert isinstance(options, Options)  # noqa: S101 - there are two sides

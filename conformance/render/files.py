@@ -38,18 +38,7 @@ class Files:
         if self.redact and self.trace is None:
             raise InputError("--redact goes with --trace: it is about what a trace holds")
         for option, path in self._wanted():
-            try:
-                if path.is_dir():
-                    raise IsADirectoryError("it is a folder")
-                with tempfile.TemporaryFile(dir=path.parent):
-                    pass
-                if path.exists():
-                    with path.open("ab"):
-                        pass
-            except OSError as fault:
-                raise InputError(
-                    f"--{prefix}{option}: {path} cannot be written: {fault.strerror or fault}"
-                ) from None
+            check_writable(prefix + option, path)
         if self.trace is not None:
             check_place(self.trace)
 
@@ -70,6 +59,22 @@ class Files:
     def _wanted(self) -> list[tuple[str, Path]]:
         every = {"json": self.json, "junit": self.junit, "html": self.html, "trace": self.trace}
         return [(option, path) for option, path in every.items() if path is not None]
+
+
+def check_writable(option: str, path: Path) -> None:
+    """Raise InputError, naming the option, for a path that no file can be written to."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        if path.exists():
+            with path.open("ab"):
+                pass
+    except OSError as fault:
+        raise InputError(
+            f"--{option}: {path} cannot be written: {fault.strerror or fault}"
+        ) from None
 
 
 def _json(report: Report, path: Path) -> None:

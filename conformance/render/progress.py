@@ -21,13 +21,7 @@ def progress(total: int, *, quiet: bool) -> Iterator[Callable[[Result], None]]:
     if quiet or not console.is_terminal:
         yield lambda result: None
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with _bar(console) as bar:
         task = bar.add_task("judging", total=total)
 
         def advance(result: Result) -> None:
@@ -38,3 +32,25 @@ def progress(total: int, *, quiet: bool) -> Iterator[Callable[[Result], None]]:
             bar.advance(task)
 
         yield advance
+
+
+@contextmanager
+def looks() -> Iterator[Callable[[int, int], None]]:
+    """A bar that is given how many looks are done, of how many so far."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield lambda done, planned: None
+        return
+    with _bar(console) as bar:
+        task = bar.add_task("judging", total=None)
+        yield lambda done, planned: bar.update(task, completed=done, total=planned)
+
+
+def _bar(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=console, transient=True)

@@ -1,0 +1,203 @@
+"""What the suite says of every peer of the gallery, as a file that two builds are compared by. Pure.
+
+A record has the outcome of each rule and case, and the exit status, for each peer of each side. It
+knows neither how a peer is served nor how it is judged.
+
+In the file a side has its `usual` outcomes, those that most of its peers have, and for each peer what
+differs from them, on one line: `rule[case]`, or `rule[*]` for every case of a rule. An outcome that
+was not the same at every look is written with all that were seen, as in `pass|skip`.
+`schemas/selftest.schema.json` describes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.errors import InputError
+from conformance.schema import problems
+
+EXIT_STATUS = "exit status"
+NOT_RUN = "none"
+"""The exit status of a peer that could not be run."""
+ABSENT = "absent"
+"""The outcome of a case that one peer has and another has not."""
+
+SIDES = ("receiver", "sender")
+EVERY_CASE = "[*]"
+_EITHER = "|"
+
+Outcomes = Mapping[str, str]
+"""Name → outcome, of one look at one peer. A name is that of a result, or EXIT_STATUS."""
+
+Row = Mapping[str, frozenset[str]]
+"""Name → the outcomes that were seen, for one peer."""
+
+Record = Mapping[str, Mapping[str, Row]]
+"""Side → peer → row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What came of judging a peer once. `obstacle` says why it could not be run; None when it was."""
+
+    outcomes: Outcomes
+    obstacle: str | None = None
+
+
+def not_run(obstacle: str) -> Look:
+    """A look at a peer that could not be run."""
+    return Look({EXIT_STATUS: NOT_RUN}, obstacle)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One name whose outcome is in no look what the record has: the outcomes there, and those seen.
+
+    `name` is None where the record and the gallery do not have the same peers: then `before` or
+    `after` is empty for where the peer is missing, and holds nothing else but EXIT_STATUS.
+    """
+
+    peer: str
+    name: str | None
+    before: frozenset[str]
+    after: frozenset[str]
+
+
+def row(looks: Sequence[Look]) -> Row:
+    """The outcomes that were seen in `looks` at one peer. One in which it was not run counts only where
+    it was never run."""
+    run = [look for look in looks if look.obstacle is None] or looks
+    return {name: _seen(name, run) for name in _names(look.outcomes for look in run)}
+
+
+def agree(looks: Sequence[Look]) -> bool:
+    """Whether every look saw the same."""
+    return all(look.outcomes == looks[0].outcomes for look in looks)
+
+
+def differences(peer: str, expected: Row, looks: Sequence[Look]) -> list[Difference]:
+    """What is in none of `looks` as `expected`, sorted by name, the exit status first. Of a peer that
+    was run on one side only, the exit status says it all."""
+    found = []
+    for name in sorted(_names([expected, *(look.outcomes for look in looks)]), key=_place):
+        before, after = expected.get(name, frozenset({ABSENT})), _seen(name, looks)
+        if not before & after:
+            found.append(Difference(peer, name, before, after))
+    one_sided = found and NOT_RUN in found[0].before | found[0].after
+    return found[:1] if one_sided else found
+
+
+def peer_differences(
+    recorded: Iterable[str], present: Iterable[str]
+) -> Iterator[tuple[str, Difference]]:
+    """Peers that the record has and the gallery has not, and the other way round, with their names."""
+    there, here = frozenset({EXIT_STATUS}), frozenset[str]()
+    old, new = set(recorded), set(present)
+    for peer in sorted(old ^ new):
+        sides = (there, here) if peer in old else (here, there)
+        yield peer, Difference(peer, None, *sides)
+
+
+def as_text(record: Record) -> str:
+    """The file's text: sorted, a line for each peer and for each usual outcome."""
+    sides = [f'"{side}": {_side_as_text(record[side])}' for side in SIDES if record.get(side)]
+    return "{\n" + ",\n".join(sides) + "\n}\n"
+
+
+def parse(data: bytes) -> Record:
+    """The record in a file's bytes. Raises InputError, in one line, for what is no record."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as fault:
+        raise InputError(f"is not JSON: {fault}") from None
+    wrong = problems("selftest", document)
+    if wrong:
+        raise InputError(f"is no record of a self-test: {wrong[0]}")
+    return {side: _parse_side(document[side]) for side in SIDES if side in document}
+
+
+def _names(rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {name for each in rows for name in each}
+
+
+def _seen(name: str, looks: Iterable[Look]) -> frozenset[str]:
+    return frozenset(look.outcomes.get(name, ABSENT) for look in looks)
+
+
+def _place(name: str) -> tuple[bool, str]:
+    return name != EXIT_STATUS, name
+
+
+def _side_as_text(rows: Mapping[str, Row]) -> str:
+    usual = _usual(list(rows.values()))
+    lines = (f"    {json.dumps(name)}: {json.dumps(usual[name])}" for name in usual)
+    peers = (
+        f"    {json.dumps(peer)}: {json.dumps(_unusual(rows[peer], usual))}"
+        for peer in sorted(rows)
+    )
+    return (
+        '{\n  "usual": {\n' + ",\n".join(lines) + '\n  },\n  "peers": {\n' + ",\n".join(peers)
+    ) + "\n  }\n}"
+
+
+def _usual(rows: Sequence[Row]) -> dict[str, str]:
+    """What most rows have for each name; of as many, the first in the alphabet."""
+    run = [each for each in rows if not _is_not_run(each)] or rows
+    found = {}
+    for name in sorted(_names(run), key=_place):
+        counted = Counter(_written(each, name) for each in run)
+        found[name] = min(counted, key=lambda outcome: (-counted[outcome], outcome))
+    return found
+
+
+def _unusual(each: Row, usual: Mapping[str, str]) -> dict[str, str]:
+    """What a row has otherwise, a rule of which every case has the same as one."""
+    if _is_not_run(each):
+        return {EXIT_STATUS: NOT_RUN}
+    rules: dict[str, list[str]] = {}
+    for name in sorted({*each, *usual}, key=_place):
+        rules.setdefault(_rule(name), []).append(name)
+    found = {}
+    for rule, names in rules.items():
+        outcomes = {name: _written(each, name) for name in names}
+        unusual = {name: said for name, said in outcomes.items() if said != usual.get(name)}
+        whole = len(set(outcomes.values())) == 1 and all(name in usual for name in names)
+        if whole and len(unusual) > 1:
+            found[rule + EVERY_CASE] = outcomes[names[0]]
+        else:
+            found |= unusual
+    return found
+
+
+def _parse_side(document: Mapping[str, Any]) -> dict[str, Row]:
+    return {
+        peer: _parse_row(unusual, document["usual"]) for peer, unusual in document["peers"].items()
+    }
+
+
+def _parse_row(unusual: Mapping[str, str], usual: Mapping[str, str]) -> Row:
+    if unusual.get(EXIT_STATUS) == NOT_RUN:
+        return {EXIT_STATUS: frozenset({NOT_RUN})}
+    outcomes = dict(usual)
+    for name in usual:
+        outcomes[name] = unusual.get(_rule(name) + EVERY_CASE, usual[name])
+    outcomes |= {name: said for name, said in unusual.items() if not name.endswith(EVERY_CASE)}
+    return {
+        name: frozenset(said.split(_EITHER)) for name, said in outcomes.items() if said != ABSENT
+    }
+
+
+def _written(each: Row, name: str) -> str:
+    return _EITHER.join(sorted(each.get(name, {ABSENT})))
+
+
+def _is_not_run(each: Row) -> bool:
+    return each.get(EXIT_STATUS) == frozenset({NOT_RUN})
+
+
+def _rule(name: str) -> str:
+    return name.partition("[")[0]
