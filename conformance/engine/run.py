@@ -1,7 +1,8 @@
 """One run against a live receiver: diagnosis, scenarios side by side, and the report.
 
 A case that met a connection fault, a time-out or a "not now" while others ran beside it is run once
-more by itself before it is judged: what another request did to the target is not its fault.
+more by itself before it is judged: what another request did to the target is not its fault. One that
+shows a fault while this process was held up is run again, as often as the time allows.
 """
 
 from __future__ import annotations
@@ -30,19 +31,21 @@ from conformance.engine.plan import Listener, Plan
 from conformance.engine.recording import (
     NO_FUZZ,
     NOTHING_PASSED,
+    STALLED,
     TIME_RAN_OUT,
     Key,
     conclude,
     mark_superseded,
 )
 from conformance.engine.results import Told, joined, own_fault, result_of, unchecked
-from conformance.engine.session import Session
+from conformance.engine.session import HELD_UP, Session
+from conformance.engine.stalls import Stalls
 from conformance.engine.steps import CaseRun, is_busy
 from conformance.engine.telling import fuzzed
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange, Fault, Role, Transport
 from conformance.report import Report, Result
-from conformance.rules import Outcome, Unjudged, verdict
+from conformance.rules import Finding, Outcome, Unjudged, verdict
 from conformance.scenario import Case, Scenario
 from conformance.schemes import Scheme
 from conformance.text import NO_TEXT, Text
@@ -59,6 +62,8 @@ FUZZ_SHARE = 0.9
 """Of the time that is left when the fuzz rules begin: what they may take."""
 
 _LOG = logging.getLogger("hookproof")
+
+Pair = tuple[Scenario, Case]
 
 
 class Run:
@@ -78,6 +83,9 @@ class Run:
         self._tls = tls_context(options.ca, system=options.secure)
         self._final: dict[Key, list[Exchange]] = {}
         self._complete = False
+        self._stalls = Stalls(self._clock)
+        # Cases to run again, since this process was held up, and the seconds that each took.
+        self._held_up: list[tuple[Pair, float]] = []
         self._pace = 0.0  # seconds that a request took while scenarios ran side by side
         self._until = 0.0
         self._gone = NO_TEXT  # why the target could not be asked to the end
@@ -112,8 +120,8 @@ class Run:
             tls=self._tls,
             extra=options.headers,
         )
-        async with wire:
-            session = Session(options, wire, facts, self._clock)
+        async with self._stalls.watching(), wire:
+            session = Session(options, wire, facts, self._clock, self._stalls)
             stop = await self._drive(session)
         self._judge_the_rest(session, stop)
         return self._assemble(session, stop, started, begin)
@@ -147,7 +155,7 @@ class Run:
             for case in each.cases
             if case.steps
         ]
-        suspects: list[tuple[Scenario, Case]] = []
+        suspects: list[Pair] = []
 
         async def side_by_side(waits: bool) -> None:
             pairs = [it for it in ready if not it[0].alone and _waits(it[1]) is waits]
@@ -169,7 +177,15 @@ class Run:
         if suspects:
             await session.wire.renew()
         await self._one_by_one(session, [[each] for each in suspects], busy, doubtful=True)
+        await self._held_up_again(session, busy)
         await self._fuzz(session)
+
+    async def _held_up_again(self, session: Session, busy: list[Sent]) -> None:
+        """Run what was held up again, one by one, until it is not or the time is used up."""
+        while self._held_up and not self._gone:
+            pair, seconds = self._held_up.pop(0)
+            if seconds < self._until - self._clock.monotonic():
+                await self._one_by_one(session, [[pair]], busy, doubtful=False)
 
     async def _fuzz(self, session: Session) -> None:
         """The fuzz rules, one after the other, each within its share of the time that is left."""
@@ -195,7 +211,7 @@ class Run:
     async def _one_by_one(
         self,
         session: Session,
-        groups: Sequence[Sequence[tuple[Scenario, Case]]],
+        groups: Sequence[Sequence[Pair]],
         busy: list[Sent],
         *,
         doubtful: bool,
@@ -224,7 +240,7 @@ class Run:
         self._died = self._died or _GONE + named(suspects(session.trace, self.options.url))
         return _NOT_JUDGED + self._died
 
-    def _takes_too_long(self, session: Session, group: Sequence[tuple[Scenario, Case]]) -> bool:
+    def _takes_too_long(self, session: Session, group: Sequence[Pair]) -> bool:
         """Whether the group would use up the run's time at the target's pace; then it is skipped."""
         sends = [step.send for _, case in group for step in case.steps if step.send is not None]
         seconds = sum(send.last or send.messages for send in sends) * self._pace
@@ -248,13 +264,15 @@ class Run:
         *,
         again: bool = False,
     ) -> bool:
-        """Run and judge one case; False, and no result, when it should run `again` by itself."""
+        """Run and judge one case; False, and no result, when it should run `again` by itself. What was
+        held up then is an error, until it is run once more."""
         begin = self._clock.monotonic()
         rule = scenario.rule.id
         found: list[Judgement]
-        judged = False
+        judged = stalled = False
         try:
             exchanges = await CaseRun(session, rule, case, busy).run()
+            stalled = self._spoilt(begin, case, exchanges)
             found = judge(case, exchanges, session.facts)
             judged = True
         except HarnessError as fault:
@@ -266,11 +284,31 @@ class Run:
             return False
         if found and not again and any(e.within for step in case.steps for e in step.expects):
             return False
+        stalled = stalled and any(isinstance(e, Finding) or e.error for e in found)
+        if stalled and not again:
+            return False
+        if stalled:
+            found, judged = [Unjudged(STALLED, error=True)], False
         found = past(rule, case is scenario.cases[0], found, exchanges, session.facts)
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
-        self._settle(session, scenario, case, found, exchanges, seconds, judged=judged)
+        if stalled:
+            self._held_up.append(((scenario, case), seconds))
+        self._settle(
+            session, scenario, case, found, exchanges, seconds, tell=not stalled, judged=judged
+        )
         return True
+
+    def _spoilt(self, begin: float, case: Case, exchanges: Sequence[Exchange]) -> bool:
+        """Whether a fault that a case has shown since `begin` is no evidence, since this process was held
+        up, and the case goes by the clock."""
+        clocked = (
+            _waits(case)
+            or any(e.within or e.processed is not None for s in case.steps for e in s.expects)
+            or any(each.fault is Fault.TIMEOUT for each in exchanges)
+        )
+        measured = all(each.detail != HELD_UP for each in exchanges)
+        return not measured or (clocked and self._stalls.spoil(begin))
 
     def _settle(
         self,
@@ -282,6 +320,7 @@ class Run:
         seconds: float = 0.0,
         *,
         told: Told | None = None,
+        tell: bool = True,
         judged: bool = False,
     ) -> None:
         result = result_of(
@@ -295,7 +334,7 @@ class Run:
             strict=self.options.strict,
             told=told,
         )
-        self.plan.settle(replace(result, judged=judged))
+        self.plan.settle(replace(result, judged=judged), tell=tell)
 
     def _skip(self, scenario: Scenario, facts: Facts) -> Unjudged | None:
         """Why the scenario cannot be seen from outside with what the user gave; None when it can."""
@@ -340,6 +379,7 @@ class Run:
                 self._settle(session, scenario, case, judged, over if judged else (), judged=True)
                 continue
             self._settle(session, scenario, case, [found or Unjudged(TIME_RAN_OUT, error=True)])
+        self.plan.tell_the_rest()
 
     def _over(self, scenario: Scenario, session: Session) -> list[Exchange]:
         """The exchanges on which a check looks: of the whole run, or of the cases as judged."""

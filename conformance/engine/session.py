@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from conformance.checks.case import count
 from conformance.checks.facts import Facts
 from conformance.clock import Clock
 from conformance.engine.compose import USER_AGENT, Sent, compose
 from conformance.engine.options import PLACE, Options
+from conformance.engine.stalls import Stalls
 from conformance.exchange import Exchange, Fault, Request, Role, Signing
 from conformance.scenario import Send
 from conformance.trace import Trace
@@ -27,6 +28,9 @@ DEAD_AFTER = 32
 """So many requests in a row without an answer, and the target is given up for the time being."""
 ID_STEP = 10
 """Ids differ in more than their last digit, so that a damaged id is nobody's."""
+
+HELD_UP = "not measured: Hookproof itself was held up"
+"""What is said of an exchange that was late because of this process, as far as can be known."""
 
 PLAIN = Send()
 
@@ -44,13 +48,17 @@ BETWEEN = At(case="between")
 
 
 class Session:
-    """One run's means. `facts` grow as the diagnosis goes on, and stand still afterwards."""
+    """One run's means. `facts` grow as the diagnosis goes on, and stand still afterwards. `stalls`
+    tells when this process was held up."""
 
-    def __init__(self, options: Options, wire: Wire, facts: Facts, clock: Clock) -> None:
+    def __init__(
+        self, options: Options, wire: Wire, facts: Facts, clock: Clock, stalls: Stalls
+    ) -> None:
         self.options = options
         self.wire = wire
         self.facts = facts
         self.clock = clock
+        self.stalls = stalls
         self.trace = Trace()
         self.keeping = True  # whether exchanges go into the trace
         self.unshown = 0  # cases in which a later plain message showed no effect
@@ -95,9 +103,17 @@ class Session:
             )
         else:
             reply = await self.wire.send(sent.request, gate=gate, kept=kept)
+            reply = self._without_stalls(reply)
         if reply.fault is not Fault.GIVEN_UP:
             self._unanswered = self._unanswered + 1 if reply.answer is None else 0
         return self._note(exchange_of(sent.request, sent.signing, reply, role, at, sent.msg_id))
+
+    def _without_stalls(self, reply: Reply) -> Reply:
+        """`reply`, given up where it is past the deadline by no more than this process was held up."""
+        late = reply.ended - reply.sent - self.facts.deadline
+        if 0 < late <= self.stalls.lost(reply.sent):
+            return replace(reply, fault=Fault.GIVEN_UP, detail=HELD_UP)
+        return reply
 
     async def plain(self, role: Role, at: At, *, elsewhere: bool = False) -> Exchange:
         """Send a plain valid message, `elsewhere` to the instance of --also-url."""
