@@ -74,12 +74,15 @@ class Rule:
 class Finding:
     """Something that a check saw and that a rule forbids: what, how grave, and where.
 
-    `exchanges` are ids in the trace, the telling one first.
+    `exchanges` are ids in the trace, the telling one first. `slack` is for what rests on when things
+    were seen: the seconds for which the harness must have been held up to be the cause of it itself; None
+    where it cannot be.
     """
 
     level: Level
     message: Text
     exchanges: tuple[int, ...] = ()
+    slack: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

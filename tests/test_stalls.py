@@ -45,7 +45,7 @@ async def test_a_look_that_comes_late_is_a_stall_of_that_length(by, longest, los
         await looks(clock, 3)
         assert stalls.longest(begin) == pytest.approx(longest)
         assert stalls.lost(begin) == pytest.approx(lost)
-        assert stalls.spoil(begin) is spoils
+        assert stalls.any(begin) is spoils
     assert stalls.lost(clock.time + 1) == 0
 
 
@@ -57,7 +57,7 @@ async def test_a_stall_that_has_not_been_looked_at_counts_already():
         begin = clock.time
         clock.time += 3.0
         assert stalls.longest(begin) == pytest.approx(3.0)
-        assert stalls.spoil(begin)
+        assert stalls.any(begin)
 
 
 def test_what_is_not_watched_was_not_held_up():

@@ -14,6 +14,9 @@ from conformance.text import NO_TEXT, Text
 
 Judgement = Finding | Unjudged
 
+IMPATIENT = 0.15
+"""Seconds for which a correct target bears with a sender that stops in the middle, beside the pauses that a
+scenario makes."""
 NOT_NOW = (429, 503)
 """Statuses that say nothing of the request itself."""
 
@@ -67,7 +70,23 @@ def _statuses(
             )
             + message
         )
-    return [Finding(expect.level, message, tuple(each.id for each in wrong[:10]))]
+    ids = tuple(each.id for each in wrong[:10])
+    return [Finding(expect.level, message, ids, _slack(wrong, facts))]
+
+
+def _slack(wrong: Sequence[Exchange], facts: Facts) -> float | None:
+    """The seconds for which the suite must have been held up for all the `wrong` answers to be its own
+    fault: what came in time must have been read late, and what was refused must have been sent late."""
+    found = []
+    for each in wrong:
+        slow = each.request.transport in (Transport.SLOW, Transport.EXPECT)
+        if each.fault is Fault.TIMEOUT:
+            found.append(each.seconds - facts.deadline)
+        elif slow or each.fault is Fault.CLOSED:
+            found.append(IMPATIENT)
+        else:
+            return None
+    return max(found)
 
 
 def _fits(wanted: Iterable[str | int], exchange: Exchange, facts: Facts) -> bool:
@@ -115,13 +134,14 @@ def _within(expect: Expect, probes: Sequence[Exchange]) -> list[Judgement]:
     if not late:
         return []
     slowest = max(late, key=lambda each: each.seconds)
+    slack = slowest.seconds - limit
     count = f"{len(late)} of {len(probes)} answers" if len(probes) > 1 else "the answer"
     zh = f"{len(probes)} 個響應中有 {len(late)} 個" if len(probes) > 1 else "響應"
     message = Text(
         f"{count} took longer than {limit:g} s (up to {slowest.seconds:.2f} s)",
         f"{zh}超過 {limit:g} 秒（最長 {slowest.seconds:.2f} 秒）",
     )
-    return [Finding(expect.level, message, tuple(each.id for each in late[:10]))]
+    return [Finding(expect.level, message, tuple(each.id for each in late[:10]), slack)]
 
 
 def _processed(

@@ -39,13 +39,13 @@ from conformance.engine.recording import (
 )
 from conformance.engine.results import Told, joined, own_fault, result_of, unchecked
 from conformance.engine.session import HELD_UP, Session
-from conformance.engine.stalls import Stalls
+from conformance.engine.stalls import Stalls, is_spoilt
 from conformance.engine.steps import CaseRun, is_busy
 from conformance.engine.telling import fuzzed
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange, Fault, Role, Transport
 from conformance.report import Report, Result
-from conformance.rules import Finding, Outcome, Unjudged, verdict
+from conformance.rules import Outcome, Unjudged, verdict
 from conformance.scenario import Case, Scenario
 from conformance.schemes import Scheme
 from conformance.text import NO_TEXT, Text
@@ -269,10 +269,10 @@ class Run:
         begin = self._clock.monotonic()
         rule = scenario.rule.id
         found: list[Judgement]
-        judged = stalled = False
+        judged, held_up = False, 0.0
         try:
             exchanges = await CaseRun(session, rule, case, busy).run()
-            stalled = self._spoilt(begin, case, exchanges)
+            held_up = self._stalls.longest(begin)
             found = judge(case, exchanges, session.facts)
             judged = True
         except HarnessError as fault:
@@ -284,7 +284,8 @@ class Run:
             return False
         if found and not again and any(e.within for step in case.steps for e in step.expects):
             return False
-        stalled = stalled and any(isinstance(e, Finding) or e.error for e in found)
+        late = any(each.detail == HELD_UP for each in exchanges)
+        stalled = late or is_spoilt(found, held_up)
         if stalled and not again:
             return False
         if stalled:
@@ -298,17 +299,6 @@ class Run:
             session, scenario, case, found, exchanges, seconds, tell=not stalled, judged=judged
         )
         return True
-
-    def _spoilt(self, begin: float, case: Case, exchanges: Sequence[Exchange]) -> bool:
-        """Whether a fault that a case has shown since `begin` is no evidence, since this process was held
-        up, and the case goes by the clock."""
-        clocked = (
-            _waits(case)
-            or any(e.within or e.processed is not None for s in case.steps for e in s.expects)
-            or any(each.fault is Fault.TIMEOUT for each in exchanges)
-        )
-        measured = all(each.detail != HELD_UP for each in exchanges)
-        return not measured or (clocked and self._stalls.spoil(begin))
 
     def _settle(
         self,

@@ -109,9 +109,10 @@ class Session:
         return self._note(exchange_of(sent.request, sent.signing, reply, role, at, sent.msg_id))
 
     def _without_stalls(self, reply: Reply) -> Reply:
-        """`reply`, given up where it is past the deadline by no more than this process was held up."""
+        """`reply`, given up where it is past the deadline by no more than this process was held up before
+        it was read."""
         late = reply.ended - reply.sent - self.facts.deadline
-        if 0 < late <= self.stalls.lost(reply.sent):
+        if 0 < late <= self.stalls.just_before(reply.ended):
             return replace(reply, fault=Fault.GIVEN_UP, detail=HELD_UP)
         return reply
 
@@ -125,13 +126,13 @@ class Session:
     ) -> list[Exchange]:
         """Ask the observer about each message until `wanted` effects show, at most `seconds`; the
         last answer for each is recorded."""
-        deadline = self.clock.monotonic() + seconds
-        return await asyncio.gather(*(self._effect(each, wanted, deadline, at) for each in ids))
+        return await asyncio.gather(*(self._effect(each, wanted, seconds, at) for each in ids))
 
-    async def _effect(self, msg_id: str, wanted: int, deadline: float, at: At) -> Exchange:
+    async def _effect(self, msg_id: str, wanted: int, seconds: float, at: At) -> Exchange:
         assert self.options.observer_url is not None  # noqa: S101 - asked only with an observer
         url = self.options.observer_url.replace(PLACE, msg_id)
         request = Request("GET", url, ((b"User-Agent", USER_AGENT.encode()),), b"")
+        begin = self.clock.monotonic()
         pause, hiccups = 0.01, 0
         while True:
             reply = await self.wire.send(request)
@@ -139,7 +140,9 @@ class Session:
             seen = count(asked)
             hiccups += seen is None
             settled = seen is not None and seen >= wanted
-            if settled or hiccups > HICCUPS or self.clock.monotonic() >= deadline:
+            # What this process was held up for is no time in which an effect could be seen.
+            left = begin + seconds + self.stalls.lost(begin) - self.clock.monotonic()
+            if settled or hiccups > HICCUPS or left <= 0:
                 return self._note(asked)
             await self.clock.sleep(pause)
             pause = min(0.2, pause * 1.5)

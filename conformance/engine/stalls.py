@@ -1,24 +1,25 @@
 """When this process was held up itself: what it saw late may have been in time.
 
 A busy machine, or a burst of work in the same process, delays everything that this process does. A case
-that shows a fault while that happens is run again. Knows neither sides nor rules.
+is run again when it was held up for as long as it takes to make its finding. Knows neither sides nor
+rules.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from conformance.clock import Clock
+from conformance.rules import Finding, Unjudged
 
 EVERY = 0.1
 """Seconds between two looks at the clock."""
 NOTED = 0.05
 """Seconds by which a look must be late to be noted."""
 FORGIVEN = 0.15
-"""Seconds at a stretch that every check forgives: the least by which a correct target and a faulty one
-differ where the clock decides. A finding that was made beside a longer stall is no evidence."""
+"""Seconds at a stretch that change nothing that is not measured to the second."""
 
 
 class Stalls:
@@ -67,6 +68,20 @@ class Stalls:
         """The seconds for which it was held up in all, `since` a monotonic time."""
         return sum(self._since(since))
 
-    def spoil(self, since: float) -> bool:
-        """Whether it was held up for longer than the checks forgive, `since` a monotonic time."""
+    def just_before(self, when: float) -> float:
+        """The seconds for which it was held up at a stretch that ended at `when`, a monotonic time."""
+        return self.longest(when - EVERY)
+
+    def any(self, since: float) -> bool:
+        """Whether there was a stall of more than FORGIVEN seconds, `since` a monotonic time."""
         return self.longest(since) > FORGIVEN
+
+
+def is_spoilt(found: Iterable[Finding | Unjudged], held_up: float) -> bool:
+    """Whether one of the things that a case came to may be the work of a stall of `held_up` seconds."""
+    return any(
+        each.slack is not None and each.slack <= held_up
+        if isinstance(each, Finding)
+        else each.error and held_up > FORGIVEN
+        for each in found
+    )

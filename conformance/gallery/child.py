@@ -27,13 +27,18 @@ _RESTART = (
 )
 
 
+def with_package(environment: Mapping[str, str]) -> dict[str, str]:
+    """One's own environment with `environment` beside it, in which a child imports this package."""
+    paths = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, **environment, "PYTHONPATH": paths}
+
+
 class Child:
     """A program that prints its URL in one line once it serves, and ends when its input closes."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._command = command
-        paths = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH"))))
-        self._environment = {**os.environ, **environment, "PYTHONPATH": paths}
+        self._environment = with_package(environment)
         self._child: asyncio.subprocess.Process | None = None
         self.url = ""
 

@@ -16,7 +16,7 @@ from conformance.checks.sender.facts import SenderFacts, retry_after
 from conformance.checks.sender.reports import test_failed
 from conformance.checks.sender.signing import fits, signature_of
 from conformance.checks.sender.step import Fields, StepSeen, fields_of, whole
-from conformance.checks.sender.waits import FEWEST, figures, kind_of, mean_waits, waits
+from conformance.checks.sender.waits import FEWEST, figures, kind_of, mean_waits, slack_of, waits
 from conformance.dialect import Secret
 from conformance.exchange import Exchange, Masked
 from conformance.forms import in_json
@@ -178,7 +178,7 @@ def exponential_waits(step: StepSeen, facts: SenderFacts, level: Level) -> list[
         return [Unjudged(_LOST_IN_CROWD)]
     told = figures(means)
     said = Text(f"waits were {told} s: ", f"間隔為 {told} 秒：") + kind
-    return [Finding(level, said, tuple(each.id for each in came[0]))]
+    return [Finding(level, said, tuple(each.id for each in came[0]), slack_of(means))]
 
 
 def waited(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
@@ -191,7 +191,7 @@ def waited(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
                     f"sent again after {wait:.1f} s, where Retry-After asked for {asked:g} s",
                     f"{wait:.1f} 秒後便重發，而 Retry-After 要求 {asked:g} 秒",
                 )
-                return [Finding(level, said, (each.id,))]
+                return [Finding(level, said, (each.id,), asked - wait)]
     return []
 
 
@@ -207,7 +207,7 @@ def prompt(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
         f"the first attempt came {late[msg_id]:.1f} s after the message was accepted",
         f"訊息被接受後 {late[msg_id]:.1f} 秒才有首次嘗試",
     )
-    return [Finding(level, said, (came[msg_id][0].id,))]
+    return [Finding(level, said, (came[msg_id][0].id,), late[msg_id] - PROMPT)]
 
 
 def delivered_after_restart(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:

@@ -46,12 +46,12 @@ from conformance.engine.sender.obstacles import duration, obstacle
 from conformance.engine.sender.options import SenderOptions, spellings
 from conformance.engine.sender.session import BEFORE, SETTINGS, Post, SenderSession
 from conformance.engine.sender.steps import ConfigurationRefusedError, SenderCaseRun
-from conformance.engine.stalls import Stalls
+from conformance.engine.stalls import Stalls, is_spoilt
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange
 from conformance.receiver.mock import Mock, listening
 from conformance.report import Report, Result
-from conformance.rules import Finding, Outcome, Unjudged, verdict
+from conformance.rules import Outcome, Unjudged, verdict
 from conformance.scenario import Case, Scenario
 from conformance.text import NO_TEXT, Text
 from conformance.wire.client import Wire, tls_context
@@ -306,10 +306,10 @@ class SenderRun:
         begin = self._clock.monotonic()
         rule = scenario.rule.id
         found: list[Judgement]
-        judged = stalled = False
+        judged, held_up = False, 0.0
         try:
             exchanges = await SenderCaseRun(session, rule, case, post).run()
-            stalled = self._stalls.spoil(begin)
+            held_up = self._stalls.longest(begin)
             found = judge(case, exchanges, session.facts)
             judged = True
         except ConfigurationRefusedError as refusal:
@@ -319,7 +319,7 @@ class SenderRun:
         except Exception as fault:  # a fault of the suite's own is no verdict on the target
             _LOG.exception("%s could not be judged", rule)
             exchanges, found = [], [Unjudged(own_fault(fault), error=True)]
-        stalled = stalled and any(isinstance(each, Finding) for each in found)
+        stalled = is_spoilt(found, held_up)
         if stalled:
             found, judged = [Unjudged(STALLED, error=True)], False
         self._final[rule, case.name] = exchanges
