@@ -130,7 +130,8 @@ def _expected(wanted: tuple[str | int, ...], exchange: Exchange) -> Text:
 
 def _within(expect: Expect, probes: Sequence[Exchange]) -> list[Judgement]:
     limit = expect.within or 0.0
-    late = [each for each in probes if each.fault is Fault.TIMEOUT or each.seconds > limit]
+    measured = [each for each in probes if each.fault is not Fault.GIVEN_UP]
+    late = [each for each in measured if each.fault is Fault.TIMEOUT or each.seconds > limit]
     if not late:
         return []
     slowest = max(late, key=lambda each: each.seconds)

@@ -39,7 +39,7 @@ from conformance.engine.recording import (
 )
 from conformance.engine.results import Told, joined, own_fault, result_of, unchecked
 from conformance.engine.session import HELD_UP, Session
-from conformance.engine.stalls import Stalls, is_spoilt
+from conformance.engine.stalls import Stalls, sound
 from conformance.engine.steps import CaseRun, is_busy
 from conformance.engine.telling import fuzzed
 from conformance.errors import HarnessError
@@ -269,10 +269,10 @@ class Run:
         begin = self._clock.monotonic()
         rule = scenario.rule.id
         found: list[Judgement]
-        judged, held_up = False, 0.0
+        judged, lost = False, 0.0
         try:
             exchanges = await CaseRun(session, rule, case, busy).run()
-            held_up = self._stalls.longest(begin)
+            lost = self._stalls.worst(begin)
             found = judge(case, exchanges, session.facts)
             judged = True
         except HarnessError as fault:
@@ -284,12 +284,14 @@ class Run:
             return False
         if found and not again and any(e.within for step in case.steps for e in step.expects):
             return False
-        late = any(each.detail == HELD_UP for each in exchanges)
-        stalled = late or is_spoilt(found, held_up)
+        left = sound(found, lost)
+        unmeasured = any(each.detail == HELD_UP for each in exchanges)
+        stalled = not left and (bool(found) or unmeasured)
         if stalled and not again:
             return False
         if stalled:
-            found, judged = [Unjudged(STALLED, error=True)], False
+            left, judged = [Unjudged(STALLED, error=True)], False
+        found = left
         found = past(rule, case is scenario.cases[0], found, exchanges, session.facts)
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin

@@ -18,6 +18,8 @@ EVERY = 0.1
 """Seconds between two looks at the clock."""
 NOTED = 0.05
 """Seconds by which a look must be late to be noted."""
+CHAIN = 2.0
+"""Seconds in which stalls add up: an answer takes several steps, and each of them may be late."""
 FORGIVEN = 0.15
 """Seconds at a stretch that change nothing that is not measured to the second."""
 
@@ -60,9 +62,14 @@ class Stalls:
         late = self._late()  # of a stall that has just ended, and was not looked at
         return [*noted, late] if late > NOTED else noted
 
-    def longest(self, since: float) -> float:
-        """The most seconds for which it was held up at a stretch, `since` a monotonic time."""
-        return max(self._since(since), default=0.0)
+    def worst(self, since: float) -> float:
+        """The most seconds that were lost within CHAIN seconds, `since` a monotonic time."""
+        noted = [*self._noted, (self._clock.monotonic(), self._late())]
+        recent = [(ended, late) for ended, late in noted if ended >= since and late > NOTED]
+        sums = (
+            sum(late for end, late in recent if 0 <= end - ended <= CHAIN) for ended, _ in recent
+        )
+        return max(sums, default=0.0)
 
     def lost(self, since: float) -> float:
         """The seconds for which it was held up in all, `since` a monotonic time."""
@@ -70,18 +77,19 @@ class Stalls:
 
     def just_before(self, when: float) -> float:
         """The seconds for which it was held up at a stretch that ended at `when`, a monotonic time."""
-        return self.longest(when - EVERY)
+        return max(self._since(when - EVERY), default=0.0)
 
     def any(self, since: float) -> bool:
-        """Whether there was a stall of more than FORGIVEN seconds, `since` a monotonic time."""
-        return self.longest(since) > FORGIVEN
+        """Whether there was a loss of more than FORGIVEN seconds, `since` a monotonic time."""
+        return self.worst(since) > FORGIVEN
 
 
-def is_spoilt(found: Iterable[Finding | Unjudged], held_up: float) -> bool:
-    """Whether one of the things that a case came to may be the work of a stall of `held_up` seconds."""
-    return any(
-        each.slack is not None and each.slack <= held_up
-        if isinstance(each, Finding)
-        else each.error and held_up > FORGIVEN
-        for each in found
-    )
+def sound(found: Iterable[Finding | Unjudged], lost: float) -> list[Finding | Unjudged]:
+    """What a case came to, without what may be the work of a loss of `lost` seconds."""
+    return [each for each in found if not _is_spoilt(each, lost)]
+
+
+def _is_spoilt(each: Finding | Unjudged, lost: float) -> bool:
+    if isinstance(each, Finding):
+        return each.slack is not None and each.slack <= lost
+    return each.error and lost > FORGIVEN

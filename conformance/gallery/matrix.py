@@ -42,8 +42,11 @@ APART, CALM = 0.2, 1.0
 """Seconds between the beginnings of two peers, whose first moments are the busiest; and those for which
 the process must not have been held up before one more begins."""
 
-TIMEOUT = 300.0
+TIMEOUT = 600.0
 """Seconds for the run against one peer, which has the processor for a share of them."""
+
+SHARE = "conformance.gallery.share"
+"""The module that judges some peers in a process of its own."""
 
 NO_SKIPS = "HOOKPROOF_NO_SKIPS"
 """The variable that, set to 1, forbids to leave out a peer for want of what it needs."""
@@ -169,7 +172,7 @@ async def _apart(peers: Sequence[Peer]) -> list[Row]:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "conformance.gallery.share",
+        SHARE,
         *(peer.name for peer in peers),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

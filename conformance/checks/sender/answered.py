@@ -38,7 +38,7 @@ def as_answered(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgem
     )
     told = tuple(each.id for each in attempts[:10]) or step.given_ids(wrong[:1])
     many = len(attempts) > promised(attempts, retry_count)
-    slack = slack_of_many(attempts, step.deadline) if many else None
+    slack = (slack_of_many if many else slack_of_few)(attempts, step.deadline)
     return [Finding(level, count + _said(attempts, retry_count, facts), told, slack)]
 
 
@@ -48,6 +48,12 @@ def slack_of_many(attempts: Sequence[Exchange], deadline: float) -> float | None
     again = attempts[:-1]
     left = [deadline - each.seconds for each in again if _is_good(each) or _is_given_up(each)]
     return max(0.0, min(left)) if left else None
+
+
+def slack_of_few(attempts: Sequence[Exchange], deadline: float) -> float | None:
+    """The same for a sender that makes no more attempts after one that got no answer in time."""
+    answered = [deadline - each.seconds for each in attempts[-1:] if each.status is not None]
+    return max(0.0, answered[0]) if answered else None
 
 
 def _said(attempts: Sequence[Exchange], retry_count: int, facts: SenderFacts) -> Text:

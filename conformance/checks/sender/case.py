@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conformance.checks.case import Judgement
-from conformance.checks.sender.answered import slack_of_many
+from conformance.checks.sender.answered import slack_of_few, slack_of_many
 from conformance.checks.sender.api import message, succeeded
 from conformance.checks.sender.facts import UNDER_WAY, SenderFacts, under_way
 from conformance.checks.sender.named import NAMED
@@ -121,7 +121,7 @@ def _attempts(seen: Seen, step: StepSeen, facts: SenderFacts) -> list[Judgement]
     said = (_too_few if few else _too_many)(attempts, least, most, step, facts)
     told = tuple(each.id for each in attempts[:10]) or step.given_ids([msg_id])
     said = (count if len(step.ids) > 1 else NO_TEXT) + said
-    slack = None if few else slack_of_many(attempts, step.deadline)
+    slack = (slack_of_few if few else slack_of_many)(attempts, step.deadline)
     return [Finding(seen.level, said, told, slack)]
 
 

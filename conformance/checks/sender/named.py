@@ -16,7 +16,15 @@ from conformance.checks.sender.facts import SenderFacts, retry_after
 from conformance.checks.sender.reports import test_failed
 from conformance.checks.sender.signing import fits, signature_of
 from conformance.checks.sender.step import Fields, StepSeen, fields_of, whole
-from conformance.checks.sender.waits import FEWEST, figures, kind_of, mean_waits, slack_of, waits
+from conformance.checks.sender.waits import (
+    BLUR,
+    FEWEST,
+    figures,
+    kind_of,
+    mean_waits,
+    slack_of,
+    waits,
+)
 from conformance.dialect import Secret
 from conformance.exchange import Exchange, Masked
 from conformance.forms import in_json
@@ -167,9 +175,10 @@ def exponential_waits(step: StepSeen, facts: SenderFacts, level: Level) -> list[
     means, scatter = mean_waits(came)
     if len(means) < FEWEST:
         return [Unjudged(_TOO_FEW_WAITS)]
-    kind = kind_of(means, scatter)
     starts = [attempts[0].started for attempts in came]
     spread = max(starts) - min(starts)
+    # Whatever is due may have to wait until all messages have had their turn.
+    kind = kind_of(means, scatter, max(BLUR, spread))
     if kind is None:
         # Where one round of all messages takes as long as the waits, it may be that which has grown.
         return [] if max(means) > BESIDE_CROWD * spread else [Unjudged(_LOST_IN_CROWD)]

@@ -26,8 +26,8 @@ SCATTER = 0.4
 FALLING = 0.9
 """Share of the first factor below which a later one has fallen: over three linear waits to 0.75."""
 BEND = 1.5
-"""Factor by which the last step of at least three is longer than the first. Linear ones are alike, and a factor
-of 1.36 makes the last of them 1.85 times as long; what a machine adds to all waits changes none."""
+"""Factor by which the last step of at least three is longer than the first. Linear steps are alike, and a
+factor of 1.36 makes the last one 1.85 times as long; what a machine adds to all waits changes none."""
 BLUR = 0.15
 """Seconds by which a busy machine may blur a mean wait: a first wait of 0.2 s and a second of 0.18 s, with
 longer and longer ones behind them, grow."""
@@ -55,8 +55,9 @@ def figures(means: Sequence[float]) -> str:
     return ", ".join(f"{each:.2f}" if max(means) < 1 else f"{each:.1f}" for each in means)
 
 
-def kind_of(means: Sequence[float], scatter: float) -> Text | None:
-    """None for exponential waits, of which there are at least FEWEST; else what they are."""
+def kind_of(means: Sequence[float], scatter: float, blur: float = BLUR) -> Text | None:
+    """None for exponential waits, of which there are at least FEWEST; else what they are. `blur` is the
+    seconds by which any of them may be too long."""
     if max(means) < NONE:
         return _NO_WAIT
     wild = scatter > SCATTER
@@ -70,7 +71,7 @@ def kind_of(means: Sequence[float], scatter: float) -> Text | None:
         return _RANDOM if wild else _CONSTANT
     if grown[-1] < grown[0]:
         return _SHRINKING if sorted(grown, reverse=True) == grown else _RANDOM
-    if any(later < earlier - BLUR for earlier, later in pairwise(grown)):
+    if any(later < earlier - blur for earlier, later in pairwise(grown)):
         return _RANDOM
     capped = len(grown) < len(means)
     # The last steps tell most: the first waits are short, and a busy machine adds most to them.

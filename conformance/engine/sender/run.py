@@ -46,7 +46,7 @@ from conformance.engine.sender.obstacles import duration, obstacle
 from conformance.engine.sender.options import SenderOptions, spellings
 from conformance.engine.sender.session import BEFORE, SETTINGS, Post, SenderSession
 from conformance.engine.sender.steps import ConfigurationRefusedError, SenderCaseRun
-from conformance.engine.stalls import Stalls, is_spoilt
+from conformance.engine.stalls import Stalls, sound
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange
 from conformance.receiver.mock import Mock, listening
@@ -306,10 +306,10 @@ class SenderRun:
         begin = self._clock.monotonic()
         rule = scenario.rule.id
         found: list[Judgement]
-        judged, held_up = False, 0.0
+        judged, lost = False, 0.0
         try:
             exchanges = await SenderCaseRun(session, rule, case, post).run()
-            held_up = self._stalls.longest(begin)
+            lost = self._stalls.worst(begin)
             found = judge(case, exchanges, session.facts)
             judged = True
         except ConfigurationRefusedError as refusal:
@@ -319,9 +319,11 @@ class SenderRun:
         except Exception as fault:  # a fault of the suite's own is no verdict on the target
             _LOG.exception("%s could not be judged", rule)
             exchanges, found = [], [Unjudged(own_fault(fault), error=True)]
-        stalled = is_spoilt(found, held_up)
+        left = sound(found, lost)
+        stalled = bool(found) and not left
         if stalled:
-            found, judged = [Unjudged(STALLED, error=True)], False
+            left, judged = [Unjudged(STALLED, error=True)], False
+        found = left
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
         done = not found or (again and not stalled)
