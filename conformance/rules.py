@@ -88,11 +88,12 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Unjudged:
     """A check's word that it could not see enough. `error` tells a fault of target or harness that
-    stopped the judging from something that the user could give (a skip)."""
+    stopped the judging from something that the user could give (a skip). `slack` is as in `Finding`."""
 
     reason: Text
     error: bool = False
     exchanges: tuple[int, ...] = ()
+    slack: float | None = None
 
 
 def verdict(outcomes: Iterable[Outcome], *, complete: bool) -> Verdict:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from conformance.checks.facts import Facts
 from conformance.checks.wording import RATE_LIMIT, answered, listed
-from conformance.exchange import Exchange, Fault, Role, Transport
+from conformance.exchange import HELD_UP, Exchange, Fault, Role, Transport
 from conformance.rules import Finding, Unjudged
 from conformance.scenario import Case, Expect, Step
 from conformance.text import NO_TEXT, Text
@@ -48,7 +48,8 @@ def judge(case: Case, exchanges: Sequence[Exchange], facts: Facts) -> list[Judge
 def _statuses(
     expect: Expect, step: Step, probes: Sequence[Exchange], facts: Facts
 ) -> list[Judgement]:
-    wrong = [each for each in probes if not _fits(expect.status, each, facts)]
+    measured = [each for each in probes if each.detail != HELD_UP]
+    wrong = [each for each in measured if not _fits(expect.status, each, facts)]
     busy = [each for each in probes if each.status in NOT_NOW]
     refused = "refused" in expect.status and not wrong
     if refused and busy and (busy[0].status, None) != facts.refusal:

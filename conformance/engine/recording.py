@@ -19,11 +19,6 @@ NO_FUZZ = Text("turned off (--fuzz 0)", "已關閉（--fuzz 0）")
 TIME_RAN_OUT = Text(
     "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
 )
-STALLED = Text(
-    "not judged: Hookproof itself was held up whenever it ran this, and what it saw late may have been "
-    "in time: give a longer --timeout, or a machine that is less busy",
-    "未判定：每次執行時 Hookproof 自己都被耽擱，看似遲到的可能其實準時：請加長 --timeout，或換較不忙碌的機器",
-)
 NOTHING_PASSED = Text(
     "No rule that was chosen passed: a verdict needs one that does (--rules names too few).",
     "所選的規則沒有一條通過：至少要有一條通過才能下結論（--rules 選得太少）。",

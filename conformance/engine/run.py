@@ -31,19 +31,18 @@ from conformance.engine.plan import Listener, Plan
 from conformance.engine.recording import (
     NO_FUZZ,
     NOTHING_PASSED,
-    STALLED,
     TIME_RAN_OUT,
     Key,
     conclude,
     mark_superseded,
 )
 from conformance.engine.results import Told, joined, own_fault, result_of, unchecked
-from conformance.engine.session import HELD_UP, Session
-from conformance.engine.stalls import Stalls, sound
+from conformance.engine.session import Session
+from conformance.engine.stalls import Stalls, sound, spoilt
 from conformance.engine.steps import CaseRun, is_busy
 from conformance.engine.telling import fuzzed
 from conformance.errors import HarnessError
-from conformance.exchange import Exchange, Fault, Role, Transport
+from conformance.exchange import HELD_UP, Exchange, Fault, Role, Transport
 from conformance.report import Report, Result
 from conformance.rules import Outcome, Unjudged, verdict
 from conformance.scenario import Case, Scenario
@@ -290,7 +289,7 @@ class Run:
         if stalled and not again:
             return False
         if stalled:
-            left, judged = [Unjudged(STALLED, error=True)], False
+            left, judged = spoilt(found), False
         found = left
         found = past(rule, case is scenario.cases[0], found, exchanges, session.facts)
         self._final[rule, case.name] = exchanges

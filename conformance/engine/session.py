@@ -13,7 +13,7 @@ from conformance.clock import Clock
 from conformance.engine.compose import USER_AGENT, Sent, compose
 from conformance.engine.options import PLACE, Options
 from conformance.engine.stalls import Stalls
-from conformance.exchange import Exchange, Fault, Request, Role, Signing
+from conformance.exchange import HELD_UP, Exchange, Fault, Request, Role, Signing
 from conformance.scenario import Send
 from conformance.trace import Trace
 from conformance.wire.client import Wire
@@ -28,9 +28,6 @@ DEAD_AFTER = 32
 """So many requests in a row without an answer, and the target is given up for the time being."""
 ID_STEP = 10
 """Ids differ in more than their last digit, so that a damaged id is nobody's."""
-
-HELD_UP = "not measured: Hookproof itself was held up"
-"""What is said of an exchange that was late because of this process, as far as can be known."""
 
 PLAIN = Send()
 

@@ -8,11 +8,12 @@ rules.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from conformance.clock import Clock
 from conformance.rules import Finding, Unjudged
+from conformance.text import Text
 
 EVERY = 0.1
 """Seconds between two looks at the clock."""
@@ -90,6 +91,19 @@ def sound(found: Iterable[Finding | Unjudged], lost: float) -> list[Finding | Un
 
 
 def _is_spoilt(each: Finding | Unjudged, lost: float) -> bool:
-    if isinstance(each, Finding):
-        return each.slack is not None and each.slack <= lost
-    return each.error and lost > FORGIVEN
+    if each.slack is not None:
+        return each.slack <= lost
+    return isinstance(each, Unjudged) and each.error and lost > FORGIVEN
+
+
+def spoilt(found: Sequence[Finding | Unjudged]) -> list[Finding | Unjudged]:
+    """What is said of a case of which nothing else was left, should it not be run again."""
+    reasons: list[Finding | Unjudged] = [each for each in found if isinstance(each, Unjudged)]
+    return reasons or [Unjudged(_STALLED, error=True)]
+
+
+_STALLED = Text(
+    "not judged: Hookproof itself was held up whenever it ran this, and what it saw late may have been "
+    "in time: give a longer --timeout, or a machine that is less busy",
+    "未判定：每次執行時 Hookproof 自己都被耽擱，看似遲到的可能其實準時：請加長 --timeout，或換較不忙碌的機器",
+)

@@ -38,6 +38,9 @@ PEERS = (*RECEIVERS, *SENDERS)
 AT_A_TIME, WHOLE_AT_A_TIME = 24, 2
 """Peers that one process judges side by side, and those among them that meet every rule."""
 
+STRIDE = 7
+"""Peers of one kind stand together in the gallery: those that begin one after the other are so far apart."""
+
 APART, CALM = 0.2, 1.0
 """Seconds between the beginnings of two peers, whose first moments are the busiest; and those for which
 the process must not have been held up before one more begins."""
@@ -156,15 +159,20 @@ async def run_matrix(only: Sequence[str] = ()) -> Matrix:
 
 
 async def judge_all(peers: Sequence[Peer]) -> list[Row]:
-    """Judge peers side by side in this process."""
+    """Judge peers side by side in this process; their rows in the same order."""
     places = _Places()
+    longest = [peer for peer in peers if not peer.rules]
+    others = [peer for peer in peers if peer.rules]
+    mixed = [*longest, *(peer for first in range(STRIDE) for peer in others[first::STRIDE])]
 
     async def judged(peer: Peer) -> Row:
         async with places.place(whole=not peer.rules):
             return await _judge(peer)
 
     async with places.watching():
-        return await asyncio.gather(*map(judged, peers))
+        rows = await asyncio.gather(*map(judged, mixed))
+    by_name = {row.peer: row for row in rows}
+    return [by_name[peer.name] for peer in peers]
 
 
 async def _apart(peers: Sequence[Peer]) -> list[Row]:

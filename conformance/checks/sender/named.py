@@ -181,10 +181,11 @@ def exponential_waits(step: StepSeen, facts: SenderFacts, level: Level) -> list[
     kind = kind_of(means, scatter, max(BLUR, spread))
     if kind is None:
         # Where one round of all messages takes as long as the waits, it may be that which has grown.
-        return [] if max(means) > BESIDE_CROWD * spread else [Unjudged(_LOST_IN_CROWD)]
+        crowded = spread - max(means) / BESIDE_CROWD
+        return [] if crowded < 0 else [Unjudged(_LOST_IN_CROWD, slack=crowded)]
     # A sender with a limited rate comes back to a message once in a round, whatever its backoff.
     if spread > A_ROUND and SAME_AS_ROUND[0] < median(means) / spread < SAME_AS_ROUND[1]:
-        return [Unjudged(_LOST_IN_CROWD)]
+        return [Unjudged(_LOST_IN_CROWD, slack=spread - A_ROUND)]
     told = figures(means)
     said = Text(f"waits were {told} s: ", f"間隔為 {told} 秒：") + kind
     return [Finding(level, said, tuple(each.id for each in came[0]), slack_of(means))]

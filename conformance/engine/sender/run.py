@@ -34,7 +34,6 @@ from conformance.engine.options import hide
 from conformance.engine.plan import Listener, Plan, over
 from conformance.engine.recording import (
     NOTHING_PASSED,
-    STALLED,
     TIME_RAN_OUT,
     Key,
     conclude,
@@ -46,7 +45,7 @@ from conformance.engine.sender.obstacles import duration, obstacle
 from conformance.engine.sender.options import SenderOptions, spellings
 from conformance.engine.sender.session import BEFORE, SETTINGS, Post, SenderSession
 from conformance.engine.sender.steps import ConfigurationRefusedError, SenderCaseRun
-from conformance.engine.stalls import Stalls, sound
+from conformance.engine.stalls import Stalls, sound, spoilt
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange
 from conformance.receiver.mock import Mock, listening
@@ -322,7 +321,7 @@ class SenderRun:
         left = sound(found, lost)
         stalled = bool(found) and not left
         if stalled:
-            left, judged = [Unjudged(STALLED, error=True)], False
+            left, judged = spoilt(found), False
         found = left
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
