@@ -44,6 +44,10 @@ class Fault(StrEnum):
     GIVEN_UP = "given-up"  # the suite itself left, as the scenario asks
 
 
+HELD_UP = "not measured: Hookproof itself was held up"
+"""The detail of an exchange that the suite gave up, since it may have been late because of this process."""
+
+
 class Transport(StrEnum):
     """How a request is put on the wire."""
 

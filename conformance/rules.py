@@ -74,22 +74,26 @@ class Rule:
 class Finding:
     """Something that a check saw and that a rule forbids: what, how grave, and where.
 
-    `exchanges` are ids in the trace, the telling one first.
+    `exchanges` are ids in the trace, the telling one first. `slack` is for what rests on when things
+    were seen: the seconds for which the harness must have been held up to be the cause of it itself; None
+    where it cannot be.
     """
 
     level: Level
     message: Text
     exchanges: tuple[int, ...] = ()
+    slack: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Unjudged:
     """A check's word that it could not see enough. `error` tells a fault of target or harness that
-    stopped the judging from something that the user could give (a skip)."""
+    stopped the judging from something that the user could give (a skip). `slack` is as in `Finding`."""
 
     reason: Text
     error: bool = False
     exchanges: tuple[int, ...] = ()
+    slack: float | None = None
 
 
 Judgement = Finding | Unjudged

@@ -12,7 +12,6 @@ CLOCKED = {
         "check_sender",
         "check_sender_ends",
         "gallery",
-        "gallery_senders",
         "load_run",
         "receiver_process",
         "sender_endpoint",

@@ -1,123 +1,53 @@
-"""A sender of the gallery, driven through its API against the mock receiver, and what arrives."""
+"""The peers of the gallery that the tests judge: one for each rule, and correct ones.
+
+`hookproof selftest` judges them all.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import json
-import shlex
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
-import aiohttp
+import pytest
 
-from conformance.clock import Clock
-from conformance.dialect import Secret
-from conformance.exchange import Exchange
-from conformance.gallery.senders.serve import Served
-from conformance.message import build
-from conformance.receiver.mock import Endpoint, Mock, Scripted, listening
+from conformance.gallery.matrix import PEERS, Row, judge_all
+from conformance.gallery.peer import Peer
 
-SECRET = Secret(b"a lighthouse")
-TYPES = ["1", "3", "34", "43", "47", "49", "10000", "10002"]
-PATIENCE = 20.0
-
-_NUMBERS = itertools.count(7_654_321_098_765_432_101)
+CORRECT = {"receiver": ("reference", "python-stdlib"), "sender": ("reference-sender",)}
 
 
-def event(kind: str = "text", **fields: Any) -> dict[str, Any]:
-    """A message event with an id of its own, beyond what a double holds."""
-    return build(kind, str(next(_NUMBERS)), int(time.time())).fields() | fields
+def rules_of(peer: Peer) -> set[str]:
+    """The rules that must catch a peer."""
+    return {each.partition("[")[0] for each in peer.caught_by}
 
 
-def header(attempt: Exchange, name: str) -> str:
-    values = [
-        value for key, value in attempt.request.headers if key.lower() == name.lower().encode()
-    ]
-    return values[0].decode() if values else ""
+def one_for_each_rule(side: str) -> Iterator[Peer]:
+    """Peers of a side in the gallery's order, but those whose rules have all been named before."""
+    named: set[str] = set()
+    for peer in PEERS:
+        if peer.side == side and (peer.name in CORRECT[side] or rules_of(peer) - named):
+            named |= rules_of(peer)
+            yield peer
 
 
-def message(attempt: Exchange) -> Any:
-    return json.loads(attempt.request.body)
+def peers_of(side: str) -> list[object]:
+    """The parameters of a test about each of them."""
+    return [pytest.param(peer, id=peer.name) for peer in one_for_each_rule(side)]
 
 
-def waits(attempts: Sequence[Exchange]) -> list[float]:
-    return [later.started - sooner.ended for sooner, later in itertools.pairwise(attempts)]
+def judged(request: pytest.FixtureRequest) -> dict[str, Row]:
+    """The rows of the matrix by peer: of all that the tests of a module were selected for, side by side."""
+    here = [each for each in request.session.items if each.path == request.path]
+    items = [each for each in here if isinstance(each, pytest.Function)]
+    selected = [each.callspec.params for each in items if hasattr(each, "callspec")]
+    peers = [params["peer"] for params in selected if "peer" in params]
+    return {row.peer: row for row in asyncio.run(judge_all(peers))}
 
 
-@dataclass
-class Driven:
-    """A sender and a mock receiver for it."""
-
-    served: Served
-    mock: Mock
-    session: aiohttp.ClientSession
-
-    async def call(self, method: str, name: str, body: object = None, **query: str) -> Any:
-        """One call of the API: its answer with its status as `status`."""
-        url = f"{self.served.api_url}/{name}"
-        async with self.session.request(method, url, json=body, params=query) as answer:
-            return await answer.json() | {"status": answer.status}
-
-    async def configure(self, *script: int | Scripted, **fields: Any) -> Endpoint:
-        """An endpoint with a script, configured."""
-        hook = self.mock.endpoint([Scripted(s) if isinstance(s, int) else s for s in script])
-        await self.settings(hook.url, **fields)
-        return hook
-
-    async def settings(self, url: str, **fields: Any) -> Any:
-        plain = {"URL": url, "Secret": SECRET.decode(), "MessageTypes": TYPES, "RetryCount": 3}
-        return await self.call("POST", "Config", plain | fields)
-
-    async def emit(self, *events: dict[str, Any]) -> None:
-        assert (await self.call("POST", "Emit", list(events)))["status"] == 202
-
-    async def deliver(self, *script: int | Scripted, given: Any = None, **fields: Any) -> Any:
-        """The attempts of one message, once it is settled."""
-        hook = await self.configure(*script, **fields)
-        given = given or event()
-        await self.emit(given)
-        await self.settled()
-        return list(hook.arrivals)
-
-    async def listed_as(self, state: str) -> int:
-        """How many deliveries are in a state."""
-        return len((await self.call("GET", "Deliveries", status=state))["data"])
-
-    async def settled(self) -> None:
-        """Wait until nothing is to be attempted any more."""
-        async with asyncio.timeout(PATIENCE):
-            while await self.listed_as("waiting"):  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.02)
-
-    async def kept(self, count: int) -> None:
-        """Wait until the sender has written down that `count` messages were delivered."""
-        async with asyncio.timeout(PATIENCE):
-            while await self.listed_as("delivered") < count:  # noqa: ASYNC110 - the same
-                await asyncio.sleep(0.02)
-
-    async def arrived(self, hook: Endpoint, count: int = 1) -> list[Exchange]:
-        """What came to `hook`, once there are `count` requests and the last is answered."""
-        async with asyncio.timeout(PATIENCE):
-            while len(hook.arrivals) < count or not hook.arrivals[count - 1].answer:
-                await hook.changed(PATIENCE)
-        return hook.arrivals
-
-    async def restart(self) -> None:
-        command = shlex.split(self.served.restart_command or "")
-        process = await asyncio.create_subprocess_exec(*command)
-        assert await process.wait() == 0
-
-    async def listed(self, url: str) -> dict[str, Any]:
-        """The configuration of `url` as List shows it."""
-        found = (await self.call("GET", "List"))["data"]
-        return next((each for each in found if each["URL"] == url), {})
-
-
-@asynccontextmanager
-async def driven(served: Served, tls: Any = None) -> AsyncIterator[Driven]:
-    async with listening(clock=Clock(), tls=tls) as mock, aiohttp.ClientSession() as session:
-        yield Driven(served, mock, session)
+def check(row: Row) -> None:
+    """Fail unless the suite said of a peer what it must."""
+    if row.skipped is not None:
+        pytest.skip(row.skipped)
+    assert row.missed == (), row.said
+    assert row.accused == (), row.said
+    assert row.holds, row.errors

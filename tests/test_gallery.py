@@ -2,13 +2,12 @@
 
 import asyncio
 import io
+import json
 import re
 import socket
 import subprocess
 import sys
-import warnings
-from dataclasses import replace
-from functools import cache
+from dataclasses import asdict, replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,40 +15,30 @@ from rich.console import Console
 
 from conformance.errors import HarnessError, InputError
 from conformance.gallery import matrix
-from conformance.gallery.matrix import LOOKED_AT_AGAIN, PEERS, Matrix, Row, chosen, run_matrix
+from conformance.gallery.matrix import PEERS, Matrix, Row, as_row, chosen, judge_all, run_matrix
 from conformance.gallery.process import PAIRS, Pair, pair
 from conformance.render.matrix import show
 from conformance.rules import Level
 from conformance.scenario import built_in
+from tests.gallery_parts import check, judged, one_for_each_rule, peers_of, rules_of
 
 BINDING = {each.rule.id for each in built_in("receiver") if each.rule.level is not Level.MAY}
 
 
-@cache
-def judged(side, names):
-    """The rows of the matrix, by peer."""
-    return {row.peer: row for row in asyncio.run(run_matrix(names)).rows}
+@pytest.fixture(scope="module")
+def rows(request):
+    return judged(request)
 
 
-@pytest.fixture
-def row(request, peer):
-    """The row of one peer; all that tests were selected for are run at once, side by side."""
-    here = [each for each in request.session.items if each.path == request.path]
-    items = [each for each in here if "row" in each.fixturenames and "peer" in each.callspec.params]
-    peers = {item.callspec.params["peer"] for item in items}
-    names = tuple(sorted(each.name for each in peers if each.side == peer.side))
-    return judged(peer.side, names)[peer.name]
+@pytest.mark.parametrize("peer", peers_of("receiver"))
+def test_the_suite_says_of_each_receiver_what_it_must(rows, peer):
+    check(rows[peer.name])
 
 
-@pytest.mark.parametrize("peer", [pytest.param(peer, id=peer.name) for peer in PEERS])
-def test_the_suite_says_of_each_peer_what_it_must(row):
-    if row.skipped is not None:
-        pytest.skip(row.skipped)
-    if row.before:
-        warnings.warn(f"{row.peer} was judged by a second look: {row.before}", stacklevel=1)
-    assert row.missed == (), row.said
-    assert row.accused == (), row.said
-    assert row.holds, row.errors
+@pytest.mark.parametrize("side", ["receiver", "sender"])
+def test_every_rule_that_any_peer_names_is_shown(side):
+    shown = {rule for peer in one_for_each_rule(side) for rule in rules_of(peer)}
+    assert shown == {rule for peer in PEERS if peer.side == side for rule in rules_of(peer)}
 
 
 @pytest.mark.parametrize("rule", sorted(BINDING))
@@ -106,38 +95,39 @@ def test_a_row_holds_when_the_suite_said_what_it_must(row, holds):
     assert row.holds is holds
 
 
-def looks(monkeypatch, *rows):
-    """Has the gallery's first peers judged as `rows` say, one after the other; who was looked at."""
-    left, looked_at = list(rows), []
-
-    async def judge(peer):
-        looked_at.append(peer.name)
-        return left.pop(0)
-
-    monkeypatch.setattr(matrix, "_judge", judge)
-    return looked_at
+async def test_peers_of_two_processes_come_out_in_the_order_of_the_gallery():
+    names = ["answers-201", "closed-enum-of-types", "trimmed-body"]
+    matrix = await run_matrix(names)
+    assert [row.peer for row in matrix.rows] == [peer.name for peer in chosen(names)]
+    assert matrix.holds
 
 
-async def test_a_peer_that_comes_out_wrong_beside_others_is_looked_at_by_itself(monkeypatch):
-    wrong = Row("answers-201", "f", missed=("r",), said=("r: pass",), seconds=2)
-    right = Row("answers-201", "f", caught=("r",), seconds=1)
-    looked_at = looks(monkeypatch, Row("reference", None), wrong, right)
-    seen = (await run_matrix(["reference", "answers-201"])).rows
-    assert looked_at == ["reference", "answers-201", "answers-201"]
-    assert seen == (Row("reference", None), replace(right, before=("r: pass",), seconds=3))
+async def test_a_process_that_judges_and_fails_is_told_of(monkeypatch):
+    monkeypatch.setattr(matrix, "SHARE", "conformance.gallery.unknown")
+    with pytest.raises(HarnessError, match="judged peers ended with 1"):
+        await run_matrix(["answers-201"])
 
 
-async def test_what_is_wrong_at_a_second_look_is_wrong(monkeypatch):
-    wrong = Row("reference", None, accused=("r",), said=("r: fail",))
-    looks(monkeypatch, wrong, wrong)
-    assert not (await run_matrix(["reference"])).holds
+MISSING = replace(PEERS[0], missing=lambda: "needs node")
 
 
-async def test_where_many_peers_come_out_wrong_nothing_is_looked_at_again(monkeypatch):
-    peers = [each.name for each in PEERS if each.side == "receiver"][: LOOKED_AT_AGAIN + 1]
-    looked_at = looks(monkeypatch, *(Row(name, "f", missed=("r",)) for name in peers))
-    assert not (await run_matrix(peers)).holds
-    assert len(looked_at) == len(peers)
+async def test_a_peer_that_cannot_be_run_is_skipped(monkeypatch):
+    monkeypatch.delenv(matrix.NO_SKIPS, raising=False)
+    (row,) = await judge_all([MISSING])
+    assert row.skipped == "needs node"
+
+
+async def test_where_nothing_may_be_skipped_a_peer_that_cannot_be_run_does_not_hold(monkeypatch):
+    monkeypatch.setenv(matrix.NO_SKIPS, "1")
+    (row,) = await judge_all([MISSING])
+    assert row.skipped is None
+    assert not row.holds
+    assert row.errors == ("needs node (HOOKPROOF_NO_SKIPS=1: nothing may be skipped)",)
+
+
+def test_a_row_is_the_same_as_json():
+    row = Row("p", "f", caught=("r",), errors=("e", "f"), seconds=1.5)
+    assert as_row(json.loads(json.dumps(asdict(row)))) == row
 
 
 def test_a_matrix_of_which_nothing_was_run_does_not_hold():
@@ -148,7 +138,7 @@ BROKEN = Matrix(
     (
         Row("reference", None, accused=("receiver.http.method",)),
         Row("deaf", "hears nothing", caught=("r.a",), missed=("r.b",), errors=("r.c: dead\x1b",)),
-        Row("sound", "does one thing", caught=("r.a",), before=("r.a: pass",)),
+        Row("sound", "does one thing", caught=("r.a",)),
         Row("node-http", None, skipped="needs node"),
     ),
     61.2,
@@ -165,7 +155,7 @@ def test_the_matrix_is_shown_with_a_line_for_each_peer():
     assert shown("en") == [
         "FAIL reference - a correct receiver accused: receiver.http.method",
         r"FAIL deaf 1/2 hears nothing missed: r.b could not judge: r.c: dead\x1b",
-        "ok sound 1/1 does one thing at a second look; before: r.a: pass",
+        "ok sound 1/1 does one thing",
         "skip node-http - a correct receiver (needs node)",
         "caught 2 of 3, missed 1, accused 1 (4 peers, 1 skipped, 61 s)",
     ]

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Sequence
 
 from conformance.checks.facts import Facts
 from conformance.checks.wording import RATE_LIMIT, answered, listed
-from conformance.exchange import Exchange, Fault, Role, Transport
+from conformance.exchange import HELD_UP, Exchange, Fault, Role, Transport
 from conformance.rules import Finding, Judgement, Unjudged
 from conformance.scenario import Case, Expect, Step
 from conformance.text import NO_TEXT, Text
 
+IMPATIENT = 0.15
+"""Seconds for which a correct target bears with a sender that stops in the middle, beside the pauses that a
+scenario makes."""
 NOT_NOW = (429, 503)
 """Statuses that say nothing of the request itself."""
 
@@ -43,7 +46,8 @@ def judge(case: Case, exchanges: Sequence[Exchange], facts: Facts) -> list[Judge
 def _statuses(
     expect: Expect, step: Step, probes: Sequence[Exchange], facts: Facts
 ) -> list[Judgement]:
-    wrong = [each for each in probes if not _fits(expect.status, each, facts)]
+    measured = [each for each in probes if each.detail != HELD_UP]
+    wrong = [each for each in measured if not _fits(expect.status, each, facts)]
     busy = [each for each in probes if each.status in NOT_NOW]
     refused = "refused" in expect.status and not wrong
     if refused and busy and (busy[0].status, None) != facts.refusal:
@@ -65,7 +69,23 @@ def _statuses(
             )
             + message
         )
-    return [Finding(expect.level, message, tuple(each.id for each in wrong[:10]))]
+    ids = tuple(each.id for each in wrong[:10])
+    return [Finding(expect.level, message, ids, _slack(wrong, facts))]
+
+
+def _slack(wrong: Sequence[Exchange], facts: Facts) -> float | None:
+    """The seconds for which the suite must have been held up for all the `wrong` answers to be its own
+    fault: what came in time must have been read late, and what was refused must have been sent late."""
+    found = []
+    for each in wrong:
+        slow = each.request.transport in (Transport.SLOW, Transport.EXPECT)
+        if each.fault is Fault.TIMEOUT:
+            found.append(each.seconds - facts.deadline)
+        elif slow or each.fault is Fault.CLOSED:
+            found.append(IMPATIENT)
+        else:
+            return None
+    return max(found)
 
 
 def _fits(wanted: Iterable[str | int], exchange: Exchange, facts: Facts) -> bool:
@@ -109,17 +129,19 @@ def _expected(wanted: tuple[str | int, ...], exchange: Exchange) -> Text:
 
 def _within(expect: Expect, probes: Sequence[Exchange]) -> list[Judgement]:
     limit = expect.within or 0.0
-    late = [each for each in probes if each.fault is Fault.TIMEOUT or each.seconds > limit]
+    measured = [each for each in probes if each.fault is not Fault.GIVEN_UP]
+    late = [each for each in measured if each.fault is Fault.TIMEOUT or each.seconds > limit]
     if not late:
         return []
     slowest = max(late, key=lambda each: each.seconds)
+    slack = slowest.seconds - limit
     count = f"{len(late)} of {len(probes)} answers" if len(probes) > 1 else "the answer"
     zh = f"{len(probes)} 個響應中有 {len(late)} 個" if len(probes) > 1 else "響應"
     message = Text(
         f"{count} took longer than {limit:g} s (up to {slowest.seconds:.2f} s)",
         f"{zh}超過 {limit:g} 秒（最長 {slowest.seconds:.2f} 秒）",
     )
-    return [Finding(expect.level, message, tuple(each.id for each in late[:10]))]
+    return [Finding(expect.level, message, tuple(each.id for each in late[:10]), slack)]
 
 
 def _processed(

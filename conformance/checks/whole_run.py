@@ -151,6 +151,8 @@ def alive(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgemen
         return []
     if after[-1].status == 429:
         return [Unjudged(RATE_LIMIT, error=True, exchanges=_ids(after))]
+    if after[-1].fault is Fault.GIVEN_UP:
+        return [Unjudged(_UNMEASURED, error=True, exchanges=_ids(after))]
     message = Text(
         "after the run, a plain valid message: ", "測試結束後的普通有效訊息："
     ) + answered(after[-1], facts)
@@ -216,6 +218,10 @@ CHECKS: dict[str, Check] = {
     "reveals-nothing": reveals_nothing,
 }
 
+_UNMEASURED = Text(
+    "not judged: Hookproof itself was held up when the answer came",
+    "未判定：響應返回時 Hookproof 自己被耽擱",
+)
 NEED_SECRET = frozenset({"reveals-nothing"})
 """Checks that see nothing without the secret."""
 NEED_BODIES = frozenset({"reveals-nothing"})

@@ -1,7 +1,8 @@
 """One run against a live receiver: diagnosis, scenarios side by side, and the report.
 
 A case that met a connection fault, a time-out or a "not now" while others ran beside it is run once
-more by itself before it is judged: what another request did to the target is not its fault.
+more by itself before it is judged: what another request did to the target is not its fault. One that
+shows a fault while this process was held up is run again, as often as the time allows.
 """
 
 from __future__ import annotations
@@ -36,11 +37,12 @@ from conformance.engine.recording import (
 )
 from conformance.engine.results import joined, own_fault
 from conformance.engine.session import Session
+from conformance.engine.stalls import Stalls, sound, spoilt
 from conformance.engine.steps import CaseRun, is_busy
 from conformance.engine.stop import Stop
 from conformance.engine.telling import fuzzed
 from conformance.errors import HarnessError
-from conformance.exchange import Exchange, Fault, Role, Transport
+from conformance.exchange import HELD_UP, Exchange, Fault, Role, Transport
 from conformance.options.receiver import Options, spellings
 from conformance.options.secrets import is_telling
 from conformance.report import Report, Result
@@ -62,6 +64,8 @@ FUZZ_SHARE = 0.9
 
 _LOG = logging.getLogger("hookproof")
 
+Pair = tuple[Scenario, Case]
+
 
 class Run:
     """One run. `listener` is told each result as it comes."""
@@ -80,6 +84,9 @@ class Run:
         self._tls = tls_context(options.ca, system=options.secure)
         self._final: dict[Key, list[Exchange]] = {}
         self._complete = False
+        self._stalls = Stalls(self._clock)
+        # Cases to run again, since this process was held up, and the seconds that each took.
+        self._held_up: list[tuple[Pair, float]] = []
         self._pace = 0.0  # seconds that a request took while scenarios ran side by side
         self._until = 0.0
         self._gone = NO_TEXT  # why the target could not be asked to the end
@@ -114,8 +121,8 @@ class Run:
             tls=self._tls,
             extra=options.headers,
         )
-        async with wire:
-            session = Session(options, wire, facts, self._clock)
+        async with self._stalls.watching(), wire:
+            session = Session(options, wire, facts, self._clock, self._stalls)
             stop = await self._drive(session)
         self._judge_the_rest(session, stop)
         return self._assemble(session, stop, started, begin)
@@ -149,7 +156,7 @@ class Run:
             for case in each.cases
             if case.steps
         ]
-        suspects: list[tuple[Scenario, Case]] = []
+        suspects: list[Pair] = []
 
         async def side_by_side(waits: bool) -> None:
             pairs = [it for it in ready if not it[0].alone and _waits(it[1]) is waits]
@@ -171,7 +178,15 @@ class Run:
         if suspects:
             await session.wire.renew()
         await self._one_by_one(session, [[each] for each in suspects], busy, doubtful=True)
+        await self._held_up_again(session, busy)
         await self._fuzz(session)
+
+    async def _held_up_again(self, session: Session, busy: list[Sent]) -> None:
+        """Run what was held up again, one by one, until it is not or the time is used up."""
+        while self._held_up and not self._gone:
+            pair, seconds = self._held_up.pop(0)
+            if seconds < self._until - self._clock.monotonic():
+                await self._one_by_one(session, [[pair]], busy, doubtful=False)
 
     async def _fuzz(self, session: Session) -> None:
         """The fuzz rules, one after the other, each within its share of the time that is left."""
@@ -197,7 +212,7 @@ class Run:
     async def _one_by_one(
         self,
         session: Session,
-        groups: Sequence[Sequence[tuple[Scenario, Case]]],
+        groups: Sequence[Sequence[Pair]],
         busy: list[Sent],
         *,
         doubtful: bool,
@@ -226,7 +241,7 @@ class Run:
         self._died = self._died or _GONE + named(suspects(session.trace, self.options.url))
         return _NOT_JUDGED + self._died
 
-    def _takes_too_long(self, session: Session, group: Sequence[tuple[Scenario, Case]]) -> bool:
+    def _takes_too_long(self, session: Session, group: Sequence[Pair]) -> bool:
         """Whether the group would use up the run's time at the target's pace; then it is skipped."""
         sends = [step.send for _, case in group for step in case.steps if step.send is not None]
         seconds = sum(send.last or send.messages for send in sends) * self._pace
@@ -250,13 +265,15 @@ class Run:
         *,
         again: bool = False,
     ) -> bool:
-        """Run and judge one case; False, and no result, when it should run `again` by itself."""
+        """Run and judge one case; False, and no result, when it should run `again` by itself. What was
+        held up then is an error, until it is run once more."""
         begin = self._clock.monotonic()
         rule = scenario.rule.id
         found: list[Judgement]
-        judged = False
+        judged, lost = False, 0.0
         try:
             exchanges = await CaseRun(session, rule, case, busy).run()
+            lost = self._stalls.worst(begin)
             found = judge(case, exchanges, session.facts)
             judged = True
         except HarnessError as fault:
@@ -268,10 +285,22 @@ class Run:
             return False
         if found and not again and any(e.within for step in case.steps for e in step.expects):
             return False
+        left = sound(found, lost)
+        unmeasured = any(each.detail == HELD_UP for each in exchanges)
+        stalled = not left and (bool(found) or unmeasured)
+        if stalled and not again:
+            return False
+        if stalled:
+            left, judged = spoilt(found), False
+        found = left
         found = past(rule, case is scenario.cases[0], found, exchanges, session.facts)
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
-        self._settle(session, scenario, case, found, exchanges, seconds, judged=judged)
+        if stalled:
+            self._held_up.append(((scenario, case), seconds))
+        self._settle(
+            session, scenario, case, found, exchanges, seconds, tell=not stalled, judged=judged
+        )
         return True
 
     def _settle(
@@ -284,6 +313,7 @@ class Run:
         seconds: float = 0.0,
         *,
         told: Told | None = None,
+        tell: bool = True,
         judged: bool = False,
     ) -> None:
         result = result_of(
@@ -297,7 +327,7 @@ class Run:
             strict=self.options.strict,
             told=told,
         )
-        self.plan.settle(replace(result, judged=judged))
+        self.plan.settle(replace(result, judged=judged), tell=tell)
 
     def _skip(self, scenario: Scenario, facts: Facts) -> Unjudged | None:
         """Why the scenario cannot be seen from outside with what the user gave; None when it can."""
@@ -342,6 +372,7 @@ class Run:
                 self._settle(session, scenario, case, judged, over if judged else (), judged=True)
                 continue
             self._settle(session, scenario, case, [found or Unjudged(TIME_RAN_OUT, error=True)])
+        self.plan.tell_the_rest()
 
     def _over(self, scenario: Scenario, session: Session) -> list[Exchange]:
         """The exchanges on which a check looks: of the whole run, or of the cases as judged."""

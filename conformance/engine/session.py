@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from conformance.checks.case import count
 from conformance.checks.facts import Facts
 from conformance.clock import Clock
 from conformance.engine.compose import Sent, compose
 from conformance.engine.exchanges import USER_AGENT, At, exchange_of
-from conformance.exchange import Exchange, Fault, Request, Role
+from conformance.engine.stalls import Stalls
+from conformance.exchange import HELD_UP, Exchange, Fault, Request, Role
 from conformance.options.receiver import Options
 from conformance.options.urls import PLACE
 from conformance.scenario import Send
@@ -36,13 +38,17 @@ BETWEEN = At(case="between")
 
 
 class Session:
-    """One run's means. `facts` grow as the diagnosis goes on, and stand still afterwards."""
+    """One run's means. `facts` grow as the diagnosis goes on, and stand still afterwards. `stalls`
+    tells when this process was held up."""
 
-    def __init__(self, options: Options, wire: Wire, facts: Facts, clock: Clock) -> None:
+    def __init__(
+        self, options: Options, wire: Wire, facts: Facts, clock: Clock, stalls: Stalls
+    ) -> None:
         self.options = options
         self.wire = wire
         self.facts = facts
         self.clock = clock
+        self.stalls = stalls
         self.trace = Trace()
         self.keeping = True  # whether exchanges go into the trace
         self.unshown = 0  # cases in which a later plain message showed no effect
@@ -87,9 +93,18 @@ class Session:
             )
         else:
             reply = await self.wire.send(sent.request, gate=gate, kept=kept)
+            reply = self._without_stalls(reply)
         if reply.fault is not Fault.GIVEN_UP:
             self._unanswered = self._unanswered + 1 if reply.answer is None else 0
         return self._note(exchange_of(sent.request, sent.signing, reply, role, at, sent.msg_id))
+
+    def _without_stalls(self, reply: Reply) -> Reply:
+        """`reply`, given up where it is past the deadline by no more than this process was held up before
+        it was read."""
+        late = reply.ended - reply.sent - self.facts.deadline
+        if 0 < late <= self.stalls.just_before(reply.ended):
+            return replace(reply, fault=Fault.GIVEN_UP, detail=HELD_UP)
+        return reply
 
     async def plain(self, role: Role, at: At, *, elsewhere: bool = False) -> Exchange:
         """Send a plain valid message, `elsewhere` to the instance of --also-url."""
@@ -101,13 +116,13 @@ class Session:
     ) -> list[Exchange]:
         """Ask the observer about each message until `wanted` effects show, at most `seconds`; the
         last answer for each is recorded."""
-        deadline = self.clock.monotonic() + seconds
-        return await asyncio.gather(*(self._effect(each, wanted, deadline, at) for each in ids))
+        return await asyncio.gather(*(self._effect(each, wanted, seconds, at) for each in ids))
 
-    async def _effect(self, msg_id: str, wanted: int, deadline: float, at: At) -> Exchange:
+    async def _effect(self, msg_id: str, wanted: int, seconds: float, at: At) -> Exchange:
         assert self.options.observer_url is not None  # noqa: S101 - asked only with an observer
         url = self.options.observer_url.replace(PLACE, msg_id)
         request = Request("GET", url, ((b"User-Agent", USER_AGENT.encode()),), b"")
+        begin = self.clock.monotonic()
         pause, hiccups = 0.01, 0
         while True:
             reply = await self.wire.send(request)
@@ -115,7 +130,9 @@ class Session:
             seen = count(asked)
             hiccups += seen is None
             settled = seen is not None and seen >= wanted
-            if settled or hiccups > HICCUPS or self.clock.monotonic() >= deadline:
+            # What this process was held up for is no time in which an effect could be seen.
+            left = begin + seconds + self.stalls.lost(begin) - self.clock.monotonic()
+            if settled or hiccups > HICCUPS or left <= 0:
                 return self._note(asked)
             await self.clock.sleep(pause)
             pause = min(0.2, pause * 1.5)

@@ -1,18 +1,28 @@
-"""Whether this process was held up itself: then what it saw late may have been in time.
+"""When this process was held up itself: what it saw late may have been in time.
 
-Knows neither sides nor rules.
+A busy machine, or a burst of work in the same process, delays everything that this process does. A case
+is run again when it was held up for as long as it takes to make its finding. Knows neither sides nor
+rules.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from conformance.clock import Clock
+from conformance.rules import Finding, Unjudged
+from conformance.text import Text
 
-EVERY, LATE = 0.1, 1.0
-"""Seconds between two looks at the clock, and by which one must be late to be a stall."""
+EVERY = 0.1
+"""Seconds between two looks at the clock."""
+NOTED = 0.05
+"""Seconds by which a look must be late to be noted."""
+CHAIN = 2.0
+"""Seconds in which stalls add up: an answer takes several steps, and each of them may be late."""
+FORGIVEN = 0.15
+"""Seconds at a stretch that change nothing that is not measured to the second."""
 
 
 class Stalls:
@@ -20,7 +30,8 @@ class Stalls:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._seen: list[tuple[float, float]] = []
+        self._noted: list[tuple[float, float]] = []  # when it ended, and its seconds
+        self._looked: float | None = None
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -31,16 +42,68 @@ class Stalls:
         finally:
             looker.cancel()
             await asyncio.wait([looker])
+            self._looked = None
 
     async def _look(self) -> None:
         while True:
-            before = self._clock.monotonic()
+            self._looked = self._clock.monotonic()
             await self._clock.sleep(EVERY)
-            now = self._clock.monotonic()
-            if now - before > EVERY + LATE:
-                self._seen.append((before, now))
+            late = self._late()
+            if late > NOTED:
+                self._noted.append((self._clock.monotonic(), late))
 
-    def since(self, begin: float) -> bool:
-        """Whether there was one since `begin`, by the clock's monotonic time, or is one that has just
-        ended."""
-        return any(ended >= begin for _, ended in self._seen)
+    def _late(self) -> float:
+        """Seconds by which the next look is late by now."""
+        if self._looked is None:
+            return 0.0
+        return self._clock.monotonic() - self._looked - EVERY
+
+    def _since(self, begin: float) -> list[float]:
+        noted = [late for ended, late in self._noted if ended >= begin]
+        late = self._late()  # of a stall that has just ended, and was not looked at
+        return [*noted, late] if late > NOTED else noted
+
+    def worst(self, since: float) -> float:
+        """The most seconds that were lost within CHAIN seconds, `since` a monotonic time."""
+        noted = [*self._noted, (self._clock.monotonic(), self._late())]
+        recent = [(ended, late) for ended, late in noted if ended >= since and late > NOTED]
+        sums = (
+            sum(late for end, late in recent if 0 <= end - ended <= CHAIN) for ended, _ in recent
+        )
+        return max(sums, default=0.0)
+
+    def lost(self, since: float) -> float:
+        """The seconds for which it was held up in all, `since` a monotonic time."""
+        return sum(self._since(since))
+
+    def just_before(self, when: float) -> float:
+        """The seconds for which it was held up at a stretch that ended at `when`, a monotonic time."""
+        return max(self._since(when - EVERY), default=0.0)
+
+    def any(self, since: float) -> bool:
+        """Whether there was a loss of more than FORGIVEN seconds, `since` a monotonic time."""
+        return self.worst(since) > FORGIVEN
+
+
+def sound(found: Iterable[Finding | Unjudged], lost: float) -> list[Finding | Unjudged]:
+    """What a case came to, without what may be the work of a loss of `lost` seconds."""
+    return [each for each in found if not _is_spoilt(each, lost)]
+
+
+def _is_spoilt(each: Finding | Unjudged, lost: float) -> bool:
+    if each.slack is not None:
+        return each.slack <= lost
+    return isinstance(each, Unjudged) and each.error and lost > FORGIVEN
+
+
+def spoilt(found: Sequence[Finding | Unjudged]) -> list[Finding | Unjudged]:
+    """What is said of a case of which nothing else was left, should it not be run again."""
+    reasons: list[Finding | Unjudged] = [each for each in found if isinstance(each, Unjudged)]
+    return reasons or [Unjudged(_STALLED, error=True)]
+
+
+_STALLED = Text(
+    "not judged: Hookproof itself was held up whenever it ran this, and what it saw late may have been "
+    "in time: give a longer --timeout, or a machine that is less busy",
+    "未判定：每次執行時 Hookproof 自己都被耽擱，看似遲到的可能其實準時：請加長 --timeout，或換較不忙碌的機器",
+)

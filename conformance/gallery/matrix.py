@@ -1,23 +1,30 @@
 """The suite against its gallery: whatever is faulty must be caught, and nothing that is right accused.
 
 Every peer is served over real HTTP. A faulty one meets the groups of the rules that must catch it, so
-that a neighbouring rule which finds it as well is seen to accuse; a correct one meets every rule. Many are
-judged side by side, which blurs what goes by the clock: of a few that came out wrong, a second look at
-each by itself decides, and the first is told.
+that a neighbouring rule which finds it as well is seen to accuse; a correct one meets every rule. Most of
+the time they wait, so that many are judged side by side, in as many processes as there are processors.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from typing import Any
 
+from conformance.clock import Clock
 from conformance.engine.run import Run
 from conformance.engine.sender.run import SenderRun
+from conformance.engine.stalls import Stalls
 from conformance.errors import HarnessError, InputError
+from conformance.gallery.child import with_package
 from conformance.gallery.peer import Peer
 from conformance.gallery.receivers import ALIVE, RECEIVERS
 from conformance.gallery.senders.peers import SENDERS
@@ -29,20 +36,31 @@ from conformance.rules import GRAVITY, Outcome
 
 PEERS = (*RECEIVERS, *SENDERS)
 
-AT_A_TIME, WHOLE_AT_A_TIME = {"receiver": 8, "sender": 4}, 2
-"""Peers that are judged side by side: those that meet some rules and mostly wait, and those that meet
-them all, whose answers must not be late. Where a sender is judged, this process is both sides."""
+AT_A_TIME, WHOLE_AT_A_TIME = 24, 2
+"""Peers that one process judges side by side, and those among them that meet every rule."""
 
-LOOKED_AT_AGAIN = 6
-"""Peers that may come out wrong for the machine's sake; where there are more, it is the suite that is."""
+STRIDE = 7
+"""Peers of one kind stand together in the gallery: those that begin one after the other are so far apart."""
+
+APART, CALM = 0.2, 1.0
+"""Seconds between the beginnings of two peers, whose first moments are the busiest; and those for which
+the process must not have been held up before one more begins."""
+
+TIMEOUT = 600.0
+"""Seconds for the run against one peer, which has the processor for a share of them."""
+
+SHARE = "conformance.gallery.share"
+"""The module that judges some peers in a process of its own."""
+
+NO_SKIPS = "HOOKPROOF_NO_SKIPS"
+"""The variable that, set to 1, forbids to leave out a peer for want of what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """What came of one peer: the rules that it names and that found it, those that did not, the MUST
     and SHOULD rules that found it unnamed, and the results that could not be judged. `said` is what the
-    suite said of a rule that missed or accused it; `skipped` says why it was not run; `before` holds what
-    was wrong with it beside others, where this is a second look at it by itself."""
+    suite said of a rule that missed or accused it; `skipped` says why it was not run."""
 
     peer: str
     fault: str | None
@@ -53,7 +71,6 @@ class Row:
     errors: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
     skipped: str | None = None
-    before: tuple[str, ...] = ()
     seconds: float = 0.0
 
     @property
@@ -92,32 +109,100 @@ class Matrix:
         return sum(len(row.accused) for row in self.rows)
 
 
+class _Places:
+    """Lets peers begin one after the other, as many as this process can keep up with. Within `watching`."""
+
+    def __init__(self) -> None:
+        self._clock = Clock()
+        self._stalls = Stalls(self._clock)
+        self._some = asyncio.Semaphore(AT_A_TIME)
+        self._whole = asyncio.Semaphore(WHOLE_AT_A_TIME)
+        self._door = asyncio.Lock()
+        self._inside = 0
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Watch how this process keeps up."""
+        async with self._stalls.watching():
+            yield
+
+    @asynccontextmanager
+    async def place(self, *, whole: bool) -> AsyncIterator[None]:
+        """A place for one peer, which meets the `whole` of the rules or some."""
+        async with self._whole if whole else self._some:
+            async with self._door:
+                await self._calm()
+                self._inside += 1
+            try:
+                yield
+            finally:
+                self._inside -= 1
+
+    async def _calm(self) -> None:
+        await self._clock.sleep(APART)
+        while self._inside and self._stalls.any(self._clock.monotonic() - CALM):
+            await self._clock.sleep(APART)
+
+
 async def run_matrix(only: Sequence[str] = ()) -> Matrix:
-    """Judge the peers whose names fit one of the globs in `only`, or all of them.
+    """Judge the peers whose names fit one of the globs in `only`, or all of them, in processes of their own.
 
     Raises InputError for a glob that fits none.
     """
     peers = chosen(only)
     begin = time.monotonic()
-    some = {side: asyncio.Semaphore(places) for side, places in AT_A_TIME.items()}
-    whole = asyncio.Semaphore(WHOLE_AT_A_TIME)
+    processes = min(os.cpu_count() or 1, len(peers))
+    shares = [peers[first::processes] for first in range(processes)]
+    rows = [row for share in await asyncio.gather(*map(_apart, shares)) for row in share]
+    places = {peer.name: place for place, peer in enumerate(peers)}
+    ordered = sorted(rows, key=lambda row: places[row.peer])
+    return Matrix(tuple(ordered), time.monotonic() - begin)
+
+
+async def judge_all(peers: Sequence[Peer]) -> list[Row]:
+    """Judge peers side by side in this process; their rows in the same order."""
+    places = _Places()
+    longest = [peer for peer in peers if not peer.rules]
+    others = [peer for peer in peers if peer.rules]
+    mixed = [*longest, *(peer for first in range(STRIDE) for peer in others[first::STRIDE])]
 
     async def judged(peer: Peer) -> Row:
-        async with some[peer.side] if peer.rules else whole:
+        async with places.place(whole=not peer.rules):
             return await _judge(peer)
 
-    rows: list[Row] = []
-    for side in AT_A_TIME:  # else a receiver's answers would be late because of senders beside it
-        rows += await asyncio.gather(*(judged(peer) for peer in peers if peer.side == side))
-    wrong = {row.peer for row in rows if row.skipped is None and not row.holds}
-    if len(wrong) <= LOOKED_AT_AGAIN:
-        again = {peer.name: await _judge(peer) for peer in peers if peer.name in wrong}
-        rows = [_second(row, again[row.peer]) if row.peer in again else row for row in rows]
-    return Matrix(tuple(rows), time.monotonic() - begin)
+    async with places.watching():
+        rows = await asyncio.gather(*map(judged, mixed))
+    by_name = {row.peer: row for row in rows}
+    return [by_name[peer.name] for peer in peers]
 
 
-def _second(first: Row, row: Row) -> Row:
-    return replace(row, before=first.said + first.errors, seconds=first.seconds + row.seconds)
+async def _apart(peers: Sequence[Peer]) -> list[Row]:
+    """The same in a process of its own, which ends with this one. Raises HarnessError when it fails."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        SHARE,
+        *(peer.name for peer in peers),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=with_package({}),
+    )
+    assert child.stdin is not None  # noqa: S101 - they are pipes
+    assert child.stdout is not None  # noqa: S101
+    try:
+        written = await child.stdout.read()
+        if await child.wait():
+            raise HarnessError(f"a process that judged peers ended with {child.returncode}")
+    finally:
+        child.stdin.close()
+        await child.wait()
+    return [as_row(each) for each in json.loads(written)]
+
+
+def as_row(fields: dict[str, Any]) -> Row:
+    """The row in the JSON object that a row makes."""
+    whole: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()}
+    return Row(**whole)
 
 
 def chosen(only: Sequence[str]) -> list[Peer]:
@@ -132,12 +217,17 @@ def chosen(only: Sequence[str]) -> list[Peer]:
 
 async def _judge(peer: Peer) -> Row:
     missing = peer.missing()
+    if missing is not None and os.environ.get(NO_SKIPS) == "1":
+        said = f"{missing} ({NO_SKIPS}=1: nothing may be skipped)"
+        return Row(peer.name, peer.fault, peer.side, missed=peer.caught_by, errors=(said,))
     if missing is not None:
         return Row(peer.name, peer.fault, peer.side, skipped=missing)
     begin = time.monotonic()
     try:
         async with peer.serve() as options:
-            report = await report_on(replace(options, rules=peer.rules, fuzz=_examples(peer)))
+            report = await report_on(
+                replace(options, rules=peer.rules, fuzz=_examples(peer), timeout=TIMEOUT)
+            )
     except HarnessError as fault:
         return Row(peer.name, peer.fault, peer.side, missed=peer.caught_by, errors=(str(fault),))
     broken = report.having(Outcome.FAIL, Outcome.WARN, Outcome.NOTE)

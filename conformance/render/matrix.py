@@ -16,7 +16,6 @@ _CORRECT = {
 }
 _CAUGHT, _MISSED = Text("caught", "抓到"), Text("missed", "漏掉")
 _ACCUSED, _ERROR = Text("accused", "誤判"), Text("could not judge", "無法判定")
-_AGAIN = Text("at a second look; before", "第二次判定的結果；第一次")
 _NAME_WIDTH = 30
 
 
@@ -48,8 +47,6 @@ def _line(row: Row, language: str) -> Line:
     if row.errors and not row.holds:
         rest = f" +{len(row.errors) - 1}" if len(row.errors) > 1 else ""
         line.append(f"  {_ERROR.in_(language)}: {visible(row.errors[0])}{rest}", style="magenta")
-    if row.before:
-        line.append(f"  {_AGAIN.in_(language)}: {visible(row.before[0])}", style="dim")
     return line
 
 

@@ -36,7 +36,23 @@ def as_answered(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgem
         f"{len(step.ids)} 條訊息中有 {len(wrong)} 條：",
     )
     told = tuple(each.id for each in attempts[:10]) or step.given_ids(wrong[:1])
-    return [Finding(level, count + _said(attempts, retry_count, facts), told)]
+    many = len(attempts) > promised(attempts, retry_count)
+    slack = (slack_of_many if many else slack_of_few)(attempts, step.deadline)
+    return [Finding(level, count + _said(attempts, retry_count, facts), told, slack)]
+
+
+def slack_of_many(attempts: Sequence[Exchange], deadline: float) -> float | None:
+    """The seconds for which the mock's answer must have been held up for a sender with this `deadline` to be
+    right in sending again after each of the `attempts` but the last; None when that cannot be."""
+    again = attempts[:-1]
+    left = [deadline - each.seconds for each in again if _is_good(each) or _is_given_up(each)]
+    return max(0.0, min(left)) if left else None
+
+
+def slack_of_few(attempts: Sequence[Exchange], deadline: float) -> float | None:
+    """The same for a sender that makes no more attempts after one that got no answer in time."""
+    answered = [deadline - each.seconds for each in attempts[-1:] if each.status is not None]
+    return max(0.0, answered[0]) if answered else None
 
 
 def _said(attempts: Sequence[Exchange], retry_count: int, facts: SenderFacts) -> Text:
@@ -72,10 +88,14 @@ def _is_good(each: Exchange) -> bool:
     return each.status == 200 and each.fault is None
 
 
+def _is_given_up(each: Exchange) -> bool:
+    return each.fault is Fault.TIMEOUT
+
+
 def _answer(each: Exchange) -> Text:
     if each.status is not None:
         return Text(str(each.status), str(each.status))
-    if each.fault is Fault.TIMEOUT:
+    if _is_given_up(each):
         passed = each.ended - each.sent
         return Text(f"none (given up after {passed:.1f} s)", f"無（{passed:.1f} 秒後放棄）")
     return Text("a broken connection", "連接中斷")

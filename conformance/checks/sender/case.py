@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from conformance.checks.sender.answered import slack_of_few, slack_of_many
 from conformance.checks.sender.api import message, succeeded
 from conformance.checks.sender.facts import UNDER_WAY, SenderFacts, under_way
 from conformance.checks.sender.named import NAMED
 from conformance.checks.sender.step import StepSeen
+from conformance.checks.sender.waits import BLUR
 from conformance.emission import Seen
 from conformance.exchange import Exchange, Fault
 from conformance.rules import Finding, Judgement, Unjudged
@@ -88,7 +90,8 @@ def _called(seen: Seen, step: StepSeen) -> list[Judgement]:
     call = step.call
     if call.answer is None or call.fault is not None:
         said = Text(f"no answer ({call.fault})", f"沒有響應（{call.fault}）")
-        return [Finding(seen.level, said, (call.id,))]
+        slack = BLUR if call.fault is Fault.TIMEOUT else None
+        return [Finding(seen.level, said, (call.id,), slack)]
     ok = succeeded(call)
     if ok is (seen.call == "ok"):
         return []
@@ -116,7 +119,9 @@ def _attempts(seen: Seen, step: StepSeen, facts: SenderFacts) -> list[Judgement]
     )
     said = (_too_few if few else _too_many)(attempts, least, most, step, facts)
     told = tuple(each.id for each in attempts[:10]) or step.given_ids([msg_id])
-    return [Finding(seen.level, (count if len(step.ids) > 1 else NO_TEXT) + said, told)]
+    said = (count if len(step.ids) > 1 else NO_TEXT) + said
+    slack = (slack_of_few if few else slack_of_many)(attempts, step.deadline)
+    return [Finding(seen.level, said, told, slack)]
 
 
 def _too_few(

@@ -14,7 +14,15 @@ from conformance.checks.sender.facts import SenderFacts, retry_after
 from conformance.checks.sender.reports import test_failed
 from conformance.checks.sender.signing import fits, signature_of
 from conformance.checks.sender.step import Fields, StepSeen, fields_of, whole
-from conformance.checks.sender.waits import FEWEST, figures, kind_of, mean_waits, waits
+from conformance.checks.sender.waits import (
+    BLUR,
+    FEWEST,
+    figures,
+    kind_of,
+    mean_waits,
+    slack_of,
+    waits,
+)
 from conformance.dialect import Secret
 from conformance.exchange import Exchange, Masked
 from conformance.forms import in_json
@@ -166,18 +174,20 @@ def exponential_waits(step: StepSeen, facts: SenderFacts, level: Level) -> list[
     means, scatter = mean_waits(came)
     if len(means) < FEWEST:
         return [Unjudged(_TOO_FEW_WAITS)]
-    kind = kind_of(means, scatter)
     starts = [attempts[0].started for attempts in came]
     spread = max(starts) - min(starts)
+    # Whatever is due may have to wait until all messages have had their turn.
+    kind = kind_of(means, scatter, max(BLUR, spread))
     if kind is None:
         # Where one round of all messages takes as long as the waits, it may be that which has grown.
-        return [] if max(means) > BESIDE_CROWD * spread else [Unjudged(_LOST_IN_CROWD)]
+        crowded = spread - max(means) / BESIDE_CROWD
+        return [] if crowded < 0 else [Unjudged(_LOST_IN_CROWD, slack=crowded)]
     # A sender with a limited rate comes back to a message once in a round, whatever its backoff.
     if spread > A_ROUND and SAME_AS_ROUND[0] < median(means) / spread < SAME_AS_ROUND[1]:
-        return [Unjudged(_LOST_IN_CROWD)]
+        return [Unjudged(_LOST_IN_CROWD, slack=spread - A_ROUND)]
     told = figures(means)
     said = Text(f"waits were {told} s: ", f"間隔為 {told} 秒：") + kind
-    return [Finding(level, said, tuple(each.id for each in came[0]))]
+    return [Finding(level, said, tuple(each.id for each in came[0]), slack_of(means))]
 
 
 def waited(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
@@ -190,7 +200,7 @@ def waited(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
                     f"sent again after {wait:.1f} s, where Retry-After asked for {asked:g} s",
                     f"{wait:.1f} 秒後便重發，而 Retry-After 要求 {asked:g} 秒",
                 )
-                return [Finding(level, said, (each.id,))]
+                return [Finding(level, said, (each.id,), asked - wait)]
     return []
 
 
@@ -206,7 +216,7 @@ def prompt(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
         f"the first attempt came {late[msg_id]:.1f} s after the message was accepted",
         f"訊息被接受後 {late[msg_id]:.1f} 秒才有首次嘗試",
     )
-    return [Finding(level, said, (came[msg_id][0].id,))]
+    return [Finding(level, said, (came[msg_id][0].id,), late[msg_id] - PROMPT)]
 
 
 def delivered_after_restart(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:

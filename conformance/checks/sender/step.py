@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.delivery import GUIDE_DEADLINE, deadline
 from conformance.emission import Sending
 from conformance.exchange import Exchange, Fault, Role
 from conformance.message import mark_in
@@ -70,6 +71,11 @@ class StepSeen:
     def retry_count(self) -> int | None:
         """The RetryCount that the case asks for, if it does."""
         return self.sending.listener.configure.get("RetryCount")
+
+    @property
+    def deadline(self) -> float:
+        """The seconds that the sender gives each attempt (guide: 伺服器要求 3, 配置步驟 1)."""
+        return deadline(self.sending.listener.configure.get("Timeout", GUIDE_DEADLINE))
 
     def came(self, *, other: bool = False) -> defaultdict[str, list[Exchange]]:
         """msgId → the attempts for it, until the case's next call; what has no msgId is under "". After

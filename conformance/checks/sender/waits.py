@@ -25,6 +25,9 @@ SCATTER = 0.4
 """Standard deviation of equal waits, as a share of their mean, beyond which they are random."""
 FALLING = 0.9
 """Share of the first factor below which a later one has fallen: over three linear waits to 0.75."""
+BEND = 1.5
+"""Factor by which the last step of at least three is longer than the first. Linear steps are alike, and a
+factor of 1.36 makes the last one 1.85 times as long; what a machine adds to all waits changes none."""
 BLUR = 0.15
 """Seconds by which a busy machine may blur a mean wait: a first wait of 0.2 s and a second of 0.18 s, with
 longer and longer ones behind them, grow."""
@@ -52,8 +55,9 @@ def figures(means: Sequence[float]) -> str:
     return ", ".join(f"{each:.2f}" if max(means) < 1 else f"{each:.1f}" for each in means)
 
 
-def kind_of(means: Sequence[float], scatter: float) -> Text | None:
-    """None for exponential waits, of which there are at least FEWEST; else what they are."""
+def kind_of(means: Sequence[float], scatter: float, blur: float = BLUR) -> Text | None:
+    """None for exponential waits, of which there are at least FEWEST; else what they are. `blur` is the
+    seconds by which any of them may be too long."""
     if max(means) < NONE:
         return _NO_WAIT
     wild = scatter > SCATTER
@@ -67,18 +71,29 @@ def kind_of(means: Sequence[float], scatter: float) -> Text | None:
         return _RANDOM if wild else _CONSTANT
     if grown[-1] < grown[0]:
         return _SHRINKING if sorted(grown, reverse=True) == grown else _RANDOM
-    if any(later < earlier - BLUR for earlier, later in pairwise(grown)):
+    if any(later < earlier - blur for earlier, later in pairwise(grown)):
         return _RANDOM
     capped = len(grown) < len(means)
     # The last steps tell most: the first waits are short, and a busy machine adds most to them.
     needed = GROWTH if len(grown) > FEWEST else GROWTH_OF_FOUR
-    if not capped and len(grown) >= FEWEST and (grown[-1] / grown[-3]) ** 0.5 >= needed:
+    grows = len(grown) >= FEWEST and (grown[-1] / grown[-3]) ** 0.5 >= needed
+    if grows and not capped and _bends(grown):
         return None
     free = grown[:-1]
     if len(free) < 3:
         return None if grown[-1] / grown[0] >= GROWTH else _CONSTANT
     # A cap may have cut the last one short; wild means do not show by how much they grow before it.
     return None if _keeps_its_factor(free) or (wild and capped) else _LINEAR
+
+
+def slack_of(means: Sequence[float]) -> float:
+    """The seconds that must be added to one mean wait, at least, for exponential waits to look like these:
+    of waits that double, a third one that is longer by a quarter of the fifth."""
+    return max(BLUR, means[-1] / 4)
+
+
+def _bends(grown: Sequence[float]) -> bool:
+    return grown[-1] - grown[-2] >= BEND * (grown[1] - grown[0])
 
 
 def _keeps_its_factor(free: Sequence[float]) -> bool:

@@ -13,7 +13,7 @@ from conformance.checks.sender.signing import spoken
 from conformance.checks.sender.waits import waits
 from conformance.emission import OK, Emit, Listener, Reply
 from conformance.engine.sender.session import BEFORE, CHANNELS, Event, Post, SenderSession, accepted
-from conformance.engine.sender.steps import BATCH, by_message
+from conformance.engine.sender.steps import by_message
 from conformance.engine.stop import NO_TLS, Stop, speaks_no_tls
 from conformance.exchange import Exchange, Fault
 from conformance.message import TYPES
@@ -218,12 +218,7 @@ async def _until(
     session: SenderSession, endpoint: Endpoint, done: Callable[[], bool], seconds: float
 ) -> None:
     until = session.clock.monotonic() + seconds
-    while not done():
-        left = until - session.clock.monotonic()
-        if left <= 0:
-            return
-        if await endpoint.changed(left):
-            await session.clock.sleep(BATCH)
+    await session.until(endpoint, lambda: None if done() else until)
 
 
 def _learn_scheme(session: SenderSession, came: Exchange) -> None:

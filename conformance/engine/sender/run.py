@@ -1,7 +1,8 @@
 """One run against a live sender: diagnosis, scenarios side by side or in turns, and the report.
 
 A case that shows a fault while others run beside it is run once more before it is judged: what other
-messages cost the sender is not this one's fault. A sender that keeps a single configuration is judged
+messages cost the sender is not this one's fault. One that shows a fault while this process was held up is
+run again, as often as the time allows. A sender that keeps a single configuration is judged
 in turns, cases with the same settings together.
 """
 
@@ -40,7 +41,7 @@ from conformance.engine.sender.diagnosis import diagnose
 from conformance.engine.sender.obstacles import duration, obstacle
 from conformance.engine.sender.session import BEFORE, SETTINGS, Post, SenderSession
 from conformance.engine.sender.steps import ConfigurationRefusedError, SenderCaseRun
-from conformance.engine.stalls import Stalls
+from conformance.engine.stalls import Stalls, sound, spoilt
 from conformance.engine.stop import Stop
 from conformance.errors import HarnessError
 from conformance.exchange import Exchange
@@ -48,7 +49,7 @@ from conformance.options.secrets import hide, other_secret
 from conformance.options.sender import SenderOptions, spellings
 from conformance.receiver.mock import Mock, listening
 from conformance.report import Report, Result
-from conformance.rules import Finding, Judgement, Outcome, Unjudged, verdict
+from conformance.rules import Judgement, Outcome, Unjudged, verdict
 from conformance.scenario import Case, Scenario
 from conformance.text import NO_TEXT, Text
 from conformance.wire.client import Wire, tls_context
@@ -98,6 +99,7 @@ class SenderRun:
         self._final: dict[Key, list[Exchange]] = {}
         self._complete = False
         self._stalls = Stalls(self._clock)
+        self._held_up: list[Pair] = []  # cases to run again, since this process was held up
         self._until = 0.0
 
     def listen(self, listener: Listener) -> None:
@@ -128,7 +130,7 @@ class SenderRun:
                 tls=self._tls,
             )
             await stack.enter_async_context(wire)
-            session = SenderSession(options, wire, mocks, facts, self._clock)
+            session = SenderSession(options, wire, mocks, facts, self._clock, self._stalls)
             try:
                 stop = await self._drive(session)
             finally:
@@ -196,6 +198,14 @@ class SenderRun:
         # What holds the sender up comes last: it may take a while until that is worked off.
         for pair in sorted(alone, key=lambda pair: pair[1].sending.holds_up):
             await self._case(session, *pair, again=True)
+        await self._held_up_again(session)
+
+    async def _held_up_again(self, session: SenderSession) -> None:
+        """Run what was held up again, one by one, until it is not or the time is used up."""
+        while self._held_up:
+            scenario, case = self._held_up.pop(0)
+            if self._skip(scenario, case, session) is None:
+                await self._case(session, scenario, case, again=True)
 
     async def _side_by_side(self, session: SenderSession, pairs: Sequence[Pair]) -> list[Pair]:
         """Run all pairs, many at a time; those that should be run again. A sender in which one endpoint holds
@@ -288,14 +298,16 @@ class SenderRun:
         post: Post | None = None,
         again: bool = False,
     ) -> bool:
-        """Run and judge one case; False when it should run `again` by itself: its result is then told
-        later, and stands as it is should the time run out."""
+        """Run and judge one case; False when it should run `again` by itself, or once more because this
+        process was held up: its result is then told later, and stands as it is should the time run
+        out."""
         begin = self._clock.monotonic()
         rule = scenario.rule.id
         found: list[Judgement]
-        judged = False
+        judged, lost = False, 0.0
         try:
             exchanges = await SenderCaseRun(session, rule, case, post).run()
+            lost = self._stalls.worst(begin)
             found = judge(case, exchanges, session.facts)
             judged = True
         except ConfigurationRefusedError as refusal:
@@ -305,11 +317,16 @@ class SenderRun:
         except Exception as fault:  # a fault of the suite's own is no verdict on the target
             _LOG.exception("%s could not be judged", rule)
             exchanges, found = [], [Unjudged(own_fault(fault), error=True)]
-        if self._stalls.since(begin) and any(isinstance(each, Finding) for each in found):
-            found, judged = [Unjudged(_STALLED, error=True)], False
+        left = sound(found, lost)
+        stalled = bool(found) and not left
+        if stalled:
+            left, judged = spoilt(found), False
+        found = left
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
-        done = again or not found
+        done = not found or (again and not stalled)
+        if again and stalled:
+            self._held_up.append((scenario, case))
         figures = shown(case, exchanges, session.facts)
         self._settle(scenario, case, found, exchanges, seconds, figures, tell=done, judged=judged)
         return done
@@ -443,9 +460,4 @@ def _served(options: SenderOptions) -> ssl.SSLContext | None:
 _NOT_EMITTED = Text(
     "Only what Test shows was judged: give --emit-url or --emit-command.",
     "只判定了測試所能顯示的部分：請提供 --emit-url 或 --emit-command。",
-)
-_STALLED = Text(
-    "not judged: Hookproof itself was held up meanwhile, and what it saw late may have been in time: "
-    "run it on a machine that is less busy",
-    "未判定：Hookproof 自己在此期間被耽擱，看似遲到的可能其實準時：請在較不忙碌的機器上執行",
 )

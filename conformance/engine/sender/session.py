@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -16,6 +16,7 @@ from conformance.emission import Emit, Listener
 from conformance.emission import Reply as Scripted
 from conformance.engine.command import output_of
 from conformance.engine.exchanges import USER_AGENT, At, exchange_of
+from conformance.engine.stalls import Stalls
 from conformance.exchange import Answer, Exchange, Fault, Headers, Request, Role
 from conformance.message import TYPES, build, mark_in, marked
 from conformance.options.sender import SenderOptions
@@ -43,6 +44,12 @@ ANOTHER = "{other-secret}"
 
 BEFORE = At()
 """What an exchange is for that belongs to no case."""
+
+BATCH = 0.01
+"""Seconds in which arrivals are gathered before they are looked at."""
+
+Settled = Callable[[], float | None]
+"""When (monotonic) to look no longer; None when everything has come."""
 
 SHORT_ID, LONG_ID = (10**14, 9 * 10**14), (10**18, 9 * 10**18)
 """Ids that a double holds exactly, so that only the scenario that is about it meets a rounded one."""
@@ -80,7 +87,7 @@ class Event:
 class SenderSession:
     """One run's means. `mocks` are by way: "" for the one that every scenario uses unless it says
     otherwise, "https", "untrusted". `facts` are replaced as the diagnosis goes on, and stand still
-    afterwards."""
+    afterwards. `stalls` tells when this process was held up."""
 
     def __init__(
         self,
@@ -89,12 +96,14 @@ class SenderSession:
         mocks: Mapping[str, Mock],
         facts: SenderFacts,
         clock: Clock,
+        stalls: Stalls,
     ) -> None:
         self.options = options
         self.wire = wire
         self.mocks = dict(mocks)
         self.facts = facts
         self.clock = clock
+        self.stalls = stalls
         self.trace = Trace()
         self.posts: list[Post] = []
         self._taken: set[tuple[str, int]] = set()
@@ -204,6 +213,17 @@ class SenderSession:
         """Take away whatever still stands, as it does where a run is broken off."""
         for post in self.posts:
             await self.withdraw(post)
+
+    async def until(self, endpoint: Endpoint, settled: Settled) -> None:
+        """Wait for what comes to `endpoint`, until `settled` says that it is enough. The seconds for which
+        this process was held up meanwhile do not count."""
+        begin = self.clock.monotonic()
+        while (until := settled()) is not None:
+            left = until + self.stalls.lost(begin) - self.clock.monotonic()
+            if left <= 0:
+                return
+            if await endpoint.changed(left):
+                await self.clock.sleep(BATCH)
 
     def settings_in(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """A scenario's settings as they are sent: `{other-secret}` stands for a secret of the run's."""

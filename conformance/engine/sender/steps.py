@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from conformance import fuzz
 from conformance.checks.sender.answered import promised
@@ -12,7 +12,14 @@ from conformance.checks.sender.api import message
 from conformance.emission import Action, Call, Emit
 from conformance.engine.command import AGAIN_SECONDS, restart
 from conformance.engine.exchanges import At
-from conformance.engine.sender.session import CHANNELS, Event, Post, SenderSession, accepted
+from conformance.engine.sender.session import (
+    CHANNELS,
+    Event,
+    Post,
+    SenderSession,
+    Settled,
+    accepted,
+)
 from conformance.exchange import Exchange
 from conformance.receiver.mock import Endpoint, RefusingEndpoint
 from conformance.rules import Unjudged
@@ -23,14 +30,9 @@ EMIT_TRIES, PATIENT_TRIES = 5, 50
 """How often an event that is refused as one too many (429, 503) is given again, and one of a crowd."""
 MOST_SCRIPTS = 40
 """Messages that each meet drawn answers: some of them hold the sender up until its deadline."""
-BATCH = 0.01
-"""Seconds in which arrivals are gathered before they are looked at."""
 
 Attempts = tuple[int, int | None]
 """How many there must be for a message, at least and at most."""
-
-Settled = Callable[[], float | None]
-"""When (monotonic) to look no longer; None when everything has come."""
 
 
 class ConfigurationRefusedError(Exception):
@@ -223,24 +225,15 @@ class SenderCaseRun:
         for seen in action.seen:
             endpoint = self._other.endpoint if seen.other and self._other else self._post.endpoint
             if seen.attempts is not None:
-                await self._until(endpoint, self._attempted(endpoint, ids, seen.attempts))
+                await self._session.until(endpoint, self._attempted(endpoint, ids, seen.attempts))
             if seen.arrives is False:
-                await self._until(endpoint, lambda: since + self._session.facts.quiet)
+                await self._session.until(endpoint, lambda: since + self._session.facts.quiet)
             elif seen.arrives:
-                await self._until(endpoint, self._arrived(endpoint, ids, since))
+                await self._session.until(endpoint, self._arrived(endpoint, ids, since))
             if seen.check == "as-answered":
-                await self._until(endpoint, self._attempted(endpoint, ids))
+                await self._session.until(endpoint, self._attempted(endpoint, ids))
             if seen.check == "delivered-after-restart":
-                await self._until(endpoint, self._delivered(endpoint, since))
-
-    async def _until(self, endpoint: Endpoint, settled: Settled) -> None:
-        clock = self._session.clock
-        while (until := settled()) is not None:
-            left = until - clock.monotonic()
-            if left <= 0:
-                return
-            if await endpoint.changed(left):
-                await clock.sleep(BATCH)
+                await self._session.until(endpoint, self._delivered(endpoint, since))
 
     def _attempted(
         self, endpoint: Endpoint, ids: Sequence[str], wanted: Attempts | None = None

@@ -1,0 +1,34 @@
+"""A share of the gallery, judged in a process of its own: `python -m conformance.gallery.share NAME…`.
+
+The rows are printed as JSON at the end. The process ends at once when its standard input closes, so that
+it never outlives the run that wants them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import threading
+from dataclasses import asdict
+
+from conformance.gallery.matrix import PEERS, judge_all
+
+
+def _end_with_input() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+def main(names: list[str]) -> None:
+    """Judge the peers of these names, and print their rows."""
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    by_name = {peer.name: peer for peer in PEERS}
+    rows = asyncio.run(judge_all([by_name[name] for name in names]))
+    print(json.dumps([asdict(row) for row in rows]))  # noqa: T201 - for the run to read
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
