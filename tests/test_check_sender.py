@@ -13,12 +13,10 @@ import shlex
 import sys
 from collections import Counter
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
 
-import conformance
 from conformance.dialect import Secret, load
 from conformance.errors import InputError
 from conformance.render.files import Files
@@ -41,6 +39,7 @@ from tests.check_sender_parts import (
     silent,
     trusting,
 )
+from tests.places import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -374,7 +373,7 @@ for i in $(seq 200); do curl -s -o {log} {api}/List && exit 0; sleep 0.05; done;
 
 @needs_curl
 async def test_a_kill_and_a_restart_lose_nothing(tmp_path, unused_tcp_port, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(conformance.__file__).parent.parent))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     api = f"http://127.0.0.1:{unused_tcp_port}/v1/webhook"
     pid = tmp_path / "pid"
     pid.write_text("")

@@ -36,8 +36,8 @@ from conformance.load import settings
 from conformance.pytest_plugin.target import SenderTarget, Target
 from conformance.rules import Outcome
 from conformance.scenario import built_in, read
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 ENGLISH, CHINESE, SCENARIOS = "README.md", "README.zh-Hant.md", "scenarios/README.md"
 FUZZING = "docs/fuzzing.md"
 PAGES = (

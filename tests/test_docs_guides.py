@@ -26,7 +26,6 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-import conformance
 from conformance import pytest_plugin
 from conformance.cli import main
 from conformance.engine.sender.session import METHODS
@@ -39,20 +38,19 @@ from conformance.rules import Outcome
 from conformance.scenario import built_in
 from conformance.schema import problems
 from tests.load_runs import effects, ledger, run
+from tests.places import PACKAGE, ROOT
 from tests.plugin_parts import LIGHT
 
-ROOT = Path(__file__).parent.parent
 RECEIVER, SENDER, PYTEST, LOAD = (
     (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
     for name in ("checking-a-receiver", "checking-a-sender", "pytest", "load")
 )
 FUZZING = (ROOT / "docs/fuzzing.md").read_text(encoding="utf-8")
-PACKAGE = Path(conformance.__file__).parent
 SECRET = "your_secret"
 ENVIRONMENT = {
     **os.environ,
     "HOOKPROOF_SECRET": SECRET,
-    "PYTHONPATH": str(PACKAGE.parent),
+    "PYTHONPATH": str(ROOT),
     "COLUMNS": "200",
 }
 

@@ -3,13 +3,9 @@
 import ast
 import subprocess
 import sys
-from pathlib import Path
+from functools import cache
 
-import pytest
-
-import conformance
-
-PACKAGE = Path(conformance.__file__).parent
+from tests.places import PACKAGE
 
 LAYERS = [
     {"errors", "clock", "text", "safe", "message", "forms", "edits"},
@@ -39,14 +35,18 @@ RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 LATE = {"cli", "trace_command", "pytest_plugin", "test_receiver", "test_sender"}
 
 
+@cache
 def modules():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if "stacks" not in path.parts and path != PACKAGE / "__init__.py":
-            yield path
+    """The syntax of every module, by its path in the package; programs of other stacks are none."""
+    return {
+        str(path.relative_to(PACKAGE)): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if "stacks" not in path.parts and path != PACKAGE / "__init__.py"
+    }
 
 
 def home(path):
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return path.partition("/")[0].removesuffix(".py")
 
 
 def imported(node):
@@ -64,26 +64,24 @@ def test_every_module_has_its_layer():
     assert {home(path) for path in modules()} <= set(RANK)
 
 
-@pytest.mark.parametrize("path", list(modules()), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_down(path):
-    own = home(path)
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names = {name for node in ast.walk(tree) for name in imported(node)} - {own}
-    upward = {name for name in names if RANK[name] >= RANK[own]}
-    assert upward == set()
+def test_imports_point_down():
+    upward = [
+        f"{path}:{node.lineno} imports {name}"
+        for path, tree in modules().items()
+        for node in ast.walk(tree)
+        for name in imported(node) - {home(path)}
+        if RANK[name] >= RANK[home(path)]
+    ]
+    assert upward == []
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in modules() if home(path) not in LATE],
-    ids=lambda path: str(path.relative_to(PACKAGE)),
-)
-def test_nothing_is_imported_inside_a_function(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+def test_nothing_is_imported_inside_a_function():
     late = [
-        node
-        for function in functions
+        f"{path}:{node.lineno}"
+        for path, tree in modules().items()
+        if home(path) not in LATE
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         for node in ast.walk(function)
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]

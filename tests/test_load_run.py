@@ -21,10 +21,11 @@ from urllib.request import urlopen
 
 import pytest
 
-import conformance
 from conformance.receiver.app import ENDPOINT
 from conformance.resources import locustfile
 from conformance.schema import problems
+from tests import load_peer
+from tests.places import ROOT
 
 # Not by importing it: Locust patches whatever process it is in.
 pytestmark = pytest.mark.skipif(
@@ -33,10 +34,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 SECRET = "a lighthouse"
-HERE = Path(__file__).parent
-ROOT = Path(conformance.__file__).parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-PEER = [sys.executable, str(HERE / "load_peer.py"), SECRET]
+PEER = [sys.executable, load_peer.__file__, SECRET]
 HOOKPROOF = [sys.executable, "-m", "conformance"]
 LOCUST = [sys.executable, "-m", "locust", "-f", str(locustfile()), "--loglevel=WARNING"]
 

@@ -15,7 +15,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-ROOT = Path(__file__).parent.parent
+from tests.places import ROOT
+
 PAGES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PATIENCE = 120
 """Seconds for one cell, on a busy machine."""

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
+from tests.places import TESTS
 from tests.plugin_parts import LIGHT, RULE, SECRET, Run, at, outcomes
 
 
@@ -365,7 +365,7 @@ def no_skips(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_where_nothing_may_be_skipped_a_skip_fails_with_its_reason(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text(encoding="utf-8"))
+    pytester.makeconftest((TESTS / "conftest.py").read_text(encoding="utf-8"))
     pytester.makepyfile(
         test_one="import pytest\ndef test_one(): pytest.skip('no node here')",
         test_all="import pytest\npytest.skip('no curl here', allow_module_level=True)",

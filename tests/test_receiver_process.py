@@ -25,7 +25,6 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-import conformance
 from conformance.damage import Signer
 from conformance.database import MEMORY
 from conformance.dialect import Secret, load
@@ -33,6 +32,7 @@ from conformance.errors import InputError
 from conformance.receiver.app import ENDPOINT, serving
 from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Policy
+from tests.places import ROOT
 
 SECRET = "a lighthouse"
 ROUNDS = 4
@@ -49,13 +49,12 @@ loop.run(serve("127.0.0.1", 0, signer, sys.argv[2]))
 @contextmanager
 def process(db: str, loop: str = "asyncio") -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A receiver in a process of its own, and its base URL; killed at the end if it still runs."""
-    root = str(Path(conformance.__file__).parent.parent)
     with subprocess.Popen(
         [sys.executable, "-c", SERVE.format(loop=loop), SECRET, db],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": root},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as started:
         try:
             assert started.stdout is not None

@@ -24,14 +24,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-import conformance
 from conformance.dialect import load
 from conformance.errors import InputError
 from conformance.sender.app import sending
+from tests.places import ROOT
 from tests.sender_parts import SECRET, Got, ask, endpoint, event, status
 
 ROUNDS = 50
-ROOT = str(Path(conformance.__file__).parent.parent)
 
 # A start costs most of a second of imports, a fork of what has imported them nothing.
 NURSERY = """
@@ -88,7 +87,7 @@ def nursery(loop: str = "asyncio") -> Iterator[Nursery]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": ROOT},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         start_new_session=True,
     ) as process:
         try:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-import conformance
 from conformance.commits import NotStoredError
 from conformance.config import Configuration
 from conformance.database import MEMORY
@@ -24,6 +23,7 @@ from conformance.receiver.inbox import Inbox
 from conformance.sender.event import read
 from conformance.sender.queue import CHUNK, Result
 from conformance.sender.store import Store
+from tests.places import ROOT
 from tests.sender_parts import NOW, event
 
 CONFIGURATION = Configuration(
@@ -399,11 +399,10 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 
 
 def test_memory_does_not_grow_with_the_queue(tmp_path: Path) -> None:
-    root = str(Path(conformance.__file__).parent.parent)
 
     def peak(count: int) -> int:
         command = [sys.executable, "-c", FILLED, str(tmp_path / f"{count}.db"), str(count)]
-        environment = {**os.environ, "PYTHONPATH": root}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         return int(subprocess.check_output(command, env=environment, timeout=60))
 
     assert peak(200_000) - peak(5_000) < 40  # MiB: page caches, and nothing for each message
