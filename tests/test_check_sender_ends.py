@@ -30,6 +30,7 @@ from tests.check_sender_parts import (
     serving,
     silent,
 )
+from tests.patience import PATIENCE
 
 
 async def garbage(reader, writer):
@@ -189,7 +190,7 @@ async def test_a_run_ends_within_its_timeout_and_takes_its_configurations_away()
 async def test_a_run_that_is_broken_off_takes_its_configurations_away():
     async with reference() as api:
         running = asyncio.create_task(check(api, ("sender.retry.*",)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while len(await listed(api)) < 5:  # noqa: ASYNC110 - its API is all that there is
                 await asyncio.sleep(0.02)
         running.cancel()

@@ -38,6 +38,7 @@ from conformance.rules import Outcome
 from conformance.scenario import built_in
 from conformance.schema import problems
 from tests.load_runs import effects, ledger, run
+from tests.patience import PATIENCE
 from tests.places import PACKAGE, ROOT
 from tests.plugin_parts import LIGHT
 
@@ -173,7 +174,7 @@ def at_ports(text: str, one: int, other: int) -> str:
 
 def wait_for(port: int) -> None:
     """Wait until something listens on the port."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         with socket.socket() as tried:
             if tried.connect_ex(("127.0.0.1", port)) == 0:

@@ -21,6 +21,7 @@ from conformance.receiver.app import ENDPOINT, serving
 from conformance.receiver.inbox import Inbox
 from conformance.receiver.live import page as live
 from conformance.receiver.policy import Policy
+from tests.patience import PATIENCE
 
 SECRET = 'a "lighthouse", 燈塔'
 NOW = 1769845800
@@ -97,7 +98,7 @@ async def site(policy: Policy | None = None) -> AsyncIterator[Site]:
     async with (
         Inbox(MEMORY) as inbox,
         serving(policy or Policy(), inbox, signer, clock=clock) as base,
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as client,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)) as client,
     ):
         yield Site(base, client, clock)
 

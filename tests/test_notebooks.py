@@ -15,11 +15,10 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.patience import PATIENCE
 from tests.places import ROOT
 
 PAGES = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PATIENCE = 120
-"""Seconds for one cell, on a busy machine."""
 
 each_notebook = pytest.mark.parametrize(
     "page", [pytest.param(each, id=each.stem) for each in PAGES]
@@ -52,7 +51,7 @@ def test_a_notebook_runs_from_scratch(
     notebook = read(page)
     client = NotebookClient(
         notebook,
-        timeout=PATIENCE,
+        timeout=int(2 * PATIENCE),
         kernel_name="python3",
         resources={"metadata": {"path": tmp_path}},
     )
