@@ -405,14 +405,15 @@ async def test_a_restart_that_fails_is_an_error_and_no_verdict(tmp_path):
     assert report.results[0].message.en == "--restart-command ended with status 4"
 
 
-async def test_ten_runs_with_one_seed_find_the_same():
+@pytest.mark.parametrize("runs", [2, pytest.param(10, marks=pytest.mark.soak)])
+async def test_runs_with_one_seed_find_the_same(runs):
     async def run():
         async with reference() as api:
             return await check(
                 api, ("sender.wire.*", "sender.config.update", "sender.filter.fan-out")
             )
 
-    reports = await asyncio.gather(*(run() for _ in range(10)))
+    reports = await asyncio.gather(*(run() for _ in range(runs)))
     found = {json.dumps(_timeless(report)) for report in reports}
     assert len(found) == 1
 

@@ -52,7 +52,7 @@ SHAPES = {
     for case in (None, *(each.name for each in scenario.cases))
 }
 BASE64 = replace(GUIDE, name="base64", encoding="base64")
-laws = settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+laws = settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
 
 
 def second_validator() -> jsonschema_rs.Draft202012Validator:
@@ -148,20 +148,20 @@ def test_a_malformed_body_is_small_enough_for_any_limit(body):
     assert len(body) <= 100 * 1024
 
 
-@pytest.mark.parametrize("mark", BROKEN)
-def test_broken_json_is_json_to_nobody(mark):
+def test_broken_json_is_json_to_nobody():
     body = compact(build("text", DIGITS, int(NOW)).fields())
-    for at in range(60):
-        broken = not_json(body, mark, at)
-        assert not is_json(broken)
-        with pytest.raises(orjson.JSONDecodeError):
-            orjson.loads(broken)
+    for mark in BROKEN:
+        for at in range(60):
+            broken = not_json(body, mark, at)
+            assert not is_json(broken), mark
+            with pytest.raises(orjson.JSONDecodeError):
+                orjson.loads(broken)
 
 
-@pytest.mark.parametrize("piece", INVALID)
-def test_bytes_that_are_no_utf8_are_none(piece):
-    with pytest.raises(UnicodeDecodeError):
-        piece.decode()
+def test_bytes_that_are_no_utf8_are_none():
+    for piece in INVALID:
+        with pytest.raises(UnicodeDecodeError):
+            piece.decode()
 
 
 @laws
@@ -195,7 +195,7 @@ def test_no_forgery_is_signed_well(dialect):
 def test_forgeries_are_of_messages_of_every_kind():
     types, marks = set(), set()
 
-    @settings(laws, max_examples=1000, derandomize=True, database=None)
+    @settings(laws, max_examples=300, derandomize=True, database=None)
     @given(forged_examples(GUIDE))
     def drawn(example):
         fields = example.fields(DIGITS, NOW)
@@ -256,7 +256,7 @@ def test_a_delivery_is_signed_over_its_bytes(strategy):
 def test_a_forged_delivery_may_lack_headers_and_have_them_twice():
     seen = set()
 
-    @settings(laws, max_examples=500)
+    @settings(laws, max_examples=200)
     @given(forged_deliveries(SECRET))
     def drawn(delivery):
         seen.add(sum(name == "X-Webhook-Signature" for name, _ in delivery.headers))
@@ -315,7 +315,7 @@ def _ways():
     """An example or more for each way of forging."""
     found = {}
 
-    @settings(laws, max_examples=3000, derandomize=True, database=None)
+    @settings(laws, max_examples=300, derandomize=True, database=None)
     @given(forged_examples(GUIDE))
     def drawn(example):
         oddity = example.oddities[0].simpler or example.oddities[0]

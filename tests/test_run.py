@@ -55,14 +55,6 @@ def refusing(status):
     return Policy(authenticate=lambda headers, body, signer, now: Answer(status))
 
 
-async def test_a_correct_receiver_passes_every_rule():
-    async with receiver() as base:
-        report = await check(base, rules=(), observer=True)
-    assert broken(report) == set()
-    assert report.verdict is Verdict.PASS
-    assert report.spoken == "guide"
-
-
 async def test_the_report_fits_its_schema():
     async with receiver(refusing(401)) as base:
         report = await check(base)
@@ -440,7 +432,7 @@ async def test_no_report_holds_the_secret():
 async def test_without_an_observer_the_answers_tell_and_the_result_says_so():
     async with receiver() as base:
         report = await check(base, rules=("receiver.duplicate.processed-once",))
-    assert report.verdict is Verdict.PASS
+    assert (report.verdict, report.spoken) == (Verdict.PASS, "guide")
     assert all("judged by the answers" in each.message.en for each in report.results)
 
 
