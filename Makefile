@@ -19,7 +19,7 @@ selftest: $(STAMP)  ## the suite against its whole gallery, in all stacks
 	$(BIN)/hookproof selftest
 
 soak: $(STAMP)  ## what is long by nature: series of kills, long loads, thousands of drawn examples
-	$(BIN)/pytest -m soak -v -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
+	$(BIN)/pytest -m soak -v -rP --durations=0 -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 
 lint: $(STAMP)  ## style and types
 	$(BIN)/ruff format --check .

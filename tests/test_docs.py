@@ -55,6 +55,7 @@ PAGES = (
     "docs/notebooks.md",
     "docs/ci.md",
     "docs/dialects.md",
+    "docs/reliability.md",
     "docs/README.md",
 )
 URL = "http://localhost:5000/webhook/receiver"

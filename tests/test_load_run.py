@@ -25,6 +25,7 @@ from conformance.receiver.app import ENDPOINT
 from conformance.resources import locustfile
 from conformance.schema import problems
 from tests import load_peer
+from tests.patience import PATIENCE
 from tests.places import ROOT
 
 # Not by importing it: Locust patches whatever process it is in.
@@ -61,7 +62,7 @@ def peer(*fault: str) -> Iterator[str]:
 
 def get(url: str, **form: object) -> str:
     data = urlencode(form).encode() if form else None
-    with urlopen(url, data, timeout=30) as answer:
+    with urlopen(url, data, timeout=PATIENCE) as answer:
         text: str = answer.read().decode()
         return text
 
@@ -76,7 +77,7 @@ def load(base: str, tmp_path: Path, *options: str) -> tuple[int, dict[str, Any]]
         env=ENVIRONMENT | {"LIGHT": SECRET},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=2 * PATIENCE,
         check=False,
     )
     assert written.exists(), done.stderr
@@ -98,6 +99,7 @@ def check(document: dict[str, Any], name: str) -> dict[str, Any]:
 ALL_WELL = dict.fromkeys(("answered", "p99", "forged", "lost", "doubled"), "pass")
 
 
+@pytest.mark.soak
 def test_one_message_in_ten_thousand_that_is_lost_is_found_and_named(tmp_path: Path) -> None:
     for run_time in ("10s", "40s"):
         with peer("loses") as base:
@@ -134,7 +136,7 @@ def test_one_repeat_in_a_thousand_that_is_processed_twice_is_found_and_named(
 
 def test_forgeries_that_are_accepted_only_when_busy_are_found(tmp_path: Path) -> None:
     with peer("forged-when-busy") as base:
-        status, document = load(base, tmp_path, "--run-time", "4s", "--users", "60")
+        status, document = load(base, tmp_path, "--run-time", "3s", "--users", "60")
     assert status == 1
     assert outcomes(document) == ALL_WELL | {"forged": "fail"}
     assert document["requests"]["forgery"]["accepted"] > 0
@@ -142,6 +144,7 @@ def test_forgeries_that_are_accepted_only_when_busy_are_found(tmp_path: Path) ->
     assert document["requests"]["forgery"]["right"] > 0
 
 
+@pytest.mark.soak
 def test_a_p99_that_passes_five_seconds_in_a_crowd_is_found(tmp_path: Path) -> None:
     with peer("slow-in-a-crowd") as base:
         status, document = load(base, tmp_path, "--run-time", "7s", "--users", "70")
@@ -180,7 +183,7 @@ def test_a_master_reconciles_what_two_workers_sent(tmp_path: Path) -> None:
     verdict = tmp_path / "verdict.json"
     with peer() as base:
         with cluster(base, verdict, "3s", workers=2) as started:
-            statuses = [each.wait(timeout=60) for each in started]
+            statuses = [each.wait(timeout=PATIENCE) for each in started]
         document = json.loads(verdict.read_text(encoding="utf-8"))
         received = json.loads(get(f"{base}/messages"))["messages"]
     assert statuses[0] == 0
@@ -191,13 +194,14 @@ def test_a_master_reconciles_what_two_workers_sent(tmp_path: Path) -> None:
     assert messages["acknowledged"] <= received - 2 <= messages["valid"]
 
 
+@pytest.mark.soak
 def test_a_worker_that_dies_with_its_ledger_is_no_pass(tmp_path: Path) -> None:
     verdict = tmp_path / "verdict.json"
     with peer() as base, cluster(base, verdict, "5s", workers=2) as started:
         while json.loads(get(f"{base}/messages"))["messages"] < 200:
             assert started[0].poll() is None
         started[1].kill()
-        assert started[0].wait(timeout=60) == 3
+        assert started[0].wait(timeout=PATIENCE) == 3
     document = json.loads(verdict.read_text(encoding="utf-8"))
     assert {outcomes(document)[name] for name in ("lost", "doubled")} == {"error"}
     assert document["workers"] == 1
@@ -245,7 +249,7 @@ def test_interrupted_it_judges_what_was_sent_until_then(tmp_path: Path) -> None:
             while json.loads(get(f"{base}/messages"))["messages"] < 100:
                 assert started.poll() is None
             os.killpg(started.pid, signal.SIGINT)
-            said, _ = started.communicate(timeout=30)
+            said, _ = started.communicate(timeout=PATIENCE)
     assert started.returncode == 0, said
     assert outcomes(json.loads(written.read_text(encoding="utf-8")))["lost"] == "pass"
 
@@ -278,6 +282,7 @@ class Receiver:
         self._process.communicate()
 
 
+@pytest.mark.soak
 def test_the_reference_receiver_keeps_its_promises_while_it_is_killed_twice(
     tmp_path: Path,
 ) -> None:

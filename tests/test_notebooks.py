@@ -20,6 +20,8 @@ from tests.places import ROOT
 
 PAGES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
+SHORTEST = "01-first-delivery"
+
 each_notebook = pytest.mark.parametrize(
     "page", [pytest.param(each, id=each.stem) for each in PAGES]
 )
@@ -39,7 +41,13 @@ def _texts(data: dict[str, Any]) -> dict[str, Any]:
     return {kind: content for kind, content in data.items() if not kind.startswith("image/")}
 
 
-@each_notebook
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=() if page.stem == SHORTEST else pytest.mark.soak)
+        for page in PAGES
+    ],
+)
 def test_a_notebook_runs_from_scratch(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
