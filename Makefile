@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLAIN := $(VENV)/.installed
 STAMP := $(VENV)/.installed-for-tests
-# What is imported is compiled then; to compile everything beforehand takes as long as the rest.
+# What is imported is compiled then; to compile everything beforehand takes as long as the rest. It must
+# be written down, too: the tests start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/pip install --quiet --no-compile --editable
 
 .PHONY: demo test selftest soak lint bench check clean
