@@ -30,6 +30,7 @@ from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Answer, Policy, authenticate, read
 from conformance.rules import Level, Outcome, Verdict
 from conformance.schema import problems
+from tests.patience import PATIENCE
 
 SECRET = "5ecret-for-the-tests"
 GUIDE = load("guide")
@@ -185,7 +186,7 @@ async def test_every_message_has_an_id_of_its_own():
 async def test_time_that_is_too_short_is_told_and_the_rest_is_judged():
     report = await fuzz(rules=(*MESSAGES, "receiver.http.alive"), fuzz=100_000, timeout=4.0)
     assert report.verdict is Verdict.PASS
-    assert report.seconds < 6
+    assert report.seconds < PATIENCE  # all of them would take minutes
     said = result(report, "malformed").message.en
     assert re.match(r"cut short by the time: \d+ of 100000 examples, seed 1", said)
 
@@ -194,7 +195,7 @@ async def test_a_run_that_is_stopped_leaves_no_thread_behind():
     report = await fuzz(rules=MESSAGES, fuzz=100_000, timeout=1.0)
     for thread in threading.enumerate():
         if thread.name == "hookproof fuzz":  # it may be about to end
-            thread.join(5)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
     assert report.verdict in (Verdict.PASS, Verdict.ERROR)
 
