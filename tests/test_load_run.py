@@ -99,32 +99,48 @@ def check(document: dict[str, Any], name: str) -> dict[str, Any]:
 ALL_WELL = dict.fromkeys(("answered", "p99", "forged", "lost", "doubled"), "pass")
 
 
-@pytest.mark.soak
-def test_one_message_in_ten_thousand_that_is_lost_is_found_and_named(tmp_path: Path) -> None:
-    for run_time in ("10s", "40s"):
-        with peer("loses") as base:
+@pytest.mark.parametrize(
+    ("every", "run_times"),
+    [
+        pytest.param(100, ["3s"], id="a hundred"),
+        pytest.param(10_000, ["10s", "40s"], marks=pytest.mark.soak, id="ten thousand"),
+    ],
+)
+def test_one_message_in_so_many_that_is_lost_is_found_and_named(
+    tmp_path: Path, every: int, run_times: list[str]
+) -> None:
+    for run_time in run_times:
+        with peer("loses", str(every)) as base:
             status, document = load(base, tmp_path, "--run-time", run_time)
             truth = json.loads(get(f"{base}/messages"))
-        if document["messages"]["acknowledged"] >= 30_000:
+        if document["messages"]["acknowledged"] >= 3 * every:
             break
     assert status == 1
     assert outcomes(document) == ALL_WELL | {"lost": "fail"}
-    assert document["messages"]["acknowledged"] >= 30_000
+    assert document["messages"]["acknowledged"] >= 3 * every
     assert truth["lost"]
     lost = check(document, "lost")
     assert lost["count"] == len(truth["lost"])
     assert lost["examples"] == sorted(truth["lost"], key=int)[: len(lost["examples"])]
 
 
-def test_one_repeat_in_a_thousand_that_is_processed_twice_is_found_and_named(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("every", "run_times"),
+    [
+        pytest.param(50, ["3s"], id="fifty"),
+        pytest.param(1_000, ["4s", "16s"], marks=pytest.mark.soak, id="a thousand"),
+    ],
+)
+def test_one_repeat_in_so_many_that_is_processed_twice_is_found_and_named(
+    tmp_path: Path, every: int, run_times: list[str]
 ) -> None:
     mix = ["--mix", "ordinary=1,repeats=2,forgeries=1,storms=2"]
-    for run_time in ("4s", "16s"):
-        with peer("doubles") as base:
+    for run_time in run_times:
+        with peer("doubles", str(every)) as base:
             status, document = load(base, tmp_path, "--run-time", run_time, *mix)
             truth = json.loads(get(f"{base}/messages"))
-        if document["requests"]["repeat"]["right"] + document["requests"]["retry"]["right"] > 3000:
+        came = document["requests"]
+        if came["repeat"]["right"] + came["retry"]["right"] > 3 * every:
             break
     assert status == 1
     assert outcomes(document) == ALL_WELL | {"doubled": "fail"}
