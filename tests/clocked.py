@@ -15,14 +15,25 @@ CLOCKED = {
         "gallery",
         "gallery_senders",
         "load_run",
-        "receiver_process",
-        "sender_endpoint",
-        "sender_process",
     )
 }
 """Modules that judge by the clock, or that load this machine: one after the other."""
 
-SLOW = [f"test_{name}.py" for name in ("fuzz_run", "pytest_plugin", "docs_guides", "notebooks")]
+SLOW = [
+    f"test_{name}.py"
+    for name in (
+        "fuzz_run",
+        "pytest_plugin",
+        "judge_again",
+        "pages_live",
+        "docs_guides",
+        "docs",
+        "pages_report",
+        "receiver_process",
+        "sender_process",
+        "notebooks",
+    )
+]
 """The slowest of the others, slowest first."""
 
 
