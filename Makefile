@@ -4,14 +4,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLAIN := $(VENV)/.installed
 STAMP := $(VENV)/.installed-for-tests
+# What is imported is compiled then; to compile everything beforehand takes as long as the rest. It must
+# be written down, too: the tests start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
+INSTALL := $(BIN)/pip install --quiet --no-compile --editable
 
-.PHONY: demo test lint bench check clean
+.PHONY: demo test selftest soak lint bench check clean
 
 demo: $(PLAIN)  ## both suites against the embedded reference parts
 	$(BIN)/hookproof demo
 
-test: $(STAMP)  ## all tests
-	$(BIN)/pytest --numprocesses 2 --dist loadscope
+test: $(STAMP)  ## every behaviour once: a few minutes
+	$(BIN)/pytest --numprocesses 2
+
+selftest: $(STAMP)  ## the suite against its whole gallery, in all stacks
+	$(BIN)/hookproof selftest
+
+soak: $(STAMP)  ## what is long by nature: series of kills, long loads, thousands of drawn examples
+	$(BIN)/pytest -m soak -v -rP --durations=0 -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 
 lint: $(STAMP)  ## style and types
 	$(BIN)/ruff format --check .
@@ -27,11 +37,13 @@ check:  ## what CI runs
 clean:
 	rm -rf $(VENV) dist build
 
-$(PLAIN): pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable .
+$(VENV):
+	$(PYTHON) -m venv $@
+
+$(PLAIN): pyproject.toml | $(VENV)
+	$(INSTALL) .
 	touch $@
 
-$(STAMP): $(PLAIN)
-	$(BIN)/pip install --quiet --editable '.[test]'
-	touch $@
+$(STAMP): pyproject.toml | $(VENV)
+	$(INSTALL) '.[test]'
+	touch $(PLAIN) $@

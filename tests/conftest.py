@@ -26,17 +26,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Clocked(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """The worker that has the other modules leaves the processor to the one that goes by the clock."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    from tests.clocked import CLOCKED
-
-    if item.path.name not in CLOCKED and not os.nice(0):
-        os.nice(15)
-
-
 settings.register_profile("hookproof", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("hookproof")
 

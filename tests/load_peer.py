@@ -1,6 +1,7 @@
 """A fast receiver that knows nothing of Hookproof, with one fault if it is asked for one.
 
-`python tests/load_peer.py SECRET [FAULT]` prints its base URL. It keeps counts in memory, verifies
+`python tests/load_peer.py SECRET [FAULT [EVERY]]` prints its base URL; what it loses or doubles is one
+message in EVERY. It keeps counts in memory, verifies
 signatures and dedups, so that a load run can be hard on it.
 """
 
@@ -18,16 +19,14 @@ try:
 except ImportError:
     loop = asyncio
 
-LOSES_EVERY = 10_000
-DOUBLES_EVERY = 1_000
 BUSY = 20
 CROWD = 50
 SLOW, WORK = 5.3, 0.02
 
 
 class Peer:
-    def __init__(self, secret: bytes, fault: str) -> None:
-        self.secret, self.fault = secret, fault
+    def __init__(self, secret: bytes, fault: str, every: int) -> None:
+        self.secret, self.fault, self.every = secret, fault, every
         self.effects: Counter[str] = Counter()
         self.taken = self.repeats = self.inside = 0
 
@@ -41,11 +40,11 @@ class Peer:
     def take(self, msg_id: str) -> None:
         if self.effects[msg_id]:
             self.repeats += 1
-            if self.fault == "doubles" and self.repeats % DOUBLES_EVERY == 0:
+            if self.fault == "doubles" and self.repeats % self.every == 0:
                 self.effects[msg_id] += 1
             return
         self.taken += 1
-        lost = self.fault == "loses" and self.taken % LOSES_EVERY == 0
+        lost = self.fault == "loses" and self.taken % self.every == 0
         self.effects[msg_id] = int(not lost)
 
     async def deliver(self, request: web.Request) -> web.Response:
@@ -79,8 +78,8 @@ class Peer:
         )
 
 
-async def main(secret: str, fault: str = "") -> None:
-    peer = Peer(secret.encode(), fault)
+async def main(secret: str, fault: str = "", every: str = "1") -> None:
+    peer = Peer(secret.encode(), fault, int(every))
     app = web.Application(client_max_size=2**24)
     app.router.add_post("/webhook/receiver", peer.deliver)
     app.router.add_get("/processed", peer.processed)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from conformance.clock import Clock
+from tests.patience import PATIENCE
 
-SOON = 5.0
+SOON = PATIENCE
 """Seconds within which everything here happens."""
 SUCCESS = b'{"status": "success"}'
 

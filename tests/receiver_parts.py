@@ -22,6 +22,7 @@ from conformance.receiver.app import ENDPOINT, serving
 from conformance.receiver.inbox import Inbox
 from conformance.receiver.live.page import Live
 from conformance.receiver.policy import Policy
+from tests.patience import PATIENCE
 
 SECRET = "a lighthouse, 燈塔"
 NOW = 1769845800
@@ -84,7 +85,7 @@ def signed(content: bytes, timestamp: bytes = b"%d" % NOW) -> Lines:
 
 def ask(base: str, method: str, target: str, content: bytes | None, lines: Lines) -> Got:
     """One request by http.client, on a connection of its own."""
-    with closing(http.client.HTTPConnection(urlsplit(base).netloc, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(base).netloc, timeout=PATIENCE)) as connection:
         connection.putrequest(method, target)
         for name, value in lines:
             connection.putheader(name, value)

@@ -21,6 +21,7 @@ from conformance.delivery import Backoff
 from conformance.dialect_file import load
 from conformance.sender.app import Settings, sending
 from conformance.sender.worker import Pace
+from tests.patience import PATIENCE
 
 NOW = 1769845800.0
 SECRET = "a lighthouse, 燈塔"
@@ -96,7 +97,7 @@ class Endpoint:
 
         def wait() -> None:
             with self._arrival:
-                enough = self._arrival.wait_for(lambda: len(self.got) >= count, timeout=10)
+                enough = self._arrival.wait_for(lambda: len(self.got) >= count, timeout=PATIENCE)
             assert enough, f"{len(self.got)} requests came, not {count}"
 
         await asyncio.to_thread(wait)
@@ -172,7 +173,7 @@ def ask(method: str, url: str, body: object = None) -> Said:
     content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     request = Request(url, content, {"Content-Type": "application/json"}, method=method)
     try:
-        with urlopen(request, timeout=10) as answer:
+        with urlopen(request, timeout=PATIENCE) as answer:
             return Said(answer.status, **json.load(answer))
     except HTTPError as refusal:
         return Said(refusal.code, **json.load(refusal))
@@ -207,7 +208,7 @@ async def emit(base: str, *msg_ids: str, **fields: object) -> Said:
 
 async def deliveries(base: str, state: str, count: int) -> list[dict[str, Any]]:
     """The deliveries in `state`, once there are `count` of them."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             found: list[dict[str, Any]] = (
                 await call("GET", f"{base}/Deliveries?status={state}")

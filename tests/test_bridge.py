@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from conformance.engine.bridge import Bridge
+from tests.patience import PATIENCE
 
 
 async def one():
@@ -93,7 +94,7 @@ async def test_what_was_only_just_asked_is_cancelled_too(hasty):
         with pytest.raises(asyncio.CancelledError):
             await running
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         for _ in range(1000):
             await once()
 

@@ -13,12 +13,10 @@ import shlex
 import sys
 from collections import Counter
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
 
-import conformance
 from conformance.dialect import Secret
 from conformance.dialect_file import load
 from conformance.errors import InputError
@@ -43,6 +41,7 @@ from tests.check_sender_parts import (
     silent,
     trusting,
 )
+from tests.places import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -376,7 +375,7 @@ for i in $(seq 200); do curl -s -o {log} {api}/List && exit 0; sleep 0.05; done;
 
 @needs_curl
 async def test_a_kill_and_a_restart_lose_nothing(tmp_path, unused_tcp_port, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(conformance.__file__).parent.parent))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     api = f"http://127.0.0.1:{unused_tcp_port}/v1/webhook"
     pid = tmp_path / "pid"
     pid.write_text("")
@@ -408,14 +407,15 @@ async def test_a_restart_that_fails_is_an_error_and_no_verdict(tmp_path):
     assert report.results[0].message.en == "--restart-command ended with status 4"
 
 
-async def test_ten_runs_with_one_seed_find_the_same():
+@pytest.mark.parametrize("runs", [2, pytest.param(10, marks=pytest.mark.soak)])
+async def test_runs_with_one_seed_find_the_same(runs):
     async def run():
         async with reference() as api:
             return await check(
                 api, ("sender.wire.*", "sender.config.update", "sender.filter.fan-out")
             )
 
-    reports = await asyncio.gather(*(run() for _ in range(10)))
+    reports = await asyncio.gather(*(run() for _ in range(runs)))
     found = {json.dumps(_timeless(report)) for report in reports}
     assert len(found) == 1
 

@@ -2,21 +2,20 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent
+from tests.places import TESTS
 
 
 def test_modules_that_judge_by_the_clock_go_to_one_worker():
     pytest.importorskip("xdist", reason="needs pytest-xdist")
-    from tests.clocked import CLOCKED, Clocked
+    from tests.clocked import CLOCKED, SLOW, Clocked
 
     scope = Clocked._split_scope
     assert {scope(None, f"tests/{name}::test_it") for name in CLOCKED} == {"clocked"}
     assert scope(None, "tests/test_text.py::test_it[a::b]") == "test_text.py"
-    assert {name for name in CLOCKED if not (TESTS / name).is_file()} == set()
+    assert {*CLOCKED, *SLOW} <= {path.name for path in TESTS.rglob("test_*.py")}
 
 
 def test_from_a_checkout_the_items_of_the_suite_need_no_extra():

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -21,7 +22,7 @@ def lines():
 
 async def _lines():
     async with reference_receiver() as options:
-        run = Run(options)
+        run = Run(replace(options, fuzz=0))
         report = await run.report()
         found = []
         for result in report.results:

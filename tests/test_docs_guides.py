@@ -26,7 +26,6 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-import conformance
 from conformance import pytest_plugin
 from conformance.cli import main
 from conformance.engine.sender.session import METHODS
@@ -39,20 +38,20 @@ from conformance.rules import Outcome
 from conformance.scenario import built_in
 from conformance.schema import problems
 from tests.load_runs import effects, ledger, run
+from tests.patience import PATIENCE
+from tests.places import PACKAGE, ROOT
 from tests.plugin_parts import LIGHT
 
-ROOT = Path(__file__).parent.parent
 RECEIVER, SENDER, PYTEST, LOAD = (
     (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
     for name in ("checking-a-receiver", "checking-a-sender", "pytest", "load")
 )
 FUZZING = (ROOT / "docs/fuzzing.md").read_text(encoding="utf-8")
-PACKAGE = Path(conformance.__file__).parent
 SECRET = "your_secret"
 ENVIRONMENT = {
     **os.environ,
     "HOOKPROOF_SECRET": SECRET,
-    "PYTHONPATH": str(PACKAGE.parent),
+    "PYTHONPATH": str(ROOT),
     "COLUMNS": "200",
 }
 
@@ -175,7 +174,7 @@ def at_ports(text: str, one: int, other: int) -> str:
 
 def wait_for(port: int) -> None:
     """Wait until something listens on the port."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         with socket.socket() as tried:
             if tried.connect_ex(("127.0.0.1", port)) == 0:

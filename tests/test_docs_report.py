@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 from conformance.damage import Signer
@@ -20,8 +19,9 @@ from conformance.receiver.live.words import FAULTS
 from conformance.receiver.policy import Policy
 from conformance.render.evidence import ROOM
 from conformance.schema import validator
+from tests.places import ROOT
 
-TEXT = (Path(__file__).parent.parent / "docs/reading-a-report.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs/reading-a-report.md").read_text(encoding="utf-8")
 
 
 async def test_the_printed_requests_script_the_answers_and_forget_them() -> None:

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,9 +21,10 @@ from conformance.receiver.policy import Policy
 from conformance.schema import validator
 from conformance.sender.api import Api
 from conformance.sender.store import Store
+from tests.places import ROOT
 from tests.sender_parts import api, deliveries
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference-sender.md"
+PAGE = ROOT / "docs" / "reference-sender.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 RECEIVER, SENDER = "http://127.0.0.1:5000", "http://127.0.0.1:5001/v1/webhook"
 CALLS = re.findall(r"^```sh\n(curl .*?)^```\n\n```json\n(.*?)^```$", TEXT, re.M | re.S)

@@ -18,9 +18,10 @@ from conformance.cli import main
 from conformance.rules import Outcome
 from conformance.trace.frames import DERIVED
 from conformance.trace.tables import APPLICATION_ID, NARROW, VERSION
+from tests.places import ROOT
 from tests.trace_parts import SECRET, judged
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = ROOT / "docs"
 TEXT = (DOCS / "traces.md").read_text(encoding="utf-8")
 SEEN = "42", "107"
 """A msgId and an id that the page prints."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import pytest
 
-from conformance.fuzz import contents, scripts
+from conformance import fuzz
 from conformance.message import build
 from conformance.schema import message_problems
 
+contents, scripts = cache(fuzz.contents), cache(fuzz.scripts)
 
-@pytest.mark.parametrize("draw", range(3))
+
+@pytest.mark.parametrize("draw", range(2))
 def test_every_content_fits_its_type(draw: int) -> None:
     plain = build("text", "1", 1769845800).fields()
     for msg_type, content in contents(200, draw):
@@ -56,8 +59,8 @@ def test_what_a_database_may_not_hold_is_not_drawn() -> None:
 
 
 def test_the_same_draw_is_the_same_again_and_another_is_not() -> None:
-    assert contents(60, 1) == contents(60, 1) != contents(60, 2)
-    assert scripts(40, 1) == scripts(40, 1) != scripts(40, 2)
+    assert contents(60, 1) == fuzz.contents(60, 1) != contents(60, 2)
+    assert scripts(40, 1) == fuzz.scripts(40, 1) != scripts(40, 2)
 
 
 def test_a_script_holds_a_sender_up_once_at_most_and_ends_with_200() -> None:

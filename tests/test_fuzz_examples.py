@@ -37,6 +37,7 @@ from conformance.fuzz.example import KINDS, Example, Oddity, kind_of
 from conformance.fuzz.forged import forged_examples
 from conformance.fuzz.malformed import EDITED, breaking_examples, malformed_examples
 from conformance.fuzz.valid import DOCUMENTED, valid_examples
+from conformance.fuzz.values import texts
 from conformance.message import build
 from conformance.scenario import built_in
 from conformance.schema import message_problems, validator
@@ -53,7 +54,7 @@ SHAPES = {
     for case in (None, *(each.name for each in scenario.cases))
 }
 BASE64 = replace(GUIDE, name="base64", encoding="base64")
-laws = settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+laws = settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
 
 
 def second_validator() -> jsonschema_rs.Draft202012Validator:
@@ -123,9 +124,9 @@ def test_all_planes_of_unicode_are_drawn():
     seen = set()
 
     @settings(laws, max_examples=2000)
-    @given(valid_bodies())
-    def drawn(body):
-        seen.update(ord(c) >> 16 for c in compact(json.loads(body)).decode())
+    @given(texts())
+    def drawn(text):
+        seen.update(ord(character) >> 16 for character in text)
 
     drawn()
     assert seen == set(range(17))
@@ -149,20 +150,20 @@ def test_a_malformed_body_is_small_enough_for_any_limit(body):
     assert len(body) <= 100 * 1024
 
 
-@pytest.mark.parametrize("mark", BROKEN)
-def test_broken_json_is_json_to_nobody(mark):
+def test_broken_json_is_json_to_nobody():
     body = compact(build("text", DIGITS, int(NOW)).fields())
-    for at in range(60):
-        broken = not_json(body, mark, at)
-        assert not is_json(broken)
-        with pytest.raises(orjson.JSONDecodeError):
-            orjson.loads(broken)
+    for mark in BROKEN:
+        for at in range(60):
+            broken = not_json(body, mark, at)
+            assert not is_json(broken), mark
+            with pytest.raises(orjson.JSONDecodeError):
+                orjson.loads(broken)
 
 
-@pytest.mark.parametrize("piece", INVALID)
-def test_bytes_that_are_no_utf8_are_none(piece):
-    with pytest.raises(UnicodeDecodeError):
-        piece.decode()
+def test_bytes_that_are_no_utf8_are_none():
+    for piece in INVALID:
+        with pytest.raises(UnicodeDecodeError):
+            piece.decode()
 
 
 @laws
@@ -196,7 +197,7 @@ def test_no_forgery_is_signed_well(dialect):
 def test_forgeries_are_of_messages_of_every_kind():
     types, marks = set(), set()
 
-    @settings(laws, max_examples=1000, derandomize=True, database=None)
+    @settings(laws, max_examples=300, derandomize=True, database=None)
     @given(forged_examples(GUIDE))
     def drawn(example):
         fields = example.fields(DIGITS, NOW)
@@ -257,7 +258,7 @@ def test_a_delivery_is_signed_over_its_bytes(strategy):
 def test_a_forged_delivery_may_lack_headers_and_have_them_twice():
     seen = set()
 
-    @settings(laws, max_examples=500)
+    @settings(laws, max_examples=200)
     @given(forged_deliveries(SECRET))
     def drawn(delivery):
         seen.add(sum(name == "X-Webhook-Signature" for name, _ in delivery.headers))
@@ -313,24 +314,30 @@ printf %s "$ID" > id
 
 
 def _ways():
-    """An example or more for each way of forging."""
+    """An example for each way of forging."""
     found = {}
 
-    @settings(laws, max_examples=3000, derandomize=True, database=None)
+    @settings(laws, max_examples=300, derandomize=True, database=None)
     @given(forged_examples(GUIDE))
     def drawn(example):
         oddity = example.oddities[0].simpler or example.oddities[0]
         found.setdefault((oddity.where.en, oddity.shape), example)
 
     drawn()
-    return [
-        pytest.param(each, id=f"{where} ({shape[0]})") for (where, shape), each in found.items()
-    ]
+    assert len(found) > 30
+    return found
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
-@pytest.mark.parametrize("example", _ways())
-def test_a_pasted_line_forges_afresh_what_the_suite_forged(example, tmp_path):
+def test_a_pasted_line_forges_afresh_what_the_suite_forged(tmp_path):
+    for number, ((where, _), example) in enumerate(_ways().items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        pasted(where, example, folder)
+
+
+def pasted(where, example, folder):
+    """Paste the line of an example into a shell: it forges the same, over a fresh time and id."""
     signer = Signer(GUIDE, Secret(b"hookproof"))
     facts = Facts("http://h/", GUIDE, Scheme(signer, None, NO_TEXT), frozenset({200}), 5.0)
     sent = compose_body(
@@ -340,20 +347,19 @@ def test_a_pasted_line_forges_afresh_what_the_suite_forged(example, tmp_path):
     subprocess.run(
         ["sh", "-c", SHELL.replace("LINE", line)],
         env={"HOOKPROOF_SECRET": "hookproof", "PATH": os.environ["PATH"]},
-        cwd=tmp_path,
+        cwd=folder,
         check=True,
     )
-    words, body, stamp, digits = ((tmp_path / each).read_bytes() for each in FILES)
+    words, body, stamp, digits = ((folder / each).read_bytes() for each in FILES)
     fresh = example.body(digits.decode() or DIGITS, NOW)
     forged = example.damage(signer.sign(stamp, fresh), signer)
     lines = words.decode("latin-1").splitlines()
     # A bit that was turned stays where it was: the id is of another length.
-    assert body in (forged.body, sent.request.body.replace(DIGITS.encode(), digits))
-    assert _headers(lines, "X-Webhook-Signature") == [
-        e.decode("latin-1") for e in forged.signatures
-    ]
+    assert body in (forged.body, sent.request.body.replace(DIGITS.encode(), digits)), where
+    signatures = [each.decode("latin-1") for each in forged.signatures]
+    assert _headers(lines, "X-Webhook-Signature") == signatures, where
     stamps = [forged.timestamp.decode("latin-1")] if forged.timestamp is not None else []
-    assert _headers(lines, "X-Webhook-Timestamp") == stamps
+    assert _headers(lines, "X-Webhook-Timestamp") == stamps, where
 
 
 FILES = ("words", "body", "ts", "id")

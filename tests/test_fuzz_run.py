@@ -31,6 +31,7 @@ from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Answer, Policy, authenticate, read
 from conformance.rules import Level, Outcome, Verdict
 from conformance.schema import problems
+from tests.patience import PATIENCE
 
 SECRET = "5ecret-for-the-tests"
 GUIDE = load("guide")
@@ -80,6 +81,7 @@ async def test_a_correct_receiver_passes_and_the_result_says_how_much_was_tried(
     assert {each.message.en for each in report.results} == {"60 examples, seed 7"}
 
 
+@pytest.mark.soak
 async def test_five_thousand_examples_raise_no_alarm_at_a_correct_receiver():
     report = await fuzz(rules=MESSAGES, fuzz=1_700, timeout=300)
     assert {each.message.en for each in report.results} == {"1700 examples, seed 1"}
@@ -102,14 +104,14 @@ def test_hypothesis_is_imported_only_to_fuzz():
 
 async def test_a_failure_shows_the_body_the_bytes_a_line_and_the_seed():
     broken = refusing(lambda m: "\u202e" in str(m["content"]))
-    report = await fuzz(broken, MESSAGES[:1], fuzz=2000)
+    report = await fuzz(broken, MESSAGES[:1], fuzz=500)
     found = result(report, "valid")
     assert found.outcome is Outcome.FAIL
     said = found.message.en
     assert said.startswith("answered 500; expected 200 (MUST), with content with right-to-left")
     assert r"\u202e" in said  # as text, with what would not be seen spelled out
     assert r"\xe2\x80\xae" in said  # as bytes
-    assert said.endswith("2000 examples, seed 1")
+    assert said.endswith("500 examples, seed 1")
     assert "openssl dgst" in found.reproduce
     assert report.trace.exchanges[found.exchanges[0] - 1].status == 500
     assert problems("report", report.as_json()) == []
@@ -117,7 +119,9 @@ async def test_a_failure_shows_the_body_the_bytes_a_line_and_the_seed():
 
 
 async def test_the_smallest_example_has_one_oddity_and_nothing_else():
-    report = await fuzz(refusing(lambda m: m["msgType"] == 10002 and len(m["content"]) > 40))
+    report = await fuzz(
+        refusing(lambda m: m["msgType"] == 10002 and len(m["content"]) > 40), MESSAGES[:1]
+    )
     found = result(report, "valid")
     body = report.trace.exchanges[found.exchanges[0] - 1].request.body
     assert re.search(rb'"msgType":10002,"content":"(.)\1{40}"', body)
@@ -132,7 +136,7 @@ async def test_failures_are_told_apart_by_status_and_place():
             return Answer(500)
         return Answer(400) if message.get("msgType") == 49 else None
 
-    found = result(await fuzz(Policy(process=process), MESSAGES[:1], fuzz=600), "valid")
+    found = result(await fuzz(Policy(process=process), MESSAGES[:1], fuzz=400), "valid")
     assert "(1)" in found.message.en
     assert "with fromUser with U+0000" in found.message.en
     assert "isHistory" in found.message.en
@@ -154,7 +158,7 @@ DOCUMENTED = (1, 3, 34, 43, 47, 49, 10000, 10002)
     ],
 )
 async def test_a_finding_weighs_as_much_as_the_fixed_rule_of_its_shape(wrong, level):
-    found = result(await fuzz(refusing(wrong), MESSAGES[:1], fuzz=2000), "valid")
+    found = result(await fuzz(refusing(wrong), MESSAGES[:1], fuzz=300), "valid")
     assert (found.outcome, found.level) == (BROKEN[level], level)
 
 
@@ -181,9 +185,9 @@ async def test_every_message_has_an_id_of_its_own():
 
 
 async def test_time_that_is_too_short_is_told_and_the_rest_is_judged():
-    report = await fuzz(rules=(*MESSAGES, "receiver.http.alive"), fuzz=100_000, timeout=4.0)
+    report = await fuzz(rules=(*MESSAGES, "receiver.http.alive"), fuzz=100_000, timeout=8.0)
     assert report.verdict is Verdict.PASS
-    assert report.seconds < 6
+    assert report.seconds < PATIENCE  # all of them would take minutes
     said = result(report, "malformed").message.en
     assert re.match(r"cut short by the time: \d+ of 100000 examples, seed 1", said)
 
@@ -192,7 +196,7 @@ async def test_a_run_that_is_stopped_leaves_no_thread_behind():
     report = await fuzz(rules=MESSAGES, fuzz=100_000, timeout=1.0)
     for thread in threading.enumerate():
         if thread.name == "hookproof fuzz":  # it may be about to end
-            thread.join(5)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
     assert report.verdict in (Verdict.PASS, Verdict.ERROR)
 
@@ -252,7 +256,7 @@ async def _hanging(request):
 async def test_a_hang_must_not_be_whatever_the_body(monkeypatch):
     monkeypatch.setattr(hunt, "SHRINK_SECONDS", 2.0)
     quick = replace(GUIDE, deadline=0.2)
-    report = await fuzz(Policy(receive=_hanging), MESSAGES[1:2], dialect=quick, fuzz=1000)
+    report = await fuzz(Policy(receive=_hanging), MESSAGES[1:2], dialect=quick, fuzz=500)
     found = result(report, "malformed")
     assert (found.outcome, found.level) == (Outcome.FAIL, Level.MUST)
     assert "gave no whole answer" in found.message.en
@@ -278,7 +282,7 @@ async def test_a_target_that_dies_is_told_with_what_it_died_of_and_the_run_ends(
     dying = next(each for each in PAIRS if each.name == "process-dies-of-nesting")
     async with pair(dying) as options:
         rules = (*EVERY, "receiver.http.alive")
-        report = await Run(replace(options, rules=rules, fuzz=2000)).report()
+        report = await Run(replace(options, rules=rules, fuzz=500)).report()
     killed = result(report, "malformed")
     assert (killed.outcome, killed.level) == (Outcome.FAIL, Level.MUST)
     assert re.match(
@@ -300,20 +304,20 @@ async def test_a_target_that_refuses_everything_afterwards_is_as_good_as_dead():
         poisoned = poisoned or message.get("msgType") == 9999
         return Answer(500) if poisoned else None
 
-    found = result(await fuzz(Policy(process=process), MESSAGES[:1], fuzz=2000), "valid")
+    found = result(await fuzz(Policy(process=process), MESSAGES[:1], fuzz=500), "valid")
     assert (found.outcome, found.level) == (Outcome.FAIL, Level.MUST)
     assert "no longer accepts plain valid messages" in found.message.en
     assert '"msgType":9999' in found.message.en
 
 
 async def test_the_trace_stays_small_however_many_examples():
-    report = await fuzz(rules=MESSAGES[:1], fuzz=2500)
-    assert result(report, "valid").message.en.startswith("2500 examples")
+    report = await fuzz(rules=MESSAGES[:1], fuzz=1500)
+    assert result(report, "valid").message.en.startswith("1500 examples")
     assert len(report.trace) < 1200
 
 
 async def test_no_result_holds_the_secret():
-    report = await fuzz(PEERS["last-digits-left-out"].fresh())
+    report = await fuzz(PEERS["last-digits-left-out"].fresh(), fuzz=60)
     assert SECRET not in str(report.as_json())
 
 
@@ -361,7 +365,7 @@ async def test_restarts_are_part_of_sequences_where_they_can_be_done():
     correct = next(each for each in PAIRS if each.fault is None)
     async with pair(correct) as options:
         rules = SEQUENCE
-        report = await Run(replace(options, rules=rules, fuzz=40)).report()
+        report = await Run(replace(options, rules=rules, fuzz=10)).report()
     assert report.verdict is Verdict.PASS
 
 
@@ -375,8 +379,7 @@ async def test_python_callers_choose_how_much_and_where_it_is_kept(tmp_path):
     assert (tmp_path / "kept" / ".gitignore").read_text().endswith("*\n")
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+@pytest.mark.parametrize(("encoding", "language"), [("ascii", "en"), ("cp1252", "zh-Hant")])
 def test_whatever_was_found_is_printed_in_any_terminal(encoding, language, tmp_path):
     async def run():
         async with receiver(

@@ -22,6 +22,7 @@ from conformance.receiver.app import ENDPOINT, serving
 from conformance.receiver.inbox import Inbox
 from conformance.receiver.live import page as live
 from conformance.receiver.policy import Policy
+from tests.patience import PATIENCE
 
 SECRET = 'a "lighthouse", 燈塔'
 NOW = 1769845800
@@ -100,7 +101,7 @@ async def site(policy: Policy | None = None) -> AsyncIterator[Site]:
         serving(
             policy or Policy(), inbox, signer, clock=clock, follower=live.Live(signer, "127.0.0.1")
         ) as base,
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as client,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)) as client,
     ):
         yield Site(base, client, clock)
 

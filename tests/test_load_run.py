@@ -21,10 +21,12 @@ from urllib.request import urlopen
 
 import pytest
 
-import conformance
 from conformance.receiver.app import ENDPOINT
 from conformance.resources import locustfile
 from conformance.schema import problems
+from tests import load_peer
+from tests.patience import PATIENCE
+from tests.places import ROOT
 
 # Not by importing it: Locust patches whatever process it is in.
 pytestmark = pytest.mark.skipif(
@@ -33,10 +35,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 SECRET = "a lighthouse"
-HERE = Path(__file__).parent
-ROOT = Path(conformance.__file__).parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-PEER = [sys.executable, str(HERE / "load_peer.py"), SECRET]
+PEER = [sys.executable, load_peer.__file__, SECRET]
 HOOKPROOF = [sys.executable, "-m", "conformance"]
 LOCUST = [sys.executable, "-m", "locust", "-f", str(locustfile()), "--loglevel=WARNING"]
 
@@ -62,7 +62,7 @@ def peer(*fault: str) -> Iterator[str]:
 
 def get(url: str, **form: object) -> str:
     data = urlencode(form).encode() if form else None
-    with urlopen(url, data, timeout=30) as answer:
+    with urlopen(url, data, timeout=PATIENCE) as answer:
         text: str = answer.read().decode()
         return text
 
@@ -77,7 +77,7 @@ def load(base: str, tmp_path: Path, *options: str) -> tuple[int, dict[str, Any]]
         env=ENVIRONMENT | {"LIGHT": SECRET},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=2 * PATIENCE,
         check=False,
     )
     assert written.exists(), done.stderr
@@ -99,31 +99,48 @@ def check(document: dict[str, Any], name: str) -> dict[str, Any]:
 ALL_WELL = dict.fromkeys(("answered", "p99", "forged", "lost", "doubled"), "pass")
 
 
-def test_one_message_in_ten_thousand_that_is_lost_is_found_and_named(tmp_path: Path) -> None:
-    for run_time in ("10s", "40s"):
-        with peer("loses") as base:
+@pytest.mark.parametrize(
+    ("every", "run_times"),
+    [
+        pytest.param(100, ["3s"], id="a hundred"),
+        pytest.param(10_000, ["10s", "40s"], marks=pytest.mark.soak, id="ten thousand"),
+    ],
+)
+def test_one_message_in_so_many_that_is_lost_is_found_and_named(
+    tmp_path: Path, every: int, run_times: list[str]
+) -> None:
+    for run_time in run_times:
+        with peer("loses", str(every)) as base:
             status, document = load(base, tmp_path, "--run-time", run_time)
             truth = json.loads(get(f"{base}/messages"))
-        if document["messages"]["acknowledged"] >= 30_000:
+        if document["messages"]["acknowledged"] >= 3 * every:
             break
     assert status == 1
     assert outcomes(document) == ALL_WELL | {"lost": "fail"}
-    assert document["messages"]["acknowledged"] >= 30_000
+    assert document["messages"]["acknowledged"] >= 3 * every
     assert truth["lost"]
     lost = check(document, "lost")
     assert lost["count"] == len(truth["lost"])
     assert lost["examples"] == sorted(truth["lost"], key=int)[: len(lost["examples"])]
 
 
-def test_one_repeat_in_a_thousand_that_is_processed_twice_is_found_and_named(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("every", "run_times"),
+    [
+        pytest.param(50, ["3s"], id="fifty"),
+        pytest.param(1_000, ["4s", "16s"], marks=pytest.mark.soak, id="a thousand"),
+    ],
+)
+def test_one_repeat_in_so_many_that_is_processed_twice_is_found_and_named(
+    tmp_path: Path, every: int, run_times: list[str]
 ) -> None:
     mix = ["--mix", "ordinary=1,repeats=2,forgeries=1,storms=2"]
-    for run_time in ("4s", "16s"):
-        with peer("doubles") as base:
+    for run_time in run_times:
+        with peer("doubles", str(every)) as base:
             status, document = load(base, tmp_path, "--run-time", run_time, *mix)
             truth = json.loads(get(f"{base}/messages"))
-        if document["requests"]["repeat"]["right"] + document["requests"]["retry"]["right"] > 3000:
+        came = document["requests"]
+        if came["repeat"]["right"] + came["retry"]["right"] > 3 * every:
             break
     assert status == 1
     assert outcomes(document) == ALL_WELL | {"doubled": "fail"}
@@ -135,7 +152,7 @@ def test_one_repeat_in_a_thousand_that_is_processed_twice_is_found_and_named(
 
 def test_forgeries_that_are_accepted_only_when_busy_are_found(tmp_path: Path) -> None:
     with peer("forged-when-busy") as base:
-        status, document = load(base, tmp_path, "--run-time", "4s", "--users", "60")
+        status, document = load(base, tmp_path, "--run-time", "3s", "--users", "60")
     assert status == 1
     assert outcomes(document) == ALL_WELL | {"forged": "fail"}
     assert document["requests"]["forgery"]["accepted"] > 0
@@ -143,6 +160,7 @@ def test_forgeries_that_are_accepted_only_when_busy_are_found(tmp_path: Path) ->
     assert document["requests"]["forgery"]["right"] > 0
 
 
+@pytest.mark.soak
 def test_a_p99_that_passes_five_seconds_in_a_crowd_is_found(tmp_path: Path) -> None:
     with peer("slow-in-a-crowd") as base:
         status, document = load(base, tmp_path, "--run-time", "7s", "--users", "70")
@@ -181,7 +199,7 @@ def test_a_master_reconciles_what_two_workers_sent(tmp_path: Path) -> None:
     verdict = tmp_path / "verdict.json"
     with peer() as base:
         with cluster(base, verdict, "3s", workers=2) as started:
-            statuses = [each.wait(timeout=60) for each in started]
+            statuses = [each.wait(timeout=PATIENCE) for each in started]
         document = json.loads(verdict.read_text(encoding="utf-8"))
         received = json.loads(get(f"{base}/messages"))["messages"]
     assert statuses[0] == 0
@@ -192,13 +210,14 @@ def test_a_master_reconciles_what_two_workers_sent(tmp_path: Path) -> None:
     assert messages["acknowledged"] <= received - 2 <= messages["valid"]
 
 
+@pytest.mark.soak
 def test_a_worker_that_dies_with_its_ledger_is_no_pass(tmp_path: Path) -> None:
     verdict = tmp_path / "verdict.json"
     with peer() as base, cluster(base, verdict, "5s", workers=2) as started:
         while json.loads(get(f"{base}/messages"))["messages"] < 200:
             assert started[0].poll() is None
         started[1].kill()
-        assert started[0].wait(timeout=60) == 3
+        assert started[0].wait(timeout=PATIENCE) == 3
     document = json.loads(verdict.read_text(encoding="utf-8"))
     assert {outcomes(document)[name] for name in ("lost", "doubled")} == {"error"}
     assert document["workers"] == 1
@@ -246,7 +265,7 @@ def test_interrupted_it_judges_what_was_sent_until_then(tmp_path: Path) -> None:
             while json.loads(get(f"{base}/messages"))["messages"] < 100:
                 assert started.poll() is None
             os.killpg(started.pid, signal.SIGINT)
-            said, _ = started.communicate(timeout=30)
+            said, _ = started.communicate(timeout=PATIENCE)
     assert started.returncode == 0, said
     assert outcomes(json.loads(written.read_text(encoding="utf-8")))["lost"] == "pass"
 
@@ -279,6 +298,7 @@ class Receiver:
         self._process.communicate()
 
 
+@pytest.mark.soak
 def test_the_reference_receiver_keeps_its_promises_while_it_is_killed_twice(
     tmp_path: Path,
 ) -> None:

@@ -6,10 +6,10 @@ import textwrap
 
 import pytest
 
+from tests.patience import PATIENCE
+
 jupyter_client = pytest.importorskip("jupyter_client")
 pytest.importorskip("ipykernel")
-
-SECONDS = 60
 
 SETUP = """
 import contextlib
@@ -34,7 +34,7 @@ class Notebook:
         """What a cell shows: the messages that it sends, in their order."""
         shown = []
         reply = self._client.execute_interactive(
-            textwrap.dedent(code), timeout=SECONDS, output_hook=shown.append
+            textwrap.dedent(code), timeout=PATIENCE, output_hook=shown.append
         )
         assert reply["content"]["status"] == "ok", reply["content"]
         return shown

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from fnmatch import fnmatch
 
 import pytest
 
+from conformance.pytest_plugin.runs import check_options
+from tests.places import TESTS
 from tests.plugin_parts import LIGHT, RULE, SECRET, Run, at, outcomes
 
 
@@ -157,59 +159,63 @@ def test_what_failed_last_can_be_run_again(run: Run, base: str) -> None:
     [
         pytest.param(
             ["--rules=receiver.acepts.*"],
-            "ERROR: --rules: no rule fits 'receiver.acepts.[*]'*",
+            "--rules: no rule fits 'receiver.acepts.*'*",
             id="unknown-rule",
         ),
         pytest.param(
             ["--endpoint=localhost:5000", "--secret=s"],
-            "ERROR: the endpoint: 'localhost:5000' must start with http://*",
+            "the endpoint: 'localhost:5000' must start with http://*",
             id="not-a-url",
         ),
         pytest.param(
             ["--endpoint=http://localhost/", "--secret=env:NO_SUCH_NAME"],
-            "ERROR: --secret: the environment variable NO_SUCH_NAME is not set",
+            "--secret: the environment variable NO_SUCH_NAME is not set",
             id="secret-not-set",
         ),
         pytest.param(
             ["--endpoint=http://localhost/"],
-            "ERROR: --endpoint: give --secret too*",
+            "--endpoint: give --secret too*",
             id="no-secret",
         ),
         pytest.param(
             ["--secret=s"],
-            "ERROR: --secret: give --endpoint URL or --sender-url*",
+            "--secret: give --endpoint URL or --sender-url*",
             id="no-endpoint",
         ),
         pytest.param(
             ["--emit-url=http://h/", "--endpoint=http://h/", "--secret=s"],
-            "ERROR: --emit-url: give --sender-url URL too*",
+            "--emit-url: give --sender-url URL too*",
             id="no-sender",
         ),
         pytest.param(
             ["--observer-url=http://h/{msgId}", "--sender-url=http://h/", "--secret=s"],
-            "ERROR: --observer-url: give --endpoint URL too*",
+            "--observer-url: give --endpoint URL too*",
             id="no-receiver",
         ),
         pytest.param(
             ["--sender-url=http://localhost/"],
-            "ERROR: --sender-url: give --secret too*",
+            "--sender-url: give --secret too*",
             id="secret",
         ),
         pytest.param(
-            ["--sender-url=http://h/?key=K", "--secret=s"], "ERROR: the API: *", id="key-in-the-url"
+            ["--sender-url=http://h/?key=K", "--secret=s"], "the API: *", id="key-in-the-url"
         ),
-        pytest.param(
-            ["--hookproof-seed=x"], "ERROR: --hookproof-seed: 'x' is neither*", id="odd-seed"
-        ),
-        pytest.param(["--fuzz=-1"], "ERROR: --fuzz: must be at least 0*", id="negative-fuzz"),
+        pytest.param(["--hookproof-seed=x"], "--hookproof-seed: 'x' is neither*", id="odd-seed"),
+        pytest.param(["--fuzz=-1"], "--fuzz: must be at least 0*", id="negative-fuzz"),
     ],
 )
-def test_what_cannot_be_used_is_a_usage_error_in_one_line(
-    run: Run, args: list[str], line: str
+def test_what_cannot_be_used_is_told_by_its_option(
+    pytester: pytest.Pytester, args: list[str], line: str
 ) -> None:
-    result = run(*args)
+    with pytest.raises(pytest.UsageError) as raised:
+        check_options(pytester.parseconfig(*args))
+    assert fnmatch(str(raised.value), line)
+
+
+def test_what_cannot_be_used_is_a_usage_error_in_one_line(run: Run) -> None:
+    result = run("--rules=receiver.acepts.*")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([line])
+    result.stderr.fnmatch_lines(["ERROR: --rules: no rule fits 'receiver.acepts.[*]'*"])
     result.stderr.no_fnmatch_line("*Traceback*")
 
 
@@ -365,7 +371,7 @@ def no_skips(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_where_nothing_may_be_skipped_a_skip_fails_with_its_reason(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text(encoding="utf-8"))
+    pytester.makeconftest((TESTS / "conftest.py").read_text(encoding="utf-8"))
     pytester.makepyfile(
         test_one="import pytest\ndef test_one(): pytest.skip('no node here')",
         test_all="import pytest\npytest.skip('no curl here', allow_module_level=True)",

@@ -19,6 +19,7 @@ from conformance.receiver import policy as steps
 from conformance.receiver.app import ENDPOINT
 from conformance.receiver.inbox import PREVIEW
 from conformance.receiver.policy import Policy
+from tests.patience import PATIENCE
 from tests.receiver_parts import (
     NOW,
     SECRET,
@@ -224,7 +225,7 @@ async def talk(
     await writer.drain()
     if leave:
         writer.write_eof()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         answer = await (reader.readuntil(until) if until else reader.read())
     writer.close()
     return answer
@@ -270,7 +271,9 @@ async def test_a_body_that_stops_coming_is_answered_408(monkeypatch: pytest.Monk
 
 async def test_a_connection_serves_one_message_after_another() -> None:
     def three(base: str) -> Iterator[int]:
-        with closing(http.client.HTTPConnection(urlsplit(base).netloc, timeout=10)) as connection:
+        with closing(
+            http.client.HTTPConnection(urlsplit(base).netloc, timeout=PATIENCE)
+        ) as connection:
             for number in "123":
                 content = body(number)
                 connection.request("POST", ENDPOINT, content, dict(signed(content)))

@@ -25,7 +25,6 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-import conformance
 from conformance.damage import Signer
 from conformance.database import MEMORY
 from conformance.dialect import Secret
@@ -34,9 +33,10 @@ from conformance.errors import InputError
 from conformance.receiver.app import ENDPOINT, serving
 from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Policy
+from tests.patience import PATIENCE
+from tests.places import ROOT
 
 SECRET = "a lighthouse"
-ROUNDS = 4
 SERVE = """
 import {loop} as loop, sys
 from conformance.damage import Signer
@@ -51,13 +51,12 @@ loop.run(serve("127.0.0.1", 0, signer, sys.argv[2]))
 @contextmanager
 def process(db: str, loop: str = "asyncio") -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A receiver in a process of its own, and its base URL; killed at the end if it still runs."""
-    root = str(Path(conformance.__file__).parent.parent)
     with subprocess.Popen(
         [sys.executable, "-c", SERVE.format(loop=loop), SECRET, db],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": root},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as started:
         try:
             assert started.stdout is not None
@@ -74,13 +73,13 @@ def deliver(base: str, msg_id: str) -> Any:
     stamp = str(int(time.time()))
     mac = hmac.new(SECRET.encode(), f"{stamp}:".encode() + body, hashlib.sha256)
     headers = {"X-Webhook-Timestamp": stamp, "X-Webhook-Signature": mac.hexdigest()}
-    with urlopen(Request(base + ENDPOINT, body, headers), timeout=10) as answer:
+    with urlopen(Request(base + ENDPOINT, body, headers), timeout=PATIENCE) as answer:
         assert answer.status == 200
         return json.load(answer)
 
 
 def count(base: str, msg_id: str) -> int:
-    with urlopen(f"{base}/processed?msgId={msg_id}", timeout=10) as answer:
+    with urlopen(f"{base}/processed?msgId={msg_id}", timeout=PATIENCE) as answer:
         return int(json.load(answer)["count"])
 
 
@@ -116,7 +115,7 @@ def test_a_signal_ends_the_receiver_cleanly(number: signal.Signals) -> None:
     with process(MEMORY) as (running, base):
         deliver(base, "1")
         running.send_signal(number)
-        rest, errors = running.communicate(timeout=10)
+        rest, errors = running.communicate(timeout=PATIENCE)
         assert (running.returncode, rest, errors) == (0, "", "")
 
 
@@ -164,7 +163,7 @@ class Senders:
 
     def join(self) -> None:
         for thread in self._threads:
-            thread.join(timeout=10)
+            thread.join(timeout=PATIENCE)
             assert not thread.is_alive()
 
     def _send(self, thread: int) -> None:
@@ -180,14 +179,17 @@ class Senders:
                 self.enough.set()
 
 
-def test_kill_9_loses_nothing_that_was_acknowledged_and_repeats_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", [2, pytest.param(30, marks=pytest.mark.soak)])
+def test_kill_9_loses_nothing_that_was_acknowledged_and_repeats_nothing(
+    tmp_path: Path, rounds: int, record_property: pytest.RecordProperty
+) -> None:
     db, draw = str(tmp_path / "inbox.db"), random.Random(9)
     acknowledged: list[str] = []
     tried: list[str] = []
-    for round_ in range(ROUNDS):
+    for round_ in range(rounds):
         with process(db) as (running, base):
             senders = Senders(base, str(round_), wanted=draw.randint(10, 120))
-            assert senders.enough.wait(timeout=10)
+            assert senders.enough.wait(timeout=PATIENCE)
             running.kill()
             senders.join()
         acknowledged += senders.acknowledged
@@ -199,3 +201,5 @@ def test_kill_9_loses_nothing_that_was_acknowledged_and_repeats_nothing(tmp_path
         assert [deliver(base, msg_id)["message"] for msg_id in acknowledged] == (
             ["duplicate"] * len(acknowledged)
         )
+    record_property("acknowledged", len(acknowledged))
+    print(f"{len(acknowledged)} acknowledged, {sum(counts.values())} processed, none of them twice")

@@ -12,19 +12,21 @@ from aiohttp import web
 
 from conformance.receiver.inbox import Inbox
 from conformance.receiver.policy import Answer, Arrival, Policy
+from tests.patience import PATIENCE
 from tests.receiver_parts import body, count, head, post, receiver
 
 
-async def _check_then_insert(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
-    new = inbox.count(arrival.delivery.msg_id) == 0
-    await asyncio.sleep(0.02)
-    return new and await inbox.add(arrival.delivery, None)
-
-
 async def test_a_replaced_store_lets_copies_race() -> None:
-    async with receiver(replace(Policy(), store=_check_then_insert)) as base:
-        await asyncio.gather(*(post(base, body()) for _ in range(10)))
-        assert await count(base) > 1
+    both = asyncio.Barrier(2)
+
+    async def check_then_insert(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
+        new = inbox.count(arrival.delivery.msg_id) == 0
+        await both.wait()
+        return new and await inbox.add(arrival.delivery, None)
+
+    async with receiver(replace(Policy(), store=check_then_insert)) as base:
+        await asyncio.gather(*(post(base, body()) for _ in range(2)))
+        assert await count(base) == 2
 
 
 async def test_a_replaced_response_can_close_the_connection_without_an_answer() -> None:
@@ -62,7 +64,7 @@ async def test_a_store_can_see_that_the_sender_has_left() -> None:
         gone.set()
         return True
 
-    async with receiver(replace(Policy(), store=watch)) as base, asyncio.timeout(5):
+    async with receiver(replace(Policy(), store=watch)) as base, asyncio.timeout(PATIENCE):
         _, writer = await asyncio.open_connection(urlsplit(base).hostname, urlsplit(base).port)
         writer.write(head(("Content-Length", b"%d" % len(body()))) + body())
         await arrived.wait()

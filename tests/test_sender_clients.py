@@ -17,6 +17,7 @@ import requests
 
 from conformance.dialect import Secret
 from conformance.sender.app import Settings
+from tests.patience import PATIENCE
 from tests.sender_parts import QUICK, SECRET, URL, api, emit, endpoint, ids, openssl, status
 
 KEY = "wx_live_key"
@@ -40,7 +41,7 @@ class Tool:
                 "messageTypes": types.split(",") if types else [],
                 "includeSelfMessage": True,
             },
-            timeout=10,
+            timeout=PATIENCE,
         )
         said.raise_for_status()
         return bool(said.json().get("code") == 0)
@@ -67,7 +68,7 @@ class Tool:
         return f"failed: {data.get('Message', '')}"
 
     def _data(self, name: str) -> Any:
-        said = requests.get(self._url(name), timeout=10)
+        said = requests.get(self._url(name), timeout=PATIENCE)
         said.raise_for_status()
         answer = said.json()
         assert answer.get("code") == 0
@@ -143,7 +144,7 @@ class Plugin:
                 params={"key": KEY, "authcode": KEY},
                 headers={"Authorization": f"Bearer {KEY}"},
                 json={"url": hook, "secret": SECRET, "enabled": True} | settings,
-                timeout=10,
+                timeout=PATIENCE,
             )
             answer = said.json()
             if said.ok and (answer["code"] in (0, 200) or answer.get("success") is True):
@@ -157,7 +158,9 @@ async def test_a_plugin_that_tries_two_paths_registers() -> None:
         async with api(Settings(pace=QUICK, api_key=Secret(KEY.encode()))) as base:
             plugin = Plugin(base.removesuffix("/v1/webhook"))
             await asyncio.to_thread(plugin.register, hook.url, messageTypes=["1"])
-            said = await asyncio.to_thread(requests.get, f"{base}/Test", {"key": KEY}, timeout=10)
+            said = await asyncio.to_thread(
+                requests.get, f"{base}/Test", {"key": KEY}, timeout=PATIENCE
+            )
             assert said.json()["data"]["Success"] is True
             assert len(hook.got) == 1
 
@@ -166,7 +169,7 @@ async def test_a_plugin_is_told_which_field_is_wrong() -> None:
     async with api() as base:
         plugin = Plugin(base.removesuffix("/v1/webhook"))
         with pytest.raises(RuntimeError, match="Timeout must be at most 30, not 60"):
-            await asyncio.to_thread(plugin.register, URL, timeout=60)
+            await asyncio.to_thread(plugin.register, URL, timeout=PATIENCE)
 
 
 SCRIPT = """
@@ -191,9 +194,11 @@ async def test_a_shell_script_with_settings_of_another_service_configures() -> N
 
 def update(base: str) -> Any:
     """What a settings page does: it reads the list, changes one field, and sends all of it back."""
-    (mine,) = requests.get(f"{base}/List", timeout=10).json()["data"]
-    requests.put(f"{base}/Update", json=mine | {"RetryCount": 7}, timeout=10).raise_for_status()
-    return requests.get(f"{base}/List", timeout=10).json()["data"]
+    (mine,) = requests.get(f"{base}/List", timeout=PATIENCE).json()["data"]
+    requests.put(
+        f"{base}/Update", json=mine | {"RetryCount": 7}, timeout=PATIENCE
+    ).raise_for_status()
+    return requests.get(f"{base}/List", timeout=PATIENCE).json()["data"]
 
 
 async def test_a_page_sends_back_what_it_read() -> None:

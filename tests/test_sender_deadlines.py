@@ -3,54 +3,66 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from typing import Any
 
 import pytest
 
 from conformance.sender.deadlines import Deadlines
+from tests.turned_loop import run_turned
 
 
-async def test_a_context_that_takes_too_long_ends_in_its_time() -> None:
-    begin = time.monotonic()
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def hang(deadlines: Deadlines, seconds: float, after: float = 0.0) -> float:
+    """Waits too long for a deadline that begins `after` some time; when that has ended it."""
+    await asyncio.sleep(after)
     with pytest.raises(TimeoutError):
-        async with Deadlines().within(0.05):
+        async with deadlines.within(seconds):
             await asyncio.Event().wait()
-    assert 0.04 < time.monotonic() - begin < 0.5
+    return now()
 
 
-async def test_each_of_many_ends_in_its_own_time() -> None:
-    deadlines, begin, took = Deadlines(), time.monotonic(), []
-
-    async def hang(after: float) -> None:
-        await asyncio.sleep(after)
-        with pytest.raises(TimeoutError):
-            async with deadlines.within(0.1):
-                await asyncio.Event().wait()
-        took.append(time.monotonic() - begin)
-
-    await asyncio.gather(*(hang(number * 0.04) for number in range(4)))
-    assert took == pytest.approx([0.1, 0.14, 0.18, 0.22], abs=0.03)
+async def all_of(*waiting: Any) -> list[float]:
+    return list(await asyncio.gather(*waiting))
 
 
-async def test_a_context_that_is_left_in_time_does_not_end_what_comes_after() -> None:
+def test_a_context_that_takes_too_long_ends_in_its_time() -> None:
+    assert run_turned(hang(Deadlines(), 5)) == pytest.approx(5)
+
+
+def test_each_of_many_ends_in_its_own_time() -> None:
     deadlines = Deadlines()
-    for _ in range(3):
-        async with deadlines.within(0.03):
-            await asyncio.sleep(0.02)  # the first one's timer looks while the second is on
+    ends = run_turned(all_of(*(hang(deadlines, 5, after=number) for number in range(4))))
+    assert ends == pytest.approx([5, 6, 7, 8])
 
 
-async def test_lengths_do_not_wait_for_each_other() -> None:
+def test_lengths_do_not_wait_for_each_other() -> None:
     deadlines = Deadlines()
+    assert run_turned(all_of(hang(deadlines, 5), hang(deadlines, 1))) == pytest.approx([5, 1])
 
-    async def hang(seconds: float) -> float:
-        begin = time.monotonic()
-        with pytest.raises(TimeoutError):
-            async with deadlines.within(seconds):
-                await asyncio.Event().wait()
-        return time.monotonic() - begin
 
-    took = await asyncio.gather(hang(0.3), hang(0.05))
-    assert took == pytest.approx([0.3, 0.05], abs=0.04)
+def test_a_context_that_is_left_in_time_does_not_end_what_comes_after() -> None:
+    async def thrice() -> float:
+        deadlines = Deadlines()
+        for _ in range(3):
+            async with deadlines.within(3):
+                await asyncio.sleep(2)  # the first one's timer looks while the second is on
+        return now()
+
+    assert run_turned(thrice()) == pytest.approx(6)
+
+
+def test_nothing_is_left_of_deadlines_that_have_passed() -> None:
+    async def passed() -> Deadlines:
+        deadlines = Deadlines()
+        async with deadlines.within(1):
+            pass
+        await asyncio.sleep(3)
+        return deadlines
+
+    assert run_turned(passed())._ends == {}
 
 
 async def test_what_is_raised_inside_comes_out() -> None:
@@ -69,11 +81,3 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-
-
-async def test_nothing_is_left_of_deadlines_that_have_passed() -> None:
-    deadlines = Deadlines()
-    async with deadlines.within(0.01):
-        pass
-    await asyncio.sleep(0.03)
-    assert deadlines._ends == {}

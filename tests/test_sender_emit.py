@@ -9,6 +9,7 @@ import pytest
 from conformance.delivery import Backoff
 from conformance.sender.app import Settings
 from conformance.sender.worker import Pace
+from tests.patience import PATIENCE
 from tests.sender_parts import (
     SECRET,
     api,
@@ -153,7 +154,7 @@ async def test_what_waits_is_listed_with_the_time_of_its_next_attempt() -> None:
             await create(base, hook.url)
             await emit(base, "1")
             await hook.arrived(1)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while not (await deliveries(base, "waiting", 1))[0]["attempts"]:
                     pass
             (only,) = await deliveries(base, "waiting", 1)

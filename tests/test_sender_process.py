@@ -1,4 +1,4 @@
-"""`serve` as a process of its own: signals, curl, restarts, and kill -9 at fifty random moments."""
+"""`serve` as a process of its own: signals, curl, restarts, and kill -9 at random moments."""
 
 from __future__ import annotations
 
@@ -24,14 +24,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-import conformance
 from conformance.dialect_file import load
 from conformance.errors import InputError
 from conformance.sender.app import sending
+from tests.patience import PATIENCE
+from tests.places import ROOT
 from tests.sender_parts import SECRET, Got, ask, endpoint, event, status
-
-ROUNDS = 50
-ROOT = str(Path(conformance.__file__).parent.parent)
 
 # A start costs most of a second of imports, a fork of what has imported them nothing.
 NURSERY = """
@@ -89,7 +87,7 @@ def nursery(loop: str = "asyncio") -> Iterator[Nursery]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": ROOT},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         start_new_session=True,
     ) as process:
         try:
@@ -109,7 +107,7 @@ def listed(base: str, state: str) -> list[dict[str, Any]]:
 
 def drained(base: str) -> bool:
     """Wait until nothing waits any more; whether that came."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while listed(base, "waiting"):
         if time.monotonic() > until:
             return False
@@ -171,7 +169,15 @@ def test_curl_configures_and_tests_it(tmp_path: Path) -> None:
         pytest.skip("curl is not installed")
 
     def call(*arguments: str) -> Any:
-        command = [curl, "-sS", "--max-time", "10", "-H", "Expect: 100-continue", *arguments]
+        command = [
+            curl,
+            "-sS",
+            "--max-time",
+            str(PATIENCE),
+            "-H",
+            "Expect: 100-continue",
+            *arguments,
+        ]
         return json.loads(subprocess.check_output(command))
 
     with nursery() as senders, endpoint() as hook:
@@ -190,7 +196,16 @@ def test_curl_is_told_what_is_wrong_with_a_body_of_10_mib(tmp_path: Path) -> Non
     with nursery() as senders:
         base = senders.start(str(tmp_path / "queue.db"))
         for header in ("Expect: 100-continue", "Transfer-Encoding: chunked"):
-            command = [curl, "-sS", "-m", "10", "-w", "%{stderr}%{http_code}", "-H", header]
+            command = [
+                curl,
+                "-sS",
+                "-m",
+                str(PATIENCE),
+                "-w",
+                "%{stderr}%{http_code}",
+                "-H",
+                header,
+            ]
             command += ["--data-binary", f"@{body}", f"{base}/Config"]
             said = subprocess.run(command, capture_output=True, text=True, check=True)
             assert said.stderr == "413"
@@ -214,10 +229,13 @@ async def test_a_host_that_is_not_here_is_the_users_to_change(host: str) -> None
 
 
 class Emitters:
-    """Threads that give messages to a sender until it is gone."""
+    """Threads that give messages to a sender until it is gone; `enough` is set once `wanted` of them
+    have been accepted."""
 
-    def __init__(self, base: str, name: str) -> None:
+    def __init__(self, base: str, name: str, wanted: int) -> None:
         self.accepted: list[str] = []
+        self.enough = threading.Event()
+        self._wanted = wanted
         self._url = urlsplit(base)
         self._threads = [
             threading.Thread(target=self._emit, args=(f"{name}-{number}",)) for number in range(3)
@@ -227,11 +245,11 @@ class Emitters:
 
     def join(self) -> None:
         for thread in self._threads:
-            thread.join(timeout=10)
+            thread.join(timeout=PATIENCE)
             assert not thread.is_alive()
 
     def _emit(self, name: str) -> None:
-        with closing(http.client.HTTPConnection(self._url.netloc, timeout=5)) as connection:
+        with closing(http.client.HTTPConnection(self._url.netloc, timeout=PATIENCE)) as connection:
             for number in range(10_000):
                 msg_ids = [f"{name}-{number}-{each}" for each in range(1 + number % 3)]
                 body = json.dumps([event(msg_id) for msg_id in msg_ids])
@@ -244,10 +262,13 @@ class Emitters:
                     return
                 if accepted:
                     self.accepted += msg_ids
+                    if len(self.accepted) >= self._wanted:
+                        self.enough.set()
 
 
-def test_kill_9_at_fifty_random_moments_loses_nothing_that_was_accepted(
-    tmp_path: Path, record_property: pytest.RecordProperty
+@pytest.mark.parametrize("rounds", [5, pytest.param(50, marks=pytest.mark.soak)])
+def test_kill_9_at_random_moments_loses_nothing_that_was_accepted(
+    tmp_path: Path, rounds: int, record_property: pytest.RecordProperty
 ) -> None:
     db, draw = str(tmp_path / "queue.db"), random.Random(9)
     received: Counter[str] = Counter()
@@ -262,10 +283,11 @@ def test_kill_9_at_fifty_random_moments_loses_nothing_that_was_accepted(
         base = senders.start(db)
         create(base, hook.url, RetryCount=100)
         senders.end(signal.SIGKILL)
-        for round_ in range(ROUNDS):
+        for round_ in range(rounds):
             base = senders.start(db)
-            emitters = Emitters(base, str(round_))
-            time.sleep(draw.uniform(0, 0.15))  # the random moment
+            emitters = Emitters(base, str(round_), wanted=draw.randint(2, 60))
+            assert emitters.enough.wait(timeout=PATIENCE)
+            time.sleep(draw.uniform(0, 0.02))  # with the random number, the random moment
             assert senders.end(signal.SIGKILL) == -signal.SIGKILL  # and not by itself before
             emitters.join()
             accepted += emitters.accepted
@@ -276,5 +298,5 @@ def test_kill_9_at_fifty_random_moments_loses_nothing_that_was_accepted(
     record_property("accepted", len(accepted))
     record_property("delivered_twice", twice)
     print(f"{len(accepted)} accepted, {len(received)} delivered, {twice} of them more than once")
-    assert len(accepted) > ROUNDS
+    assert len(accepted) > rounds
     assert [msg_id for msg_id in accepted if not received[msg_id]] == []

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-import conformance
 from conformance.commits import NotStoredError
 from conformance.config import Configuration
 from conformance.database import MEMORY
@@ -24,6 +23,8 @@ from conformance.receiver.inbox import Inbox
 from conformance.sender.event import read
 from conformance.sender.queue import CHUNK, Result
 from conformance.sender.store import Store
+from tests.patience import PATIENCE
+from tests.places import ROOT
 from tests.sender_parts import NOW, event
 
 CONFIGURATION = Configuration(
@@ -57,7 +58,7 @@ def states(store: Store, state: State) -> list[str]:
 
 async def forgotten(store: Store) -> None:
     """Wait until nothing is left of the configurations that were deleted."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while store.registry.deleted:
             await asyncio.to_thread(lambda: None)  # the purger takes its turns
 
@@ -399,11 +400,10 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 
 
 def test_memory_does_not_grow_with_the_queue(tmp_path: Path) -> None:
-    root = str(Path(conformance.__file__).parent.parent)
 
     def peak(count: int) -> int:
         command = [sys.executable, "-c", FILLED, str(tmp_path / f"{count}.db"), str(count)]
-        environment = {**os.environ, "PYTHONPATH": root}
-        return int(subprocess.check_output(command, env=environment, timeout=60))
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return int(subprocess.check_output(command, env=environment, timeout=PATIENCE))
 
     assert peak(200_000) - peak(5_000) < 40  # MiB: page caches, and nothing for each message

@@ -4,7 +4,6 @@ import base64
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,9 +16,10 @@ from conformance.schema import problems, validator
 from conformance.trace import Stored, Trace, Wanted
 from conformance.trace.export import as_json, export
 from conformance.trace.har import entry, har
+from tests.places import ROOT, TESTS
 from tests.trace_parts import BYTES, attempt, exchange, exchanges
 
-HAR = Path(__file__).parent / "har"
+HAR = TESTS / "har"
 """The JSON Schemas of the format, by others (see the licence beside them)."""
 
 
@@ -197,8 +197,7 @@ with Stored.of((exchange(id=number) for number in range(1, 3000)), None, {{}}, (
 )
 def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path, kind, room):
     path = tmp_path / "run.out"
-    root = str(Path(__file__).parent.parent)
-    code = FULL.format(root=root, kind=kind, room=room, path=str(path))
+    code = FULL.format(root=str(ROOT), kind=kind, room=room, path=str(path))
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "cannot be written" in ran.stdout, ran.stderr
     assert len(ran.stdout.splitlines()) == 1

@@ -15,6 +15,7 @@ from conformance.exchange import Fault, Role
 from conformance.trace import Stored, Trace, check_place
 from conformance.trace.store import write
 from conformance.trace.tables import APPLICATION_ID, VERSION
+from tests.places import ROOT
 from tests.trace_parts import BYTES, exchange, exchanges
 
 
@@ -229,7 +230,7 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_the_earlier_trace(trace, pat
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] in (resource.RLIM_INFINITY, -1)
     trace.save(path)
     before = path.read_bytes()
-    code = FULL.format(root=str(Path(__file__).parent.parent), room=room, path=str(path))
+    code = FULL.format(root=str(ROOT), room=room, path=str(path))
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "cannot be written" in ran.stdout
     assert len(ran.stdout.splitlines()) == 1
