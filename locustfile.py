@@ -5,7 +5,7 @@ The users live in `conformance.load.users`; `hookproof load` does the same in on
 
 from conformance.load.plugin import attach
 from conformance.load.users import Forgeries, Ordinary, Repeats, Storms
-from conformance.render.load import faces
+from conformance.reporting.load import faces
 
 __all__ = ["Forgeries", "Ordinary", "Repeats", "Storms"]
 

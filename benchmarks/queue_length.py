@@ -125,9 +125,9 @@ async def serve() -> None:
 
 async def fill(db: Path, url: str, count: int) -> None:
     """Let `count` messages wait in `db` for one configuration."""
-    from conformance.config import Configuration
-    from conformance.dialect import Secret
-    from conformance.message import build
+    from conformance.protocol.configuration import Configuration
+    from conformance.protocol.dialect import Secret
+    from conformance.protocol.message import build
     from conformance.sender.event import read
     from conformance.sender.store import Store
 

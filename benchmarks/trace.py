@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import HERE, HOOKPROOF, Cost, cost
-from conformance.exchange import Answer, Exchange, Request, Role, Signing
-from conformance.message import build
+from conformance.model.exchange import Answer, Exchange, Request, Role, Signing
+from conformance.protocol.message import build
 from conformance.trace.store import write
 
 MILLION = 1_000_000

@@ -1,7 +1,7 @@
 """Hookproof: a conformance suite for the WeChat-message webhook protocol.
 
 The names below are given lazily: importing `conformance` costs nothing, and a load test that
-imports `conformance.dialect` does not pull in the asynchronous engine.
+imports `conformance.protocol.dialect` does not pull in the asynchronous engine.
 """
 
 import sys
@@ -17,6 +17,7 @@ _HOMES = {
     "check_sender_sync": "conformance.api",
     "Report": "conformance.api",
     "Trace": "conformance.trace",
+    "charts": "conformance.reporting.charts",
     "Target": "conformance.pytest_plugin.target",
     "SenderTarget": "conformance.pytest_plugin.target",
 }
@@ -34,7 +35,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        home = import_module(_HOMES[name])
+        return home if _HOMES[name].endswith(f".{name}") else getattr(home, name)
     raise AttributeError(f"module 'conformance' has no attribute {name!r}")
 
 

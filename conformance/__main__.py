@@ -1,5 +1,5 @@
 """`python -m conformance` is `hookproof`."""
 
-from conformance.cli import main
+from conformance.cli.main import main
 
 main(prog_name="hookproof")

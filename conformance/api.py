@@ -11,18 +11,18 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
-from conformance import dialect_file as dialects
-from conformance.engine.run import Run
+from conformance.engine.receiver.run import Run
 from conformance.engine.sender.run import SenderRun
+from conformance.model.report import Report as Record
+from conformance.model.report import Result
 from conformance.options.receiver import Options, read_header
 from conformance.options.run import EXAMPLES, FUZZ
 from conformance.options.secrets import read_secret
 from conformance.options.sender import SenderOptions, read_listen
-from conformance.render.notebook import live
-from conformance.render.terminal import plain
-from conformance.report import Report as Record
-from conformance.report import Result
 from conformance.reporting.displays import ShownResult
+from conformance.reporting.notebook import live
+from conformance.reporting.terminal import plain
+from conformance.scenario import dialects
 from conformance.trace import Trace
 
 T = TypeVar("T")

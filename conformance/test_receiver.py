@@ -4,8 +4,8 @@
 plugin makes the items out of this function; a test module of a user's own may import it instead.
 """
 
+from conformance.model.report import Result
 from conformance.pytest_plugin.items import conclude
-from conformance.report import Result
 
 
 def test_receiver(hookproof_result: Result) -> None:

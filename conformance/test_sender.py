@@ -5,8 +5,8 @@
 may import it instead.
 """
 
+from conformance.model.report import Result
 from conformance.pytest_plugin.items import conclude
-from conformance.report import Result
 
 
 def test_sender(hookproof_result: Result) -> None:

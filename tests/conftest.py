@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from conformance import certificates
-from tests.browser import Pages, chromium
+from conformance.serving import certificates
+from tests.reporting.browser import Pages, chromium
 
-pytest_plugins = ["pytester", "tests.plugin_parts"]
+pytest_plugins = ["pytester", "tests.pytest_plugin.parts"]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -13,6 +13,9 @@ import conformance
 
 PACKAGE = Path(conformance.__file__).parent
 
+FACES = {"__init__", "__main__", "api", "test_receiver", "test_sender"}
+"""The modules that stand loose at the package's root."""
+
 LAYERS = [
     {"model"},
     {"protocol"},
@@ -21,49 +24,14 @@ LAYERS = [
     {"checks"},
     {"engine", "fuzz", "load", "gallery"},
     {"reporting", "live"},
-    {"api", "cli", "pytest_plugin"},
+    {"cli", "pytest_plugin", *FACES},
 ]
 """Folders from values to faces. Those of one layer may import each other, but not in a circle."""
 
-HOMES = {
-    "model": "clock errors exchange extras report result rules safe text",
-    "protocol": "config damage delivery dialect edits forms message quick resources schema schemes",
-    "scenario": "dialect_file emission scenario yaml_file",
-    "options": "options",
-    "trace": "trace",
-    "storage": "commits database",
-    "wire": "curl wire",
-    "sender": "sender",
-    "receiver": "receiver",
-    "serving": "certificates serving",
-    "checks": "checks",
-    "checks/receiver": (
-        "checks.case checks.causes checks.facts checks.leaks checks.learning checks.loss "
-        "checks.recorded checks.whole_run checks.wording"
-    ),
-    "checks/sender": "checks.sender",
-    "engine": "engine",
-    "engine/receiver": (
-        "engine.bridge engine.compose engine.diagnosis engine.fuzzing engine.receiver engine.run "
-        "engine.sequence engine.session engine.steps engine.telling engine.trial"
-    ),
-    "engine/sender": "engine.sender",
-    "fuzz": "fuzz",
-    "load": "load",
-    "gallery": "gallery",
-    "reporting": "charts compare markup pages render reporting",
-    "live": "receiver.live",
-    "api": "__init__ __main__ api test_receiver test_sender",
-    "cli": "cli demo trace_command",
-    "pytest_plugin": "pytest_plugin",
-}
-"""Folder → the modules and packages that belong into it; the longest name that fits decides."""
-
 RANK = {folder: rank for rank, layer in enumerate(LAYERS) for folder in layer}
-HOME = {name: folder for folder, names in HOMES.items() for name in names.split()}
 
 # Start-up counts: a command of the CLI imports what it needs, and the plugin loads in every pytest run.
-LATE = {"__init__", "cli", "trace_command", "pytest_plugin", "test_receiver", "test_sender"}
+LATE = {"__init__", "cli", "pytest_plugin", "test_receiver", "test_sender"}
 
 
 class Import(NamedTuple):
@@ -122,29 +90,22 @@ def imported_by(node):
             yield name if name in modules() else name.rpartition(".")[0] or "__init__"
 
 
-def home(module: str) -> str:
-    """The folder that `module` belongs into."""
-    name = module
-    while name not in HOME:
-        name, _, _ = name.rpartition(".")
-        assert name, f"{module} has no home"
-    return HOME[name]
-
-
 def top(module: str) -> str:
-    return home(module).partition("/")[0]
+    return module.partition(".")[0]
 
 
 def side(module: str) -> str | None:
     """Of checks and engine: "receiver" or "sender"; None for what both share."""
-    return home(module).partition("/")[2] or None
+    folder, _, rest = module.partition(".")
+    name = rest.partition(".")[0]
+    return name if folder in ("checks", "engine") and name in ("receiver", "sender") else None
 
 
 def listed(found) -> str:
     return "\n".join(sorted({str(it) for it in found}))
 
 
-def test_every_module_has_a_home_in_a_layer():
+def test_every_folder_stands_in_a_layer_and_nothing_else_is_loose_at_the_root():
     assert {top(name) for name in modules()} == set(RANK)
 
 
@@ -193,11 +154,16 @@ def loaded(*names):
 def test_locust_never_enters_the_process_of_the_core():
     core = [
         f"conformance.{name}"
-        for name in ("api", "cli", "render.load", "load.launch", "load.verdict", "load.document")
+        for name in ("api", "cli.main", "reporting.load", "load.launch", "load.verdict", "load.report")
     ]
-    assert {"locust", "gevent"} & loaded(*core, "conformance.engine.run") == set()
+    assert {"locust", "gevent"} & loaded(*core, "conformance.engine.receiver.run") == set()
 
 
 def test_what_runs_inside_locust_is_not_asynchronous():
-    inside = loaded("conformance.load.plugin", "conformance.render.load")
-    assert {"aiohttp", "uvloop", "conformance.wire", "conformance.engine.run"} & inside == set()
+    inside = loaded("conformance.load.plugin", "conformance.reporting.load")
+    assert {
+        "aiohttp",
+        "uvloop",
+        "conformance.wire",
+        "conformance.engine.receiver.run",
+    } & inside == set()

@@ -7,8 +7,8 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 
-from conformance.clock import Clock
-from conformance.errors import HarnessError
+from conformance.model.clock import Clock
+from conformance.model.errors import HarnessError
 
 SAID = 2000
 """Bytes of a command's output that are kept."""

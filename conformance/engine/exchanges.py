@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conformance.exchange import Exchange, Request, Role, Signing
+from conformance.model.exchange import Exchange, Request, Role, Signing
 from conformance.wire.reply import Reply
 
 USER_AGENT = "Hookproof"

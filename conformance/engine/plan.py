@@ -7,16 +7,16 @@ from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
-from conformance import scenario as scenarios
-from conformance.engine.recording import Key
+from conformance.engine.metadata import Key
 from conformance.engine.stop import Stop
-from conformance.errors import InputError
-from conformance.exchange import Exchange
+from conformance.model.errors import InputError
+from conformance.model.exchange import Exchange
+from conformance.model.report import Result, in_order
+from conformance.model.rules import Finding, Judgement, Outcome, Unjudged
+from conformance.model.text import Text
 from conformance.options.run import RunOptions
-from conformance.report import Result, in_order
-from conformance.rules import Finding, Judgement, Outcome, Unjudged
-from conformance.scenario import Case, Scenario
-from conformance.text import Text
+from conformance.scenario import receiver as scenarios
+from conformance.scenario.receiver import Case, Scenario
 from conformance.trace import Trace
 
 Listener = Callable[[Result], None]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from conformance.report import Result
-from conformance.rules import BROKEN, GRAVITY, Finding, Judgement, Outcome, Unjudged
-from conformance.scenario import Case, Scenario
-from conformance.text import NO_TEXT, Text
+from conformance.model.report import Result
+from conformance.model.rules import BROKEN, GRAVITY, Finding, Judgement, Outcome, Unjudged
+from conformance.model.text import NO_TEXT, Text
+from conformance.scenario.receiver import Case, Scenario
 
 MOST_EXCHANGES = 20
 

@@ -11,9 +11,9 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
-from conformance.clock import Clock
-from conformance.rules import Finding, Unjudged
-from conformance.text import Text
+from conformance.model.clock import Clock
+from conformance.model.rules import Finding, Unjudged
+from conformance.model.text import Text
 
 EVERY = 0.1
 """Seconds between two looks at the clock."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conformance.exchange import Exchange, Fault
-from conformance.text import Text
+from conformance.model.exchange import Exchange, Fault
+from conformance.model.text import Text
 
 NO_TLS = Text("it does not speak TLS: is it http://?", "它使用的不是 TLS：是否應為 http://？")
 

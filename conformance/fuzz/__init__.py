@@ -10,38 +10,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from conformance.fuzz.beforehand import contents as contents
-    from conformance.fuzz.beforehand import scripts as scripts
-    from conformance.fuzz.forged import forged_examples as forged_examples
-    from conformance.fuzz.hunt import Hunt as Hunt
-    from conformance.fuzz.machine import Means as Means
-    from conformance.fuzz.machine import sequences as sequences
-    from conformance.fuzz.malformed import malformed_examples as malformed_examples
-    from conformance.fuzz.strategies import Delivery as Delivery
-    from conformance.fuzz.strategies import forged_deliveries as forged_deliveries
-    from conformance.fuzz.strategies import malformed_bodies as malformed_bodies
-    from conformance.fuzz.strategies import malformed_deliveries as malformed_deliveries
-    from conformance.fuzz.strategies import messages as messages
-    from conformance.fuzz.strategies import valid_bodies as valid_bodies
-    from conformance.fuzz.strategies import valid_deliveries as valid_deliveries
-    from conformance.fuzz.valid import valid_examples as valid_examples
+    from conformance.fuzz.campaign.campaign import Hunt as Hunt
+    from conformance.fuzz.campaign.sequences import Means as Means
+    from conformance.fuzz.campaign.sequences import sequences as sequences
+    from conformance.fuzz.sender_inputs import contents as contents
+    from conformance.fuzz.sender_inputs import scripts as scripts
+    from conformance.fuzz.strategies.deliveries import Delivery as Delivery
+    from conformance.fuzz.strategies.deliveries import forged_deliveries as forged_deliveries
+    from conformance.fuzz.strategies.deliveries import malformed_bodies as malformed_bodies
+    from conformance.fuzz.strategies.deliveries import malformed_deliveries as malformed_deliveries
+    from conformance.fuzz.strategies.deliveries import messages as messages
+    from conformance.fuzz.strategies.deliveries import valid_bodies as valid_bodies
+    from conformance.fuzz.strategies.deliveries import valid_deliveries as valid_deliveries
+    from conformance.fuzz.strategies.forged import forged_examples as forged_examples
+    from conformance.fuzz.strategies.malformed import malformed_examples as malformed_examples
+    from conformance.fuzz.strategies.valid import valid_examples as valid_examples
 
 _HOMES = {
-    "contents": "conformance.fuzz.beforehand",
-    "scripts": "conformance.fuzz.beforehand",
-    "forged_examples": "conformance.fuzz.forged",
-    "Hunt": "conformance.fuzz.hunt",
-    "Means": "conformance.fuzz.machine",
-    "sequences": "conformance.fuzz.machine",
-    "malformed_examples": "conformance.fuzz.malformed",
-    "Delivery": "conformance.fuzz.strategies",
-    "forged_deliveries": "conformance.fuzz.strategies",
-    "malformed_bodies": "conformance.fuzz.strategies",
-    "malformed_deliveries": "conformance.fuzz.strategies",
-    "messages": "conformance.fuzz.strategies",
-    "valid_bodies": "conformance.fuzz.strategies",
-    "valid_deliveries": "conformance.fuzz.strategies",
-    "valid_examples": "conformance.fuzz.valid",
+    "contents": "conformance.fuzz.sender_inputs",
+    "scripts": "conformance.fuzz.sender_inputs",
+    "forged_examples": "conformance.fuzz.strategies.forged",
+    "Hunt": "conformance.fuzz.campaign.campaign",
+    "Means": "conformance.fuzz.campaign.sequences",
+    "sequences": "conformance.fuzz.campaign.sequences",
+    "malformed_examples": "conformance.fuzz.strategies.malformed",
+    "Delivery": "conformance.fuzz.strategies.deliveries",
+    "forged_deliveries": "conformance.fuzz.strategies.deliveries",
+    "malformed_bodies": "conformance.fuzz.strategies.deliveries",
+    "malformed_deliveries": "conformance.fuzz.strategies.deliveries",
+    "messages": "conformance.fuzz.strategies.deliveries",
+    "valid_bodies": "conformance.fuzz.strategies.deliveries",
+    "valid_deliveries": "conformance.fuzz.strategies.deliveries",
+    "valid_examples": "conformance.fuzz.strategies.valid",
 }
 
 __all__ = [

@@ -19,20 +19,20 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
-from conformance.clock import Clock
-from conformance.engine.run import Run
+from conformance.engine.receiver.run import Run
 from conformance.engine.sender.run import SenderRun
 from conformance.engine.stalls import Stalls
-from conformance.errors import HarnessError, InputError
-from conformance.gallery.child import with_package
+from conformance.gallery.child_process import with_package
 from conformance.gallery.peer import Peer
-from conformance.gallery.receivers import ALIVE, RECEIVERS
+from conformance.gallery.receivers.peers import ALIVE, RECEIVERS
 from conformance.gallery.senders.peers import SENDERS
+from conformance.model.clock import Clock
+from conformance.model.errors import HarnessError, InputError
+from conformance.model.report import Report, Result
+from conformance.model.rules import GRAVITY, Outcome
 from conformance.options.receiver import Options
 from conformance.options.run import FUZZ, RunOptions
 from conformance.options.sender import SenderOptions
-from conformance.report import Report, Result
-from conformance.rules import GRAVITY, Outcome
 
 PEERS = (*RECEIVERS, *SENDERS)
 

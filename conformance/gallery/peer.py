@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from conformance.options.run import RunOptions
-from conformance.receiver.policy import Policy
-from conformance.scenario import built_in, select
+from conformance.receiver.behaviour import Policy
+from conformance.scenario.receiver import built_in, select
 
 
 @dataclass(frozen=True, slots=True)

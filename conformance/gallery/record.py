@@ -17,8 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.errors import InputError
-from conformance.schema import problems
+from conformance.model.errors import InputError
+from conformance.protocol.validation import problems
 
 EXIT_STATUS = "exit status"
 NOT_RUN = "none"

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from conformance.errors import InputError
 from conformance.gallery.matrix import chosen
 from conformance.gallery.record import (
     SIDES,
@@ -30,6 +29,7 @@ from conformance.gallery.record import (
     row,
 )
 from conformance.gallery.workers import judge_in_workers
+from conformance.model.errors import InputError
 from conformance.trace.store import whole_file
 
 WORKERS = 2 * (os.cpu_count() or 1)

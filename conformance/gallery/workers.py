@@ -18,11 +18,11 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from conformance.errors import HarnessError
-from conformance.gallery.child import with_package
+from conformance.gallery.child_process import with_package
 from conformance.gallery.matrix import PEERS, report_on
 from conformance.gallery.peer import Peer
 from conformance.gallery.record import EXIT_STATUS, Look, not_run
+from conformance.model.errors import HarnessError
 
 SEED = 1
 LINE = 1 << 20

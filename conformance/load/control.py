@@ -11,18 +11,18 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from time import perf_counter, time
 
-from conformance import dialect_file as dialects
-from conformance.damage import Signer
-from conformance.dialect import sign
-from conformance.forms import compact
+from conformance.load.connection_pool import Line, Reply
 from conformance.load.ledger import MASTER, RUNS, Effects, Figures, Ledger, msg_id
-from conformance.load.line import Line, Reply
-from conformance.load.observe import Audit, Observer
-from conformance.load.part import PATIENCE, head
+from conformance.load.observer import Audit, Observer
 from conformance.load.settings import Settings
 from conformance.load.verdict import Run
-from conformance.message import build
-from conformance.text import NO_TEXT, Text
+from conformance.load.worker import PATIENCE, head
+from conformance.model.text import NO_TEXT, Text
+from conformance.protocol.dialect import sign
+from conformance.protocol.encodings import compact
+from conformance.protocol.message import build
+from conformance.protocol.tampering import Signer
+from conformance.scenario import dialects
 
 DRAWS = 3
 """How often a run's part of all ids is drawn, should the observer know the first of them."""

@@ -18,12 +18,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conformance import resources
-from conformance.errors import InputError
 from conformance.load.settings import split
+from conformance.model.errors import InputError
+from conformance.model.report import EXIT_STATUS
+from conformance.model.rules import Verdict
 from conformance.options.secrets import read_secret
-from conformance.report import EXIT_STATUS
-from conformance.rules import Verdict
+from conformance.protocol import resources
 
 SECRET = "HOOKPROOF_SECRET"  # noqa: S105 - the variable's name
 """The environment variable that holds the secret where no other place is named."""

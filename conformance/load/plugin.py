@@ -21,18 +21,18 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
-from conformance.errors import InputError
 from conformance.load.control import Control
-from conformance.load.document import document
 from conformance.load.launch import MARK, SECRET
 from conformance.load.ledger import MASTER, Ledger
-from conformance.load.observe import Observer
-from conformance.load.part import PATIENCE, Part
+from conformance.load.observer import Observer
+from conformance.load.report import document
 from conformance.load.settings import OPTIONS, Settings, read
 from conformance.load.users import USERS, Sender
 from conformance.load.verdict import judge
-from conformance.report import EXIT_STATUS
-from conformance.rules import Verdict
+from conformance.load.worker import PATIENCE, Part
+from conformance.model.errors import InputError
+from conformance.model.report import EXIT_STATUS
+from conformance.model.rules import Verdict
 
 BEGUN, STOP, LEDGER = "hookproof_begun", "hookproof_stop", "hookproof_ledger"
 """A worker's word that it has begun, the master's to stop, and a worker's ledger."""

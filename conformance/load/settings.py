@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from conformance import dialect_file as dialects
-from conformance.damage import Signer
-from conformance.dialect import Dialect
-from conformance.errors import InputError
+from conformance.model.errors import InputError
+from conformance.model.text import LANGUAGES
 from conformance.options.secrets import read_secret
 from conformance.options.urls import check_observer, check_url
-from conformance.text import LANGUAGES
+from conformance.protocol.dialect import Dialect
+from conformance.protocol.tampering import Signer
+from conformance.scenario import dialects
 
 MIX = "ordinary=7,repeats=1,forgeries=1,storms=1"
 USERS = tuple(each.partition("=")[0] for each in MIX.split(","))

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from random import Random
 
-from conformance.damage import DAMAGES, Damage
-from conformance.dialect import Dialect
-from conformance.forms import compact
-from conformance.message import CONTENT, build
+from conformance.protocol.dialect import Dialect
+from conformance.protocol.encodings import compact
+from conformance.protocol.message import CONTENT, build
+from conformance.protocol.tampering import DAMAGES, Damage
 
 UTTERANCES = 600
 GROUPS = 1000

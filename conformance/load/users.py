@@ -19,12 +19,12 @@ from locust import FastHttpUser, task
 from locust.exception import CatchResponseError
 from locust.user.task import LOCUST_STATE_STOPPING
 
-from conformance.delivery import Backoff
-from conformance.dialect import sign
+from conformance.load.connection_pool import Line
 from conformance.load.ledger import FORGED, REPEATED, VALID, Came, Kind
-from conformance.load.line import Line
-from conformance.load.part import PATIENCE, Part, now
 from conformance.load.traffic import Template
+from conformance.load.worker import PATIENCE, Part, now
+from conformance.protocol.delivery import Backoff
+from conformance.protocol.dialect import sign
 
 RETRIES = 8
 """How often a message that was not answered 200 in time is sent again."""

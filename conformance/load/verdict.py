@@ -14,9 +14,9 @@ import yaml
 from conformance.load import histogram
 from conformance.load.ledger import ACKNOWLEDGED, Came, Effects, Figures, Kind, Ledger
 from conformance.load.settings import Settings
-from conformance.resources import PACKAGE
-from conformance.rules import Outcome
-from conformance.text import NO_TEXT, Text
+from conformance.model.rules import Outcome
+from conformance.model.text import NO_TEXT, Text
+from conformance.protocol.resources import PACKAGE
 
 VALID = (Kind.MESSAGE, Kind.REPEAT, Kind.RETRY)
 EXAMPLES = 10

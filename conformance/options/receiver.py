@@ -7,8 +7,8 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from conformance.errors import InputError
-from conformance.exchange import Headers
+from conformance.model.errors import InputError
+from conformance.model.exchange import Headers
 from conformance.options.run import RunOptions
 from conformance.options.secrets import spelled
 from conformance.options.urls import check_observer, check_url

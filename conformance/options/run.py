@@ -6,9 +6,9 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.dialect import Dialect, Secret
-from conformance.errors import InputError
+from conformance.model.errors import InputError
 from conformance.options.secrets import EMPTY
+from conformance.protocol.dialect import Dialect, Secret
 
 EXAMPLES = Path(".hookproof", "examples")
 """Where examples that failed are kept: in the working directory, as Hypothesis keeps its own."""

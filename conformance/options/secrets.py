@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-from conformance.dialect import Secret
-from conformance.errors import InputError
-from conformance.forms import in_json
+from conformance.model.errors import InputError
+from conformance.protocol.dialect import Secret
+from conformance.protocol.encodings import in_json
 
 EMPTY = "--secret: the secret is empty; give the one that messages are signed with"
 MASK = "(secret)"

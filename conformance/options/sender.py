@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from conformance.dialect import Secret
-from conformance.errors import InputError
+from conformance.model.errors import InputError
 from conformance.options.run import RunOptions
 from conformance.options.secrets import other_secret, spelled
 from conformance.options.urls import check_url
+from conformance.protocol.dialect import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

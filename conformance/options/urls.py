@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from conformance.errors import InputError
+from conformance.model.errors import InputError
 
 PLACE = "{msgId}"
 

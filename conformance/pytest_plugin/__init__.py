@@ -15,8 +15,8 @@ import pytest
 from conformance.pytest_plugin.target import LINES, SEED, SenderTarget, Target
 
 if TYPE_CHECKING:
+    from conformance.model.report import Result
     from conformance.pytest_plugin.items import RuleItem, ScenarioFile
-    from conformance.report import Result
 
 SCENARIOS = ".hookproof.yaml"
 """How the name of a file of scenarios ends."""

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from conformance.errors import InputError
+from conformance.model.errors import InputError
+from conformance.model.escaping import visible
+from conformance.model.report import Result
+from conformance.model.rules import Outcome
 from conformance.pytest_plugin.target import LINES, HookproofWarning, SenderTarget, Target
-from conformance.report import Result
-from conformance.rules import Outcome
-from conformance.safe import visible
-from conformance.scenario import Case, Scenario, load, select
-from conformance.scenario import built_in as shipped
+from conformance.scenario.receiver import Case, Scenario, load, select
+from conformance.scenario.receiver import built_in as shipped
 
 WIDTH = 96
 

@@ -12,22 +12,22 @@ from typing import Any
 
 import pytest
 
-from conformance import dialect_file as dialects
-from conformance.demo import reference_receiver, reference_sender
-from conformance.dialect import Secret
+from conformance.engine.metadata import Key
 from conformance.engine.plan import Listener
-from conformance.engine.recording import Key
-from conformance.engine.run import Run
+from conformance.engine.receiver.run import Run
 from conformance.engine.sender.run import SenderRun
-from conformance.errors import HarnessError, InputError
+from conformance.gallery.reference import reference_receiver, reference_sender
+from conformance.model.errors import HarnessError, InputError
+from conformance.model.report import Report, Result
 from conformance.options.receiver import Options, read_header
 from conformance.options.run import EXAMPLES, FUZZ, read_seed
 from conformance.options.secrets import read_secret
 from conformance.options.sender import SenderOptions, read_listen
+from conformance.protocol.dialect import Secret
 from conformance.pytest_plugin.target import LINES, SEED, SenderTarget, Target
-from conformance.render.files import Files
-from conformance.report import Report, Result
-from conformance.scenario import built_in, select
+from conformance.reporting.files import Files
+from conformance.scenario import dialects
+from conformance.scenario.receiver import built_in, select
 
 RENAMED = {"--seed:": "--hookproof-seed:", "--trace:": "--hookproof-trace:"}
 """Options that have another name in pytest, which keeps the short one for itself."""

@@ -14,15 +14,15 @@ from typing import Any
 
 from aiohttp import web
 
-from conformance.clock import Clock
-from conformance.commits import NotStoredError
-from conformance.damage import Signer
+from conformance.model.clock import Clock
+from conformance.protocol.tampering import Signer
+from conformance.receiver.behaviour import Answer, Policy
 from conformance.receiver.events import Delivered, Follower
 from conformance.receiver.inbox import PREVIEW, Inbox
-from conformance.receiver.mask import Mask
-from conformance.receiver.policy import Answer, Policy
+from conformance.receiver.masking import Mask
 from conformance.receiver.script import perform
-from conformance.serving import KEEP_ALIVE, listening, until_stopped
+from conformance.serving.listening import KEEP_ALIVE, listening, until_stopped
+from conformance.storage.commits import NotStoredError
 
 ENDPOINT = "/webhook/receiver"
 OBSERVER = "/processed?msgId={msgId}"

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from aiohttp import web
 
-from conformance.exchange import Headers
-from conformance.receiver.policy import Answer
+from conformance.model.exchange import Headers
+from conformance.receiver.behaviour import Answer
 from conformance.receiver.script import Scripted
 
 

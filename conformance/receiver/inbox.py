@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 
-from conformance.commits import Commits
-from conformance.database import Tables
+from conformance.storage.commits import Commits
+from conformance.storage.database import Tables
 
 PREVIEW = 2048
 """Bytes of a body that `deliveries` gives unless it is asked for more."""

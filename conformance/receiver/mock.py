@@ -23,13 +23,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from conformance.clock import Clock
-from conformance.errors import InputError
-from conformance.exchange import Exchange, Fault, Request, Role, Transport
-from conformance.message import mark_in
-from conformance.receiver import policy
+from conformance.model.clock import Clock
+from conformance.model.errors import InputError
+from conformance.model.exchange import Exchange, Fault, Request, Role, Transport
+from conformance.protocol.message import mark_in
+from conformance.receiver import behaviour as policy
 from conformance.receiver.script import Outcome, Scripted, perform
-from conformance.serving import BACKLOG, KEEP_ALIVE
+from conformance.serving.listening import BACKLOG, KEEP_ALIVE
 
 __all__ = ["Endpoint", "Mock", "RefusingEndpoint", "Scripted", "listening"]
 

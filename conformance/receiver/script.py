@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from conformance.clock import Clock
-from conformance.exchange import Answer, Fault
+from conformance.model.clock import Clock
+from conformance.model.exchange import Answer, Fault
 
 HANG = 60.0
 """Seconds after which a sender that waits is let go of: no deadline is longer."""

@@ -12,12 +12,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from conformance.exchange import Exchange
-from conformance.markup import card, pre, wire
-from conformance.pages.spelled import marked
-from conformance.render.html import fragment
-from conformance.report import Recording, Report, Result
-from conformance.rules import Outcome
+from conformance.model.exchange import Exchange
+from conformance.model.report import Recording, Report, Result
+from conformance.model.rules import Outcome
+from conformance.reporting.cards import card, pre, wire
+from conformance.reporting.html.page import fragment
+from conformance.reporting.pages.escaped import marked
 from conformance.trace import Stored, Trace
 from conformance.trace.summary import Summary, told
 

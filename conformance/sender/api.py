@@ -14,17 +14,17 @@ from typing import Any
 
 from aiohttp import web
 
-from conformance.commits import NotStoredError
-from conformance.config import Configuration, named
-from conformance.delivery import State
-from conformance.dialect import Secret
-from conformance.errors import InputError
-from conformance.forms import compact
-from conformance.sender.practice import CORRECT, Practice
+from conformance.model.errors import InputError
+from conformance.protocol.configuration import Configuration, named
+from conformance.protocol.delivery import State
+from conformance.protocol.dialect import Secret
+from conformance.protocol.encodings import compact
+from conformance.sender.behaviour import CORRECT, Practice
 from conformance.sender.queue import Entry
 from conformance.sender.request import Refusal, identifier, json_body, parameter
 from conformance.sender.store import Store
 from conformance.sender.worker import Deliveries
+from conformance.storage.commits import NotStoredError
 
 BASE = "/v1/webhook"
 

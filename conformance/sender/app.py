@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from conformance.clock import Clock
-from conformance.database import MEMORY
-from conformance.dialect import Dialect, Secret
+from conformance.model.clock import Clock
+from conformance.protocol.dialect import Dialect, Secret
 from conformance.sender.api import BASE, Api
+from conformance.sender.behaviour import CORRECT, Practice
 from conformance.sender.endpoint import Endpoints
-from conformance.sender.practice import CORRECT, Practice
 from conformance.sender.store import Store
 from conformance.sender.worker import Deliveries, Pace
-from conformance.serving import listening, until_stopped
+from conformance.serving.listening import listening, until_stopped
+from conformance.storage.database import MEMORY
 
 GRACE = 2.0
 """Seconds that requests and attempts in flight have left when the sender stops."""

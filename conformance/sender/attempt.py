@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import aiohttp
 from yarl import URL
 
-from conformance.config import Configuration
-from conformance.dialect import Dialect, sign
+from conformance.protocol.configuration import Configuration
+from conformance.protocol.dialect import Dialect, sign
 
 READ = 64 * 1024
 """Bytes of an answer that are read. Its status alone decides, so that the rest may stay unread."""

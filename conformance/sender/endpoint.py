@@ -16,14 +16,14 @@ from types import TracebackType
 import aiohttp
 
 from conformance import __version__
-from conformance.clock import Clock
-from conformance.config import Configuration
-from conformance.dialect import Dialect
+from conformance.model.clock import Clock
+from conformance.protocol.configuration import Configuration
+from conformance.protocol.dialect import Dialect
 from conformance.sender.addresses import public_socket
 from conformance.sender.attempt import Answer, Reply
+from conformance.sender.behaviour import CORRECT, Practice
 from conformance.sender.deadlines import Deadlines
-from conformance.sender.practice import CORRECT, Practice
-from conformance.sender.words import of_fault, of_status
+from conformance.sender.wording import of_fault, of_status
 
 IDLE = 1.0
 """Seconds that an idle connection is kept: shorter than any server keeps one, since a request that

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.errors import InputError
-from conformance.message import CONTENT, TYPES, build
-from conformance.schema import WHOLE, message_problems
+from conformance.model.errors import InputError
+from conformance.protocol.message import CONTENT, TYPES, build
+from conformance.protocol.validation import WHOLE, message_problems
 
 FIELDS = tuple(build("text", "0", 0).fields())
 _EVENT = frozenset(FIELDS) - {"timestamp"}

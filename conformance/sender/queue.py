@@ -17,10 +17,10 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from conformance.commits import Commits
-from conformance.delivery import NEXT, Event, State
+from conformance.protocol.delivery import NEXT, Event, State
 from conformance.sender.event import Body
 from conformance.sender.event import Event as Message
+from conformance.storage.commits import Commits
 
 # A partial index is used for a constant alone, and so the states stand in the statements.
 SCRIPT = """

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from conformance.commits import Commits
-from conformance.config import Configuration
-from conformance.dialect import Secret
+from conformance.protocol.configuration import Configuration
+from conformance.protocol.dialect import Secret
+from conformance.storage.commits import Commits
 
 SCRIPT = """
 CREATE TABLE IF NOT EXISTS configurations (

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from aiohttp import web
 
-from conformance.errors import InputError
+from conformance.model.errors import InputError
 
 DRAINED = 64 * 1024 * 1024
 """Bytes of a body that is too large that are read all the same: many clients do not look for an

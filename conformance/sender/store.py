@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 
-from conformance.commits import Commits, NotStoredError
-from conformance.database import Tables
 from conformance.sender import queue, registry
+from conformance.sender.behaviour import CORRECT, Practice
 from conformance.sender.event import Event as Message
-from conformance.sender.practice import CORRECT, Practice
 from conformance.sender.queue import Queue
 from conformance.sender.registry import Registry
+from conformance.storage.commits import Commits, NotStoredError
+from conformance.storage.database import Tables
 
 _TABLES = Tables(
     application=0x48505353,  # "HPSS"

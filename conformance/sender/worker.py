@@ -18,15 +18,15 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import cast
 
-from conformance.clock import Clock
-from conformance.commits import NotStoredError
-from conformance.config import Configuration
-from conformance.delivery import NEXT, Backoff, Event, State
+from conformance.model.clock import Clock
+from conformance.protocol.configuration import Configuration
+from conformance.protocol.delivery import NEXT, Backoff, Event, State
 from conformance.sender.attempt import Reply
+from conformance.sender.behaviour import CORRECT, Practice
 from conformance.sender.endpoint import Post
-from conformance.sender.practice import CORRECT, Practice
 from conformance.sender.queue import Result, Waiting
 from conformance.sender.store import Store
+from conformance.storage.commits import NotStoredError
 
 LOW = 64
 """How few deliveries a lane has left when it takes more from the store."""

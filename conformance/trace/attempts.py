@@ -7,8 +7,8 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from conformance.delivery import State
-from conformance.exchange import Role
+from conformance.model.exchange import Role
+from conformance.protocol.delivery import State
 from conformance.trace.tables import DELIVERING
 
 COLUMNS = (

@@ -14,9 +14,18 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from conformance.errors import InputError
-from conformance.exchange import Answer, Exchange, Fault, Headers, Masked, Request, Role, Transport
-from conformance.schema import problems
+from conformance.model.errors import InputError
+from conformance.model.exchange import (
+    Answer,
+    Exchange,
+    Fault,
+    Headers,
+    Masked,
+    Request,
+    Role,
+    Transport,
+)
+from conformance.protocol.validation import problems
 
 _BLANK = b" \t\r\n"
 

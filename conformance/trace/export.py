@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from conformance.errors import InputError
-from conformance.exchange import Exchange, Headers
-from conformance.extras import extra
+from conformance.model.errors import InputError
+from conformance.model.exchange import Exchange, Headers
+from conformance.model.extras import extra
+from conformance.trace.filter import Wanted
 from conformance.trace.har import har
 from conformance.trace.store import whole_file, write
 from conformance.trace.stored import FRAMES, Stored
 from conformance.trace.tables import NARROW, WIDE
-from conformance.trace.wanted import Wanted
 
 STDOUT = Path("-")
 TEXTS = ("jsonl", "har")

@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conformance.result import Result
-from conformance.rules import Outcome
+from conformance.model.result import Result
+from conformance.model.rules import Outcome
 from conformance.trace.tables import WIDE, Row
 
 DERIVED = ("seconds", "time", "outcome", "finding")

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from conformance import __version__
-from conformance.exchange import Answer, Exchange, Headers, Request, Role
+from conformance.model.exchange import Answer, Exchange, Headers, Request, Role
 
 _HEAD = {"version": "1.2", "creator": {"name": "Hookproof", "version": __version__}}
 _UNKNOWN = -1  # the format's word for a size that was not measured

@@ -8,9 +8,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conformance.exchange import Exchange
-from conformance.result import Result
-from conformance.trace.mask import without, without_words
+from conformance.model.exchange import Exchange
+from conformance.model.result import Result
+from conformance.trace.masking import without, without_words
 from conformance.trace.redact import redacted, redacted_result, redacted_run, signed_by
 from conformance.trace.store import write
 from conformance.trace.stored import Stored

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from conformance.dialect_file import load
-from conformance.dialect_file import names as dialect_names
-from conformance.exchange import Answer, Exchange, Headers, Masked, Request, Signing
-from conformance.result import Result
-from conformance.text import Text
+from conformance.model.exchange import Answer, Exchange, Headers, Masked, Request, Signing
+from conformance.model.result import Result
+from conformance.model.text import Text
+from conformance.scenario.dialects import load
+from conformance.scenario.dialects import names as dialect_names
 
 KEPT_FIELDS = frozenset(
     {b"msgId", b"msgType", b"timestamp", b"createTime", b"isSelfMsg", b"isHistory"}

@@ -13,9 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from conformance.errors import InputError
-from conformance.exchange import Exchange
-from conformance.result import Result
+from conformance.model.errors import InputError
+from conformance.model.exchange import Exchange
+from conformance.model.result import Result
 from conformance.trace.tables import (
     APPLICATION_ID,
     INDEXES,

@@ -14,18 +14,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from conformance.errors import InputError
-from conformance.exchange import Exchange
-from conformance.extras import extra
-from conformance.result import Result
-from conformance.rules import Level, Outcome, Rule
-from conformance.text import Text
+from conformance.model.errors import InputError
+from conformance.model.exchange import Exchange
+from conformance.model.extras import extra
+from conformance.model.result import Result
+from conformance.model.rules import Level, Outcome, Rule
+from conformance.model.text import Text
 from conformance.trace.capture import is_capture, read
+from conformance.trace.filter import Wanted
 from conformance.trace.redact import redacted, redacted_result, redacted_run, signed_by
 from conformance.trace.store import check_file, fill
 from conformance.trace.summary import Summary, summed_up
 from conformance.trace.tables import NARROW, WIDE, Row, exchange
-from conformance.trace.wanted import Wanted
 
 if TYPE_CHECKING:
     import pandas as pd

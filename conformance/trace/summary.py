@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.result import Result
-from conformance.rules import Outcome
+from conformance.model.result import Result
+from conformance.model.rules import Outcome
 from conformance.trace.tables import DELIVERING
 
 SHARES = (0.5, 0.95, 0.99, 1.0)

@@ -15,7 +15,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
-from conformance.exchange import (
+from conformance.model.exchange import (
     Answer,
     Exchange,
     Fault,

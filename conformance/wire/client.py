@@ -8,9 +8,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 
-from conformance.clock import Clock
-from conformance.errors import InputError
-from conformance.exchange import Headers, Request, Transport
+from conformance.model.clock import Clock
+from conformance.model.errors import InputError
+from conformance.model.exchange import Headers, Request, Transport
 from conformance.wire.pooled import Pooled
 from conformance.wire.raw import Connection, Gate, Raw
 from conformance.wire.reply import Reply

@@ -14,8 +14,8 @@ from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
-from conformance.clock import Clock
-from conformance.exchange import Answer, Fault, Headers, Request
+from conformance.model.clock import Clock
+from conformance.model.exchange import Answer, Fault, Headers, Request
 from conformance.wire.reply import KEPT, Body, EndlessError, Reply, without
 
 # Shorter than any server keeps an idle connection open, so that a request never meets the moment in

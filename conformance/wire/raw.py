@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import h11
 
-from conformance.clock import Clock
-from conformance.exchange import Answer, Fault, Headers, Request, Transport
+from conformance.model.clock import Clock
+from conformance.model.exchange import Answer, Fault, Headers, Request, Transport
 from conformance.wire.reply import KEPT, Body, EndlessError, Reply, without
 
 SLOW_SECONDS = 1.5

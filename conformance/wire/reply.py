@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conformance.exchange import Answer, Fault, Headers
+from conformance.model.exchange import Answer, Fault, Headers
 
 KEPT = 64 * 1024
 """Bytes of an answer's body that are kept."""

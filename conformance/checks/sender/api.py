@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from conformance.exchange import Exchange
+from conformance.model.exchange import Exchange
 
 Fields = dict[str, Any]
 

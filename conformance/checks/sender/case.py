@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.checks.sender.answered import slack_of_few, slack_of_many
 from conformance.checks.sender.api import message, succeeded
-from conformance.checks.sender.facts import UNDER_WAY, SenderFacts, under_way
-from conformance.checks.sender.named import NAMED
+from conformance.checks.sender.attempt_count import slack_of_few, slack_of_many
+from conformance.checks.sender.profile import UNDER_WAY, SenderFacts, under_way
 from conformance.checks.sender.step import StepSeen
+from conformance.checks.sender.step_checks import NAMED
 from conformance.checks.sender.waits import BLUR
-from conformance.emission import Seen
-from conformance.exchange import Exchange, Fault
-from conformance.rules import Finding, Judgement, Unjudged
-from conformance.scenario import Case
-from conformance.text import NO_TEXT, Text
+from conformance.model.exchange import Exchange, Fault
+from conformance.model.rules import Finding, Judgement, Unjudged
+from conformance.model.text import NO_TEXT, Text
+from conformance.scenario.receiver import Case
+from conformance.scenario.sender import Seen
 
 
 def judge(case: Case, exchanges: Sequence[Exchange], facts: SenderFacts) -> list[Judgement]:

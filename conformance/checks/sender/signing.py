@@ -6,13 +6,13 @@ import base64
 import json
 import re
 
-from conformance import dialect_file as dialects
-from conformance.damage import Signer
-from conformance.dialect import Dialect, Secret, verify
-from conformance.exchange import Exchange
-from conformance.forms import FORMS
-from conformance.schemes import Scheme, others
-from conformance.text import NO_TEXT
+from conformance.model.exchange import Exchange
+from conformance.model.text import NO_TEXT
+from conformance.protocol.dialect import Dialect, Secret, verify
+from conformance.protocol.encodings import FORMS
+from conformance.protocol.signing import Scheme, others
+from conformance.protocol.tampering import Signer
+from conformance.scenario import dialects
 
 
 def stamp_of(each: Exchange, dialect: Dialect) -> bytes | None:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.delivery import GUIDE_DEADLINE, deadline
-from conformance.emission import Sending
-from conformance.exchange import Exchange, Fault, Role
-from conformance.message import mark_in
+from conformance.model.exchange import Exchange, Fault, Role
+from conformance.protocol.delivery import GUIDE_DEADLINE, deadline
+from conformance.protocol.message import mark_in
+from conformance.scenario.sender import Sending
 
 Fields = dict[str, Any]
 

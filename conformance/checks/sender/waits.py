@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from itertools import dropwhile, pairwise
 from statistics import fmean, pstdev
 
-from conformance.exchange import Exchange
-from conformance.text import Text
+from conformance.model.exchange import Exchange
+from conformance.model.text import Text
 
 GROWTH, GROWTH_OF_FOUR = 1.36, 1.46
 FLAT, WILDLY_FLAT = 1.15, 1.35

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from conformance.checks.sender.facts import SenderFacts
+from conformance.checks.sender.profile import SenderFacts
 from conformance.checks.sender.signing import (
     fits,
     signature_of,
@@ -17,13 +17,13 @@ from conformance.checks.sender.signing import (
     stamped_at,
 )
 from conformance.checks.sender.step import called, fields_of, whole
-from conformance.delivery import deadline
-from conformance.dialect import Dialect
-from conformance.exchange import Exchange, Fault, Role
-from conformance.rules import Finding, Judgement, Level, Unjudged
-from conformance.schema import message_problems
-from conformance.schemes import Scheme
-from conformance.text import NO_TEXT, Text
+from conformance.model.exchange import Exchange, Fault, Role
+from conformance.model.rules import Finding, Judgement, Level, Unjudged
+from conformance.model.text import NO_TEXT, Text
+from conformance.protocol.delivery import deadline
+from conformance.protocol.dialect import Dialect
+from conformance.protocol.signing import Scheme
+from conformance.protocol.validation import message_problems
 
 Check = Callable[[Sequence[Exchange], SenderFacts, Level], list[Judgement]]
 

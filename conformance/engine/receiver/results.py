@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from conformance.checks.facts import Facts
-from conformance.checks.wording import answered
-from conformance.curl import curl
+from conformance.checks.receiver.profile import Facts
+from conformance.checks.receiver.wording import answered
 from conformance.engine.results import concluded
-from conformance.exchange import Exchange, Headers, Role
-from conformance.report import Result
-from conformance.rules import Judgement, Outcome
-from conformance.scenario import Case, Scenario
-from conformance.text import NO_TEXT, Text
+from conformance.model.exchange import Exchange, Headers, Role
+from conformance.model.report import Result
+from conformance.model.rules import Judgement, Outcome
+from conformance.model.text import NO_TEXT, Text
+from conformance.scenario.receiver import Case, Scenario
+from conformance.wire.curl import curl
 
 
 @dataclass(frozen=True, slots=True)

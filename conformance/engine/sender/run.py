@@ -18,40 +18,34 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from conformance import certificates
 from conformance.checks.sender.case import judge
-from conformance.checks.sender.facts import SenderFacts
-from conformance.checks.sender.named import NAMED
-from conformance.checks.sender.recorded import as_data
-from conformance.checks.sender.reports import told_apart
-from conformance.checks.sender.shown import shown
+from conformance.checks.sender.pass_evidence import shown
+from conformance.checks.sender.profile import SenderFacts
+from conformance.checks.sender.recorded_profile import as_data
+from conformance.checks.sender.step_checks import NAMED
+from conformance.checks.sender.test_reports import told_apart
 from conformance.checks.sender.wire import WIRE_CHECKS
-from conformance.clock import Clock
-from conformance.damage import Signer
+from conformance.engine.metadata import NOTHING_PASSED, TIME_RAN_OUT, Key, conclude, mark_superseded
 from conformance.engine.plan import Listener, Plan, over
-from conformance.engine.recording import (
-    NOTHING_PASSED,
-    TIME_RAN_OUT,
-    Key,
-    conclude,
-    mark_superseded,
-)
 from conformance.engine.results import concluded, own_fault
-from conformance.engine.sender.diagnosis import diagnose
-from conformance.engine.sender.obstacles import duration, obstacle
+from conformance.engine.sender.preconditions import duration, obstacle
+from conformance.engine.sender.preflight import diagnose
 from conformance.engine.sender.session import BEFORE, SETTINGS, Post, SenderSession
 from conformance.engine.sender.steps import ConfigurationRefusedError, SenderCaseRun
 from conformance.engine.stalls import Stalls, sound, spoilt
 from conformance.engine.stop import Stop
-from conformance.errors import HarnessError
-from conformance.exchange import Exchange
+from conformance.model.clock import Clock
+from conformance.model.errors import HarnessError
+from conformance.model.exchange import Exchange
+from conformance.model.report import Report, Result
+from conformance.model.rules import Judgement, Outcome, Unjudged, verdict
+from conformance.model.text import NO_TEXT, Text
 from conformance.options.secrets import hide, other_secret
 from conformance.options.sender import SenderOptions, spellings
+from conformance.protocol.tampering import Signer
 from conformance.receiver.mock import Mock, listening
-from conformance.report import Report, Result
-from conformance.rules import Judgement, Outcome, Unjudged, verdict
-from conformance.scenario import Case, Scenario
-from conformance.text import NO_TEXT, Text
+from conformance.scenario.receiver import Case, Scenario
+from conformance.serving import certificates
 from conformance.wire.client import Wire, tls_context
 
 AT_A_TIME = 32

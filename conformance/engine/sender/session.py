@@ -10,18 +10,18 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from conformance.checks.sender.api import found, ident_of, succeeded
-from conformance.checks.sender.facts import SenderFacts
-from conformance.clock import Clock
-from conformance.emission import Emit, Listener
-from conformance.emission import Reply as Scripted
+from conformance.checks.sender.profile import SenderFacts
 from conformance.engine.command import output_of
 from conformance.engine.exchanges import USER_AGENT, At, exchange_of
 from conformance.engine.stalls import Stalls
-from conformance.exchange import Answer, Exchange, Fault, Headers, Request, Role
-from conformance.message import TYPES, build, mark_in, marked
+from conformance.model.clock import Clock
+from conformance.model.exchange import Answer, Exchange, Fault, Headers, Request, Role
 from conformance.options.sender import SenderOptions
+from conformance.protocol.message import TYPES, build, mark_in, marked
 from conformance.receiver import script
 from conformance.receiver.mock import Endpoint, Mock
+from conformance.scenario.sender import Emit, Listener
+from conformance.scenario.sender import Reply as Scripted
 from conformance.trace import MASK, Trace
 from conformance.wire.client import Wire
 from conformance.wire.reply import Reply

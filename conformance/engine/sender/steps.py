@@ -7,9 +7,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from conformance import fuzz
-from conformance.checks.sender.answered import promised
 from conformance.checks.sender.api import message
-from conformance.emission import Action, Call, Emit
+from conformance.checks.sender.attempt_count import promised
 from conformance.engine.command import AGAIN_SECONDS, restart
 from conformance.engine.exchanges import At
 from conformance.engine.sender.session import (
@@ -20,11 +19,12 @@ from conformance.engine.sender.session import (
     Settled,
     accepted,
 )
-from conformance.exchange import Exchange
+from conformance.model.exchange import Exchange
+from conformance.model.rules import Unjudged
+from conformance.model.text import Text
 from conformance.receiver.mock import Endpoint, RefusingEndpoint
-from conformance.rules import Unjudged
-from conformance.scenario import Case
-from conformance.text import Text
+from conformance.scenario.receiver import Case
+from conformance.scenario.sender import Action, Call, Emit
 
 EMIT_TRIES, PATIENT_TRIES = 5, 50
 """How often an event that is refused as one too many (429, 503) is given again, and one of a crowd."""

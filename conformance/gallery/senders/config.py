@@ -11,15 +11,15 @@ from typing import Any
 
 import aiohttp
 
-from conformance import config
-from conformance.config import Configuration, named
-from conformance.dialect import Secret
-from conformance.errors import InputError
 from conformance.gallery.senders.peer import FaultySender, msg_id, sending, testing
-from conformance.sender import practice
+from conformance.model.errors import InputError
+from conformance.protocol import configuration as config
+from conformance.protocol.configuration import Configuration, named
+from conformance.protocol.dialect import Secret
+from conformance.sender import behaviour as practice
 from conformance.sender.app import Settings
 from conformance.sender.attempt import Answer, Outgoing, Reply, exchange
-from conformance.sender.practice import Practice
+from conformance.sender.behaviour import Practice
 
 
 def _in_milliseconds(configuration: Configuration) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from conformance import config
-from conformance.config import ALL, Configuration
-from conformance.dialect import Dialect, Secret
 from conformance.gallery.senders.peer import FaultySender
+from conformance.protocol import configuration as config
+from conformance.protocol.configuration import ALL, Configuration
+from conformance.protocol.dialect import Dialect, Secret
 from conformance.sender.attempt import Outgoing, compose
-from conformance.sender.practice import Practice
+from conformance.sender.behaviour import Practice
 
 SYSTEM = 10000
 """The first msgType that is no user's message."""

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from conformance import delivery
-from conformance.config import Configuration
 from conformance.gallery.senders.peer import FaultySender
-from conformance.sender import event, practice
+from conformance.protocol import delivery
+from conformance.protocol.configuration import Configuration
+from conformance.sender import behaviour as practice
+from conformance.sender import event
 from conformance.sender.attempt import Reply
+from conformance.sender.behaviour import Practice
 from conformance.sender.event import Event
-from conformance.sender.practice import Practice
 from conformance.sender.queue import Waiting
 
 QUEUED = 20

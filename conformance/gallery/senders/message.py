@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from conformance.gallery.senders.peer import FaultySender, Message, writing
-from conformance.sender.practice import Practice, test_message
+from conformance.sender.behaviour import Practice, test_message
 
 LONGEST = 4096
 _DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\ufeff]")

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import aiohttp
 
-from conformance.config import Configuration
-from conformance.delivery import Backoff, Event
 from conformance.gallery.senders.peer import FaultySender
+from conformance.protocol.configuration import Configuration
+from conformance.protocol.delivery import Backoff, Event
 from conformance.sender.app import Settings
 from conformance.sender.attempt import Answer, Outgoing, Reply, exchange
-from conformance.sender.practice import Practice, outcome
+from conformance.sender.behaviour import Practice, outcome
 from conformance.sender.queue import Waiting
 from conformance.sender.worker import Pace
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from conformance.clock import Clock
-from conformance.config import Configuration
-from conformance.dialect import Dialect, sign
-from conformance.forms import compact
+from conformance.model.clock import Clock
+from conformance.protocol.configuration import Configuration
+from conformance.protocol.dialect import Dialect, sign
+from conformance.protocol.encodings import compact
 from conformance.sender.app import Settings
 from conformance.sender.attempt import Outgoing, compose
-from conformance.sender.practice import Practice, test_message
+from conformance.sender.behaviour import Practice, test_message
 
 Message = dict[str, Any]
 Change = Callable[[Outgoing], Outgoing]

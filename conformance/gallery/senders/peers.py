@@ -9,10 +9,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from functools import partial
 from pathlib import Path
 
-from conformance import certificates
-from conformance import dialect_file as dialects
 from conformance.gallery.peer import Peer, met
-from conformance.gallery.process import fresh_secret
+from conformance.gallery.receivers.process import fresh_secret
 from conformance.gallery.senders.config import CONFIG
 from conformance.gallery.senders.filter import FILTER
 from conformance.gallery.senders.loss import LOSS
@@ -30,6 +28,8 @@ from conformance.gallery.senders.serve import (
 from conformance.gallery.senders.wire import WIRE
 from conformance.options.run import RunOptions
 from conformance.options.sender import SenderOptions
+from conformance.scenario import dialects
+from conformance.serving import certificates
 
 FAULTY = (*RETRY, *PACE, *LOSS, *FILTER, *WIRE, *MESSAGE, *CONFIG)
 """Those that are served in this process; whoever takes long goes first."""

@@ -17,8 +17,8 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
-from conformance import dialect_file as dialect
-from conformance.delivery import Backoff
+from conformance.protocol.delivery import Backoff
+from conformance.scenario import dialects as dialect
 from conformance.sender.app import Settings, sending
 from conformance.sender.worker import Pace
 

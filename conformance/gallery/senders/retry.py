@@ -13,14 +13,14 @@ from functools import partial
 
 import aiohttp
 
-from conformance import config
-from conformance.config import Configuration
-from conformance.delivery import Event, deadline
-from conformance.dialect import Dialect
-from conformance.forms import compact
 from conformance.gallery.senders.peer import FaultySender, msg_id, retrying
+from conformance.protocol import configuration as config
+from conformance.protocol.configuration import Configuration
+from conformance.protocol.delivery import Event, deadline
+from conformance.protocol.dialect import Dialect
+from conformance.protocol.encodings import compact
 from conformance.sender.attempt import Answer, Outgoing, Reply, compose, exchange
-from conformance.sender.practice import Practice, outcome
+from conformance.sender.behaviour import Practice, outcome
 from conformance.sender.queue import Waiting
 
 

@@ -10,10 +10,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from conformance import dialect_file as dialects
-from conformance.gallery.child import restarting, running
-from conformance.gallery.process import STACKS
+from conformance.gallery.child_process import restarting, running
+from conformance.gallery.receivers.process import STACKS
 from conformance.gallery.senders.peer import FaultySender
+from conformance.scenario import dialects
 from conformance.sender.app import sending
 
 BACKOFF = 0.1

@@ -11,10 +11,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from conformance.clock import Clock
-from conformance.config import Configuration
-from conformance.dialect import Dialect, parse_template
-from conformance.forms import ascii_only, spaced_ascii
 from conformance.gallery.senders.peer import (
     FaultySender,
     msg_id,
@@ -25,8 +21,12 @@ from conformance.gallery.senders.peer import (
     without_signature,
     writing,
 )
+from conformance.model.clock import Clock
+from conformance.protocol.configuration import Configuration
+from conformance.protocol.dialect import Dialect, parse_template
+from conformance.protocol.encodings import ascii_only, spaced_ascii
 from conformance.sender.attempt import Outgoing, compose
-from conformance.sender.practice import Practice, test_message
+from conformance.sender.behaviour import Practice, test_message
 
 HOUR = 3600.0
 

@@ -1,0 +1,1 @@
+"""Judging a receiver: pure functions from exchanges to findings."""

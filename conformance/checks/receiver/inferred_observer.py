@@ -1,0 +1,83 @@
+"""The observer that is learned: how an answer to a first message differs from one to its repeat.
+
+Pure. What varies by itself (ids, times, counters) is found by comparing answers of the same kind
+and left out; what is then the same in all firsts, the same in all repeats, and not the same in
+both, tells the two apart.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from conformance.model.exchange import Answer
+
+_VOLATILE = re.compile(r"[0-9a-fA-F-]{16,}|\d+")
+_STATUS = "status"
+
+Traits = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The traits that tell a first message's answer from a repeat's: (where, first, repeat)."""
+
+    traits: tuple[tuple[str, object, object], ...]
+
+    @property
+    def by_status(self) -> bool:
+        """Whether a repeat is answered by another status than a first message."""
+        return any(where == _STATUS for where, _, _ in self.traits)
+
+    def is_first(self, answer: Answer) -> bool | None:
+        """True for an answer as to a first message, False as to a repeat, None for neither."""
+        seen = _traits(answer)
+        kinds = {
+            True if seen.get(where) == first else False if seen.get(where) == repeat else None
+            for where, first, repeat in self.traits
+        }
+        return kinds.pop() if len(kinds) == 1 else None
+
+
+def learn(firsts: Sequence[Answer], repeats: Sequence[Answer]) -> Learned | None:
+    """What tells `firsts` from `repeats`; None when nothing stable does."""
+    one, other = [_traits(answer) for answer in firsts], [_traits(answer) for answer in repeats]
+    traits = []
+    for where in sorted({key for traits in (*one, *other) for key in traits}):
+        first, repeat = _same(one, where), _same(other, where)
+        if first != repeat and _UNSTABLE not in (first, repeat):
+            traits.append((where, first, repeat))
+    return Learned(tuple(traits)) if traits else None
+
+
+_UNSTABLE = object()
+
+
+def _same(answers: Sequence[Traits], where: str) -> object:
+    values = [answer.get(where) for answer in answers]
+    return values[0] if all(value == values[0] for value in values) else _UNSTABLE
+
+
+def _traits(answer: Answer) -> Traits:
+    traits: Traits = {_STATUS: answer.status}
+    try:
+        _flatten(json.loads(answer.body), "body", traits)
+    except (ValueError, RecursionError):
+        traits["body"] = _VOLATILE.sub("#", answer.body.decode("utf-8", "replace"))
+    return traits
+
+
+def _flatten(value: object, where: str, traits: Traits) -> None:
+    match value:
+        case dict():
+            for key, inner in value.items():
+                _flatten(inner, f"{where}.{key}", traits)
+        case list():
+            traits[f"{where}.length"] = len(value)
+        case str():
+            traits[where] = _VOLATILE.sub("#", value)
+        case _:
+            # With its type, so that true is not 1.
+            traits[where] = (type(value).__name__, value)

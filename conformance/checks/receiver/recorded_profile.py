@@ -1,0 +1,57 @@
+"""What was found out about a target, as the data that a trace keeps, and back. Never the secret."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from conformance.checks.receiver.inferred_observer import Learned
+from conformance.checks.receiver.profile import Facts
+from conformance.checks.recorded_scheme import read_dialect, read_scheme, scheme_data
+from conformance.model.exchange import Fault
+from conformance.model.text import Text
+from conformance.protocol.dialect import Secret
+
+
+def as_data(facts: Facts) -> dict[str, Any]:
+    """`facts` as JSON knows it."""
+    status, fault = facts.refusal
+    return {
+        "url": facts.url,
+        "asked": asdict(facts.asked),
+        "scheme": scheme_data(facts.scheme),
+        "accepted": sorted(facts.accepted),
+        "deadline": facts.deadline,
+        "plain": facts.plain,
+        "observed": facts.observed,
+        "learned": list(facts.learned.traits) if facts.learned is not None else None,
+        "blind": asdict(facts.blind) if facts.blind is not None else None,
+        "certificate": facts.certificate,
+        "refusal": [status, fault],
+    }
+
+
+def from_data(data: dict[str, Any], secret: Secret) -> Facts:
+    """The facts again, where the target's secret is `secret` (empty: not known). `data` fits
+    `schemas/run.schema.json`."""
+    learned, blind = data["learned"], data["blind"]
+    status, fault = data["refusal"]
+    return Facts(
+        url=data["url"],
+        asked=read_dialect(data["asked"]),
+        scheme=read_scheme(data["scheme"], secret),
+        accepted=frozenset(data["accepted"]),
+        deadline=data["deadline"],
+        plain=data["plain"],
+        observed=data["observed"],
+        learned=Learned(tuple(map(_trait, learned))) if learned is not None else None,
+        blind=Text(**blind) if blind is not None else None,
+        certificate=data["certificate"],
+        refusal=(status, Fault(fault) if fault is not None else None),
+    )
+
+
+def _trait(data: list[Any]) -> tuple[str, object, object]:
+    """JSON has no tuples: a value with its type comes back as a list."""
+    first, repeat = (tuple(each) if isinstance(each, list) else each for each in data[1:])
+    return data[0], first, repeat

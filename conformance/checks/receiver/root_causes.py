@@ -1,0 +1,48 @@
+"""One cause, one finding: what a root cause breaks everywhere is told once, and judged past."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conformance.checks.receiver.profile import Facts
+from conformance.model.exchange import Exchange, Role
+from conformance.model.rules import Finding, Judgement, Level, Unjudged
+from conformance.model.text import Text
+
+RAW_BYTES = "receiver.signature.raw-bytes"
+TIMESTAMP_FORM = "receiver.signature.timestamp-form"
+REFUSAL_STATUS = "receiver.signature.refusal-status"
+
+
+def past(
+    rule: str,
+    first: bool,
+    found: Sequence[Judgement],
+    exchanges: Sequence[Exchange],
+    facts: Facts,
+) -> list[Judgement]:
+    """`found` for one case of `rule`, seen past what has its finding elsewhere.
+
+    A signature over rewritten JSON is told by the `first` case of raw-bytes. A target that meets
+    every refusal with a 5xx, or closes, is told by refusal-status.
+    """
+    if facts.scheme.rewritten is not None and rule == RAW_BYTES:
+        return [_rewritten(exchanges, facts) if first else _same_cause(RAW_BYTES)]
+    refused = any((each.status, each.fault) == facts.refusal for each in exchanges)
+    if rule == TIMESTAMP_FORM and found and refused:
+        return [_same_cause(REFUSAL_STATUS)]
+    return list(found)
+
+
+def _rewritten(exchanges: Sequence[Exchange], facts: Facts) -> Finding:
+    message = (
+        Text("the signature is checked over ", "簽名是對")
+        + facts.scheme.said
+        + Text(", not over the bytes as received", "計算的，而不是對收到的原始位元組")
+    )
+    probes = tuple(each.id for each in exchanges if each.role is Role.PROBE)
+    return Finding(Level.MUST, message, probes)
+
+
+def _same_cause(rule: str) -> Unjudged:
+    return Unjudged(Text(f"the same cause as the failure of {rule}", f"與 {rule} 的失敗原因相同"))

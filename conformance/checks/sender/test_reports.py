@@ -1,0 +1,58 @@
+"""What Test says of an endpoint that did not take its message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import combinations
+
+from conformance.checks.sender.api import message, succeeded
+from conformance.checks.sender.profile import SenderFacts
+from conformance.checks.sender.step import StepSeen, called
+from conformance.model.exchange import Exchange, Role
+from conformance.model.rules import Finding, Judgement, Level, Unjudged
+from conformance.model.text import Text
+
+APART = ("unreachable", "timed-out", "refused")
+"""The cases whose reports must differ."""
+
+_VOLATILE = re.compile(r"https?:[^\s\"]+|[0-9a-f]{8,}|\d+")
+
+
+def test_failed(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+    """Test does not report success for an endpoint that did not take its message."""
+    call = step.call
+    if call is None or call.answer is None or not succeeded(call):
+        return []
+    said = Text(
+        f"Test reports success ({message(call)}), though the endpoint did not answer 200",
+        f"端點沒有響應 200，測試卻報告成功（{message(call)}）",
+    )
+    return [Finding(level, said, (call.id,))]
+
+
+def told_apart(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+    """What Test says differs between an endpoint that cannot be reached, one that does not answer in
+    time and one that refuses."""
+    tests = {
+        str(each.case): each
+        for each in over
+        if each.role is Role.API and called(each, "Test") and each.case in APART
+    }
+    silent = [name for name in APART if name not in tests or tests[name].answer is None]
+    if silent:
+        return [Unjudged(Text(f"no answer of Test ({silent[0]})", f"測試沒有響應（{silent[0]}）"))]
+    for one, other in combinations(APART, 2):
+        if _told(tests[one]) == _told(tests[other]):
+            said = Text(
+                f"Test says the same of {one} and {other}: {message(tests[one])!r}",
+                f"測試對 {one} 與 {other} 的說明相同：{message(tests[one])!r}",
+            )
+            return [Finding(level, said, (tests[one].id, tests[other].id))]
+    return []
+
+
+def _told(test: Exchange) -> tuple[int | None, str]:
+    """An answer of Test without what differs from call to call."""
+    body = test.answer.body if test.answer is not None else b""
+    return test.status, _VOLATILE.sub("", body.decode("utf-8", "replace").lower())

@@ -1,0 +1,155 @@
+"""How the cases of either side are judged from exchanges alone, and what of them needs what.
+
+The engines do the same as they go along; this is for a run that is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from conformance.checks.receiver import recorded_profile as recorded
+from conformance.checks.receiver import whole_run
+from conformance.checks.receiver.case import judge
+from conformance.checks.receiver.profile import Facts
+from conformance.checks.receiver.root_causes import past
+from conformance.checks.sender import case as sender_case
+from conformance.checks.sender import recorded_profile as sender_recorded
+from conformance.checks.sender import step_checks as named
+from conformance.checks.sender import wire
+from conformance.checks.sender.pass_evidence import shown
+from conformance.checks.sender.profile import SenderFacts
+from conformance.checks.sender.signing import fits
+from conformance.checks.sender.test_reports import told_apart
+from conformance.engine.receiver.results import result_of
+from conformance.engine.results import concluded
+from conformance.model.exchange import Exchange, Headers, Masked, Role
+from conformance.model.report import Result
+from conformance.model.rules import Judgement
+from conformance.model.text import NO_TEXT
+from conformance.protocol.dialect import Secret, sign
+from conformance.scenario.receiver import Case, Scenario
+from conformance.trace import MASK
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side's judging. `facts` come from data and the secret; `checks` look at many rules at once;
+    `judge` looks at one case. What needs bodies is blind to exchanges in which they are masked, in a
+    case or in all. `fits` tells whether a secret is that of the run, as far as an exchange shows it
+    (None: it shows nothing)."""
+
+    facts: Callable[[dict[str, Any], Secret], Any]
+    checks: Mapping[str, Callable[[Sequence[Exchange], Any, Any], list[Judgement]]]
+    check_needs_secret: frozenset[str]
+    check_needs_bodies: frozenset[str]
+    judge: Callable[[Scenario, Case, Sequence[Exchange], Any], list[Judgement]]
+    needs_secret: Callable[[Case], bool]
+    needs_bodies: Callable[[Case, Any], bool]
+    case_blind: Callable[[Exchange], bool]
+    check_blind: Callable[[Exchange], bool]
+    result: Callable[..., Result]
+    fits: Callable[[Exchange, Any, Secret], bool | None]
+
+
+def _judge_receiver(
+    scenario: Scenario, case: Case, exchanges: Sequence[Exchange], facts: Facts
+) -> list[Judgement]:
+    found = judge(case, exchanges, facts)
+    return past(scenario.rule.id, case is scenario.cases[0], found, exchanges, facts)
+
+
+def _told_by_answers(case: Case, facts: Facts) -> bool:
+    """Whether the effects that a case expects are read off the answers."""
+    wanted = [expect.processed for step in case.steps for expect in step.expects]
+    return not facts.observed and any(each not in (None, 0) for each in wanted)
+
+
+def _redacted(each: Exchange) -> bool:
+    return Masked.CONTENT in each.masked
+
+
+def _signed_otherwise(each: Exchange) -> bool:
+    """Whether a sender's body is no longer what it signed: without its contents, or a secret in it."""
+    delivered = each.role in (Role.ATTEMPT, Role.ELSEWHERE)
+    return _redacted(each) or (delivered and bool(each.masked) and MASK in each.request.body)
+
+
+def _fits_receiver(each: Exchange, facts: Facts, secret: Secret) -> bool | None:
+    """The plain messages before the suite are signed with it as it was given."""
+    if each.role is not Role.PLAIN or each.signing is None:
+        return None
+    right = sign(facts.asked, secret, each.signing.timestamp, each.signing.body)
+    return each.header(facts.asked.signature_header.encode()) == right
+
+
+def _judge_sender(
+    scenario: Scenario, case: Case, exchanges: Sequence[Exchange], facts: SenderFacts
+) -> list[Judgement]:
+    return sender_case.judge(case, exchanges, facts)
+
+
+def _checks_of(case: Case) -> set[str]:
+    actions = case.sending.actions if case.sending is not None else ()
+    return {seen.check for action in actions for seen in action.seen if seen.check is not None}
+
+
+def _reads_answers(case: Case, facts: SenderFacts) -> bool:
+    actions = case.sending.actions if case.sending is not None else ()
+    calls = any(seen.call is not None for action in actions for seen in action.seen)
+    return calls or bool(_checks_of(case) & named.NEED_BODIES)
+
+
+def _result_of_sender(
+    scenario: Scenario,
+    case: Case,
+    found: Sequence[Judgement],
+    exchanges: Sequence[Exchange],
+    facts: SenderFacts,
+    headers: Headers,
+    *,
+    seconds: float,
+    strict: bool,
+) -> Result:
+    beside = [each.id for each in exchanges if case.acts]
+    result = concluded(scenario, case, found, beside, seconds=seconds, strict=strict)
+    figures = shown(case, exchanges, facts) if case.acts else NO_TEXT
+    return replace(result, message=result.message or figures)
+
+
+def _fits_sender(each: Exchange, facts: SenderFacts, secret: Secret) -> bool | None:
+    """A delivery in the scheme that the sender was seen to speak, if it was."""
+    if each.role is not Role.ATTEMPT or facts.scheme is None:
+        return None
+    return fits(facts.scheme, each, facts.asked.dialect)
+
+
+SIDES = {
+    "receiver": Side(
+        recorded.from_data,
+        whole_run.CHECKS,
+        whole_run.NEED_SECRET,
+        whole_run.NEED_BODIES,
+        _judge_receiver,
+        lambda case: False,
+        _told_by_answers,
+        lambda each: bool(each.masked),  # an answer is compared with others, to the last letter
+        _redacted,
+        result_of,
+        _fits_receiver,
+    ),
+    "sender": Side(
+        sender_recorded.from_data,
+        wire.WIRE_CHECKS | {"told-apart": told_apart},
+        wire.NEED_SECRET,
+        wire.NEED_BODIES,
+        _judge_sender,
+        lambda case: bool(_checks_of(case) & named.NEED_SECRET),
+        _reads_answers,
+        _signed_otherwise,
+        _signed_otherwise,
+        _result_of_sender,
+        _fits_sender,
+    ),
+}

@@ -1,0 +1,293 @@
+"""Before the suite: do target, path, secret and dialect fit, and what tells a repeat from a first?
+
+A few plain valid messages, one at a time. When they are refused, the other schemes are tried, so
+that one cause is found once. What is found goes into the facts; what stops the run is said in one
+sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from conformance.checks.receiver.case import count
+from conformance.checks.receiver.inferred_observer import learn
+from conformance.checks.receiver.wording import answered
+from conformance.engine.exchanges import At
+from conformance.engine.receiver.compose import Sent
+from conformance.engine.receiver.session import BETWEEN, PLAIN, Session
+from conformance.engine.stop import NO_TLS, Stop, speaks_no_tls
+from conformance.model.exchange import Answer, Exchange, Fault, Role
+from conformance.model.text import Text
+from conformance.protocol.encodings import FORMS
+from conformance.protocol.message import TYPES
+from conformance.protocol.signing import REWRITTEN, Scheme, others
+from conformance.protocol.tampering import Signed
+from conformance.scenario import dialects
+from conformance.scenario.receiver import Send
+
+PLAIN_MESSAGES = 3
+RESTART_SECONDS = 3.0
+BEFORE = At(case="before")
+AFTER = At("receiver.http.alive", "after")
+# First messages (F) and immediate repeats (R) in an order of no period, so that what alternates by
+# itself (two instances behind a balancer) is not taken for the difference.
+LEARNING = "FR F FR FR F FR"
+# Holds what encoders escape in ways of their own, so that one is not taken for another.
+TELLING = "測試 <1 & 2/3>"
+
+
+async def diagnose(session: Session) -> Stop | None:
+    """Find out about the target; the session's facts say what, a Stop why it is no use to go on."""
+    plain = [await _first_plain(session)]
+    if plain[0].fault is None:
+        plain += [await session.plain(Role.PLAIN, BEFORE) for _ in range(PLAIN_MESSAGES - 1)]
+        await _look_for_single_use(session, plain)
+    stop = await _understand(session, plain)
+    if stop is not None:
+        return stop
+    if not any(each.status in session.facts.accepted for each in plain):
+        plain = [await session.plain(Role.DIAGNOSE, BEFORE) for _ in range(PLAIN_MESSAGES)]
+    await _look_for_rewriting(session)
+    forged = session.compose(Send(damage="wrong-secret"))
+    refused = await session.exchange(forged, Role.DIAGNOSE, BEFORE)
+    session.facts = replace(session.facts, refusal=(refused.status, refused.fault))
+    # Learning comes with plain messages one at a time, which also tell how fast the target answers.
+    await _learn_observer(session)
+    if session.options.observer_url is not None:
+        await _look_at_observer(session, plain)
+    return None
+
+
+async def _first_plain(session: Session) -> Exchange:
+    first = await session.plain(Role.PLAIN, BEFORE)
+    if first.fault is Fault.TLS and "certificate" in first.detail.lower():
+        session.facts = replace(session.facts, certificate=first.detail)
+        session.wire.trust_any()
+        return await session.plain(Role.PLAIN, BEFORE)
+    if first.fault is Fault.GARBAGE:
+        session.wire.avoid_pool()
+        return await session.plain(Role.PLAIN, BEFORE)
+    if first.fault is Fault.CLOSED:  # a server that is just starting; once is no sign
+        return await session.plain(Role.PLAIN, BEFORE)
+    return first
+
+
+async def _look_for_single_use(session: Session, plain: Sequence[Exchange]) -> None:
+    """A target that takes only the first request on a connection breaks all that comes over a pool:
+    receiver.http.keep-alive tells of it, and the rest goes over a fresh connection each."""
+    taken = [each.status in session.facts.accepted for each in plain]
+    if not taken[0] or all(taken):
+        return
+    await session.wire.share_connections(False)
+    fresh = [await session.plain(Role.DIAGNOSE, BEFORE) for _ in range(PLAIN_MESSAGES)]
+    if not all(each.status in session.facts.accepted for each in fresh):
+        await session.wire.share_connections(True)
+
+
+async def _understand(session: Session, plain: Sequence[Exchange]) -> Stop | None:
+    """From plain messages: accepted, accepted by another 2xx, refused for a cause, or unknown."""
+    facts = session.facts
+    statuses = {each.status for each in plain}
+    if statuses & facts.accepted:
+        return None
+    ids = tuple(each.id for each in plain)
+    if all(each.status is None for each in plain):
+        return Stop(_unreached(plain[-1], session), False, ids)
+    status = plain[-1].status or 0
+    if len(statuses) == 1 and 200 <= status < 300:
+        session.facts = replace(facts, accepted=facts.accepted | {status})
+        return None
+    if status not in (404, 405, 429) and not 300 <= status < 400:
+        scheme = await _other_scheme(session)
+        if scheme is not None:
+            # A target that was only warming up takes what was asked for by now.
+            asked = await session.plain(Role.DIAGNOSE, BEFORE)
+            if asked.status not in facts.accepted:
+                session.facts = replace(facts, scheme=scheme)
+            return None
+    kind = await _other_kind(session)
+    if kind is not None:
+        session.facts = replace(facts, plain=kind)
+        return None
+    return Stop(_refused(plain[-1], session), status >= 500, ids)
+
+
+async def _other_scheme(session: Session) -> Scheme | None:
+    known = [dialects.load(name) for name in dialects.names()]
+    for scheme in others(session.facts.scheme.signer, known):
+        send = PLAIN if scheme.rewritten is None else Send(fields={"content": TELLING})
+        exchange = await session.exchange(_signed(session, send, scheme), Role.DIAGNOSE, BEFORE)
+        if exchange.status in session.facts.accepted:
+            return scheme
+    return None
+
+
+async def _other_kind(session: Session) -> str | None:
+    """A kind of message that the target takes, when it refuses a text."""
+    for kind in TYPES:
+        sent = session.compose(Send(message=kind))
+        exchange = await session.exchange(sent, Role.DIAGNOSE, BEFORE)
+        if exchange.status in session.facts.accepted:
+            return kind
+    return None
+
+
+async def _look_for_rewriting(session: Session) -> None:
+    """Does the target take the signature over the JSON written again? Seen on an indented body."""
+    facts = session.facts
+    if facts.scheme.rewritten is not None:
+        return
+    content = {"content": TELLING} if facts.plain == "text" else {}
+    indented = Send(form="indented", fields=content)
+    exchange = await session.exchange(session.compose(indented), Role.DIAGNOSE, BEFORE)
+    if exchange.status in facts.accepted:
+        return
+    for form, said in REWRITTEN.items():
+        scheme = Scheme(facts.scheme.signer, form, said)
+        exchange = await session.exchange(_signed(session, indented, scheme), Role.DIAGNOSE, BEFORE)
+        if exchange.status in facts.accepted:
+            session.facts = replace(facts, scheme=scheme)
+            return
+
+
+def _signed(session: Session, send: Send, scheme: Scheme) -> Sent:
+    """The request for `send`, signed by `scheme` over what it signs and sent as it stands."""
+    sent = session.compose(send)
+    body = sent.request.body
+    over = FORMS[scheme.rewritten](sent.fields) if scheme.rewritten is not None else body
+    dialect = scheme.signer.dialect
+    own = session.facts.scheme.signer.dialect
+    replaced = {each.lower().encode() for each in (own.timestamp_header, own.signature_header)}
+    stamp = dialect.timestamp(session.clock.now())
+    signed: Signed = replace(scheme.signer.sign(stamp, over), body=body)
+    headers = (
+        *(each for each in sent.request.headers if each[0].lower() not in replaced),
+        (dialect.timestamp_header.encode(), stamp),
+        (dialect.signature_header.encode(), signed.signatures[0]),
+    )
+    return Sent(sent.msg_id, sent.fields, replace(sent.request, headers=headers), signed)
+
+
+async def _look_at_observer(session: Session, plain: Sequence[Exchange]) -> None:
+    """An observer that answers otherwise than it must, or shows no effect, can judge nothing."""
+    probe = next((each for each in plain if each.status in session.facts.accepted), plain[0])
+    asked = (await session.effects([str(probe.msg_id)], 1, BEFORE))[0]
+    seen = count(asked)
+    if seen is None:
+        wanted = Text(
+            ' instead of 200 and {"count": N}: check --observer-url',
+            '，而不是 200 與 {"count": N}：請檢查 --observer-url',
+        )
+        blind = Text("the observer ", "觀察端點") + answered(asked, session.facts) + wanted
+    elif seen == 0:
+        blind = Text(
+            "a plain message was accepted, and the observer shows no effect of it within 5 s: either "
+            "--observer-url looks elsewhere, or the target acknowledges what it does not process",
+            "普通訊息已被接受，但觀察端點在 5 秒內看不到效果：若非 --observer-url 指向別處，"
+            "就是目標確認了卻沒有處理訊息",
+        )
+    else:
+        session.facts = replace(session.facts, observed=True)
+        return
+    session.facts = replace(session.facts, blind=blind, learned=None)
+
+
+async def _learn_observer(session: Session) -> None:
+    firsts: list[Answer] = []
+    repeats: list[Answer] = []
+    sent = session.compose(PLAIN)
+    for mark in LEARNING.replace(" ", ""):
+        again = Send(again="it")
+        sent = session.compose(PLAIN) if mark == "F" else session.compose(again, {"it": sent})
+        exchange = await session.exchange(sent, Role.DIAGNOSE, BEFORE)
+        if exchange.answer is not None and exchange.fault is None:
+            (firsts if mark == "F" else repeats).append(exchange.answer)
+    if firsts and repeats and all(each.status in session.facts.accepted for each in firsts):
+        session.facts = replace(session.facts, learned=learn(firsts, repeats))
+
+
+def _unreached(last: Exchange, session: Session) -> Text:
+    url = session.options.url
+    hints = {
+        Fault.DNS: Text("check the host name", "請檢查主機名稱"),
+        Fault.REFUSED: Text("is the receiver running, on this port?", "接收端是否已在此埠口啟動？"),
+        Fault.TLS: Text(
+            "check the certificate, or whether it speaks https", "請檢查憑證，或它是否支援 https"
+        ),
+        Fault.TIMEOUT: Text(
+            "it takes connections and does not answer: is something else listening there?",
+            "它接受連線但不響應：是否有其他程式在監聽？",
+        ),
+        Fault.GARBAGE: Text("is it an HTTP server?", "它是 HTTP 伺服器嗎？"),
+        Fault.CLOSED: Text(
+            "is it an HTTP server, and does it speak http rather than https?",
+            "它是 HTTP 伺服器嗎？應使用 http 還是 https？",
+        ),
+    }
+    hint = hints.get(last.fault or Fault.CLOSED, hints[Fault.CLOSED])
+    if speaks_no_tls(last):
+        why = NO_TLS
+    else:
+        why = answered(last, session.facts) + Text(f"; {hint.en}", f"；{hint.zh}")
+    return Text(f"{url} cannot be judged: ", f"無法判定 {url}：") + why
+
+
+def _refused(last: Exchange, session: Session) -> Text:
+    url, status = session.options.url, last.status or 0
+    match status:
+        case 404:
+            hint = Text("check the path of the URL", "請檢查 URL 的路徑")
+        case 405:
+            hint = Text("the path does not take POST: check it", "此路徑不接受 POST：請檢查")
+        case 429:
+            hint = Text("a rate limit: lift it for the suite", "觸發了限流：請為測試解除限制")
+        case _ if 300 <= status < 400:
+            hint = Text("give the URL that it redirects to", "請改用它重新導向的 URL")
+        case _ if status >= 500:
+            hint = Text("look into the receiver's log", "請查看接收端的日誌")
+        case _:
+            hint = _TRIED
+    return Text(
+        f"every plain valid message to {url} was answered {status}: {hint.en}",
+        f"發送到 {url} 的每則普通有效訊息都得到 {status}：{hint.zh}",
+    )
+
+
+_TRIED = Text(
+    "check the secret, the clocks of both machines, an IP allow list, or headers that a gateway "
+    "wants (--header). Tried without success: the dialects guide and timestamp-body; a dot, a "
+    "newline or nothing between timestamp and body; the body alone or first; JSON written again "
+    "(compact, with blanks, ASCII only, sorted, HTML or slash escapes); a secret decoded from hex "
+    "or Base64; a Base64 digest",
+    "請檢查密鑰、兩端的時鐘、IP 白名單，或閘道要求的請求頭（--header）。已嘗試但未成功："
+    "方言 guide 與 timestamp-body；時間戳與請求體之間用點、換行或不分隔；只簽請求體或請求體在前；"
+    "重新序列化的 JSON（緊湊、帶空格、純 ASCII、鍵排序、HTML 或斜線轉義）；"
+    "先以 hex 或 Base64 解碼密鑰；Base64 摘要",
+)
+
+
+async def lives(session: Session) -> bool:
+    """Whether a plain valid message is accepted between two cases. Whoever starts a dead target again
+    is given RESTART_SECONDS for it, and one that is slow a second try: the first may have waited behind
+    what other cases left."""
+    begin, tries = session.clock.monotonic(), 0
+    while True:
+        exchange = await session.plain(Role.CONTROL, BETWEEN)
+        if exchange.status in session.facts.accepted:
+            return True
+        tries += 1
+        seconds = session.clock.monotonic() - begin - session.stalls.lost(begin)
+        if tries > 1 and seconds >= RESTART_SECONDS:
+            return False
+        await session.clock.sleep(0.3)
+
+
+async def look_after(session: Session) -> None:
+    """After the suite: is a plain valid message still accepted? A target may be given a moment."""
+    for _ in range(PLAIN_MESSAGES):
+        exchange = await session.plain(Role.PLAIN, AFTER)
+        if exchange.status in session.facts.accepted:
+            return
+        await asyncio.sleep(0.3)

@@ -1,0 +1,117 @@
+"""Why a case cannot be judged with what the user gave and what the sender was seen to do; and about how
+long it takes. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conformance.checks.sender.profile import UNDER_WAY, SenderFacts
+from conformance.engine.metadata import NO_FUZZ
+from conformance.engine.results import joined
+from conformance.engine.sender.session import SETTINGS
+from conformance.model.rules import Unjudged
+from conformance.model.text import Text
+from conformance.options.sender import SenderOptions
+from conformance.scenario.receiver import Case, Scenario
+from conformance.serving import certificates
+
+
+def obstacle(
+    scenario: Scenario, case: Case, options: SenderOptions, facts: SenderFacts, left: float
+) -> Unjudged | None:
+    """What stands in the way; None when nothing does. `left` are the seconds that the run has left."""
+    given = {
+        "emit": facts.emits,
+        "several": facts.lists_several or facts.delivers_several,
+        "restart": options.restart_command is not None,
+        "tls": options.tls_cert is not None,
+        "openssl": certificates.missing() is None,
+        "local": options.public_url is None,
+    }
+    needs = list(scenario.needs)
+    if case.sending.listener.way in ("refusing", "untrusted"):  # on a port that no tunnel leads to
+        needs.append("local")
+    lacking = [NEEDS[need] for need in needs if not given[need]]
+    if lacking:
+        return Unjudged(joined(lacking))
+    if case.sending.drawn and not options.fuzz:
+        return Unjudged(NO_FUZZ)
+    if case.sending.retried and not facts.retries and not _shows_no_retry(scenario, case):
+        return Unjudged(_NO_RETRY)
+    if _over_too_soon(case, facts):
+        return Unjudged(_OVER_TOO_SOON)
+    needed = duration(case, facts)
+    if not case.acts or needed <= left:
+        return None
+    return Unjudged(
+        Text(
+            f"would take about {needed:.0f} s at the sender's pace, and {max(left, 0):.0f} s are left: "
+            "give a longer --timeout",
+            f"依發送方的速度約需 {needed:.0f} 秒，只剩 {max(left, 0):.0f} 秒：請加長 --timeout",
+        )
+    )
+
+
+def duration(case: Case, facts: SenderFacts) -> float:
+    """About how many seconds a case takes."""
+    expected = [
+        seen.attempts
+        for action in case.sending.actions
+        for seen in action.seen
+        if seen.attempts is not None
+    ]
+    total = 5.0 if case.sending.holds_up else 1.0
+    for least, most in expected:
+        total += sum(facts.wait(attempt) for attempt in range(1, least))
+        total += facts.quiet_after(least) if most is not None else 0.0
+    if case.sending.drawn == "answers":
+        retry_count, timeout = (_settings(case)[n] for n in ("RetryCount", "Timeout"))
+        total += sum(facts.wait(attempt) + timeout for attempt in range(1, retry_count + 1))
+        total += facts.quiet_after(retry_count + 1)
+    return total + sum(min(UNDER_WAY, each.delay) for each in case.sending.listener.answers)
+
+
+def _settings(case: Case) -> dict[str, Any]:
+    """The settings of a case's configuration."""
+    return {**SETTINGS, **case.sending.listener.configure}
+
+
+def _over_too_soon(case: Case, facts: SenderFacts) -> bool:
+    """Whether the retries of a message to an endpoint that refuses may end before it listens."""
+    listener = case.sending.listener
+    retry_count = _settings(case)["RetryCount"]
+    emitted_to = case.sending.emits and listener.way == "refusing"
+    return emitted_to and facts.retries and not facts.outlasts_refusal(retry_count)
+
+
+def _shows_no_retry(scenario: Scenario, case: Case) -> bool:
+    """Whether a sender that never tries again is found in a case, or is right in it."""
+    expected = [seen.attempts for action in case.sending.actions for seen in action.seen]
+    once = not case.sending.drawn and all(
+        attempts in (None, (1, None), (1, 1)) for attempts in expected
+    )
+    return once or scenario.rule.id == "sender.retry.on-non-200"
+
+
+NEEDS = {
+    "emit": Text(
+        "needs --emit-url or --emit-command, to give the sender messages",
+        "需要 --emit-url 或 --emit-command，以便把訊息交給發送方",
+    ),
+    "several": Text(
+        "does not apply: the sender keeps one configuration", "不適用：發送方只保留一個配置"
+    ),
+    "restart": Text("needs --restart-command", "需要 --restart-command"),
+    "tls": Text("needs --tls-cert and --tls-key", "需要 --tls-cert 與 --tls-key"),
+    "openssl": Text("needs openssl, to make a certificate", "需要 openssl 以產生證書"),
+    "local": Text("cannot be seen behind --public-url", "使用 --public-url 時無法觀察"),
+}
+_OVER_TOO_SOON = Text(
+    "cannot be seen: the retries follow so quickly that they are over before the endpoint listens",
+    "無法觀察：重試過於密集，在端點開始監聽之前就已用盡",
+)
+_NO_RETRY = Text(
+    "not judged: nothing was sent again at all (see sender.retry.on-non-200)",
+    "未判定：完全沒有重發（見 sender.retry.on-non-200）",
+)

@@ -1,0 +1,1 @@
+"""Campaigns: examples and sequences that are tried, and what comes of them."""

@@ -1,0 +1,1 @@
+"""Hypothesis strategies: valid, malformed and forged deliveries."""

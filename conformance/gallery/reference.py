@@ -1,0 +1,50 @@
+"""The embedded reference parts, started on free ports, judged, and torn down."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from conformance.options.receiver import Options
+from conformance.options.sender import SenderOptions
+from conformance.protocol.delivery import Backoff
+from conformance.protocol.dialect import Secret
+from conformance.protocol.tampering import Signer
+from conformance.receiver.app import ENDPOINT, OBSERVER, serving
+from conformance.receiver.behaviour import Policy
+from conformance.receiver.inbox import Inbox
+from conformance.scenario import dialects
+from conformance.sender.app import Settings, sending
+from conformance.sender.worker import Pace
+
+FIRST_WAIT = 0.1
+"""Seconds of the reference sender's first wait: the suite lasts as long as its retries."""
+
+
+@asynccontextmanager
+async def reference_receiver() -> AsyncIterator[Options]:
+    """A correct receiver on a free port, with what a run against it needs."""
+    signer = Signer(dialects.load("guide"), _fresh_secret())
+    async with Inbox(":memory:") as inbox, serving(Policy(), inbox, signer) as base:
+        yield Options(
+            url=base + ENDPOINT,
+            secret=signer.secret,
+            dialect=signer.dialect,
+            observer_url=base + OBSERVER,
+        )
+
+
+@asynccontextmanager
+async def reference_sender() -> AsyncIterator[SenderOptions]:
+    """A correct sender on a free port, with what a run against it needs."""
+    dialect = dialects.load("guide")
+    settings = Settings(pace=Pace(backoff=Backoff(base=FIRST_WAIT)))
+    async with sending(dialect, settings) as api:
+        yield SenderOptions(
+            api_url=api, emit_url=f"{api}/Emit", secret=_fresh_secret(), dialect=dialect
+        )
+
+
+def _fresh_secret() -> Secret:
+    return Secret(secrets.token_hex(16).encode())

@@ -1,0 +1,239 @@
+"""The live page on HTTP: the page, what comes as server-sent events, one request, the next answers.
+
+It belongs to the developer at this machine. Requests for it are taken under an address or `localhost`
+only, so that neither a tunnel nor a name that was bent to this machine leads to it, and none that
+another site's page sends changes anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import Any
+
+from aiohttp import web
+
+from conformance import __version__
+from conformance.live.answers import Answers, Next
+from conformance.live.feed import MOST, Feed
+from conformance.live.translations import FAULTS, WORDS
+from conformance.live.view import Shown
+from conformance.model.errors import InputError
+from conformance.protocol.tampering import Signer
+from conformance.receiver.events import Delivered
+from conformance.reporting.pages.templates import asset, environment, policy
+
+EVENTS, REQUESTS, ANSWERS = "/live/events", "/live/requests", "/live/answers"
+
+HEARTBEAT = 15.0
+"""Seconds after which a quiet stream says that it lives, so that a lost page is noticed."""
+PACE = 0.1
+"""Seconds between two pieces of news; within them they gather."""
+BATCH = 200
+"""Requests in one piece of news."""
+SLICE = 0.004
+"""Seconds that deliveries may wait while requests are explained."""
+MOST_WATCHERS = 20
+_LARGEST_SCRIPT = 64 * 1024
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Live:
+    """The live page of a receiver that serves under `host`, which it follows; `feed` and `answers` are
+    its two ends."""
+
+    def __init__(self, signer: Signer, host: str) -> None:
+        self.feed = Feed()
+        self.answers = Answers()
+        self._shown = Shown(signer)
+        self._dialect = signer.dialect.name
+        self._host = host.lower()
+        self._run = secrets.token_hex(4)
+        self._closing = False
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the page's routes to `app`."""
+        app.router.add_get("/", self._guarded(self.page))
+        app.router.add_get(EVENTS, self._guarded(self.events))
+        app.router.add_get(REQUESTS + "/{number:[0-9]{1,15}}", self._guarded(self.request))
+        app.router.add_post(ANSWERS, self._guarded(self.script))
+        app.router.add_delete(ANSWERS, self._guarded(self.clear))
+        app.on_shutdown.append(self._close)
+
+    def next_answer(self) -> Next | None:
+        """The next answer that was asked for on the page."""
+        return self.answers.take()
+
+    def delivered(self, delivered: Delivered) -> None:
+        """Show a delivery to whoever watches."""
+        answer, next_ = delivered.answer, delivered.next
+        self.feed.add(
+            delivered.received, delivered.method, delivered.path, delivered.headers, delivered.body,
+            answer.status, answer.message,
+            None if next_ is None else str(next_), None if next_ is None else next_.broken,
+        )  # fmt: skip
+
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        """The page itself; all else comes by events."""
+        text, rules = _page(self._dialect)
+        headers = {**_HEADERS, "Content-Security-Policy": rules}
+        return web.Response(text=text, content_type="text/html", headers=headers)
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events: what came after the request that Last-Event-ID names, and what comes.
+
+        Each one is {"run": which start of the receiver it is of, "rows": […], "missed": requests that
+        fell out unseen, "waiting": answers that wait}; its id is the run and the last request."""
+        if self.feed.watchers >= MOST_WATCHERS:
+            return _refusal(503, f"{MOST_WATCHERS} pages watch already: close one")
+        run, _, last = request.headers.get("Last-Event-ID", "").partition("-")
+        known = run == self._run and last.isdecimal() and len(last) <= 15
+        response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        with self.feed.watching():
+            await self._stream(response, int(last) if known else 0)
+        return response
+
+    async def _stream(self, response: web.StreamResponse, number: int) -> None:
+        waiting = -1
+        try:
+            while not self._closing:
+                missed = max(0, self.feed.first - 1 - number)
+                rows = await self._rows(number)
+                if rows or waiting != len(self.answers):
+                    waiting = len(self.answers)
+                    number = rows[-1]["n"] if rows else number
+                    news = {"run": self._run, "rows": rows, "missed": missed, "waiting": waiting}
+                    data = json.dumps(news, ensure_ascii=False, separators=(",", ":"))
+                    event = f"id: {self._run}-{number}\ndata: {data}\n\n"
+                    await response.write(event.encode("utf-8", "replace"))
+                    await asyncio.sleep(PACE if len(rows) < BATCH else 0)
+                elif not await self.feed.changed(HEARTBEAT):
+                    await response.write(b":\n\n")
+        except ConnectionError:
+            pass  # the page was closed
+
+    async def _rows(self, number: int) -> list[dict[str, Any]]:
+        rows, until = [], time.perf_counter() + SLICE
+        for each, arrived in self.feed.after(number, BATCH):
+            rows.append(self._shown.row(each, arrived))
+            if time.perf_counter() > until:
+                await asyncio.sleep(0)
+                until = time.perf_counter() + SLICE
+        return rows
+
+    async def request(self, request: web.Request) -> web.StreamResponse:
+        """All about one request."""
+        number = int(request.match_info["number"])
+        found = self.feed.get(number)
+        if found is None:
+            return _refusal(404, "this request is no longer kept")
+        return web.json_response(self._shown.whole(number, found), headers=_HEADERS)
+
+    async def script(self, request: web.Request) -> web.StreamResponse:
+        """Take the next answers; says how many wait."""
+        text = await _small_body(request)
+        if text is None:
+            return _refusal(413, f"more than {_LARGEST_SCRIPT} bytes")
+        try:
+            self.answers.add(text)
+        except InputError as fault:
+            return _refusal(400, str(fault))
+        return self._waiting()
+
+    async def clear(self, request: web.Request) -> web.StreamResponse:
+        """Forget the answers that wait."""
+        self.answers.clear()
+        return self._waiting()
+
+    def _waiting(self) -> web.Response:
+        self.feed.notify()
+        return web.json_response({"waiting": len(self.answers)}, headers=_HEADERS)
+
+    async def _close(self, app: web.Application) -> None:
+        self._closing = True
+        self.feed.notify()
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            name = _host_of(request.headers.get("Host", ""))
+            if not (name == self._host or name == "localhost" or _is_address(name)):
+                return _refusal(403, "open this page under localhost, or under an IP address")
+            if request.method not in ("GET", "HEAD"):
+                own = f"{request.scheme}://{request.headers['Host']}".lower()
+                if request.headers.get("Origin", own).lower() != own:
+                    return _refusal(403, "another site's page may not script the answers")
+                if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+                    return _refusal(403, "another site's page may not script the answers")
+                if request.method == "POST" and request.content_type != "application/json":
+                    return _refusal(415, "send application/json")
+            return await handler(request)
+
+        return guarded
+
+
+@cache
+def _page(dialect: str) -> tuple[str, str]:
+    """The page and its policy."""
+    css = asset("reporting/pages/base.css", "live/live.css")
+    script = asset("reporting/pages/switches.js", "live/list.js", "live/live.js")
+    text = (
+        environment("live")
+        .get_template("live.html.j2")
+        .render(
+            css=css,
+            script=script,
+            language="en",
+            dialect=dialect,
+            version=__version__,
+            w=WORDS,
+            faults=FAULTS,
+            most=MOST,
+        )
+    )
+    opened = {"connect-src": "'self'", "frame-ancestors": "'none'"}
+    return text, policy(css, script, opened)
+
+
+async def _small_body(request: web.Request) -> bytes | None:
+    body = bytearray()
+    async for piece in request.content.iter_any():
+        body += piece
+        if len(body) > _LARGEST_SCRIPT:
+            return None
+    return bytes(body)
+
+
+def _host_of(host: str) -> str:
+    """The name in a Host header, without its port."""
+    name = host.lower()
+    if name.startswith("["):
+        return name[1:].partition("]")[0]
+    return name.partition(":")[0]
+
+
+def _is_address(name: str) -> bool:
+    """Whether `name` is an IP address: no name server can be made to answer otherwise for it."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _refusal(status: int, message: str) -> web.Response:
+    return web.json_response({"message": message}, status=status, headers=_HEADERS)

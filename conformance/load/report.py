@@ -1,0 +1,110 @@
+"""A load run as the JSON document that other tools read. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from conformance import __version__
+from conformance.load import histogram
+from conformance.load.ledger import ACKNOWLEDGED, FORGED, Came, Effects, Figures, Kind
+from conformance.load.verdict import Finding, Run, checks, having
+from conformance.model.rules import verdict
+
+SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+
+def document(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
+    """The run as `schemas/load.schema.json` describes it, texts in the run's language."""
+    settings, figures, language = run.settings, run.figures, run.settings.language
+    seconds = max(run.seconds, 1e-9)
+    right = sum(each.right for each in figures.seconds.values())
+    return {
+        "hookproof": __version__,
+        "target": settings.url,
+        "dialect": settings.dialect.name,
+        "seed": settings.seed,
+        "language": language,
+        "verdict": verdict((each.outcome for each in findings), complete=True).value,
+        "started": run.started,
+        "seconds": round(run.seconds, 3),
+        "users": figures.users,
+        "workers": run.workers,
+        "rate": {
+            "paced": settings.user_rate is not None,
+            "offered": round(sum(s.offered for s in figures.seconds.values()) / seconds, 1),
+            "sent": round(sum(s.sent for s in figures.seconds.values()) / seconds, 1),
+            "achieved": round(right / seconds, 1),
+        },
+        "latency": _percentiles(figures.times) | {"max": round(figures.slowest, 6)},
+        "late_starts": {
+            "starts": figures.starts,
+            "held_up": _lateness(figures.held),
+            "generator": _lateness(figures.lagging),
+        },
+        "generator": {"lag": _percentiles(figures.ticks), "excused": figures.excused},
+        "requests": {
+            kind.value: {came.value: figures.came[kind, came] for came in Came if figures.came[kind, came]}
+            for kind in Kind
+        },
+        "messages": {
+            "valid": sum(len(each.states) for each in run.ledgers) - having(run.ledgers, FORGED),
+            "acknowledged": having(run.ledgers, ACKNOWLEDGED),
+            "forged": having(run.ledgers, FORGED),
+        },
+        "observer": _observed(run.effects),
+        "checks": [_told(each, language) for each in findings],
+        "timeline": _timeline(figures),
+    }  # fmt: skip
+
+
+def _told(finding: Finding, language: str) -> dict[str, Any]:
+    check = checks()[finding.check]
+    return {
+        "check": check.name,
+        "outcome": finding.outcome.value,
+        "title": check.title.in_(language),
+        "message": finding.message.in_(language),
+        "fix": check.fix.in_(language),
+        "source": check.source,
+        "count": finding.count,
+        "examples": list(finding.examples),
+    }
+
+
+def _percentiles(times: histogram.Histogram) -> dict[str, float | None]:
+    found = {name: histogram.percentile(times, share) for name, share in SHARES.items()}
+    return {name: None if each is None else round(each, 6) for name, each in found.items()}
+
+
+def _lateness(times: histogram.Histogram) -> dict[str, Any]:
+    return {"count": sum(times.values())} | _percentiles(times)
+
+
+def _observed(effects: Effects | None) -> dict[str, Any] | None:
+    if effects is None:
+        return None
+    return {
+        "asked": effects.asked,
+        "unread": effects.unread,
+        "lost": len(effects.lost),
+        "doubled": len(effects.doubled),
+        "forged": len(effects.forged),
+        "late": effects.late,
+        "behind": round(effects.behind, 3),
+        "seconds": round(effects.seconds, 3),
+    }
+
+
+def _timeline(figures: Figures) -> list[dict[str, Any]]:
+    return [
+        {
+            "second": at,
+            "offered": second.offered,
+            "sent": second.sent,
+            "right": second.right,
+            "wrong": second.wrong,
+        }
+        | _percentiles(second.times)
+        for at, second in sorted(figures.seconds.items())
+    ]

@@ -1,0 +1,1 @@
+"""The protocol, pure: signing, messages, encodings, mutations, tampering, configuration, delivery states."""

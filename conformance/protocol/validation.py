@@ -1,0 +1,221 @@
+"""JSON Schema at the edges: which fields of a document are wrong, and how.
+
+Whatever comes from outside (a message, a configuration, a dialect, a report) is judged here once
+and trusted afterwards. This module knows the files in `schemas/`, and nothing of what a document
+means or where it came from.
+
+Two annotations in a schema shape the wording: the `title` of a subschema that has a `pattern` is a
+noun phrase that completes "must be …", and a value that is `writeOnly` (a secret) is never quoted.
+To forbid a field write `{"not": {}}`: of a plain `false`, jsonschema does not tell the place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from referencing import Registry, Resource
+
+from conformance.protocol import resources
+
+SUFFIX = ".schema.json"
+WHOLE = "(whole)"
+LONGEST = 80
+
+_NOUNS = {
+    "array": "an array",
+    "boolean": "a boolean",
+    "integer": "an integer",
+    "null": "null",
+    "number": "a number",
+    "object": "an object",
+    "string": "a string",
+}
+_BOUNDS = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong with a document.
+
+    `path` leads to the field, as in `content.url` or `MessageTypes[2]`; it is `(whole)` for the
+    document itself. `message` is a predicate: path and message together read as a sentence. Neither
+    quotes more than LONGEST characters of the document, and secrets not at all.
+    """
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.message}"
+
+
+@cache
+def validator(name: str) -> Draft202012Validator:
+    """The validator of `schemas/NAME.schema.json`, the same object at every call.
+
+    It finds the other schemas in the folder by their `$id` and never looks one up on the network.
+    Raises KeyError, listing the names there are, when there is no such schema.
+    """
+    if name not in _schemas():
+        raise KeyError(f"no schema is called {name!r}; there are {', '.join(_schemas())}")
+    return Draft202012Validator(_schemas()[name], registry=_registry())
+
+
+def problems(name: str, instance: object) -> list[Problem]:
+    """Everything that keeps `instance` from fitting the schema `name`, sorted by path.
+
+    `instance` is what a JSON or YAML parser gives. An empty list means that it fits. A missing
+    field and one that a closed schema does not know are named themselves, not the object around
+    them. Where a schema offers alternatives (`anyOf`, `oneOf`) and the type of the value tells
+    which one is meant, the problems are that one's. A wrong value nested too deeply for Python's
+    stack makes one problem of the whole. Raises KeyError as `validator` does.
+    """
+    try:
+        errors = validator(name).iter_errors(instance)
+        return sorted({problem for error in errors for problem in _problems(error)})
+    except RecursionError:
+        return [Problem(WHOLE, "is nested too deeply to be judged")]
+
+
+def message_problems(message: object) -> list[Problem]:
+    """Everything that keeps `message`, a parsed delivery, from fitting the guide (字段說明,
+    訊息類型說明), sorted by path; an empty list means that it fits.
+
+    A documented msgType is judged by the one small schema of its type, and everything else by
+    `message`, where an unknown type may carry any content. A msgType of 1.0 is 1, as JSON Schema
+    has it; true is not. Says what `problems("message", message)` says, in a third of the time.
+    """
+    return problems(schema_of(message), message)
+
+
+def schema_of(message: object) -> str:
+    """The schema that judges `message`: the small one of its type, or `message`."""
+    kind: Any = message.get("msgType") if isinstance(message, dict) else None
+    return _by_type().get(kind, "message") if type(kind) in (int, float) else "message"
+
+
+@cache
+def _by_type() -> dict[float, str]:
+    return {
+        int(name.removeprefix("message-")): name
+        for name in _schemas()
+        if name.startswith("message-")
+    }
+
+
+@cache
+def _schemas() -> dict[str, Any]:
+    files = sorted(resources.folder("schemas").glob(f"*{SUFFIX}"))
+    return {file.name.removesuffix(SUFFIX): json.loads(file.read_bytes()) for file in files}
+
+
+@cache
+def _registry() -> Registry[Any]:
+    return ([Resource.from_contents(schema) for schema in _schemas().values()] @ Registry()).crawl()
+
+
+def _problems(error: ValidationError) -> Iterator[Problem]:
+    place = error.absolute_path
+    wanted: Any = error.validator_value
+    value: Any = error.instance
+    match error.validator:
+        case "required":
+            for name in wanted:
+                if name not in value:
+                    yield Problem(_path(*place, name), "is missing")
+        case "additionalProperties":
+            for name in _unknown(error.schema, value):
+                known: Any = error.schema
+                hint = _near(name, known.get("properties", ()))
+                yield Problem(_path(*place, name), f"is not a known field{hint}")
+        case "anyOf" | "oneOf" if branch := _branch_meant(error):
+            for inner in branch:
+                yield from _problems(inner)
+        case _:
+            yield Problem(_path(*place), _predicate(error))
+
+
+def _unknown(schema: Any, value: dict[Any, object]) -> list[Any]:
+    known, patterns = schema.get("properties", ()), schema.get("patternProperties", ())
+    unlisted = (name for name in value if name not in known)
+    return [name for name in unlisted if not any(re.search(p, name) for p in patterns)]
+
+
+def _near(word: object, known: Iterable[str]) -> str:
+    """A hint at the known word that is meant, if one is like it."""
+    near = get_close_matches(word, list(known), n=1) if isinstance(word, str) else []
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _branch_meant(error: ValidationError) -> list[ValidationError]:
+    """The errors of the one alternative that takes values of this type; none if it is not one."""
+    branches: dict[object, list[ValidationError]] = {}
+    for inner in error.context:
+        branches.setdefault(inner.relative_schema_path[0], []).append(inner)
+    meant = [branch for branch in branches.values() if not any(map(_is_other_type, branch))]
+    return meant[0] if len(meant) == 1 else []
+
+
+def _is_other_type(error: ValidationError) -> bool:
+    return error.validator == "type" and not error.relative_path
+
+
+def _predicate(error: ValidationError) -> str:
+    schema: Any = error.schema
+    wanted: Any = error.validator_value
+    match error.validator:
+        case "type":
+            types = [wanted] if isinstance(wanted, str) else wanted
+            expected = " or ".join(_NOUNS[name] for name in types)
+        case "const":
+            expected = _cut(json.dumps(wanted, ensure_ascii=False))
+        case "enum":
+            near = _near(error.instance, map(str, wanted))
+            expected = _cut("one of " + ", ".join(map(str, wanted))) + near
+        case "pattern":
+            expected = schema.get("title") or _cut(f"a text that matches {wanted}")
+        case "minimum" | "maximum" | "exclusiveMinimum" as bound:
+            expected = f"{_BOUNDS[bound]} {wanted}"
+        case "minLength" | "minItems" if wanted == 1:
+            return "must not be empty"
+        case "anyOf" | "oneOf":
+            return f"fits none, or more than one, of the {len(wanted)} forms that are allowed here"
+        case "not" if wanted == {}:
+            return "is not allowed here"
+        case None:  # a plain `false`
+            return "holds something that is not allowed"
+        case keyword:
+            return _cut(f"breaks {keyword}: {json.dumps(wanted, ensure_ascii=False)}")
+    seen = "" if schema.get("writeOnly") else f", not {_seen(error.instance)}"
+    return f"must be {expected}{seen}"
+
+
+def _seen(value: object) -> str:
+    match value:
+        case dict():
+            return "an object"
+        case list():
+            return "an array"
+        case str():
+            return repr(_cut(value))
+        case None | bool() | int() | float():
+            return _cut(json.dumps(value))
+        case _:  # YAML has types that JSON lacks
+            return f"a {type(value).__name__}"
+
+
+def _path(*place: object) -> str:
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
+    return _cut(text.removeprefix(".")) or WHOLE
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

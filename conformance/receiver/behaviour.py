@@ -1,0 +1,288 @@
+"""What a receiver decides about a request, step by step; the steps gathered in a `Policy`.
+
+`Policy()` conforms to every receiver rule. A faulty receiver is `dataclasses.replace(Policy(), …)`
+of one step, and a scripted one reuses the steps that it does not script. All steps are pure but for
+three: `receive` and `respond` see the raw request, `store` awaits the inbox. Knows nothing of
+routes and servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from aiohttp import web
+
+from conformance.model.exchange import Headers
+from conformance.protocol.dialect import Dialect, sign
+from conformance.protocol.fast_validation import message_fits
+from conformance.protocol.tampering import Signer
+from conformance.receiver.inbox import Delivery, Inbox
+
+Message = dict[str, Any]
+
+LIMIT = 16 * 1024 * 1024
+"""Bytes of a body: Base64 media is large (訊息類型說明)."""
+
+STALL = 4.0
+"""Seconds that a body may stand still: its sender gives up after 5 (伺服器要求 3)."""
+
+TOLERANCE = 300.0
+"""Seconds by which a timestamp may differ from the clock, either way."""
+
+_LONGEST_TIMESTAMP = 20
+# Digits. int() refuses more than 4,300 of them, and no time needs that many.
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request is answered with: a status, a word of explanation where there is need, and
+    headers beside those of every answer.
+
+    It goes to whoever sent the request: never a secret, a right signature, a path or a traceback.
+    """
+
+    status: int
+    message: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def body(self) -> bytes:
+        """The answer as JSON, in the form of the guide's samples (示例代碼)."""
+        return _written(200 <= self.status < 300, self.message)
+
+
+@lru_cache(maxsize=64)
+def _written(success: bool, message: str | None) -> bytes:
+    fields = {"status": "success" if success else "error"}
+    if message is not None:
+        fields["message"] = message
+    return json.dumps(fields).encode()
+
+
+_TAKEN, _REPEATED = Answer(200), Answer(200, "duplicate")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message that has passed every check. `connected` tells whether its sender still waits."""
+
+    headers: Headers
+    message: Message
+    delivery: Delivery
+    connected: Callable[[], bool]
+
+
+def credentials(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | Answer:
+    """The values of the timestamp and the signature header, each of which must stand there once and
+    hold something."""
+    found = []
+    for name in (dialect.timestamp_header, dialect.signature_header):
+        wanted, size = name.lower().encode(), len(name)
+        values = [value for key, value in headers if len(key) == size and key.lower() == wanted]
+        if len(values) != 1 or not values[0]:
+            return Answer(401, f"exactly one {name} header is needed")
+        found.append(values[0])
+    return found[0], found[1]
+
+
+def as_received(body: bytes) -> bytes:
+    """The bytes that the signature is checked over: those that came (驗證簽名)."""
+    return body
+
+
+def fresh(timestamp: bytes, now: float, dialect: Dialect, tolerance: float) -> Answer | None:
+    """Refuse a timestamp that is no number, or more than `tolerance` seconds away from `now`."""
+    if not timestamp.isdigit() or len(timestamp) > _LONGEST_TIMESTAMP:
+        return Answer(401, "the timestamp is not a whole number")
+    unit = 1000 if dialect.timestamp_unit == "milliseconds" else 1
+    ahead = int(timestamp) / unit - now
+    if abs(ahead) > tolerance:
+        side = "ahead of" if ahead > 0 else "behind"
+        return Answer(401, f"the timestamp is {abs(ahead):.0f} s {side} the receiver's clock")
+    return None
+
+
+def authenticate(
+    headers: Headers,
+    body: bytes,
+    signer: Signer,
+    now: float,
+    *,
+    credentials: Callable[[Headers, Dialect], tuple[bytes, bytes] | Answer] = credentials,
+    signed: Callable[[bytes], bytes] = as_received,
+    matches: Callable[[bytes, bytes], bool] = hmac.compare_digest,
+    fresh: Callable[[bytes, float, Dialect, float], Answer | None] = fresh,
+    tolerance: float = TOLERANCE,
+) -> Answer | None:
+    """Refuse what the holder of the secret did not sign, or did not sign lately; None lets it pass.
+
+    `matches` gets the right signature and the given one. With `functools.partial` each part can be
+    replaced by itself.
+    """
+    given = credentials(headers, signer.dialect)
+    if isinstance(given, Answer):
+        return given
+    timestamp, signature = given
+    if not matches(sign(signer.dialect, signer.secret, timestamp, signed(body)), signature):
+        return Answer(401, "the signature does not fit the timestamp and the body")
+    return fresh(timestamp, now, signer.dialect, tolerance)
+
+
+class _Ambiguous(Message):
+    """An object in which msgId stands twice, so that two readers may see two messages."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Message:
+    fields = dict(pairs)
+    if len(fields) < len(pairs) and sum(name == "msgId" for name, _ in pairs) > 1:
+        return _Ambiguous(fields)
+    return fields
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
+
+
+def read(body: bytes) -> Message | Answer:
+    """The body as a JSON object, read strictly."""
+    try:
+        message = _JSON.decode(body.decode())
+    except UnicodeDecodeError:
+        return Answer(400, "the body is not UTF-8")
+    except RecursionError:
+        return Answer(400, "the body is nested too deeply")
+    except ValueError:
+        return Answer(400, "the body is not JSON")
+    if not isinstance(message, dict):
+        return Answer(400, "the body is not a JSON object")
+    if isinstance(message, _Ambiguous):
+        return Answer(400, "msgId stands in the body twice")
+    return message
+
+
+def msg_id(message: Message) -> str | Answer:
+    """The message's id: a string, not empty, that can be written as UTF-8."""
+    found = message.get("msgId")
+    if not isinstance(found, str) or not found:
+        return Answer(400, "msgId must be a string that is not empty")
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        return Answer(400, "msgId is not Unicode text")
+    return found
+
+
+def process(message: Message) -> Answer | None:
+    """Refuse a message for what it says. No message is: a type or field that is not known, or of
+    another JSON type, is for whoever works on the inbox, behind the answer (最佳實踐 1)."""
+    return None
+
+
+def key(arrival: Arrival) -> str | None:
+    """What dedup goes by: the msgId alone. None would let every copy take effect."""
+    return arrival.delivery.msg_id
+
+
+async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Answer:
+    """Let the message take effect: True when it was new, False for a repeat, an Answer to refuse
+    it. Raises NotStoredError when it cannot be committed."""
+    return await inbox.add(arrival.delivery, key)
+
+
+def acknowledge(arrival: Arrival, new: bool) -> Answer:
+    """Answer a message that is safely stored. A repeat is a success too: its first answer may have
+    been lost (常見問題 5)."""
+    return _TAKEN if new else _REPEATED
+
+
+async def receive(request: web.Request) -> bytes | Answer:
+    """Read the whole body; a part of it is never passed on."""
+    limit = request.client_max_size
+    try:
+        if request.content.is_eof():
+            # Most bodies come with their head, and then nothing has to be waited for.
+            whole = request.content.read_nowait()
+            return whole if len(whole) <= limit else _too_large(limit)
+        size = request.content_length or 0
+        body = bytearray()
+        while size <= limit:
+            # aiohttp never ends a body whose chunks are garbled once it has begun.
+            async with asyncio.timeout(STALL):
+                piece = await request.content.readany()
+            if not piece:
+                return bytes(body)
+            body += piece
+            size = len(body)
+    except TimeoutError:
+        return Answer(408, "the rest of the body did not come")
+    except (ConnectionError, web.RequestPayloadError):
+        return Answer(400, "the body was cut short")
+    return _too_large(limit)
+
+
+def _too_large(limit: int) -> Answer:
+    return Answer(413, f"the body is larger than {limit} bytes")
+
+
+async def respond(request: web.Request, answer: Answer) -> web.StreamResponse:
+    """The HTTP response for `answer`."""
+    headers = (("Content-Type", "application/json"), *answer.headers)
+    return web.Response(status=answer.status, body=answer.body, headers=headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The steps from a request to its answer, in their order; an Answer before the end ends it.
+
+    `methods` are those that deliver (接收流程 1), `limit` is the largest body in bytes. `expect` meets
+    an Expect header: a response ends the request, None lets it go on (RFC 9110, 10.1.1).
+    """
+
+    methods: frozenset[str] = frozenset({"POST"})
+    limit: int = LIMIT
+    expect: Callable[[web.Request], Awaitable[web.StreamResponse | None]] | None = None
+    receive: Callable[[web.Request], Awaitable[bytes | Answer]] = receive
+    authenticate: Callable[[Headers, bytes, Signer, float], Answer | None] = authenticate
+    read: Callable[[bytes], Message | Answer] = read
+    msg_id: Callable[[Message], str | Answer] = msg_id
+    process: Callable[[Message], Answer | None] = process
+    key: Callable[[Arrival], str | None] = key
+    store: Callable[[Inbox, Arrival, str | None], Awaitable[bool | Answer]] = store
+    acknowledge: Callable[[Arrival, bool], Answer] = acknowledge
+    respond: Callable[[web.Request, Answer], Awaitable[web.StreamResponse]] = respond
+
+    def examine(
+        self,
+        headers: Headers,
+        body: bytes,
+        signer: Signer,
+        now: float,
+        connected: Callable[[], bool],
+    ) -> Arrival | Answer:
+        """The pure steps, from `authenticate` to `process`: what arrived, or why it is refused.
+
+        `now` is in Unix seconds.
+        """
+        refusal = self.authenticate(headers, body, signer, now)
+        if refusal is not None:
+            return refusal
+        message = self.read(body)
+        if isinstance(message, Answer):
+            return message
+        msg_id = self.msg_id(message)
+        if isinstance(msg_id, Answer):
+            return msg_id
+        refusal = self.process(message)
+        if refusal is not None:
+            return refusal
+        kept = Delivery(msg_id, body, now, message_fits(message))
+        return Arrival(headers, message, kept, connected)

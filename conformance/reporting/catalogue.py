@@ -1,0 +1,84 @@
+"""The catalogue of rules, as text, as a page and as data."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from conformance.model.text import Text
+from conformance.scenario.receiver import Scenario, built_in
+
+SIDES = ("receiver", "sender")
+
+
+def as_text(language: str) -> str:
+    """A line for each rule: id, level, title, source."""
+    lines = []
+    for scenario in _every():
+        rule = scenario.rule
+        source = f"  ({rule.source})" if rule.source else ""
+        lines.append(f"{rule.id:42} {rule.level.value:6} {rule.title.in_(language)}{source}")
+    return "\n".join(lines)
+
+
+def as_data(language: str) -> str:
+    """The catalogue as a JSON array of objects."""
+    return json.dumps(
+        [
+            {
+                "rule": scenario.rule.id,
+                "level": scenario.rule.level.value,
+                "source": scenario.rule.source,
+                "cases": [case.name for case in scenario.cases if case.name is not None],
+                "needs": list(scenario.needs),
+                "title": scenario.rule.title.in_(language),
+                "why": scenario.rule.why.in_(language),
+                "fix": scenario.rule.fix.in_(language),
+            }
+            for scenario in _every()
+        ],
+        ensure_ascii=False,
+        indent=1,
+    )
+
+
+def as_markdown(language: str) -> str:
+    """The catalogue as a page: a part for each side and group, a paragraph for each rule."""
+    lines = [f"# {_TITLE.in_(language)}", "", _NOTE.in_(language)]
+    part = ""
+    for scenario in _every():
+        rule = scenario.rule
+        group = ".".join(rule.id.split(".")[:2])
+        if group != part:
+            part = group
+            lines += ["", f"## {group}"]
+        source = f" · {rule.source}" if rule.source else ""
+        needs = f" · {_NEEDS.in_(language)} {', '.join(scenario.needs)}" if scenario.needs else ""
+        lines += ["", f"### {rule.id}", "", f"**{rule.title.in_(language)}** "]
+        lines[-1] += f"({rule.level.value}{source}{needs})"
+        lines += ["", _safe(rule.why.in_(language)), "", _safe(rule.fix.in_(language))]
+    return "\n".join(lines) + "\n"
+
+
+_MARKS = re.compile(r"([\\`*_<>\[\]|])")
+
+
+def _safe(text: str) -> str:
+    """Text in which Markdown finds nothing of its own."""
+    return _MARKS.sub(r"\\\1", text)
+
+
+_TITLE = Text("The rules", "規則")
+_NOTE = Text(
+    "Made by `hookproof rules --markdown` from `scenarios/`. Of each rule: what it asks, how binding it "
+    "is, the section of the guide, what it needs to be judged; why it matters; how to mend it.",
+    "由 `hookproof rules --markdown --lang zh-Hant` 從 `scenarios/` 產生。每條規則依次列出：要求、層級、"
+    "指南的章節、判定所需的條件；為什麼重要；如何修正。",
+)
+_NEEDS = Text("needs", "需要")
+
+
+def _every() -> Iterator[Scenario]:
+    for side in SIDES:
+        yield from built_in(side)

@@ -1,0 +1,99 @@
+"""The report files that a run was asked for: looked at before it, written after it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from conformance.model.errors import InputError
+from conformance.model.report import Report
+from conformance.reporting.html.page import page
+from conformance.reporting.junit import junit
+from conformance.trace import check_place
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where each kind of report goes; None for those that nobody wants. With `redact` exchanges are
+    shown and kept without contents and names."""
+
+    json: Path | None = None
+    junit: Path | None = None
+    html: Path | None = None
+    trace: Path | None = None
+    redact: bool = False
+
+    def about(self, side: str) -> Files:
+        """The same files, under names that say which side they are about."""
+        every = (self.json, self.junit, self.html, self.trace)
+        json, junit, html, trace = (e and e.with_stem(f"{e.stem}-{side}") for e in every)
+        return Files(json, junit, html, trace, self.redact)
+
+    def check(self, prefix: str = "") -> None:
+        """Raise InputError for a path that cannot be written; said before the run, not after it.
+        `prefix` is how the options' names begin."""
+        if self.redact and self.trace is None:
+            raise InputError("--redact goes with --trace: it is about what a trace holds")
+        for option, path in self._wanted():
+            check_writable(prefix + option, path)
+        if self.trace is not None:
+            check_place(self.trace)
+
+    def write(self, report: Report) -> None:
+        """Write every file that is wanted, whatever the verdict, and the others when one cannot be.
+        Raises InputError."""
+        if self.redact:
+            report = replace(report, trace=report.trace.redacted())
+        faults = []
+        for option, path in self._wanted():
+            try:
+                _WAYS[option](report, path)
+            except InputError as fault:
+                faults.append(fault)
+        if faults:
+            raise faults[0]
+
+    def _wanted(self) -> list[tuple[str, Path]]:
+        every = {"json": self.json, "junit": self.junit, "html": self.html, "trace": self.trace}
+        return [(option, path) for option, path in every.items() if path is not None]
+
+
+def check_writable(option: str, path: Path) -> None:
+    """Raise InputError, naming the option, for a path that no file can be written to."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        if path.exists():
+            with path.open("ab"):
+                pass
+    except OSError as fault:
+        raise InputError(
+            f"--{option}: {path} cannot be written: {fault.strerror or fault}"
+        ) from None
+
+
+def _json(report: Report, path: Path) -> None:
+    text = json.dumps(report.as_json(), ensure_ascii=False, indent=1)
+    put("json", path, text + "\n")
+
+
+_WAYS: dict[str, Callable[[Report, Path], None]] = {
+    "json": _json,
+    "junit": lambda report, path: put("junit", path, junit(report)),
+    "html": lambda report, path: put("html", path, page(report)),
+    "trace": lambda report, path: report.trace.save(path),
+}
+
+
+def put(option: str, path: Path, text: str | bytes) -> None:
+    """Write a report file. Raises InputError, naming the option."""
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
+    try:
+        path.write_bytes(data)
+    except OSError as fault:
+        raise InputError(f"--{option}: {path} cannot be written: {fault.strerror}") from None

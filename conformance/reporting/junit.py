@@ -1,0 +1,92 @@
+"""The report as a JUnit XML file, as CI systems read it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+from conformance import __version__
+from conformance.model.escaping import visible
+from conformance.model.report import Report, Result
+from conformance.model.rules import Outcome
+from conformance.reporting.translations import WORDS, statement
+
+_NO_CHARACTERS = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
+"""What XML 1.0 forbids (2.2, Char) beyond what `visible` spells out."""
+
+
+def junit(report: Report) -> bytes:
+    """One suite, one test case per result: `fail` a failure, `error` an error, `skip` skipped.
+
+    `warn` and `note` pass, and say on system-out what was seen. Texts are in the report's language;
+    times are seconds. The file always parses, whatever a target sent.
+    """
+    suite = TestSuite(_legal(f"hookproof {report.side}"))
+    suite.timestamp = report.started
+    for name, value in _properties(report):
+        suite.add_property(name, _legal(value))
+    suite.add_testcases([_case(each, report.language) for each in report.results])
+    # The wall time: scenarios run side by side, so that the sum of theirs says nothing.
+    suite.time = round(report.seconds, 3)
+    document = JUnitXml()
+    document.add_testsuite(suite)
+    file = io.BytesIO()
+    document.write(file)
+    return file.getvalue()
+
+
+def _properties(report: Report) -> Iterator[tuple[str, str]]:
+    yield "hookproof", __version__
+    yield "target", report.target
+    yield "dialect", report.dialect
+    if report.spoken is not None:
+        yield "spoken", report.spoken
+    yield "seed", str(report.seed)
+    yield "verdict", report.verdict.value
+    yield "statement", statement(report).in_(report.language)
+    if report.cause:
+        yield "cause", report.cause.in_(report.language)
+
+
+def _case(result: Result, language: str) -> TestCase:
+    group, _, name = result.rule.id.rpartition(".")
+    if result.case is not None:
+        name += f"[{result.case}]"
+    case = TestCase(_legal(name), _legal(group), round(result.seconds, 3))
+    message = _legal(result.message.in_(language))
+    text = _legal(_text(result, language))
+    if result.outcome is Outcome.FAIL:
+        failure = Failure(message, result.level.value)
+        failure.text = text
+        case.result = [failure]
+    elif result.outcome is Outcome.ERROR:
+        error = Error(message, result.outcome.value)
+        error.text = text
+        case.result = [error]
+    elif result.outcome is Outcome.SKIP:
+        case.result = [Skipped(message)]
+    elif result.outcome is not Outcome.PASS:
+        case.system_out = f"{result.outcome.value}: {text}"
+    return case
+
+
+def _text(result: Result, language: str) -> str:
+    """What was seen, why it matters, how to mend it, and how to see it again."""
+    rule = result.rule
+    source = f" ({WORDS['source'].in_(language)} {rule.source})" if rule.source else ""
+    parts = [
+        result.message.in_(language),
+        f"{result.level} {rule.title.in_(language)}{source}",
+        f"{WORDS['why'].in_(language)}\n{rule.why.in_(language)}",
+        f"{WORDS['fix'].in_(language)}\n{rule.fix.in_(language)}",
+    ]
+    if result.reproduce is not None:
+        parts.append(f"{WORDS['again'].in_(language)}\n{result.reproduce}")
+    return "\n\n".join(parts)
+
+
+def _legal(text: str) -> str:
+    """`text` with what XML forbids, or a reader would obey, spelled out."""
+    return visible(text).translate(_NO_CHARACTERS)

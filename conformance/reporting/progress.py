@@ -1,0 +1,56 @@
+"""Live progress on standard error, where that is a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from conformance.model.report import Result
+from conformance.model.rules import Outcome
+
+SHOWN = {Outcome.FAIL: "red", Outcome.ERROR: "magenta", Outcome.WARN: "yellow"}
+
+
+@contextmanager
+def progress(total: int, *, quiet: bool) -> Iterator[Callable[[Result], None]]:
+    """A bar that moves with each result, naming what is not well as it comes."""
+    console = Console(stderr=True, highlight=False)
+    if quiet or not console.is_terminal:
+        yield lambda result: None
+        return
+    with _bar(console) as bar:
+        task = bar.add_task("judging", total=total)
+
+        def advance(result: Result) -> None:
+            if result.outcome in SHOWN:
+                style = SHOWN[result.outcome]
+                bar.console.print(f"[{style}]{result.outcome}[/] ", end="")
+                bar.console.print(result.name, markup=False)
+            bar.advance(task)
+
+        yield advance
+
+
+@contextmanager
+def looks() -> Iterator[Callable[[int, int], None]]:
+    """A bar that is given how many looks are done, of how many so far."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield lambda done, planned: None
+        return
+    with _bar(console) as bar:
+        task = bar.add_task("judging", total=None)
+        yield lambda done, planned: bar.update(task, completed=done, total=planned)
+
+
+def _bar(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=console, transient=True)

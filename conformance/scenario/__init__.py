@@ -1,0 +1,1 @@
+"""From YAML to records, with file and line in every error."""

@@ -1,0 +1,100 @@
+"""YAML files that somebody wrote by hand: only what JSON could hold as well, and nothing twice.
+
+Knows files and lines, and nothing of what a scenario or a dialect is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from conformance.model.errors import InputError
+
+# The C parser where PyYAML was built with it: start-up counts.
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+LONGEST = 60
+_STR, _FLOAT, _MERGE = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "float", "merge"))
+
+
+def read(path: Path, kind: str) -> Any:
+    """What stands in the `kind` file (as in "scenario") at `path`.
+
+    Raises InputError, with the line where there is one, for a file that is not YAML, a key that stands
+    twice in one mapping or is no text, and a number that is not finite.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise InputError(f"{path}: the {kind} file cannot be read: {fault}") from None
+    try:
+        return _load(text, path)
+    except yaml.YAMLError as fault:
+        mark = getattr(fault, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise InputError(f"{path}:{line}: not YAML: {getattr(fault, 'problem', fault)}") from None
+    except RecursionError:
+        raise InputError(f"{path}: not a {kind} file: nested too deeply") from None
+    except ValueError as fault:
+        raise InputError(f"{path}: not a {kind} file: {type(fault).__name__}") from None
+
+
+def _load(text: str, path: Path) -> Any:
+    loader = LOADER(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        # Of the nodes, since what is made of them keeps only the last of two equal keys.
+        for each in _nodes(node):
+            if isinstance(each, yaml.MappingNode):
+                _check_keys(each, path)
+            elif each.tag == _FLOAT and not isfinite(loader.construct_yaml_float(each)):
+                raise InputError(f"{_place(path, each)}: {_shown(each)} is no finite number")
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _nodes(root: yaml.Node) -> Iterator[yaml.Node]:
+    """Every node once, however often aliases lead to it."""
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield node
+        if isinstance(node, yaml.MappingNode):
+            waiting += [value for _, value in reversed(node.value)]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += reversed(node.value)
+
+
+def _check_keys(node: yaml.MappingNode, path: Path) -> None:
+    lines: dict[str, int] = {}
+    for key, _ in node.value:
+        if key.tag not in (_STR, _MERGE):
+            raise InputError(
+                f"{_place(path, key)}: the key {_shown(key)} is not read as a text: put it in quotes"
+            )
+        if key.value in lines:
+            raise InputError(
+                f"{_place(path, key)}: the key {_shown(key)} stands already in line "
+                f"{lines[key.value]}: leave one of them out"
+            )
+        lines[key.value] = key.start_mark.line + 1
+
+
+def _place(path: Path, node: yaml.Node) -> str:
+    return f"{path}:{node.start_mark.line + 1}"
+
+
+def _shown(node: yaml.Node) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        return "of more than one value"
+    return repr(node.value if len(node.value) <= LONGEST else f"{node.value[:LONGEST]}…")

@@ -1,0 +1,85 @@
+"""What a sender decides about a message, step by step; the steps gathered in a `Practice`.
+
+`Practice()` conforms to every sender rule. A faulty sender is `dataclasses.replace(Practice(), …)` of
+one step. All steps are pure but for `exchange`, which uses the network, and `test`, which draws an id.
+Knows nothing of when the steps are taken.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from conformance.protocol import configuration as config
+from conformance.protocol import delivery
+from conformance.protocol.configuration import Configuration
+from conformance.protocol.delivery import Backoff
+from conformance.protocol.dialect import Dialect
+from conformance.protocol.message import build
+from conformance.sender import attempt, event
+from conformance.sender.attempt import Answer, Outgoing, Reply
+from conformance.sender.event import Event
+from conformance.sender.queue import Waiting
+
+
+def recipients(
+    configurations: Mapping[int, Configuration], message: Mapping[str, Any]
+) -> list[int]:
+    """The ids of the configurations that get a message: each that wants it (配置步驟 1, 2)."""
+    return [ident for ident, each in configurations.items() if each.wants(message)]
+
+
+def first_attempt(now: float) -> float:
+    """When a message that came at `now` is attempted first: at once (簡介)."""
+    return now
+
+
+def outcome(waiting: Waiting, reply: Reply, configuration: Configuration) -> delivery.Event:
+    """What an attempt of a delivery that waited came to (接收流程 2-3)."""
+    return delivery.outcome(
+        reply.status,
+        reply.elapsed,
+        timeout=configuration.timeout,
+        attempt=waiting.attempts + 1,
+        retry_count=configuration.retry_count,
+    )
+
+
+def test_message(now: float) -> dict[str, Any]:
+    """The message that Test sends, with an id that no other one has (配置步驟 3)."""
+    return build("text", str(secrets.randbelow(9 * 10**18) + 10**17), int(now)).fields()
+
+
+def verdict(reply: Reply) -> str:
+    """How a test went, in words that a user can act on."""
+    return reply.problem or "the endpoint answered 200"
+
+
+@dataclass(frozen=True, slots=True)
+class Practice:
+    """The steps of a message from Emit to its last attempt; then those of the configuration API.
+
+    `read` takes parsed JSON and what holds where it says nothing; `deadline` turns a Timeout into the
+    seconds that an attempt may take; `wait` gives the seconds after attempt number n has failed, from
+    a draw in [0, 1).
+    """
+
+    events: Callable[[object], Iterator[Event]] = event.read
+    recipients: Callable[[Mapping[int, Configuration], Mapping[str, Any]], list[int]] = recipients
+    first_attempt: Callable[[float], float] = first_attempt
+    compose: Callable[[Dialect, Configuration, bytes, float], Outgoing] = attempt.compose
+    exchange: Callable[[aiohttp.ClientSession, Outgoing], Awaitable[Answer]] = attempt.exchange
+    deadline: Callable[[float], float] = delivery.deadline
+    outcome: Callable[[Waiting, Reply, Configuration], delivery.Event] = outcome
+    wait: Callable[[Backoff, int, float], float] = Backoff.wait
+    read: Callable[[object, Configuration | None], Configuration] = config.read
+    shown: Callable[[Configuration], dict[str, Any]] = Configuration.shown
+    test: Callable[[float], dict[str, Any]] = test_message
+    verdict: Callable[[Reply], str] = verdict
+
+
+CORRECT = Practice()

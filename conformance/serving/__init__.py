@@ -1,0 +1,1 @@
+"""How a part is served: addresses and certificates."""

@@ -1,0 +1,231 @@
+"""Named checks of what List and Test say: each finds its fault, and leaves a right answer alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from conformance.checks.sender.step_checks import NAMED
+from conformance.checks.sender.test_reports import told_apart
+from conformance.model.exchange import Fault
+from conformance.model.rules import Finding, Level
+from conformance.protocol.dialect import Secret
+from conformance.protocol.tampering import Signer
+from tests.engine.hand_made import API, FACTS, SECRET, called, step, told
+
+
+def check(name, seen, facts=FACTS):
+    return NAMED[name](seen, facts, Level.MUST)
+
+
+def finding(name, seen, facts=FACTS):
+    """What the check's one finding says."""
+    (found,) = check(name, seen, facts)
+    assert isinstance(found, Finding)
+    assert found.exchanges
+    return told([found])[0]
+
+
+SETTINGS = {
+    "URL": "http://mock/h/1", "Secret": "(secret)", "Enabled": True, "Timeout": 7, "RetryCount": 4,
+    "MessageTypes": ["1", "49"], "IncludeSelfMessage": False,
+}  # fmt: skip
+
+
+def listed(entry, *, changes=None, name="Update"):
+    """A List that shows `entry`, after Update if there are `changes`."""
+    updates = [] if changes is None else [{"call": {name: changes}}]
+    entries = entry if isinstance(entry, list) else [entry]
+    index = len(updates)
+    calls = [called("Config", {}, SETTINGS), called("List", {"data": entries}, step=index)]
+    return step(*calls, steps=[*updates, {"call": "List"}], index=index)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(SETTINGS | {"ID": 3}, id="as the guide writes them"),
+        pytest.param({name.lower(): value for name, value in SETTINGS.items()}, id="lower case"),
+        pytest.param(SETTINGS | {"MessageTypes": [49, 1]}, id="types as numbers, in another order"),
+        pytest.param(SETTINGS | {"MessageTypes": "49, 1"}, id="types in one text"),
+        pytest.param(
+            SETTINGS | {"Enabled": 1, "IncludeSelfMessage": 0}, id="as a database has them"
+        ),
+    ],
+)
+def test_a_configuration_that_is_listed_as_it_was_created_is_right(entry):
+    assert check("listed", listed(entry)) == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        pytest.param([], "List does not show the configuration", id="nothing"),
+        pytest.param(
+            SETTINGS | {"URL": "http://other/"}, "does not show the configuration", id="another"
+        ),
+        pytest.param(SETTINGS | {"Timeout": 10}, "List shows Timeout 10, not 7", id="a default"),
+        pytest.param(
+            SETTINGS | {"Timeout": 7000}, "List shows Timeout 7000, not 7", id="milliseconds"
+        ),
+        pytest.param(SETTINGS | {"Enabled": False}, "List shows Enabled false, not true", id="off"),
+        pytest.param(
+            SETTINGS | {"MessageTypes": ["1"]}, 'MessageTypes ["1"], not ["1", "49"]', id="types"
+        ),
+        pytest.param(SETTINGS | {"MessageTypes": None}, "MessageTypes null", id="no types"),
+        pytest.param({"URL": SETTINGS["URL"]}, "List does not show Timeout", id="the URL alone"),
+    ],
+)
+def test_a_setting_that_is_listed_otherwise_is_told(entry, said):
+    assert said in finding("listed", listed(entry))
+
+
+@pytest.mark.parametrize(("name", "update"), [("updated", "Update"), ("kept", "Update-only")])
+def test_an_update_that_is_listed_is_right(name, update):
+    changes = {"RetryCount": 6, "MessageTypes": ["1"]}
+    assert check(name, listed(SETTINGS | changes, changes=changes, name=update)) == []
+    one_text = SETTINGS | changes | {"MessageTypes": "1"}
+    assert check(name, listed(one_text, changes=changes, name=update)) == []
+
+
+def test_an_update_that_changed_nothing_is_told():
+    seen = listed(SETTINGS, changes={"RetryCount": 6})
+    assert finding("updated", seen) == "List shows RetryCount 4, not 6"
+
+
+def test_an_update_that_added_a_configuration_is_told():
+    changed = SETTINGS | {"RetryCount": 6}
+    seen = listed([SETTINGS, changed], changes={"RetryCount": 6})
+    assert "two configurations with the URL" in finding("updated", seen)
+
+
+def test_an_update_that_changed_what_it_left_out_is_told():
+    seen = listed(
+        SETTINGS | {"RetryCount": 6, "Timeout": 0}, changes={"RetryCount": 6}, name="Update-only"
+    )
+    assert finding("kept", seen) == "List shows Timeout 0, not 7"
+
+
+def test_a_setting_that_was_left_out_may_be_listed_as_it_likes():
+    assert check("updated", listed(SETTINGS, changes={"Timeout": None})) == []
+
+
+def refused(said, status=200):
+    calls = [called("Config", b"", SETTINGS), called("List", said, status=status, step=1)]
+    return step(
+        *calls, steps=[{"call": {"Config": {}}}, {"call": "List"}], index=1, configured=False
+    )
+
+
+@pytest.mark.parametrize("said", [[], [SETTINGS | {"URL": "http://other/"}], b"<h1>none</h1>"])
+def test_what_was_refused_and_is_not_listed_is_right(said):
+    assert check("unchanged", refused(said)) == []
+
+
+def test_what_was_refused_and_is_listed_all_the_same_is_told():
+    assert finding("unchanged", refused([SETTINGS])) == "the invalid configuration is listed"
+
+
+def with_secret(shown, secret=SECRET):
+    facts = replace(FACTS, asked=Signer(FACTS.asked.dialect, Secret(secret)))
+    calls = [called("List", shown if isinstance(shown, bytes) else [SETTINGS | {"Secret": shown}])]
+    return step(*calls, steps=[{"call": "List"}]), facts
+
+
+@pytest.mark.parametrize("shown", ["********", "a li****", "", None, "(hidden)"])
+def test_a_masked_secret_is_hidden(shown):
+    assert check("secret-hidden", *with_secret(shown)) == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "secret"),
+    [
+        pytest.param(SECRET.decode(), SECRET, id="as JSON escapes it"),
+        pytest.param(SECRET, SECRET, id="as it is"),
+        pytest.param(b'[{"log": "signed with hunter2hunter2"}]', b"hunter2hunter2", id="somewhere"),
+        pytest.param("s", b"s", id="a short one"),
+        pytest.param('q"u\\ote', b'q"u\\ote', id="quotes"),
+    ],
+)
+def test_a_secret_that_is_shown_is_told(shown, secret):
+    assert finding("secret-hidden", *with_secret(shown, secret)) == "List shows the whole Secret"
+
+
+def test_a_short_secret_that_stands_in_other_words_is_hidden():
+    assert check("secret-hidden", *with_secret("********", b"s")) == []
+
+
+REPORTS = {
+    "unreachable": {"Success": False, "Message": "connection refused"},
+    "timed-out": {"Success": False, "Message": "no answer within 5 s"},
+    "refused": {"Success": False, "Message": "the endpoint answered 500"},
+}
+
+
+def reports(**changed):
+    said = {**REPORTS, **{name.replace("_", "-"): each for name, each in changed.items()}}
+    return [called("Test?id=3", {"data": each}, case=name) for name, each in said.items()]
+
+
+def test_a_test_that_reports_failure_is_right():
+    (call,) = reports()[2:]
+    assert check("test-failed", step(call, steps=[{"call": "Test"}])) == []
+
+
+def test_a_test_that_reports_success_of_a_failure_is_told():
+    call = called("Test", {"data": {"Success": True, "Message": "sent"}})
+    said = finding("test-failed", step(call, steps=[{"call": "Test"}]))
+    assert said.startswith("Test reports success (sent), though the endpoint did not answer 200")
+
+
+def test_three_failures_that_are_told_apart_are_right():
+    assert told_apart(reports(), FACTS, Level.SHOULD) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        pytest.param(
+            {"timed_out": REPORTS["unreachable"]}, "of unreachable and timed-out", id="two alike"
+        ),
+        pytest.param(
+            {"refused": {"Success": False, "Message": "Connection Refused"}},
+            "of unreachable and refused",
+            id="in another case",
+        ),
+    ],
+)
+def test_failures_that_are_told_alike_are_told(changed, said):
+    (found,) = told_apart(reports(**changed), FACTS, Level.SHOULD)
+    assert said in told([found])[0]
+    assert len(found.exchanges) == 2
+
+
+def test_what_differs_from_call_to_call_tells_nothing_apart():
+    alike = {
+        name: {
+            "Success": False,
+            "Message": f"http://mock/h/{n}: failed",
+            "Elapsed": n * 7.5,
+            "ID": n,
+        }
+        for n, name in enumerate(REPORTS)
+    }
+    (found,) = told_apart(reports(**alike), FACTS, Level.SHOULD)
+    assert isinstance(found, Finding)
+
+
+def test_a_test_without_an_answer_tells_nothing():
+    unanswered = called("Test", case="refused", fault=Fault.TIMEOUT)
+    (found,) = told_apart([*reports()[:2], unanswered], FACTS, Level.SHOULD)
+    assert told([found]) == ["no answer of Test (refused)"]
+
+
+def test_a_base_url_with_test_in_its_path_is_no_test():
+    there = [
+        replace(each, request=replace(each.request, url=f"{API}/Test/Config"))
+        for each in reports(timed_out=REPORTS["unreachable"])
+    ]
+    (found,) = told_apart(there, FACTS, Level.SHOULD)
+    assert told([found]) == ["no answer of Test (unreachable)"]

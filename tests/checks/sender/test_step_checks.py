@@ -1,0 +1,348 @@
+"""Named checks of one step: each finds its fault, and leaves a sender that is right alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from conformance.checks.sender.step_checks import NAMED
+from conformance.model.exchange import Role
+from conformance.model.rules import Finding, Level, Unjudged
+from conformance.protocol.message import marked
+from tests.engine.hand_made import (
+    EMIT,
+    FACTS,
+    OTHER,
+    SECRET,
+    attempt,
+    attempts,
+    called,
+    given,
+    message,
+    step,
+    told,
+)
+
+
+def check(name, seen, facts=FACTS):
+    return NAMED[name](seen, facts, Level.MUST)
+
+
+def finding(name, seen, facts=FACTS):
+    """What the check's one finding says."""
+    (found,) = check(name, seen, facts)
+    assert isinstance(found, Finding)
+    assert found.level is Level.MUST
+    assert found.exchanges
+    return told([found])[0]
+
+
+def unjudged(name, seen, facts=FACTS):
+    (found,) = check(name, seen, facts)
+    assert isinstance(found, Unjudged)
+    return told([found])[0]
+
+
+ODD = '👩‍👩‍👧‍👦 <b>&amp;</b> "q" \\ \x01\x7f 測試'
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(message(content=ODD), id="odd text"),
+        pytest.param(message("link"), id="link"),
+        pytest.param(message("group", msgId="9223372036854775807"), id="long id"),
+    ],
+)
+def test_a_message_that_arrives_as_it_was_given_is_faithful(event):
+    again = json.dumps({**event, "timestamp": 5, "added": 1}, sort_keys=True).encode()
+    assert check("faithful", step(given(event), attempt(event, body=again))) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param({"content": "cut"}, 'content was "Hookproof 測試訊息", and arrived as "cut"', id="text"),
+        pytest.param({"isSelfMsg": True}, "isSelfMsg was false, and arrived as true", id="a flag"),
+        pytest.param({"createTime": 5.0}, "and arrived as 5.0", id="an integer with a point"),
+        pytest.param({"content": "\ud83d"}, r'arrived as "\ud83d"', id="half a character"),
+        pytest.param({"content": "長" * 500}, "… (502)", id="endless"),
+    ],
+)  # fmt: skip
+def test_a_field_that_was_changed_on_the_way_is_told(change, said):
+    came = attempt(message(), body=json.dumps(message() | change).encode())
+    assert said in finding("faithful", step(given(), came))
+
+
+@pytest.mark.parametrize(
+    "came",
+    [
+        pytest.param({n: v for n, v in message().items() if n != "isHistory"}, id="missing"),
+        pytest.param(message(msgType="1"), id="of another type"),
+        pytest.param(message(fromUser=None), id="null"),
+    ],
+)
+def test_a_field_that_does_not_fit_the_schema_is_for_the_rule_about_that(came):
+    assert check("faithful", step(given(), attempt(came))) == []
+
+
+def test_a_rounded_id_is_told_of_the_message_that_was_given():
+    event = message(msgId="1234567890123456789")
+    came = attempt(message(msgId="1234567890123456800"), msg_id="1234567890123456789")
+    assert finding("faithful", step(given(event), came)) == (
+        'msgId was "1234567890123456789", and arrived as "1234567890123456800"'
+    )
+
+
+def test_what_came_for_another_step_is_not_compared():
+    assert (
+        check("faithful", step(given(), attempt(), attempt(message(msgId="5", content="x")))) == []
+    )
+
+
+def test_attempts_may_differ_in_their_timestamps_alone():
+    later = attempt(message(timestamp=message()["timestamp"] + 5), at=5)
+    assert check("same-message", step(given(), attempt(), later)) == []
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        pytest.param(
+            message(msgId="2"), 'attempt 2: msgId was "1", and arrived as "2"', id="a new id"
+        ),
+        pytest.param(message(content="x"), "attempt 2: content was", id="another content"),
+        pytest.param({"msgId": "1"}, "attempt 2: key is missing", id="less"),
+    ],
+)
+def test_a_later_attempt_that_is_another_message_is_told(later, said):
+    assert said in finding(
+        "same-message", step(given(), attempt(), attempt(later, at=5, msg_id="1"))
+    )
+
+
+def test_a_signature_that_was_kept_while_the_time_went_on_is_told():
+    first = attempt()
+    stale = attempt(at=5, signature=first.request.headers[-1][1])
+    assert finding("same-message", step(given(), first, stale)) == (
+        "attempt 2: the signature does not fit its timestamp and body"
+    )
+
+
+@pytest.mark.parametrize("later", [b"", b'{"msgId": "1", "cont'], ids=["empty", "cut"])
+def test_a_later_attempt_that_is_not_whole_is_for_the_rule_about_that(later):
+    assert check("same-message", step(given(), attempt(), attempt(body=later, at=5))) == []
+
+
+def test_signatures_that_never_fit_are_for_the_rule_about_them():
+    wrong = [attempt(at=at, signature=b"0" * 64) for at in (0, 5)]
+    assert check("same-message", step(given(), *wrong)) == []
+
+
+def to_both(secret, other):
+    copy = attempt(secret=other, role=Role.ELSEWHERE)
+    return step(given(), attempt(secret=secret), copy, also={})
+
+
+def test_copies_that_are_signed_with_the_secrets_of_their_configurations_are_right():
+    assert check("own-secret", to_both(SECRET, OTHER)) == []
+
+
+@pytest.mark.parametrize(
+    ("secret", "other", "said"),
+    [
+        pytest.param(SECRET, SECRET, "the Secret of another configuration", id="the first one's"),
+        pytest.param(OTHER, OTHER, "the Secret of another configuration", id="the last one's"),
+        pytest.param(SECRET, b"whatever", "fits no Secret", id="nobody's"),
+    ],
+)
+def test_a_copy_that_is_signed_with_another_secret_is_told(secret, other, said):
+    assert said in finding("own-secret", to_both(secret, other))
+
+
+RENEWED = [
+    {"call": {"Update": {"Secret": "{other-secret}"}}},
+    {"emit": {}, "expect": {"arrives": True}},
+]
+
+
+def renewed(secret):
+    came = attempt(secret=secret, at=2)
+    return step(called("Update"), given(at=1, step=1), came, steps=RENEWED, index=1)
+
+
+def test_after_an_update_of_the_secret_the_new_one_signs():
+    assert check("new-secret", renewed(OTHER)) == []
+
+
+def test_a_secret_that_is_used_after_its_update_is_told():
+    assert "from before the Update" in finding("new-secret", renewed(SECRET))
+
+
+def test_in_an_unknown_scheme_no_secret_is_judged():
+    facts = replace(FACTS, scheme=None)
+    assert "not known" in unjudged("new-secret", renewed(SECRET), facts)
+
+
+TESTS = [{"call": "Test"}, {"call": "Test"}]
+
+
+def of_tests(*ids):
+    calls = [called("Test", at=n * 10, step=n) for n in range(2)]
+    came = [attempt(message(msgId=each), at=n * 10 + 1) for n, each in enumerate(ids)]
+    return step(*calls, *came, steps=TESTS, index=1)
+
+
+def test_two_tests_with_ids_of_their_own_are_right():
+    assert check("distinct-ids", of_tests("1", "2")) == []
+
+
+def test_two_tests_with_one_id_are_told():
+    assert finding("distinct-ids", of_tests("test", "test")) == "both tests carry the msgId 'test'"
+
+
+def test_a_message_of_another_case_is_no_test():
+    meanwhile = attempt(message(msgId="9", content=marked("text", "635187101018335")), at=0.5)
+    tests = of_tests("test", "test")
+    seen = replace(tests, exchanges=[*tests.exchanges[:1], meanwhile, *tests.exchanges[1:]])
+    assert finding("distinct-ids", seen) == "both tests carry the msgId 'test'"
+
+
+def test_of_one_test_alone_nothing_is_said():
+    assert unjudged("distinct-ids", of_tests("1")) == "only one test message arrived"
+
+
+def retried(*starts, messages=3):
+    made = [message(msgId=str(n)) for n in range(messages)]
+    came = [each for fields in made for each in attempts(*starts, fields=fields)]
+    return step(*(given(fields) for fields in made), *came)
+
+
+def test_doubling_waits_are_right():
+    assert check("exponential-waits", retried(0, 1, 3, 7, 15, 31)) == []
+
+
+def test_waits_that_grow_within_the_time_of_the_crowd_are_not_judged():
+    def late(by):
+        fields = message(msgId=str(by))
+        return given(fields), *attempts(*(at + by for at in (0, 1, 3, 7, 15)), fields=fields)
+
+    assert "needs a longer first wait" in unjudged("exponential-waits", step(*late(0), *late(5)))
+    assert check("exponential-waits", step(*late(0), *late(3))) == []
+
+
+def test_waits_that_are_the_rounds_of_a_sender_with_a_limited_rate_are_not_judged():
+    def at_rate(rate):
+        rounds = 60 / rate
+        made = [message(msgId=str(n)) for n in range(60)]
+        came = [
+            attempts(*(n / rate + k * rounds for k in range(6)), fields=fields)
+            for n, fields in enumerate(made)
+        ]
+        return step(*map(given, made), *(each for one in came for each in one))
+
+    assert "needs a longer first wait" in unjudged("exponential-waits", at_rate(20))
+
+
+@pytest.mark.parametrize(
+    ("starts", "said"),
+    [
+        pytest.param(
+            (0, 1, 3, 6, 10, 15),
+            "waits were 1.0, 2.0, 3.0, 4.0, 5.0 s: linear, not exponential",
+            id="linear",
+        ),
+        pytest.param(
+            (0, 0.2, 0.4, 0.6, 0.8, 1),
+            "waits were 0.20, 0.20, 0.20, 0.20, 0.20 s: constant",
+            id="constant",
+        ),
+        pytest.param((0, 0, 0, 0, 0, 0), "s: there is no wait at all", id="none"),
+        pytest.param(
+            (0, 3, 6, 9, 12), "waits were 3.0, 3.0, 3.0, 3.0 s: constant", id="an attempt less"
+        ),
+    ],
+)
+def test_other_waits_are_told_with_their_figures(starts, said):
+    assert said in finding("exponential-waits", retried(*starts))
+
+
+def test_too_few_attempts_show_no_growth():
+    assert "too few attempts" in unjudged("exponential-waits", retried(0, 1, 3))
+
+
+def asked_for(seconds, wait):
+    refused = attempt(status=503, headers=((b"Retry-After", seconds),))
+    return step(given(), refused, attempt(at=wait))
+
+
+@pytest.mark.parametrize("wait", [2.95, 3, 60])
+def test_a_retry_after_that_is_waited_for_is_right(wait):
+    assert check("retry-after", asked_for(b"3", wait)) == []
+
+
+def test_a_retry_after_that_is_not_waited_for_is_told():
+    assert finding("retry-after", asked_for(b"3", 1.2)) == (
+        "sent again after 1.2 s, where Retry-After asked for 3 s"
+    )
+
+
+@pytest.mark.parametrize("at", [-0.05, 0.1, 2.0])
+def test_a_first_attempt_that_comes_soon_is_prompt(at):
+    assert check("prompt", step(given(), attempt(at=at), attempt(at=30))) == []
+
+
+def test_the_latest_of_all_messages_is_told():
+    late = message(msgId="2")
+    seen = step(given(), given(late), attempt(at=0.1), attempt(late, at=9.5))
+    assert finding("prompt", seen) == "the first attempt came 9.5 s after the message was accepted"
+
+
+def test_what_never_came_is_not_late():
+    assert check("prompt", step(given(), given(message(msgId="2")), attempt(at=0.1))) == []
+
+
+RESTART = [
+    {"emit": {"as": "done"}, "expect": {"attempts": 1}},
+    {"emit": {"as": "waiting"}, "answers": [503]},
+    {"restart": True},
+    {"answers": [200], "expect": {"check": "delivered-after-restart"}},
+]
+WAITING = message(msgId="2")
+
+
+def restarted(*came):
+    return step(given(), given(WAITING, step=1), *came, steps=RESTART, index=3)
+
+
+def test_what_is_delivered_once_in_the_end_was_not_lost():
+    seen = restarted(attempt(), attempt(WAITING, status=503), attempt(WAITING, at=9))
+    assert check("delivered-after-restart", seen) == []
+    assert check("not-sent-again", seen) == []
+
+
+def test_what_did_not_come_after_the_restart_is_lost():
+    seen = restarted(attempt(), attempt(WAITING, status=503))
+    assert finding("delivered-after-restart", seen) == (
+        "1 of 2 accepted messages did not come after the restart"
+    )
+
+
+def test_what_comes_again_after_a_200_is_told():
+    seen = restarted(attempt(), attempt(at=9), attempt(WAITING, at=9))
+    assert (
+        finding("not-sent-again", seen) == "1 messages came again after they had been answered 200"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_a_step_that_has_shown_nothing_breaks_no_check(name):
+    for words in (
+        {},
+        {"steps": [{"call": "Test"}]},
+        {"steps": [EMIT, {"call": "List"}], "index": 1},
+    ):
+        told(check(name, step(**words)))
+        told(check(name, step(given(), **words)))

@@ -1,0 +1,136 @@
+"""Exchanges made by hand, as a sender that is right in everything would leave them.
+
+What a test is about is changed by its words; ids count up, so that a finding can be told by them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from conformance.checks.sender.profile import SenderFacts
+from conformance.checks.sender.step import StepSeen
+from conformance.model.exchange import Answer, Exchange, Headers, Request, Role
+from conformance.model.rules import Finding, Level, Unjudged
+from conformance.model.text import NO_TEXT
+from conformance.protocol.dialect import Secret, sign
+from conformance.protocol.message import build
+from conformance.protocol.signing import Scheme
+from conformance.protocol.tampering import Signer
+from conformance.scenario import dialects
+from conformance.scenario import sender as emission
+from conformance.scenario.receiver import Case
+from conformance.scenario.sender import Sending
+
+NOW = 1769845800
+GUIDE = dialects.load("guide")
+SECRET = Secret("a lighthouse, 燈塔".encode())
+OTHER = Secret(b"the other endpoint's")
+SIGNER = Signer(GUIDE, SECRET)
+SCHEME = Scheme(SIGNER, None, NO_TEXT)
+API = "http://sender/v1/webhook"
+
+FACTS = SenderFacts(
+    asked=SIGNER, other_secret=OTHER, scheme=SCHEME, waits=((1.0,), (2.0,)), emits=True
+)
+
+_IDS = itertools.count(1)
+
+
+def message(kind: str = "text", **fields: object) -> dict[str, Any]:
+    """What is delivered: a message of `kind`, created a little before NOW."""
+    return build(kind, "1", NOW).fields() | fields
+
+
+def exchange(role: Role, request: Request, **more: Any) -> Exchange:
+    """Of the first step, answered 200 at once, unless told otherwise."""
+    at = more.pop("at", 0.0)
+    status, body, headers = (more.pop(name, None) for name in ("status", "said", "headers"))
+    answer = (
+        Answer(status or 200, headers or (), body or b"") if more.get("fault") is None else None
+    )
+    made = {
+        "rule": "sender.house.it", "case": None, "step": 0, "msg_id": None, "signing": None,
+        "answer": answer, "fault": None, "detail": "", "started": at, "sent": at, "ended": at,
+        "clock": NOW + at,
+    }  # fmt: skip
+    return Exchange(id=next(_IDS), role=role, request=request, **(made | more))
+
+
+def attempt(
+    fields: dict[str, Any] | None = None,
+    *,
+    body: bytes | None = None,
+    stamp: bytes | None = None,
+    signature: bytes | None = None,
+    secret: bytes = SECRET,
+    without: Iterable[str] = (),
+    kind: str = "application/json",
+    method: str = "POST",
+    role: Role = Role.ATTEMPT,
+    **more: Any,
+) -> Exchange:
+    """A delivery `at` seconds after the start, signed as the guide says."""
+    fields = message() if fields is None else fields
+    body = json.dumps(fields, ensure_ascii=False).encode() if body is None else body
+    stamp = b"%d" % (NOW + more.get("at", 0.0)) if stamp is None else stamp
+    right = sign(GUIDE, secret, stamp, body)
+    named: Headers = (
+        (b"Content-Type", kind.encode()),
+        (b"X-Webhook-Timestamp", stamp),
+        (b"X-Webhook-Signature", right if signature is None else signature),
+    )
+    left = tuple((name, value) for name, value in named if name.decode() not in without)
+    more.setdefault("msg_id", fields.get("msgId"))
+    return exchange(role, Request(method, "http://mock/h/1", left, body), **more)
+
+
+def attempts(*starts: float, took: float = 0.0, status: int = 500, **more: Any) -> list[Exchange]:
+    """Attempts for one message that begin at `starts`, of which each took `took` seconds."""
+    return [attempt(at=at, ended=at + took, status=status, **more) for at in starts]
+
+
+def given(fields: dict[str, Any] | None = None, **more: Any) -> Exchange:
+    """The event of a message, as the sender took it."""
+    event = dict(message() if fields is None else fields)
+    event.pop("timestamp", None)
+    body = json.dumps(event, ensure_ascii=False).encode()
+    more.setdefault("msg_id", event["msgId"])
+    more.setdefault("status", 202)
+    return exchange(Role.EMIT, Request("POST", f"{API}/Emit", (), body), **more)
+
+
+def called(
+    name: str, said: object = b"{}", fields: dict[str, Any] | None = None, **more: Any
+) -> Exchange:
+    """A call of the API and its answer: bytes, or what is written as JSON."""
+    answer = said if isinstance(said, bytes) else json.dumps(said).encode()
+    body = b"" if fields is None else json.dumps(fields).encode()
+    return exchange(Role.API, Request("GET", f"{API}/{name}", (), body), said=answer, **more)
+
+
+def sending(**words: Any) -> Sending:
+    """The case that these words of a scenario file describe."""
+    return emission.read({}, words, Level.MUST)
+
+
+def case(**words: Any) -> Case:
+    """The same as a case."""
+    return Case(None, Level.MUST, sending=sending(**words))
+
+
+EMIT = {"emit": {}, "expect": {"arrives": True}}
+
+
+def step(*exchanges: Exchange, index: int = 0, **words: Any) -> StepSeen:
+    """A step, of one that emits and waits for the message, unless told otherwise."""
+    return StepSeen(sending(**({"steps": [EMIT]} | words)), index, exchanges)
+
+
+def told(found: Iterable[Finding | Unjudged]) -> list[str]:
+    """What is said, in English; both languages must say something that can be written down."""
+    said = [each.message if isinstance(each, Finding) else each.reason for each in found]
+    assert all(text.zh.encode() and text.en.encode() for text in said)
+    return [text.en for text in said]

@@ -1,0 +1,418 @@
+"""Fuzzing over real HTTP: what is found, how it reads, and how a hunt ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from aiohttp import web
+
+from conformance import check_receiver
+from conformance.engine.receiver.run import Run
+from conformance.fuzz.campaign import campaign as hunt
+from conformance.gallery.receivers.fuzz import FUZZ
+from conformance.gallery.receivers.process import PAIRS, pair
+from conformance.model.rules import Level, Outcome, Verdict
+from conformance.options.receiver import Options
+from conformance.protocol.dialect import Secret
+from conformance.protocol.encodings import FORMS
+from conformance.protocol.tampering import Signer
+from conformance.protocol.validation import problems
+from conformance.receiver import behaviour as policy
+from conformance.receiver.app import ENDPOINT, OBSERVER, serving
+from conformance.receiver.behaviour import Answer, Policy, authenticate, read
+from conformance.receiver.inbox import Inbox
+from conformance.scenario.dialects import load
+from tests.patience import PATIENCE
+
+SECRET = "5ecret-for-the-tests"
+GUIDE = load("guide")
+EVERY = ("receiver.fuzz.*",)
+MESSAGES = ("receiver.fuzz.valid", "receiver.fuzz.malformed", "receiver.fuzz.forged")
+SEQUENCE = ("receiver.fuzz.sequence",)
+PEERS = {peer.name: peer for peer in FUZZ}
+
+
+@contextlib.asynccontextmanager
+async def receiver(policy=None):
+    signer = Signer(GUIDE, Secret(SECRET.encode()))
+    async with Inbox(":memory:") as inbox, serving(policy or Policy(), inbox, signer) as base:
+        yield base
+
+
+async def fuzz(policy=None, rules=EVERY, *, observer=True, dialect=GUIDE, **more):
+    """The report of a run with the fuzz rules alone, and no folder of examples."""
+    async with receiver(policy) as base:
+        options = Options(
+            url=base + ENDPOINT,
+            secret=Secret(SECRET.encode()),
+            dialect=dialect,
+            rules=rules,
+            observer_url=base + OBSERVER if observer else None,
+            **more,
+        )
+        return await Run(options).report()
+
+
+def result(report, name):
+    return next(each for each in report.results if each.rule.id == f"receiver.fuzz.{name}")
+
+
+def refusing(wrong, answer=None):
+    """A receiver that answers 500, or `answer`, to messages that `wrong` says something of."""
+
+    def process(message):
+        return (answer or Answer(500)) if wrong(message) else None
+
+    return Policy(process=process)
+
+
+async def test_a_correct_receiver_passes_and_the_result_says_how_much_was_tried():
+    report = await fuzz(fuzz=60, seed=7)
+    assert report.verdict is Verdict.PASS
+    assert {each.message.en for each in report.results} == {"60 examples, seed 7"}
+
+
+@pytest.mark.soak
+async def test_five_thousand_examples_raise_no_alarm_at_a_correct_receiver():
+    report = await fuzz(rules=MESSAGES, fuzz=1_700, timeout=300)
+    assert {each.message.en for each in report.results} == {"1700 examples, seed 1"}
+    assert {each.outcome for each in report.results} == {Outcome.PASS}
+
+
+async def test_fuzzing_can_be_turned_off():
+    report = await fuzz(fuzz=0)
+    assert {each.outcome for each in report.results} == {Outcome.SKIP}
+    assert "--fuzz 0" in report.results[0].message.en
+
+
+def test_hypothesis_is_imported_only_to_fuzz():
+    code = (
+        "import sys, conformance.cli.main, conformance.engine.receiver.run, conformance.api; "
+        "sys.exit(any(name.startswith('hypothesis') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_a_failure_shows_the_body_the_bytes_a_line_and_the_seed():
+    broken = refusing(lambda m: "\u202e" in str(m["content"]))
+    report = await fuzz(broken, MESSAGES[:1], fuzz=500)
+    found = result(report, "valid")
+    assert found.outcome is Outcome.FAIL
+    said = found.message.en
+    assert said.startswith("answered 500; expected 200 (MUST), with content with right-to-left")
+    assert r"\u202e" in said  # as text, with what would not be seen spelled out
+    assert r"\xe2\x80\xae" in said  # as bytes
+    assert said.endswith("500 examples, seed 1")
+    assert "openssl dgst" in found.reproduce
+    assert report.trace.exchanges[found.exchanges[0] - 1].status == 500
+    assert problems("report", report.as_json()) == []
+    assert "由右至左的文字或方向標記" in found.message.zh
+
+
+async def test_the_smallest_example_has_one_oddity_and_nothing_else():
+    report = await fuzz(
+        refusing(lambda m: m["msgType"] == 10002 and len(m["content"]) > 40), MESSAGES[:1]
+    )
+    found = result(report, "valid")
+    body = report.trace.exchanges[found.exchanges[0] - 1].request.body
+    assert re.search(rb'"msgType":10002,"content":"(.)\1{40}"', body)
+    assert b'"isHistory":false}' in body
+
+
+async def test_failures_are_told_apart_by_status_and_place():
+    def process(message):
+        if "\0" in message.get("fromUser", ""):
+            return Answer(500)
+        if message.get("isHistory"):
+            return Answer(500)
+        return Answer(400) if message.get("msgType") == 49 else None
+
+    found = result(await fuzz(Policy(process=process), MESSAGES[:1], fuzz=400), "valid")
+    assert "(1)" in found.message.en
+    assert "with fromUser with U+0000" in found.message.en
+    assert "isHistory" in found.message.en
+    assert "answered 400; expected 200 (MUST), with content of msgType 49" in found.message.en
+    assert len(found.reproduce.splitlines()) == 3
+    assert len(found.exchanges) == 3
+
+
+DOCUMENTED = (1, 3, 34, 43, 47, 49, 10000, 10002)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "level"),
+    [
+        pytest.param(lambda m: "\0" in str(m["content"]), Level.SHOULD, id="an escaped NUL"),
+        pytest.param(lambda m: m["msgType"] not in DOCUMENTED, Level.SHOULD, id="an unlisted type"),
+        pytest.param(lambda m: m["msgType"] == 49, Level.MUST, id="a documented type"),
+        pytest.param(lambda m: m["timestamp"] < 0, Level.MAY, id="an odd time of the push"),
+    ],
+)
+async def test_a_finding_weighs_as_much_as_the_fixed_rule_of_its_shape(wrong, level):
+    found = result(await fuzz(refusing(wrong), MESSAGES[:1], fuzz=300), "valid")
+    assert (found.outcome, found.level) == (BROKEN[level], level)
+
+
+BROKEN = {Level.MUST: Outcome.FAIL, Level.SHOULD: Outcome.WARN, Level.MAY: Outcome.NOTE}
+
+
+async def test_the_same_seed_makes_the_same_requests_but_for_ids_and_times():
+    first, again, other = [await fuzz(rules=MESSAGES, fuzz=50, seed=s) for s in (3, 3, 4)]
+    assert bodies(first) == bodies(again)
+    assert bodies(first) != bodies(other)
+
+
+def bodies(report):
+    """What was sent, without ids and times."""
+    sent = [e.request.body for e in report.trace if (e.rule or "") in MESSAGES]
+    # A digit in front of a body is the timestamp's last; one within an id may have been damaged.
+    return [re.sub(rb"\d{4,}[^\d\"]\d{4,}|\d{10,}|^\d(?={)", b"#", body) for body in sent]
+
+
+async def test_every_message_has_an_id_of_its_own():
+    report = await fuzz(rules=MESSAGES[:1], fuzz=300)
+    ids = [each.msg_id for each in report.trace if each.rule]
+    assert len(set(ids)) == len(ids)
+
+
+async def test_time_that_is_too_short_is_told_and_the_rest_is_judged():
+    report = await fuzz(rules=(*MESSAGES, "receiver.http.alive"), fuzz=100_000, timeout=8.0)
+    assert report.verdict is Verdict.PASS
+    assert report.seconds < PATIENCE  # all of them would take minutes
+    said = result(report, "malformed").message.en
+    assert re.match(r"cut short by the time: \d+ of 100000 examples, seed 1", said)
+
+
+async def test_a_run_that_is_stopped_leaves_no_thread_behind():
+    report = await fuzz(rules=MESSAGES, fuzz=100_000, timeout=1.0)
+    for thread in threading.enumerate():
+        if thread.name == "hookproof fuzz":  # it may be about to end
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+    assert report.verdict in (Verdict.PASS, Verdict.ERROR)
+
+
+async def test_what_fails_now_and_then_is_no_finding_and_is_told():
+    seen = 0
+
+    def process(message):
+        nonlocal seen
+        seen += 1
+        return Answer(500) if seen % 40 == 0 else None
+
+    found = result(await fuzz(Policy(process=process), MESSAGES[:1]), "valid")
+    assert found.outcome is Outcome.PASS
+    assert "failed once, and not when sent again" in found.message.en
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("valid", 429), ("malformed", 429), ("forged", 429), ("forged", 503)]
+)
+async def test_a_rate_limit_is_not_judged(kind, status):
+    seen = 0
+
+    async def receive(request):
+        nonlocal seen
+        seen += 1
+        return Answer(status) if seen % 60 > 40 else await policy.receive(request)
+
+    found = result(await fuzz(Policy(receive=receive), [f"receiver.fuzz.{kind}"]), kind)
+    assert found.outcome is Outcome.ERROR
+    assert str(status) in found.message.en
+
+
+async def test_a_receiver_that_signs_rewritten_json_is_not_told_of_it_again():
+    def rewritten(body):
+        parsed = read(body)
+        return body if isinstance(parsed, Answer) else FORMS["spaced-ascii"](parsed)
+
+    policy = Policy(authenticate=partial(authenticate, signed=rewritten))
+    report = await fuzz(policy, (*MESSAGES[:2], "receiver.signature.raw-bytes"))
+    assert {result(report, name).outcome for name in ("valid", "malformed")} == {Outcome.PASS}
+
+
+async def test_a_receiver_of_links_alone_is_told_of_texts_once():
+    report = await fuzz(refusing(lambda m: m["msgType"] == 1, Answer(400)), MESSAGES[:1])
+    assert "msgType 1" in result(report, "valid").message.en
+    assert "(2)" not in result(report, "valid").message.en
+
+
+async def _hanging(request):
+    body = await Policy().receive(request)
+    if isinstance(body, bytes) and b"NaN" in body:
+        await asyncio.sleep(2)
+    return body
+
+
+async def test_a_hang_must_not_be_whatever_the_body(monkeypatch):
+    monkeypatch.setattr(hunt, "SHRINK_SECONDS", 2.0)
+    quick = replace(GUIDE, deadline=0.2)
+    report = await fuzz(Policy(receive=_hanging), MESSAGES[1:2], dialect=quick, fuzz=500)
+    found = result(report, "malformed")
+    assert (found.outcome, found.level) == (Outcome.FAIL, Level.MUST)
+    assert "gave no whole answer" in found.message.en
+    assert "NaN" in found.message.en
+
+
+async def test_a_late_answer_to_a_valid_message_is_told(monkeypatch):
+    monkeypatch.setattr(hunt, "SHRINK_SECONDS", 2.0)
+
+    async def receive(request):
+        body = await Policy().receive(request)
+        if isinstance(body, bytes) and b'"isHistory":true' in body:
+            await asyncio.sleep(0.4)
+        return body
+
+    quick = replace(GUIDE, deadline=0.2)
+    found = result(await fuzz(Policy(receive=receive), MESSAGES[:1], dialect=quick), "valid")
+    assert (found.outcome, found.level) == (Outcome.FAIL, Level.MUST)
+    assert "the answer took longer than 0.2 s" in found.message.en
+
+
+async def test_a_target_that_dies_is_told_with_what_it_died_of_and_the_run_ends():
+    dying = next(each for each in PAIRS if each.name == "process-dies-of-nesting")
+    async with pair(dying) as options:
+        rules = (*EVERY, "receiver.http.alive")
+        report = await Run(replace(options, rules=rules, fuzz=500)).report()
+    killed = result(report, "malformed")
+    assert (killed.outcome, killed.level) == (Outcome.FAIL, Level.MUST)
+    assert re.match(
+        r"the target stopped answering \(MUST\), with (arrays|objects) nested", killed.message.en
+    )
+    assert "gunzip" in killed.reproduce
+    assert {result(report, name).outcome for name in ("forged", "sequence")} == {Outcome.ERROR}
+    assert [each.rule.id for each in report.failures] == [
+        "receiver.fuzz.malformed",
+        "receiver.http.alive",
+    ]
+
+
+async def test_a_target_that_refuses_everything_afterwards_is_as_good_as_dead():
+    poisoned = False
+
+    def process(message):
+        nonlocal poisoned
+        poisoned = poisoned or message.get("msgType") == 9999
+        return Answer(500) if poisoned else None
+
+    found = result(await fuzz(Policy(process=process), MESSAGES[:1], fuzz=500), "valid")
+    assert (found.outcome, found.level) == (Outcome.FAIL, Level.MUST)
+    assert "no longer accepts plain valid messages" in found.message.en
+    assert '"msgType":9999' in found.message.en
+
+
+async def test_the_trace_stays_small_however_many_examples():
+    report = await fuzz(rules=MESSAGES[:1], fuzz=1500)
+    assert result(report, "valid").message.en.startswith("1500 examples")
+    assert len(report.trace) < 1200
+
+
+async def test_no_result_holds_the_secret():
+    report = await fuzz(PEERS["last-digits-left-out"].fresh(), fuzz=60)
+    assert SECRET not in str(report.as_json())
+
+
+def scenario_file(found):
+    """The first scenario file in a result's lines, and the rule in it."""
+    text = re.findall(r"<<'END'\n(.*?)END\n", found.reproduce, re.DOTALL)[0]
+    return text, re.search(r"rule: (\S+)", text)[1]
+
+
+@pytest.fixture(scope="module")
+def noted():
+    """What is found of a receiver that notes ids before it checks signatures."""
+    peer = PEERS["id-noted-before-check"]
+    return result(asyncio.run(fuzz(peer.fresh(), SEQUENCE, fuzz=40)), "sequence")
+
+
+async def test_a_sequence_that_was_found_can_be_saved_and_run_again(noted, tmp_path):
+    text, rule = scenario_file(noted)
+    (tmp_path / "sequence.yaml").write_text(text, encoding="utf-8")
+    noting = PEERS["id-noted-before-check"].fresh()
+    for one, outcome in ((noting, Outcome.FAIL), (Policy(), Outcome.PASS)):
+        report = await fuzz(one, (rule,), scenarios=(tmp_path / "sequence.yaml",))
+        assert [each.outcome for each in report.results] == [outcome]
+
+
+def test_a_sequence_is_as_short_as_it_can_be(noted):
+    assert re.search(r"send: \{as: m\d+, damage: [\w-]+\}; send: \{again: m\d+\}", noted.message.en)
+
+
+async def test_without_an_observer_the_answers_tell_sequences_too():
+    peer = PEERS["third-time-new"]
+    report = await fuzz(peer.fresh(), SEQUENCE, observer=False, fuzz=60)
+    found = result(report, "sequence")
+    assert found.outcome in (Outcome.FAIL, Outcome.WARN)
+    assert "judged by the answers" in found.message.en
+
+
+async def test_without_any_observer_sequences_are_skipped():
+    alike = Policy(acknowledge=lambda arrival, new: Answer(200))
+    report = await fuzz(alike, SEQUENCE, observer=False)
+    assert result(report, "sequence").outcome is Outcome.SKIP
+
+
+async def test_restarts_are_part_of_sequences_where_they_can_be_done():
+    correct = next(each for each in PAIRS if each.fault is None)
+    async with pair(correct) as options:
+        rules = SEQUENCE
+        report = await Run(replace(options, rules=rules, fuzz=10)).report()
+    assert report.verdict is Verdict.PASS
+
+
+async def test_python_callers_choose_how_much_and_where_it_is_kept(tmp_path):
+    broken = refusing(lambda m: m["msgType"] == 49)
+    async with receiver(broken) as base:
+        report = await check_receiver(
+            base + ENDPOINT, secret=SECRET, rules=MESSAGES[:1], fuzz=40, examples=tmp_path / "kept"
+        )
+    assert result(report, "valid").outcome is Outcome.FAIL
+    assert (tmp_path / "kept" / ".gitignore").read_text().endswith("*\n")
+
+
+@pytest.mark.parametrize(("encoding", "language"), [("ascii", "en"), ("cp1252", "zh-Hant")])
+def test_whatever_was_found_is_printed_in_any_terminal(encoding, language, tmp_path):
+    async def run():
+        async with receiver(
+            refusing(lambda m: max(str(m["content"]), default="") > "\uffff")
+        ) as base:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "conformance", "check", "receiver", base + ENDPOINT,
+                "--secret", SECRET, "--rules", "receiver.fuzz.valid", "--fuzz", "60", "--lang", language,
+                env={**os.environ, "PYTHONIOENCODING": encoding}, cwd=tmp_path,
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            return await process.communicate(), process.returncode
+
+    (out, err), status = asyncio.run(run())
+    assert (err, status) == (b"", 1)
+    assert b"U+FFFF" in out
+    assert (tmp_path / ".hookproof" / "examples").is_dir()
+    assert [each.name for each in tmp_path.iterdir()] == [".hookproof"]
+
+
+async def test_an_endpoint_of_another_make_is_fuzzed_as_well():
+    async def handler(request):
+        await request.read()
+        return web.Response(status=401)
+
+    app = web.Application()
+    app.router.add_post("/hook", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+        report = await check_receiver(url, secret=SECRET, rules=EVERY, examples=None)
+    finally:
+        await runner.cleanup()
+    assert report.verdict is Verdict.ERROR

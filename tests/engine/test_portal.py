@@ -1,0 +1,124 @@
+"""A thread that blocks beside the loop: answers come back, faults do too, and nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+
+import pytest
+
+from conformance.engine.portal import Bridge
+from tests.patience import PATIENCE
+
+
+async def one():
+    await asyncio.sleep(0)
+    return 1
+
+
+async def test_the_thread_gets_what_it_asks_for():
+    bridge = Bridge()
+    assert await bridge.run(lambda: bridge.ask(one()) + bridge.ask(one())) == 2
+
+
+async def test_a_fault_of_what_is_asked_ends_the_work_and_is_raised():
+    async def broken():
+        raise LookupError("no such thing")
+
+    swallowed = []
+
+    def work():
+        try:
+            bridge.ask(broken())
+        except Exception as fault:
+            swallowed.append(fault)
+
+    bridge = Bridge()
+    with pytest.raises(LookupError):
+        await bridge.run(work)
+    assert swallowed == []
+
+
+async def test_a_fault_of_the_work_is_raised():
+    def work():
+        raise LookupError("no such thing")
+
+    with pytest.raises(LookupError):
+        await Bridge().run(work)
+
+
+async def test_the_thread_has_ended_when_the_run_is_cancelled():
+    asked, ended = asyncio.Event(), threading.Event()
+
+    async def endless():
+        asked.set()
+        await asyncio.Event().wait()
+
+    def work():
+        try:
+            bridge.ask(endless())
+        finally:
+            ended.set()
+
+    bridge = Bridge()
+    running = asyncio.create_task(bridge.run(work))
+    await asked.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert ended.is_set()
+
+
+@pytest.fixture
+def hasty():
+    """Threads that take turns as often as can be."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+async def test_what_was_only_just_asked_is_cancelled_too(hasty):
+    async def once():
+        asked = asyncio.Event()
+
+        async def endless():
+            asked.set()
+            await asyncio.Event().wait()
+
+        bridge = Bridge()
+        running = asyncio.create_task(bridge.run(lambda: bridge.ask(endless())))
+        await asked.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    async with asyncio.timeout(PATIENCE):
+        for _ in range(1000):
+            await once()
+
+
+async def test_nothing_more_is_asked_after_that():
+    asked, calls = asyncio.Event(), []
+
+    async def endless():
+        asked.set()
+        await asyncio.Event().wait()
+
+    async def counted():
+        calls.append(1)
+
+    def work():
+        try:
+            bridge.ask(endless())
+        finally:
+            bridge.ask(counted())
+
+    bridge = Bridge()
+    running = asyncio.create_task(bridge.run(work))
+    await asked.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert calls == []

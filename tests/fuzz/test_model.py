@@ -1,0 +1,197 @@
+"""The model of "processed exactly once", and the shortest sequence that still fails."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.fuzz.campaign.model import Action, Model, one_by_one, shortest
+from conformance.model.rules import Level
+from conformance.protocol.validation import problems
+from conformance.scenario.receiver import parse_step
+
+
+def told(*actions, accepted=True):
+    model = Model()
+    for action in actions:
+        good = accepted and action.kind == "send"
+        model.note(action, model.steps(action), accepted=good)
+    return model.told()
+
+
+FIRST = Action("send", "m1")
+FORGED = Action("forge", "m1", "wrong-secret")
+BROKEN = Action("break", "m1", "trailing-comma")
+GIVEN_UP = Action("give-up", "m1")
+ACCEPTED, ONCE = {"status": "accepted"}, {"processed": 1}
+
+
+@pytest.mark.parametrize(
+    ("actions", "steps"),
+    [
+        pytest.param([FIRST], [{"send": {"as": "m1"}, "expect": [ACCEPTED, ONCE]}], id="a message"),
+        pytest.param(
+            [FIRST, FIRST],
+            [
+                {"send": {"as": "m1"}, "expect": [ACCEPTED]},
+                {"send": {"again": "m1"}, "expect": [ACCEPTED, ONCE]},
+            ],
+            id="a repeat: once in all",
+        ),
+        pytest.param(
+            [FORGED],
+            [
+                {
+                    "send": {"as": "m1", "damage": "wrong-secret"},
+                    "expect": [{"status": "refused"}, {"processed": 0}],
+                }
+            ],
+            id="a forgery: never",
+        ),
+        pytest.param(
+            [FORGED, FIRST],
+            [
+                {
+                    "send": {"as": "m1", "damage": "wrong-secret"},
+                    "expect": [{"status": "refused"}],
+                },
+                {"send": {"again": "m1"}, "expect": [ACCEPTED, ONCE]},
+            ],
+            id="in order after a forgery: once",
+        ),
+        pytest.param(
+            [BROKEN],
+            [{"send": {"as": "m1", "edit": "trailing-comma"}}],
+            id="a malformed body: other rules ask",
+        ),
+        pytest.param(
+            [GIVEN_UP],
+            [{"send": {"as": "m1", "transport": "give-up"}}, {"pause": 0.1}],
+            id="given up: nobody knows",
+        ),
+        pytest.param(
+            [GIVEN_UP, FIRST],
+            [
+                {"send": {"as": "m1", "transport": "give-up"}},
+                {"pause": 0.1},
+                {"send": {"again": "m1"}, "expect": [ONCE]},
+            ],
+            id="accepted after it was given up: once, and a busy answer is none of ours",
+        ),
+        pytest.param(
+            [Action("send", "m1", copies=5)],
+            [
+                {
+                    "send": {"as": "m1", "copies": 5},
+                    "expect": [
+                        {"status": "accepted", "level": "SHOULD"},
+                        {"processed": 1, "level": "SHOULD"},
+                    ],
+                }
+            ],
+            id="copies at once weigh less",
+        ),
+        pytest.param(
+            [FIRST, Action("send", "m1", how="exact"), Action("send", "m1", how="fresh")],
+            [
+                {"send": {"as": "m1"}, "expect": [ACCEPTED]},
+                {"send": {"again": "m1", "exact": True}, "expect": [ACCEPTED]},
+                {
+                    "send": {"again": "m1", "with": {"timestamp": "{now}"}},
+                    "expect": [ACCEPTED, ONCE],
+                },
+            ],
+            id="ways of repeating",
+        ),
+        pytest.param(
+            [FORGED, Action("send", "m1", how="exact")],
+            [
+                {
+                    "send": {"as": "m1", "damage": "wrong-secret"},
+                    "expect": [{"status": "refused"}],
+                },
+                {"send": {"again": "m1"}, "expect": [ACCEPTED, ONCE]},
+            ],
+            id="a forgery is not repeated exactly",
+        ),
+    ],
+)
+def test_what_must_come_of_actions(actions, steps):
+    assert told(*actions).steps == steps
+
+
+def test_what_was_never_accepted_promises_nothing():
+    assert "processed" not in str(told(GIVEN_UP, FIRST, accepted=False).steps)
+
+
+@pytest.mark.parametrize(
+    ("actions", "level"),
+    [
+        pytest.param([FIRST, FIRST], Level.MUST, id="a repeat"),
+        pytest.param([GIVEN_UP, FIRST], Level.MUST, id="after a time-out"),
+        pytest.param(
+            [FIRST, Action("others", count=300), FIRST], Level.SHOULD, id="after many others"
+        ),
+        pytest.param([FIRST, Action("restart"), FIRST], Level.SHOULD, id="after a restart"),
+    ],
+)
+def test_effects_weigh_as_much_as_in_the_fixed_rules(actions, level):
+    steps = [parse_step(words, Level.MUST) for words in told(*actions).steps]
+    (effect,) = [e for step in steps for e in step.expects if e.processed is not None]
+    assert effect.level is level
+
+
+def test_the_kinds_of_a_message_are_all_that_was_done_with_it():
+    found = told(FORGED, FIRST, Action("others", count=2), FIRST)
+    assert found.kinds[-1] == {"forged", "sent", "others", "repeated"}
+
+
+def test_the_steps_are_words_of_a_scenario_file():
+    steps = told(
+        FIRST, FORGED, BROKEN, Action("give-up", "m2"), Action("others", count=9),
+        Action("restart"), Action("send", "m2", copies=2), Action("send", "m1", how="exact"),
+    ).steps  # fmt: skip
+    rule = {"rule": "receiver.a.b", "level": "MUST", "title": "x", "steps": steps}
+    assert problems("scenario", {"rules": [rule]}) == []
+
+
+OTHERS = Action("others", count=450)
+NOISE = (Action("send", "m2", copies=5), Action("forge", "m2", "truncated"), Action("break", "m3"))
+
+
+def never():
+    return False
+
+
+def test_the_shortest_sequence_has_nothing_to_spare():
+    def fails(actions):
+        sends = [each for each in actions if each.kind == "send" and each.name == "m1"]
+        return len(sends) >= 2
+
+    assert shortest((FIRST, *NOISE, FIRST, *NOISE, FIRST), fails, never) == (FIRST, FIRST)
+
+
+def test_what_is_left_is_as_plain_as_it_goes():
+    burst = Action("send", "m1", copies=5, how="exact")
+    assert shortest((GIVEN_UP, burst), lambda actions: len(actions) == 2, never) == (FIRST, FIRST)
+
+
+def test_the_least_number_of_others_is_found():
+    def fails(actions):
+        kinds = [each.kind for each in actions]
+        return kinds[-3:] == ["send", "others", "send"] and actions[-2].count >= 300
+
+    found = shortest((*NOISE, FIRST, OTHERS, FIRST), fails, never)
+    assert found == (FIRST, Action("others", count=300), FIRST)
+
+
+def test_shortening_ends_when_it_is_late():
+    given = (FIRST, *NOISE)
+    assert shortest(given, lambda actions: True, lambda: True) == given
+
+
+def test_copies_one_after_the_other_are_as_many_sends():
+    burst = Action("send", "m1", copies=3)
+    assert one_by_one((burst, Action("restart"))) == (
+        *[Action("send", "m1")] * 3,
+        Action("restart"),
+    )

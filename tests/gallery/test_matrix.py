@@ -1,0 +1,204 @@
+"""The suite proves its own power: each rule catches a faulty peer, and none accuses a correct one."""
+
+import asyncio
+import io
+import json
+import re
+import socket
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from urllib.parse import urlsplit
+
+import pytest
+from rich.console import Console
+
+from conformance.gallery import matrix
+from conformance.gallery.matrix import PEERS, Matrix, Row, as_row, chosen, judge_all, run_matrix
+from conformance.gallery.receivers.process import PAIRS, Pair, pair
+from conformance.model.errors import HarnessError, InputError
+from conformance.model.rules import Level
+from conformance.reporting.selftest import show
+from conformance.scenario.receiver import built_in
+from tests.gallery.parts import check, judged, one_for_each_rule, peers_of, rules_of
+
+BINDING = {each.rule.id for each in built_in("receiver") if each.rule.level is not Level.MAY}
+
+
+@pytest.fixture(scope="module")
+def rows(request):
+    return judged(request)
+
+
+@pytest.mark.parametrize("peer", peers_of("receiver"))
+def test_the_suite_says_of_each_receiver_what_it_must(rows, peer):
+    check(rows[peer.name])
+
+
+@pytest.mark.parametrize("side", ["receiver", "sender"])
+def test_every_rule_that_any_peer_names_is_shown(side):
+    shown = {rule for peer in one_for_each_rule(side) for rule in rules_of(peer)}
+    assert shown == {rule for peer in PEERS if peer.side == side for rule in rules_of(peer)}
+
+
+@pytest.mark.parametrize("rule", sorted(BINDING))
+def test_every_binding_rule_has_a_peer_that_it_must_catch(rule):
+    assert [peer.name for peer in PEERS if rule in peer.caught_by]
+
+
+def test_peers_name_rules_of_the_catalogue():
+    known = {each.rule.id for side in ("receiver", "sender") for each in built_in(side)}
+    named = {rule.partition("[")[0] for peer in PEERS for rule in peer.caught_by}
+    assert named <= known
+
+
+def test_names_are_unique():
+    names = [peer.name for peer in PEERS]
+    assert sorted(set(names)) == sorted(names)
+
+
+def test_a_faulty_peer_says_what_it_does_and_who_must_catch_it():
+    assert all(bool(peer.fault) == bool(peer.caught_by) for peer in PEERS)
+
+
+def test_the_gallery_has_correct_peers_in_several_stacks():
+    correct = {peer.name for peer in PEERS if peer.fault is None}
+    stacks = {"python-stdlib", "python-flask", "node-http", "node-express"}
+    senders = {"reference-sender", "python-stdlib-threads", "kept-in-a-file"}
+    assert correct == {"reference", "two-processes"} | stacks | senders
+
+
+def test_globs_choose_peers_in_the_order_of_the_gallery():
+    names = [peer.name for peer in chosen(["answers-20[14]", "reference"])]
+    assert names == ["reference", "answers-201", "answers-204"]
+
+
+def test_a_glob_that_fits_no_peer_is_an_input_error_that_names_the_nearest():
+    with pytest.raises(InputError, match=r"'refrence'; did you mean reference\?"):
+        asyncio.run(run_matrix(["refrence"]))
+
+
+@pytest.mark.parametrize(
+    ("row", "holds"),
+    [
+        pytest.param(Row("p", "f", caught=("r",)), True, id="caught"),
+        pytest.param(Row("p", None), True, id="correct"),
+        pytest.param(Row("p", "f", missed=("r",)), False, id="missed"),
+        pytest.param(Row("p", "f", caught=("r",), accused=("s",)), False, id="accused"),
+        pytest.param(Row("p", "f", caught=("r",), errors=("e",)), False, id="not judged"),
+        pytest.param(
+            Row("p", "f", caught=("receiver.http.alive",), errors=("e",)), True, id="dead"
+        ),
+    ],
+)
+def test_a_row_holds_when_the_suite_said_what_it_must(row, holds):
+    assert row.holds is holds
+
+
+async def test_peers_of_two_processes_come_out_in_the_order_of_the_gallery():
+    names = ["answers-201", "closed-enum-of-types", "trimmed-body"]
+    matrix = await run_matrix(names)
+    assert [row.peer for row in matrix.rows] == [peer.name for peer in chosen(names)]
+    assert matrix.holds
+
+
+async def test_a_process_that_judges_and_fails_is_told_of(monkeypatch):
+    monkeypatch.setattr(matrix, "SHARE", "conformance.gallery.unknown")
+    with pytest.raises(HarnessError, match="judged peers ended with 1"):
+        await run_matrix(["answers-201"])
+
+
+MISSING = replace(PEERS[0], missing=lambda: "needs node")
+
+
+async def test_a_peer_that_cannot_be_run_is_skipped(monkeypatch):
+    monkeypatch.delenv(matrix.NO_SKIPS, raising=False)
+    (row,) = await judge_all([MISSING])
+    assert row.skipped == "needs node"
+
+
+async def test_where_nothing_may_be_skipped_a_peer_that_cannot_be_run_does_not_hold(monkeypatch):
+    monkeypatch.setenv(matrix.NO_SKIPS, "1")
+    (row,) = await judge_all([MISSING])
+    assert row.skipped is None
+    assert not row.holds
+    assert row.errors == ("needs node (HOOKPROOF_NO_SKIPS=1: nothing may be skipped)",)
+
+
+def test_a_row_is_the_same_as_json():
+    row = Row("p", "f", caught=("r",), errors=("e", "f"), seconds=1.5)
+    assert as_row(json.loads(json.dumps(asdict(row)))) == row
+
+
+def test_a_matrix_of_which_nothing_was_run_does_not_hold():
+    assert not Matrix((Row("p", None, skipped="needs node"),), 0.0).holds
+
+
+BROKEN = Matrix(
+    (
+        Row("reference", None, accused=("receiver.http.method",)),
+        Row("deaf", "hears nothing", caught=("r.a",), missed=("r.b",), errors=("r.c: dead\x1b",)),
+        Row("sound", "does one thing", caught=("r.a",)),
+        Row("node-http", None, skipped="needs node"),
+    ),
+    61.2,
+)
+
+
+def shown(language):
+    out = io.StringIO()
+    show(BROKEN, language, Console(file=out, width=40))
+    return re.sub(" +", " ", out.getvalue()).splitlines()
+
+
+def test_the_matrix_is_shown_with_a_line_for_each_peer():
+    assert shown("en") == [
+        "FAIL reference - a correct receiver accused: receiver.http.method",
+        r"FAIL deaf 1/2 hears nothing missed: r.b could not judge: r.c: dead\x1b",
+        "ok sound 1/1 does one thing",
+        "skip node-http - a correct receiver (needs node)",
+        "caught 2 of 3, missed 1, accused 1 (4 peers, 1 skipped, 61 s)",
+    ]
+
+
+def test_the_matrix_speaks_chinese():
+    assert shown("zh-Hant")[-1] == "應抓 3，抓到 2，漏掉 1，誤判 1（4 個對象，略過 1 個，61 秒）"
+
+
+def connected(url):
+    parts = urlsplit(url)
+    return socket.create_connection((parts.hostname, parts.port), timeout=10)
+
+
+async def test_processes_end_with_their_run():
+    async with pair(PAIRS[0]) as options:
+        connected(options.url).close()
+    with pytest.raises(ConnectionRefusedError):
+        connected(options.url)
+
+
+async def test_a_peer_that_does_not_come_to_serve_is_told_of():
+    with pytest.raises(HarnessError, match=r"program unknown .* did not come to serve"):
+        async with pair(Pair("unknown")):
+            pass
+
+
+KILLED = """
+import asyncio
+from conformance.gallery.receivers.process import PAIRS, pair
+
+async def main():
+    async with pair(PAIRS[0]) as options:
+        print(options.url, options.also_url, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_processes_do_not_outlive_a_run_that_is_killed():
+    run = subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True)
+    connections = [connected(url) for url in run.stdout.readline().split()]
+    run.kill()
+    run.communicate()
+    assert [connection.recv(1) for connection in connections] == [b"", b""]

@@ -1,0 +1,366 @@
+"""Whole load runs as users start them: against a fast receiver with one fault or none, over several
+workers, through Locust's web UI, and against the reference receiver while it is killed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import pytest
+
+from conformance.protocol.resources import locustfile
+from conformance.protocol.validation import problems
+from conformance.receiver.app import ENDPOINT
+from tests.load import peer as load_peer
+from tests.patience import PATIENCE
+from tests.places import ROOT
+
+# Not by importing it: Locust patches whatever process it is in.
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("locust") is None,
+    reason="Locust is not installed: pip install 'hookproof[load]'",
+)
+
+SECRET = "a lighthouse"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+PEER = [sys.executable, load_peer.__file__, SECRET]
+HOOKPROOF = [sys.executable, "-m", "conformance"]
+LOCUST = [sys.executable, "-m", "locust", "-f", str(locustfile()), "--loglevel=WARNING"]
+
+
+@contextmanager
+def process(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process that is killed at the end if it still runs."""
+    environment = ENVIRONMENT | options.pop("env", {})
+    with subprocess.Popen(command, env=environment, text=True, **options) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
+
+
+@contextmanager
+def peer(*fault: str) -> Iterator[str]:
+    """A receiver with a fault or none; its base URL."""
+    with process([*PEER, *fault], stdout=subprocess.PIPE) as started:
+        assert started.stdout is not None
+        yield started.stdout.readline().strip()
+
+
+def get(url: str, **form: object) -> str:
+    data = urlencode(form).encode() if form else None
+    with urlopen(url, data, timeout=PATIENCE) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def load(base: str, tmp_path: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    """`hookproof load` with an observer; its exit status and its document."""
+    written = tmp_path / "load.json"
+    command = [*HOOKPROOF, "load", base + ENDPOINT, "--secret", "env:LIGHT", "--json", str(written)]
+    command += ["--observer-url", f"{base}/processed?msgId={{msgId}}", *options]
+    done = subprocess.run(
+        command,
+        env=ENVIRONMENT | {"LIGHT": SECRET},
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+    )
+    assert written.exists(), done.stderr
+    document = json.loads(written.read_text(encoding="utf-8"))
+    assert problems("load", document) == []
+    assert SECRET not in written.read_text(encoding="utf-8") + done.stdout + done.stderr
+    return done.returncode, document
+
+
+def outcomes(document: dict[str, Any]) -> dict[str, str]:
+    return {each["check"]: each["outcome"] for each in document["checks"]}
+
+
+def check(document: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(each for each in document["checks"] if each["check"] == name)
+    return found
+
+
+ALL_WELL = dict.fromkeys(("answered", "p99", "forged", "lost", "doubled"), "pass")
+
+
+@pytest.mark.parametrize(
+    ("every", "run_times"),
+    [
+        pytest.param(100, ["3s"], id="a hundred"),
+        pytest.param(10_000, ["10s", "40s"], marks=pytest.mark.soak, id="ten thousand"),
+    ],
+)
+def test_one_message_in_so_many_that_is_lost_is_found_and_named(
+    tmp_path: Path, every: int, run_times: list[str]
+) -> None:
+    for run_time in run_times:
+        with peer("loses", str(every)) as base:
+            status, document = load(base, tmp_path, "--run-time", run_time)
+            truth = json.loads(get(f"{base}/messages"))
+        if document["messages"]["acknowledged"] >= 3 * every:
+            break
+    assert status == 1
+    assert outcomes(document) == ALL_WELL | {"lost": "fail"}
+    assert document["messages"]["acknowledged"] >= 3 * every
+    assert truth["lost"]
+    lost = check(document, "lost")
+    assert lost["count"] == len(truth["lost"])
+    assert lost["examples"] == sorted(truth["lost"], key=int)[: len(lost["examples"])]
+
+
+@pytest.mark.parametrize(
+    ("every", "run_times"),
+    [
+        pytest.param(50, ["3s"], id="fifty"),
+        pytest.param(1_000, ["4s", "16s"], marks=pytest.mark.soak, id="a thousand"),
+    ],
+)
+def test_one_repeat_in_so_many_that_is_processed_twice_is_found_and_named(
+    tmp_path: Path, every: int, run_times: list[str]
+) -> None:
+    mix = ["--mix", "ordinary=1,repeats=2,forgeries=1,storms=2"]
+    for run_time in run_times:
+        with peer("doubles", str(every)) as base:
+            status, document = load(base, tmp_path, "--run-time", run_time, *mix)
+            truth = json.loads(get(f"{base}/messages"))
+        came = document["requests"]
+        if came["repeat"]["right"] + came["retry"]["right"] > 3 * every:
+            break
+    assert status == 1
+    assert outcomes(document) == ALL_WELL | {"doubled": "fail"}
+    assert truth["doubled"]
+    doubled = check(document, "doubled")
+    assert doubled["count"] == len(truth["doubled"])
+    assert doubled["examples"] == sorted(truth["doubled"], key=int)[: len(doubled["examples"])]
+
+
+def test_forgeries_that_are_accepted_only_when_busy_are_found(tmp_path: Path) -> None:
+    with peer("forged-when-busy") as base:
+        status, document = load(base, tmp_path, "--run-time", "3s", "--users", "60")
+    assert status == 1
+    assert outcomes(document) == ALL_WELL | {"forged": "fail"}
+    assert document["requests"]["forgery"]["accepted"] > 0
+    # Most are refused, as when the suite sends one at a time.
+    assert document["requests"]["forgery"]["right"] > 0
+
+
+@pytest.mark.soak
+def test_a_p99_that_passes_five_seconds_in_a_crowd_is_found(tmp_path: Path) -> None:
+    with peer("slow-in-a-crowd") as base:
+        status, document = load(base, tmp_path, "--run-time", "7s", "--users", "70")
+        assert status == 1
+        assert outcomes(document) == ALL_WELL | {"p99": "fail", "answered": "fail"}
+        assert document["latency"]["p99"] > 5
+        assert document["requests"]["message"]["late"] > 0
+        # The same receiver, and fewer than a crowd.
+        few = ["--users", "4", "--mix", "ordinary=2,repeats=1,forgeries=1"]
+        status, document = load(base, tmp_path, "--run-time", "3s", *few)
+        assert (status, outcomes(document)) == (0, ALL_WELL)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def cluster(base: str, verdict: Path, run_time: str, workers: int) -> Iterator[list[Any]]:
+    """A master and its workers, each a process; the master comes first."""
+    port = free_port()
+    with ExitStack() as stack:
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        light = {"LIGHT": SECRET}
+        lead = [f"--host={base}", "--secret=env:LIGHT", f"--verdict-json={verdict}"]
+        lead += [f"--observer-url={base}/processed?msgId={{msgId}}", f"--run-time={run_time}"]
+        lead += ["--headless", "--users=20", "--spawn-rate=20", f"--expect-workers={workers}"]
+        commands = [[*LOCUST, "--master", f"--master-bind-port={port}", *lead]]
+        commands += [[*LOCUST, "--worker", f"--master-port={port}"]] * workers
+        yield [stack.enter_context(process(each, env=light, **quiet)) for each in commands]
+
+
+def test_a_master_reconciles_what_two_workers_sent(tmp_path: Path) -> None:
+    verdict = tmp_path / "verdict.json"
+    with peer() as base:
+        with cluster(base, verdict, "3s", workers=2) as started:
+            statuses = [each.wait(timeout=PATIENCE) for each in started]
+        document = json.loads(verdict.read_text(encoding="utf-8"))
+        received = json.loads(get(f"{base}/messages"))["messages"]
+    assert statuses[0] == 0
+    assert (document["workers"], document["users"], outcomes(document)) == (2, 20, ALL_WELL)
+    # Every id of either worker reached the receiver as a message of its own; two are the master's.
+    # A request that the end cut off may have reached it or not.
+    messages = document["messages"]
+    assert messages["acknowledged"] <= received - 2 <= messages["valid"]
+
+
+@pytest.mark.soak
+def test_a_worker_that_dies_with_its_ledger_is_no_pass(tmp_path: Path) -> None:
+    verdict = tmp_path / "verdict.json"
+    with peer() as base, cluster(base, verdict, "5s", workers=2) as started:
+        while json.loads(get(f"{base}/messages"))["messages"] < 200:
+            assert started[0].poll() is None
+        started[1].kill()
+        assert started[0].wait(timeout=PATIENCE) == 3
+    document = json.loads(verdict.read_text(encoding="utf-8"))
+    assert {outcomes(document)[name] for name in ("lost", "doubled")} == {"error"}
+    assert document["workers"] == 1
+
+
+def test_the_web_ui_runs_it_with_its_options_and_shows_the_verdict(tmp_path: Path) -> None:
+    port = free_port()
+    ui = f"http://127.0.0.1:{port}"
+    # The secret is given as it is: it must not stand in the page for whoever opens it.
+    command = [*LOCUST, "--web-host=127.0.0.1", f"--web-port={port}", f"--secret={SECRET}"]
+    with peer() as base, process(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as ran:
+        opened = _wait_for(ui)
+        assert "observer_url" in opened
+        assert SECRET not in opened
+        assert "No run has ended" in get(f"{ui}/hookproof")
+        form = {"user_count": 10, "spawn_rate": 10, "host": base, "mix": "ordinary=1,repeats=1"}
+        form |= {"observer_url": f"{base}/processed?msgId={{msgId}}", "seed": 5}
+        assert json.loads(get(f"{ui}/swarm", **form))["success"]
+        while json.loads(get(f"{ui}/stats/requests"))["stats"][-1]["num_requests"] < 200:
+            assert ran.poll() is None
+        get(f"{ui}/stop", now=1)
+        page = get(f"{ui}/hookproof")
+    assert "PASS" in page
+    assert "took effect" in page
+    assert "there were no forgeries" in page
+
+
+def _wait_for(url: str) -> str:
+    """What stands at `url`, once somebody listens there."""
+    while True:
+        try:
+            return get(url)
+        except URLError:
+            threading.Event().wait(0.1)
+
+
+def test_interrupted_it_judges_what_was_sent_until_then(tmp_path: Path) -> None:
+    written = tmp_path / "load.json"
+    with peer() as base:
+        command = [*HOOKPROOF, "load", base + ENDPOINT, "--secret", SECRET, "--json", str(written)]
+        command += ["--observer-url", f"{base}/processed?msgId={{msgId}}", "--users", "5"]
+        # Whoever runs the tests may have told them not to hear Ctrl-C.
+        hearing = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+        with process(command, stdout=subprocess.PIPE, start_new_session=True, **hearing) as started:
+            while json.loads(get(f"{base}/messages"))["messages"] < 100:
+                assert started.poll() is None
+            os.killpg(started.pid, signal.SIGINT)
+            said, _ = started.communicate(timeout=PATIENCE)
+    assert started.returncode == 0, said
+    assert outcomes(json.loads(written.read_text(encoding="utf-8")))["lost"] == "pass"
+
+
+class Receiver:
+    """The reference receiver on a file and a port of its own, which can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._port = free_port()
+        self._command = [*HOOKPROOF, "serve", "receiver", "--port", str(self._port)]
+        self._command += ["--secret", "env:LIGHT", "--db", str(folder / "inbox.db")]
+        self.base = f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            self._command, env=ENVIRONMENT | {"LIGHT": SECRET}, stdout=subprocess.PIPE
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline()
+
+    def wait_for_traffic(self) -> None:
+        """Wait until messages come, so many that some are under way at any moment."""
+        newest = f"{self.base}/deliveries?limit=1000"
+        known = {each["msgId"] for each in json.loads(get(newest))}
+        while len(known ^ {each["msgId"] for each in json.loads(get(newest))}) < 1000:
+            threading.Event().wait(0.1)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.mark.soak
+def test_the_reference_receiver_keeps_its_promises_while_it_is_killed_twice(
+    tmp_path: Path,
+) -> None:
+    receiver = Receiver(tmp_path)
+    receiver.start()
+
+    def kill_twice() -> None:
+        for _ in range(2):
+            receiver.wait_for_traffic()
+            receiver.kill()
+            receiver.start()
+
+    killer = threading.Thread(target=kill_twice)
+    try:
+        killer.start()
+        options = ["--run-time", "10s", "--users", "20", "--max-fail-ratio", "0.5"]
+        status, document = load(receiver.base, tmp_path, *options)
+        killer.join()
+    finally:
+        receiver.kill()
+    assert (status, outcomes(document)) == (0, ALL_WELL)
+    assert document["requests"]["message"]["unanswered"] > 0
+    assert document["requests"]["retry"]["right"] > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        pytest.param(["--mix", "x=1"], 2, "hookproof: --mix: there are no users", id="mix"),
+        pytest.param(
+            ["--run-time", "3x"],
+            2,
+            "hookproof: --run-time: '3x' is no time: give one like 90s, 5m or 1h30m",
+            id="time",
+        ),
+        pytest.param(["--", "--nonsense"], 2, "unrecognized arguments: --nonsense", id="Locust's"),
+        pytest.param([], 3, "the receiver gave no answer (connection refused)", id="nobody there"),
+    ],
+)
+def test_what_stops_a_run_from_beginning_is_told_in_one_line(
+    options: list[str], status: int, said: str
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}/hook"
+    command = [*HOOKPROOF, "load", url, "--secret", "s", *options]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("secret", "dialect", "said"),
+    [
+        pytest.param("another", "guide", "check the path, the secret and the dialect", id="secret"),
+        pytest.param(SECRET, "timestamp-body", "give --dialect guide", id="dialect"),
+    ],
+)
+def test_a_receiver_that_refuses_what_is_valid_is_not_judged(
+    secret: str, dialect: str, said: str
+) -> None:
+    with peer() as base:
+        command = [*HOOKPROOF, "load", base + ENDPOINT, "--secret", secret, "--dialect", dialect]
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert said in done.stdout

@@ -1,0 +1,132 @@
+"""What a run is asked to do: what cannot be used as given is told, and a secret hidden in any text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conformance.model.errors import InputError
+from conformance.options.secrets import MASK, hide
+from conformance.options.sender import SenderOptions, read_listen, spellings
+from conformance.protocol.dialect import Secret
+from conformance.scenario import dialects
+
+API = "http://localhost:8080/v1/webhook"
+
+
+def options(**given):
+    secret = Secret(given.pop("secret", b"a-secret"))
+    return SenderOptions(
+        **{"api_url": API, "secret": secret, "dialect": dialects.load("guide"), **given}
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        pytest.param(
+            {"api_url": "localhost:8080"}, "the API: .* http:// or https://", id="no scheme"
+        ),
+        pytest.param({"api_url": f"{API}?key=K"}, "--api-key", id="a key in the URL"),
+        pytest.param({"api_url": f"{API}#x"}, "must end before", id="a fragment"),
+        pytest.param({"emit_url": "ftp://h/"}, "--emit-url: ", id="emit to ftp"),
+        pytest.param({"public_url": "h"}, "--public-url: ", id="public URL"),
+        pytest.param(
+            {"emit_url": "http://h/", "emit_command": "cat"},
+            "--emit-url and --emit-command",
+            id="both ways",
+        ),
+        pytest.param({"emit_command": ""}, "--emit-command: the command is empty", id="no command"),
+        pytest.param({"emit_command": " \t"}, "--emit-command: the command is", id="only blanks"),
+        pytest.param({"tls_cert": Path("c")}, "--tls-cert and --tls-key", id="no key"),
+        pytest.param({"tls_key": Path("k")}, "--tls-cert and --tls-key", id="no certificate"),
+        pytest.param({"secret": b""}, "--secret", id="no secret"),
+        pytest.param({"timeout": 0}, "--timeout", id="no time"),
+    ],
+)
+def test_what_cannot_be_used_is_told_by_its_option(given, told):
+    with pytest.raises(InputError, match=told) as raised:
+        options(**given)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_key_in_the_url_is_not_quoted():
+    with pytest.raises(InputError) as raised:
+        options(api_url=f"{API}?key=my-own-key")
+    assert "my-own-key" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "listen"),
+    [
+        pytest.param("0.0.0.0:8080", ("0.0.0.0", 8080), id="everywhere"),
+        pytest.param("localhost:0", ("localhost", 0), id="a free port"),
+        pytest.param("[::1]:80", ("::1", 80), id="IPv6"),
+    ],
+)
+def test_where_to_listen_is_a_host_and_a_port(given, listen):
+    assert read_listen(given) == listen
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["8080", ":8080", "localhost", "localhost:", "h:80000", "h:80/path", "http://h:80", "h:x", ""],
+)
+def test_anything_else_to_listen_on_is_told(given):
+    with pytest.raises(InputError, match=r"--listen: .* must be HOST:PORT"):
+        read_listen(given)
+
+
+@pytest.mark.parametrize(
+    ("url", "elsewhere"),
+    [
+        pytest.param("http://127.0.0.1:80/", False, id="loopback"),
+        pytest.param("http://127.9.9.9/", False, id="more loopback"),
+        pytest.param("http://[::1]/", False, id="IPv6 loopback"),
+        pytest.param("http://localhost/", False, id="localhost"),
+        pytest.param("http://192.168.0.7/", True, id="another machine"),
+        pytest.param("https://hooks.example.com/", True, id="a name"),
+    ],
+)
+def test_whether_the_sender_is_on_another_machine_shows_in_its_url(url, elsewhere):
+    assert options(api_url=url).elsewhere is elsewhere
+
+
+SECRET = 'k3y-"燈塔"-\\x'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(SECRET, id="as it is"),
+        pytest.param('{"Secret": "k3y-\\"燈塔\\"-\\\\x"}', id="in JSON"),
+        pytest.param('{"Secret": "k3y-\\"\\u71c8\\u5854\\"-\\\\x"}', id="in escaped JSON"),
+        pytest.param("k3y-&quot;燈塔&quot;-\\x", id="in HTML"),
+        pytest.param("?s=k3y-%22%E7%87%88%E5%A1%94%22-%5Cx", id="in a URL"),
+        pytest.param(f"{SECRET!r}", id="in a repr"),
+        pytest.param(f"{SECRET.encode().decode('latin-1')!r}", id="in a header"),
+    ],
+)
+def test_a_secret_is_hidden_however_it_is_written(text):
+    hidden = hide(f"answered 400 ({text})", spellings(options(secret=SECRET.encode())))
+    assert MASK in hidden
+    assert "k3y" not in hidden
+
+
+@given(st.integers(3, 30), st.text(max_size=5), st.text(max_size=5))
+def test_no_beginning_of_a_secret_stands_before_a_cut(size, before, after):
+    secret = b"0123456789-abcdefghij-0123456789"
+    cut = secret.decode()[:size]
+    assert hide(f"{before}{cut}… {after}", [secret]) == f"{before}{MASK}… {after}"
+
+
+def test_the_rest_of_a_text_is_left_alone():
+    said = "answered 400 (a secret that is wrong…), not 200"
+    assert hide(said, [b"a-secret", b"another"]) == said
+
+
+def test_what_is_too_short_to_be_told_from_chance_is_not_hidden():
+    assert hide("the whole Secret", spellings(options(secret=b"s"))) == "the whole Secret"

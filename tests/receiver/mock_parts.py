@@ -1,0 +1,41 @@
+"""For tests of the mock receiver: clocks whose pauses cost no time, and what all of them expect."""
+
+from __future__ import annotations
+
+import asyncio
+
+from conformance.model.clock import Clock
+from tests.patience import PATIENCE
+
+SOON = PATIENCE
+"""Seconds within which everything here happens."""
+SUCCESS = b'{"status": "success"}'
+
+
+class Leaping(Clock):
+    """A clock on which every pause is over at once."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        self.pauses: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.time += seconds
+        await asyncio.sleep(0)
+
+
+class Held(Leaping):
+    """A clock on which a pause lasts until the test turns it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asleep, self.turned = asyncio.Event(), asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.asleep.set()
+        await self.turned.wait()
+        await super().sleep(seconds)

@@ -1,0 +1,52 @@
+"""What the filters of a trace let pass."""
+
+import pytest
+
+from conformance.model.errors import InputError
+from conformance.model.exchange import Answer, Fault
+from conformance.trace import Stored, Wanted
+from tests.trace.parts import attempt, exchange
+
+SENT = [
+    exchange(id=1, rule="receiver.accepts.documented-type", case="43", msg_id="1", ended=1.6),
+    exchange(id=2, rule="receiver.accepts.documented-type", case="47", msg_id="2"),
+    exchange(id=3, rule="receiver.body.empty", msg_id="3", answer=Answer(404, (), b""), ended=2.5),
+    exchange(id=4, rule="receiver.body.empty", msg_id="4", answer=None, fault=Fault.TIMEOUT),
+    exchange(id=5, rule="sender.a[b]", msg_id="1", answer=Answer(200, (), b""), fault=Fault.CLOSED),
+    attempt(6, msg_id="6", status=503, seconds=3.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ids"),
+    [
+        pytest.param(Wanted(), [1, 2, 3, 4, 5, 6], id="everything"),
+        pytest.param(Wanted(rule="receiver.accepts.*"), [1, 2], id="a glob"),
+        pytest.param(Wanted(rule="receiver.accepts.documented-type[43]"), [1], id="one case"),
+        pytest.param(Wanted(rule="receiver.[!a]*"), [3, 4], id="a glob that excludes"),
+        pytest.param(Wanted(rule="receiver.body"), [], id="no glob"),
+        pytest.param(Wanted(msg_id="1"), [1, 5], id="a message"),
+        pytest.param(Wanted(statuses=["404"]), [3], id="a status"),
+        pytest.param(Wanted(statuses=["200"]), [1, 2], id="half an answer has no status"),
+        pytest.param(Wanted(statuses=["4xx", "5xx"]), [3, 6], id="classes of statuses"),
+        pytest.param(Wanted(statuses=["none"]), [4, 5], id="no whole answer"),
+        pytest.param(Wanted(slow=0.4), [2, 3, 4, 5, 6], id="slow"),
+        pytest.param(Wanted(slow=0.4, statuses=["200"], msg_id="2"), [2], id="all at once"),
+    ],
+)
+def test_a_filter_lets_pass_what_is_wanted(wanted, ids):
+    with Stored.of(SENT, None, {}, ()) as stored:
+        assert [each.id for each in stored.find(wanted)] == ids
+        assert stored.count(wanted) == len(ids)
+
+
+def test_slow_ones_are_listed_the_slowest_first():
+    with Stored.of(SENT, None, {}, ()) as stored:
+        found = [each.id for each, _ in stored.attempted(Wanted(slow=0.4), 2)]
+    assert found == [6, 3]
+
+
+@pytest.mark.parametrize("word", ["abc", "20", "0xx", "2xxx", "1; DROP TABLE exchanges"])
+def test_a_status_that_is_none_is_told(word):
+    with pytest.raises(InputError, match="--status"):
+        Wanted(statuses=[word])

@@ -1,0 +1,119 @@
+"""The exchanges of a run in memory: their order, and what is taken out of them before others look."""
+
+import gzip
+
+import pytest
+
+from conformance.model.exchange import Answer, Fault, Masked, Request, Role
+from conformance.reporting.displays import exchange_display, trace_display
+from conformance.trace import Trace
+from tests.trace.parts import exchange
+
+KEY = b"k3y-k3y"
+
+
+@pytest.fixture
+def trace():
+    trace = Trace()
+    trace.add(exchange())
+    trace.add(exchange(answer=None, fault=Fault.TIMEOUT, detail="late", rule=None))
+    trace.add(exchange(role=Role.OBSERVE, msg_id=None))
+    return trace
+
+
+def test_exchanges_are_numbered_as_they_come(trace):
+    assert [each.id for each in trace] == [1, 2, 3]
+    assert trace[2].detail == "late"
+    with pytest.raises(KeyError):
+        trace[4]
+
+
+def test_exchanges_are_numbered_in_a_given_order(trace):
+    assert trace.number([3, 1, 2]) == {3: 1, 1: 2, 2: 3}
+    assert [each.id for each in trace] == [1, 2, 3]
+    assert trace[1].role is Role.OBSERVE
+
+
+def masked(*, own=KEY, **changed):
+    trace = Trace([exchange(**changed)])
+    trace.mask([KEY], own)
+    return trace[1]
+
+
+def test_a_secret_in_an_answer_is_masked():
+    found = masked(answer=Answer(200, ((b"X-Debug", KEY),), b"the k3y-k3y"))
+    assert found.answer == Answer(200, ((b"X-Debug", b"(secret)"),), b"the (secret)")
+    assert found.masked == {Masked.SECRET}
+
+
+def test_a_secret_in_a_compressed_answer_is_masked():
+    headers = ((b"Content-Encoding", b"gzip"),)
+    found = masked(answer=Answer(200, headers, gzip.compress(b"the k3y-k3y")))
+    assert found.answer.body == b"(secret)"
+    assert found.masked == {Masked.SECRET}
+
+
+@pytest.mark.parametrize("written", [b'k\\"\\u00fc', 'k\\"ü'.encode()])
+def test_the_secret_as_json_writes_it_is_the_secret(written):
+    own = 'k"ü'.encode()
+    trace = Trace([exchange(answer=Answer(200, (), b'{"expected": "%b"}' % written))])
+    trace.mask([own, written], own)
+    assert trace[1].answer.body == b'{"expected": "(secret)"}'
+    assert trace[1].masked == {Masked.SECRET}
+
+
+def test_another_spelling_is_masked_and_is_not_taken_for_the_secret():
+    found = masked(own=b"", answer=Answer(200, (), KEY))
+    assert found.answer.body == b"(secret)"
+    assert found.masked == {Masked.GIVEN}
+
+
+def test_what_holds_no_secret_stays_as_it_is():
+    assert masked() == exchange()
+
+
+def test_the_longer_of_two_secrets_goes_first():
+    trace = Trace([exchange(answer=Answer(200, (), b"k3y-k3y-longer"))])
+    trace.mask([KEY, b"k3y-k3y-longer"])
+    assert trace[1].answer.body == b"(secret)"
+
+
+@pytest.mark.parametrize("role", [Role.API, Role.EMIT, Role.ATTEMPT, Role.ELSEWHERE])
+def test_what_a_sender_is_told_or_sends_is_masked_too(role):
+    request = Request("POST", "http://a/Config?key=k3y-k3y", ((b"X-Key", KEY),), b"k3y-k3y")
+    found = masked(role=role, request=request)
+    assert found.request == Request("POST", "http://a/Config?key=(secret)",
+                                    ((b"X-Key", b"(secret)"),), b"(secret)")  # fmt: skip
+
+
+def test_a_request_of_the_suite_s_own_making_stays_whole():
+    # A short secret stands in a msgId by chance, and the bytes were signed.
+    request = Request("POST", "http://a/", (), b'{"msgId":"123456"}')
+    trace = Trace([exchange(request=request)])
+    trace.mask([b"123456"])
+    assert trace[1].request == request
+
+
+def test_what_is_told_of_the_run_is_masked():
+    trace = Trace()
+    trace.run = {"facts": {"learned": [["body", "OK k3y-k3y", "DUP k3y-k3y"]]}, "seconds": 1.5}
+    trace.mask([KEY])
+    assert trace.run == {
+        "facts": {"learned": [["body", "OK (secret)", "DUP (secret)"]]},
+        "seconds": 1.5,
+    }
+
+
+def test_a_trace_shows_itself_in_a_notebook(trace):
+    shown = trace_display(trace)
+    assert "3 exchanges" in shown
+    assert "timeout: 1" in shown
+    assert repr(trace) == "<Trace of 3 exchanges>"
+
+
+def test_an_exchange_shows_itself_harmlessly():
+    evil = Answer(200, ((b"X-A", b"<script>"),), b"</pre><script>alert(1)</script>\x1b[2J")
+    shown = exchange_display(exchange(answer=evil, detail="<b>", fault=Fault.CLOSED))
+    assert "<script" not in shown
+    assert "\x1b" not in shown
+    assert "&lt;script&gt;alert(1)" in shown
