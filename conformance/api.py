@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
-from conformance.engine.receiver.run import Run
+from conformance.engine.receiver.run import ReceiverRun
 from conformance.engine.sender.run import SenderRun
 from conformance.model.report import Report as Record
 from conformance.model.report import Result
@@ -93,7 +93,7 @@ async def check_receiver(
         ca=Path(ca) if ca is not None else None,
         scenarios=tuple(Path(each) for each in scenarios),
     )
-    return await _report(Run(options, language=language), on_result)
+    return await _report(ReceiverRun(options, language=language), on_result)
 
 
 async def check_sender(
@@ -152,7 +152,7 @@ async def check_sender(
     return await _report(SenderRun(options, language=language), on_result)
 
 
-async def _report(run: Run | SenderRun, on_result: Callable[[Result], None]) -> Report:
+async def _report(run: ReceiverRun | SenderRun, on_result: Callable[[Result], None]) -> Report:
     """The report of `run`, which shows itself; in a notebook its progress shows meanwhile."""
     with live(len(run.keys), run.language) as advance:
 

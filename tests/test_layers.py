@@ -154,7 +154,14 @@ def loaded(*names):
 def test_locust_never_enters_the_process_of_the_core():
     core = [
         f"conformance.{name}"
-        for name in ("api", "cli.main", "reporting.load", "load.launch", "load.verdict", "load.report")
+        for name in (
+            "api",
+            "cli.main",
+            "reporting.load",
+            "load.launch",
+            "load.verdict",
+            "load.report",
+        )
     ]
     assert {"locust", "gevent"} & loaded(*core, "conformance.engine.receiver.run") == set()
 

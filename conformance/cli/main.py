@@ -17,7 +17,7 @@ from conformance.cli.trace import trace
 from conformance.model.errors import InputError
 
 if TYPE_CHECKING:
-    from conformance.engine.receiver.run import Run
+    from conformance.engine.receiver.run import ReceiverRun
     from conformance.engine.sender.run import SenderRun
     from conformance.model.report import Report
     from conformance.reporting.files import Files
@@ -170,9 +170,9 @@ def check_receiver(**given: Any) -> None:
         headers=tuple(read_header(line) for line in given["headers"]),
         **_shared(given),
     )
-    from conformance.engine.receiver.run import Run
+    from conformance.engine.receiver.run import ReceiverRun
 
-    _judge(Run(options, language=given["lang"]), given)
+    _judge(ReceiverRun(options, language=given["lang"]), given)
 
 
 @check.command("sender", short_help="Judge the sender behind an API.")
@@ -218,7 +218,7 @@ def check_sender(**given: Any) -> None:
     _judge(SenderRun(options, language=given["lang"]), given)
 
 
-def _judge(run: Run | SenderRun, given: dict[str, Any]) -> None:
+def _judge(run: ReceiverRun | SenderRun, given: dict[str, Any]) -> None:
     """Run, show, write the files, and leave with the verdict's status."""
     from conformance.reporting.progress import progress
     from conformance.reporting.terminal import tell
@@ -247,7 +247,7 @@ def _files(given: dict[str, Any]) -> Files:
 def demo(**given: Any) -> None:
     """Judge the embedded reference receiver and the embedded reference sender, and write
     hookproof-report.html. Files about the sender have -sender in their names."""
-    from conformance.engine.receiver.run import Run
+    from conformance.engine.receiver.run import ReceiverRun
     from conformance.engine.sender.run import SenderRun
     from conformance.gallery.reference import reference_receiver, reference_sender
     from conformance.reporting.terminal import tell
@@ -257,7 +257,7 @@ def demo(**given: Any) -> None:
 
     async def receiver() -> Report:
         async with reference_receiver() as options:
-            return await Run(options, language=given["lang"]).report()
+            return await ReceiverRun(options, language=given["lang"]).report()
 
     async def sender() -> Report:
         async with reference_sender() as options:

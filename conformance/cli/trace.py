@@ -13,7 +13,7 @@ import click
 from conformance.model.errors import InputError
 
 if TYPE_CHECKING:
-    from conformance.trace import Stored, Wanted
+    from conformance.trace import Stored, TraceFilter
 
 FILE = click.Path(path_type=Path)
 EXPORTS = click.Choice(["jsonl", "har", "parquet", "trace"])
@@ -85,22 +85,22 @@ def _check_usage(files: Sequence[Path], given: dict[str, Any]) -> None:
 
 
 def _look(stored: Stored, given: dict[str, Any]) -> None:
-    from conformance.trace import Wanted
+    from conformance.trace import TraceFilter
 
-    wanted = Wanted(given["rule"], given["msg_id"], given["statuses"], given["slow"])
+    trace_filter = TraceFilter(given["rule"], given["msg_id"], given["statuses"], given["slow"])
     if given["rule"] is not None:
         _check_rule(stored, given["rule"])
     language = given["lang"]
     if given["judge"]:
         _judge(stored, given)
     elif given["export"] is not None:
-        _export(stored, given["export"], wanted)
+        _export(stored, given["export"], trace_filter)
     elif given["show"] is not None:
         _show(stored, given["show"], language)
     elif given["follow"] is not None:
         _follow(stored, given["follow"])
-    elif wanted:
-        _list(stored, wanted, given["limit"])
+    elif trace_filter:
+        _list(stored, trace_filter, given["limit"])
     else:
         from conformance.reporting.trace_view import summary
 
@@ -110,10 +110,10 @@ def _look(stored: Stored, given: dict[str, Any]) -> None:
 def _check_rule(stored: Stored, pattern: str) -> None:
     """Raises InputError for a name that fits no rule: neither one in the file nor one that there is."""
     from conformance.scenario.receiver import built_in, meant
-    from conformance.trace import Wanted
+    from conformance.trace import TraceFilter
 
     name = pattern.partition("[")[0] if pattern.endswith("]") else pattern
-    if name in stored.rules or stored.count(Wanted(rule=pattern)):
+    if name in stored.rules or stored.count(TraceFilter(rule=pattern)):
         return
     shipped = (each.rule.id for side in ("receiver", "sender") for each in built_in(side))
     known = list(dict.fromkeys([*stored.rules, *shipped]))
@@ -127,13 +127,13 @@ def _print(lines: Iterable[str]) -> None:
         click.echo(line)
 
 
-def _list(stored: Stored, wanted: Wanted, limit: int) -> None:
+def _list(stored: Stored, trace_filter: TraceFilter, limit: int) -> None:
     from conformance.reporting.trace_view import line
 
     outcomes = {(each.rule.id, each.case): each.outcome for each in stored.results}
-    for each, attempt in stored.attempted(wanted, limit or -1):
+    for each, attempt in stored.attempted(trace_filter, limit or -1):
         click.echo(line(each, attempt, outcomes.get((each.rule or "", each.case))))
-    found = stored.count(wanted)
+    found = stored.count(trace_filter)
     if 0 < limit < found:
         click.echo(f"… {found - limit:,} more (--limit 0 shows all)")
     elif found == 0:
@@ -153,19 +153,21 @@ def _show(stored: Stored, number: int, language: str) -> None:
 
 def _follow(stored: Stored, msg_id: str) -> None:
     from conformance.reporting.trace_view import message
-    from conformance.trace import Wanted
+    from conformance.trace import TraceFilter
 
-    found = sorted(stored.find(Wanted(msg_id=msg_id)), key=lambda each: (each.started, each.id))
+    found = sorted(
+        stored.find(TraceFilter(msg_id=msg_id)), key=lambda each: (each.started, each.id)
+    )
     if not found:
         raise InputError(f"--follow: no exchange in {stored.path} has the msgId {msg_id}")
     _print(message(found, stored.accepted))
 
 
-def _export(stored: Stored, given: tuple[str, Path], wanted: Wanted) -> None:
+def _export(stored: Stored, given: tuple[str, Path], trace_filter: TraceFilter) -> None:
     from conformance.trace.export import STDOUT, export
 
     kind, path = given
-    number = export(stored, kind, path, wanted)
+    number = export(stored, kind, path, trace_filter)
     if path != STDOUT:
         click.echo(f"{path}: {number:,} exchange{'' if number == 1 else 's'}")
 

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from conformance import __version__
-from conformance.checks.sender.profile import SenderFacts
+from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.recorded_profile import as_data
 from conformance.checks.sender.signing import signature_of, spoken
 from conformance.checks.sender.wire import WIRE_CHECKS, deliveries
@@ -39,14 +39,14 @@ def about_capture(
         raise InputError(
             f"{place}: no delivery of a sender stands in it, and no run: see docs/traces.md"
         )
-    facts = _facts(came, secret, dialect)
+    profile = _profile(came, secret, dialect)
     began, ended = came[0].started, max(each.ended for each in came)
     run: dict[str, Any] = {
         "hookproof": __version__,
         "side": "sender",
         "target": came[0].request.url or place,
         "dialect": dialect.name,
-        "spoken": facts.scheme.signer.dialect.name if facts.scheme is not None else None,
+        "spoken": profile.scheme.signer.dialect.name if profile.scheme is not None else None,
         "seed": 0,
         "verdict": "error",
         "cause": {"en": "", "zh": ""},
@@ -57,32 +57,32 @@ def about_capture(
         "strict": False,
         "headers": [],
         "redacted": False,
-        "facts": as_data(facts),
+        "facts": as_data(profile),
     }
     rules = [each for each in built_in("sender") if each.check in WIRE_CHECKS]
-    return run, rules, [_result(each, came, secret, facts) for each in rules]
+    return run, rules, [_result(each, came, secret, profile) for each in rules]
 
 
-def _facts(came: Sequence[Exchange], secret: Secret | None, dialect: Dialect) -> SenderFacts:
+def _profile(came: Sequence[Exchange], secret: Secret | None, dialect: Dialect) -> SenderProfile:
     asked = Signer(dialect, secret or Secret(b""))
     scheme = None
     if secret is not None:
         signed = (each for each in came if signature_of(each, dialect) and not each.masked)
         seen = (spoken(each, asked) for each in islice(signed, TRIED))
         scheme = next((each for each in seen if each is not None), None)
-    return SenderFacts(asked=asked, other_secret=other_secret(asked.secret), scheme=scheme)
+    return SenderProfile(asked=asked, other_secret=other_secret(asked.secret), scheme=scheme)
 
 
 def _result(
-    scenario: Scenario, came: Sequence[Exchange], secret: Secret | None, facts: SenderFacts
+    scenario: Scenario, came: Sequence[Exchange], secret: Secret | None, profile: SenderProfile
 ) -> Result:
     def unjudged(outcome: Outcome, why: Text) -> Result:
         return Result(scenario.rule, None, scenario.rule.level, outcome, why)
 
     if scenario.check == "wire-timestamp-fresh" and all(each.clock is None for each in came):
         return unjudged(Outcome.SKIP, _NEEDS_TIME)
-    if scenario.check == "wire-signature" and secret is not None and facts.scheme is None:
-        signed = any(signature_of(e, facts.asked.dialect) and not e.masked for e in came)
+    if scenario.check == "wire-signature" and secret is not None and profile.scheme is None:
+        signed = any(signature_of(e, profile.asked.dialect) and not e.masked for e in came)
         if signed:
             return unjudged(Outcome.ERROR, _FITS_NOTHING)
     return Result(scenario.rule, None, scenario.rule.level, Outcome.ERROR, judged=True)

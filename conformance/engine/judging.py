@@ -9,17 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from conformance.checks.receiver import recorded_profile as recorded
-from conformance.checks.receiver import whole_run
+from conformance.checks.receiver import recorded_profile, whole_run
 from conformance.checks.receiver.case import judge
-from conformance.checks.receiver.profile import Facts
+from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.root_causes import past
 from conformance.checks.sender import case as sender_case
 from conformance.checks.sender import recorded_profile as sender_recorded
-from conformance.checks.sender import step_checks as named
-from conformance.checks.sender import wire
+from conformance.checks.sender import step_checks, wire
 from conformance.checks.sender.pass_evidence import shown
-from conformance.checks.sender.profile import SenderFacts
+from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.signing import fits
 from conformance.checks.sender.test_reports import told_apart
 from conformance.engine.receiver.results import result_of
@@ -35,12 +33,12 @@ from conformance.trace import MASK
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side's judging. `facts` come from data and the secret; `checks` look at many rules at once;
+    """One side's judging. `profile` come from data and the secret; `checks` look at many rules at once;
     `judge` looks at one case. What needs bodies is blind to exchanges in which they are masked, in a
     case or in all. `fits` tells whether a secret is that of the run, as far as an exchange shows it
     (None: it shows nothing)."""
 
-    facts: Callable[[dict[str, Any], Secret], Any]
+    profile: Callable[[dict[str, Any], Secret], Any]
     checks: Mapping[str, Callable[[Sequence[Exchange], Any, Any], list[Judgement]]]
     check_needs_secret: frozenset[str]
     check_needs_bodies: frozenset[str]
@@ -54,16 +52,16 @@ class Side:
 
 
 def _judge_receiver(
-    scenario: Scenario, case: Case, exchanges: Sequence[Exchange], facts: Facts
+    scenario: Scenario, case: Case, exchanges: Sequence[Exchange], profile: ReceiverProfile
 ) -> list[Judgement]:
-    found = judge(case, exchanges, facts)
-    return past(scenario.rule.id, case is scenario.cases[0], found, exchanges, facts)
+    found = judge(case, exchanges, profile)
+    return past(scenario.rule.id, case is scenario.cases[0], found, exchanges, profile)
 
 
-def _told_by_answers(case: Case, facts: Facts) -> bool:
+def _told_by_answers(case: Case, profile: ReceiverProfile) -> bool:
     """Whether the effects that a case expects are read off the answers."""
     wanted = [expect.processed for step in case.steps for expect in step.expects]
-    return not facts.observed and any(each not in (None, 0) for each in wanted)
+    return not profile.observed and any(each not in (None, 0) for each in wanted)
 
 
 def _redacted(each: Exchange) -> bool:
@@ -76,29 +74,29 @@ def _signed_otherwise(each: Exchange) -> bool:
     return _redacted(each) or (delivered and bool(each.masked) and MASK in each.request.body)
 
 
-def _fits_receiver(each: Exchange, facts: Facts, secret: Secret) -> bool | None:
+def _fits_receiver(each: Exchange, profile: ReceiverProfile, secret: Secret) -> bool | None:
     """The plain messages before the suite are signed with it as it was given."""
     if each.role is not Role.PLAIN or each.signing is None:
         return None
-    right = sign(facts.asked, secret, each.signing.timestamp, each.signing.body)
-    return each.header(facts.asked.signature_header.encode()) == right
+    right = sign(profile.asked, secret, each.signing.timestamp, each.signing.body)
+    return each.header(profile.asked.signature_header.encode()) == right
 
 
 def _judge_sender(
-    scenario: Scenario, case: Case, exchanges: Sequence[Exchange], facts: SenderFacts
+    scenario: Scenario, case: Case, exchanges: Sequence[Exchange], profile: SenderProfile
 ) -> list[Judgement]:
-    return sender_case.judge(case, exchanges, facts)
+    return sender_case.judge(case, exchanges, profile)
 
 
 def _checks_of(case: Case) -> set[str]:
-    actions = case.sending.actions if case.sending is not None else ()
+    actions = case.sender_case.actions if case.sender_case is not None else ()
     return {seen.check for action in actions for seen in action.seen if seen.check is not None}
 
 
-def _reads_answers(case: Case, facts: SenderFacts) -> bool:
-    actions = case.sending.actions if case.sending is not None else ()
+def _reads_answers(case: Case, profile: SenderProfile) -> bool:
+    actions = case.sender_case.actions if case.sender_case is not None else ()
     calls = any(seen.call is not None for action in actions for seen in action.seen)
-    return calls or bool(_checks_of(case) & named.NEED_BODIES)
+    return calls or bool(_checks_of(case) & step_checks.NEED_BODIES)
 
 
 def _result_of_sender(
@@ -106,7 +104,7 @@ def _result_of_sender(
     case: Case,
     found: Sequence[Judgement],
     exchanges: Sequence[Exchange],
-    facts: SenderFacts,
+    profile: SenderProfile,
     headers: Headers,
     *,
     seconds: float,
@@ -114,20 +112,20 @@ def _result_of_sender(
 ) -> Result:
     beside = [each.id for each in exchanges if case.acts]
     result = concluded(scenario, case, found, beside, seconds=seconds, strict=strict)
-    figures = shown(case, exchanges, facts) if case.acts else NO_TEXT
+    figures = shown(case, exchanges, profile) if case.acts else NO_TEXT
     return replace(result, message=result.message or figures)
 
 
-def _fits_sender(each: Exchange, facts: SenderFacts, secret: Secret) -> bool | None:
+def _fits_sender(each: Exchange, profile: SenderProfile, secret: Secret) -> bool | None:
     """A delivery in the scheme that the sender was seen to speak, if it was."""
-    if each.role is not Role.ATTEMPT or facts.scheme is None:
+    if each.role is not Role.ATTEMPT or profile.scheme is None:
         return None
-    return fits(facts.scheme, each, facts.asked.dialect)
+    return fits(profile.scheme, each, profile.asked.dialect)
 
 
 SIDES = {
     "receiver": Side(
-        recorded.from_data,
+        recorded_profile.from_data,
         whole_run.CHECKS,
         whole_run.NEED_SECRET,
         whole_run.NEED_BODIES,
@@ -145,7 +143,7 @@ SIDES = {
         wire.NEED_SECRET,
         wire.NEED_BODIES,
         _judge_sender,
-        lambda case: bool(_checks_of(case) & named.NEED_SECRET),
+        lambda case: bool(_checks_of(case) & step_checks.NEED_SECRET),
         _reads_answers,
         _signed_otherwise,
         _signed_otherwise,

@@ -42,7 +42,7 @@ def mark_superseded(
 def conclude(
     report: Report,
     scenarios: Iterable[Scenario],
-    facts: Mapping[str, Any],
+    profile: Mapping[str, Any],
     *,
     epoch: float,
     complete: bool,
@@ -50,7 +50,7 @@ def conclude(
     headers: Headers = (),
 ) -> None:
     """Give the report's trace what judging again needs, as `schemas/run.schema.json` describes it.
-    `facts` are data, `epoch` is the Unix time at which the exchanges' clock stood at 0, `headers` are
+    `profile` are data, `epoch` is the Unix time at which the exchanges' clock stood at 0, `headers` are
     the secret ones, of which the names are kept."""
     trace = report.trace
     trace.results = report.results
@@ -71,5 +71,5 @@ def conclude(
         "strict": strict,
         "headers": [name.decode() for name, _ in headers],
         "redacted": False,
-        "facts": facts,
+        "facts": profile,
     }

@@ -118,7 +118,7 @@ def _of_steps(scenario: Scenario) -> list[str]:
     return [
         seen.check
         for case in scenario.cases
-        for action in case.sending.actions
+        for action in case.sender_case.actions
         for seen in action.seen
         if seen.check is not None
     ]

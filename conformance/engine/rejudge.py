@@ -91,7 +91,7 @@ class _Again:
         self._redacted = run["redacted"]
         self._headers = tuple((name.encode(), b"") for name in run["headers"])
         self._secret = secret
-        self._facts = self._side.facts(run["facts"], secret or Secret(b""))
+        self._profile = self._side.profile(run["facts"], secret or Secret(b""))
         self._exchanges = exchanges
         self._scenarios = {each.rule.id: each for each in rules}
         self._of_case: dict[tuple[str | None, str | None], list[Exchange]] = {}
@@ -101,8 +101,8 @@ class _Again:
 
     def check_secret(self, place: str, secret: Secret) -> None:
         """Raise InputError for another secret than the run's, as far as the trace shows it."""
-        side, facts = self._side, self._facts
-        seen = [(each, side.fits(each, facts, secret)) for each in self._exchanges]
+        side, profile = self._side, self._profile
+        seen = [(each, side.fits(each, profile, secret)) for each in self._exchanges]
         told = {fits for each, fits in seen if fits is not None and not side.check_blind(each)}
         blind = any(side.check_blind(each) for each, _ in seen)
         if told == {False} and not blind:
@@ -126,7 +126,7 @@ class _Again:
             case,
             found,
             exchanges if case.acts or found else (),
-            self._facts,
+            self._profile,
             self._headers,
             seconds=was.seconds,
             strict=self._strict,
@@ -154,7 +154,7 @@ class _Again:
         whole = [each for each in over if not (blind and side.check_blind(each))]
         if len(whole) < len(over) and not whole:
             return [Unjudged(_NEEDS_BODIES)]
-        found = side.checks[name](whole, self._facts, case.level)
+        found = side.checks[name](whole, self._profile, case.level)
         if len(whole) < len(over) and all(isinstance(each, Unjudged) for each in found):
             return [Unjudged(_NEEDS_BODIES)]
         if found:
@@ -167,9 +167,9 @@ class _Again:
         if self._secret is None and self._side.needs_secret(case):
             return [Unjudged(_NEEDS_SECRET)]
         masked = self._redacted or any(map(self._side.case_blind, exchanges))
-        if masked and self._side.needs_bodies(case, self._facts):
+        if masked and self._side.needs_bodies(case, self._profile):
             return [Unjudged(_NEEDS_BODIES)]
-        return self._side.judge(scenario, case, exchanges, self._facts)
+        return self._side.judge(scenario, case, exchanges, self._profile)
 
 
 def _unknown(check: str) -> Text:

@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from conformance.fuzz.campaign.campaign import Hunt as Hunt
-    from conformance.fuzz.campaign.sequences import Means as Means
+    from conformance.fuzz.campaign.campaign import Campaign as Campaign
+    from conformance.fuzz.campaign.sequences import Driver as Driver
     from conformance.fuzz.campaign.sequences import sequences as sequences
     from conformance.fuzz.sender_inputs import contents as contents
     from conformance.fuzz.sender_inputs import scripts as scripts
@@ -30,8 +30,8 @@ _HOMES = {
     "contents": "conformance.fuzz.sender_inputs",
     "scripts": "conformance.fuzz.sender_inputs",
     "forged_examples": "conformance.fuzz.strategies.forged",
-    "Hunt": "conformance.fuzz.campaign.campaign",
-    "Means": "conformance.fuzz.campaign.sequences",
+    "Campaign": "conformance.fuzz.campaign.campaign",
+    "Driver": "conformance.fuzz.campaign.sequences",
     "sequences": "conformance.fuzz.campaign.sequences",
     "malformed_examples": "conformance.fuzz.strategies.malformed",
     "Delivery": "conformance.fuzz.strategies.deliveries",

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from conformance.fuzz.campaign.campaign import Leave
 from conformance.fuzz.strategies.valid import MEDIA, valid_contents
 from conformance.fuzz.strategies.values import TELLING, texts
-from conformance.scenario.sender import OK, Reply
+from conformance.scenario.sender import OK, ScriptedAnswer
 
 BATCH = 8
 """Draws in one example of Hypothesis's, which costs as much as drawing several of them."""
@@ -52,8 +52,8 @@ _CONTENT: st.SearchStrategy[tuple[int, Any]] = st.one_of(
 _NO_URL = re.compile(r'[\x00-\x20\x7f-\xa0<>"{}|\\^`\u2028\u2029\ufeff]')
 _STATUSES = (500, 503, 404, 400, 201, 204, 302, 401, 403, 410, 413, 422, 429, 202, 301, 307, 308)
 _FAILURES = (
-    *(Reply(status=status) for status in _STATUSES),
-    *(Reply(fault=fault) for fault in ("reset", "close", "hang")),
+    *(ScriptedAnswer(status=status) for status in _STATUSES),
+    *(ScriptedAnswer(fault=fault) for fault in ("reset", "close", "hang")),
 )
 
 
@@ -76,7 +76,7 @@ def _spelled(drawn: tuple[int, Any]) -> str:
 
 
 @cache
-def scripts(count: int, draw: int) -> tuple[tuple[Reply, ...], ...]:
+def scripts(count: int, draw: int) -> tuple[tuple[ScriptedAnswer, ...], ...]:
     """At most `count` different scripts of answers, the shortest first: some failures, and then 200.
     One of them at most holds the sender up until its deadline. Each failure is met alone as well."""
     failures = st.lists(st.sampled_from(_FAILURES), max_size=MOST_FAILURES)

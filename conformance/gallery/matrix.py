@@ -19,7 +19,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
-from conformance.engine.receiver.run import Run
+from conformance.engine.receiver.run import ReceiverRun
 from conformance.engine.sender.run import SenderRun
 from conformance.engine.stalls import Stalls
 from conformance.gallery.child_process import with_package
@@ -262,7 +262,7 @@ async def report_on(options: RunOptions) -> Report:
     if isinstance(options, SenderOptions):
         return await SenderRun(options).report()
     assert isinstance(options, Options)  # noqa: S101 - there are two sides
-    return await Run(options).report()
+    return await ReceiverRun(options).report()
 
 
 def _parts(result: Result) -> set[str]:

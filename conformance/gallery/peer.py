@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from conformance.options.run import RunOptions
-from conformance.receiver.behaviour import Policy
+from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.scenario.receiver import built_in, select
 
 
@@ -46,7 +46,7 @@ class Faulty:
     """A receiver with one realistic fault, as one changed step of the correct one.
 
     `fault` says in a sentence what it does wrong; `caught_by` are the rules that must find it, each
-    of them, and no other rule of their groups may. `policy` is what makes a fresh one where the fault
+    of them, and no other rule of their groups may. `behaviour` is what makes a fresh one where the fault
     keeps a state. `beside` are rules (globs) whose requests bring the fault to light for a rule that
     looks at the whole run. With `tls` it is served over https, under a certificate of its own making.
     """
@@ -54,10 +54,10 @@ class Faulty:
     name: str
     fault: str
     caught_by: tuple[str, ...]
-    policy: Policy | Callable[[], Policy]
+    behaviour: ReceiverBehaviour | Callable[[], ReceiverBehaviour]
     beside: tuple[str, ...] = ()
     tls: bool = False
 
-    def fresh(self) -> Policy:
+    def fresh(self) -> ReceiverBehaviour:
         """The policy for one run."""
-        return self.policy if isinstance(self.policy, Policy) else self.policy()
+        return self.behaviour if isinstance(self.behaviour, ReceiverBehaviour) else self.behaviour()

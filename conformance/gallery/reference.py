@@ -12,10 +12,10 @@ from conformance.protocol.delivery import Backoff
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
-from conformance.receiver.behaviour import Policy
+from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.scenario import dialects
-from conformance.sender.app import Settings, sending
+from conformance.sender.app import Settings, serving_sender
 from conformance.sender.worker import Pace
 
 FIRST_WAIT = 0.1
@@ -26,7 +26,7 @@ FIRST_WAIT = 0.1
 async def reference_receiver() -> AsyncIterator[Options]:
     """A correct receiver on a free port, with what a run against it needs."""
     signer = Signer(dialects.load("guide"), _fresh_secret())
-    async with Inbox(":memory:") as inbox, serving(Policy(), inbox, signer) as base:
+    async with Inbox(":memory:") as inbox, serving(ReceiverBehaviour(), inbox, signer) as base:
         yield Options(
             url=base + ENDPOINT,
             secret=signer.secret,
@@ -40,7 +40,7 @@ async def reference_sender() -> AsyncIterator[SenderOptions]:
     """A correct sender on a free port, with what a run against it needs."""
     dialect = dialects.load("guide")
     settings = Settings(pace=Pace(backoff=Backoff(base=FIRST_WAIT)))
-    async with sending(dialect, settings) as api:
+    async with serving_sender(dialect, settings) as api:
         yield SenderOptions(
             api_url=api, emit_url=f"{api}/Emit", secret=_fresh_secret(), dialect=dialect
         )

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from conformance.model.errors import InputError
 from conformance.protocol.validation import problems
-from conformance.receiver.behaviour import Answer
+from conformance.receiver.behaviour import Response
 from conformance.receiver.script import Scripted
 
 MOST = 10_000
@@ -26,7 +26,7 @@ class Next:
     delay: float
     fault: str | None
 
-    def scripted(self, answer: Answer) -> Scripted:
+    def scripted(self, answer: Response) -> Scripted:
         """What is done to a request that would be answered with `answer`."""
         return Scripted(
             status=answer.status,

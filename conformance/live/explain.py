@@ -21,7 +21,7 @@ from conformance.protocol.fast_validation import message_fits
 from conformance.protocol.signing import Scheme, others
 from conformance.protocol.tampering import Signer
 from conformance.protocol.validation import message_problems
-from conformance.receiver.behaviour import TOLERANCE, Answer, credentials, fresh
+from conformance.receiver.behaviour import TOLERANCE, Response, credentials, fresh
 from conformance.scenario import dialects
 
 MOST_PROBLEMS = 20
@@ -90,7 +90,7 @@ class Explainer:
     ) -> tuple[Signature, Text]:
         dialect, secret = self._signer.dialect, self._signer.secret
         given = credentials(headers, dialect)
-        if isinstance(given, Answer):
+        if isinstance(given, Response):
             made = self._made_otherwise(headers, body, value)
             return made or (Signature.MISSING, _missing(headers, dialect))
         stamp, signature = given
@@ -126,12 +126,12 @@ class Explainer:
         if len(body) > LONGEST_SEARCH:
             return None
         rewritten: dict[str, bytes] = {}
-        named: dict[tuple[str, str], tuple[bytes, bytes] | Answer] = {}
+        named: dict[tuple[str, str], tuple[bytes, bytes] | Response] = {}
         for scheme in self._likely():
             dialect, secret = scheme.signer.dialect, scheme.signer.secret
             names = dialect.timestamp_header, dialect.signature_header
             given = named.get(names) or named.setdefault(names, credentials(headers, dialect))
-            if isinstance(given, Answer):
+            if isinstance(given, Response):
                 continue
             over = body
             if scheme.rewritten is not None:

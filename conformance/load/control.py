@@ -15,7 +15,7 @@ from conformance.load.connection_pool import Line, Reply
 from conformance.load.ledger import MASTER, RUNS, Effects, Figures, Ledger, msg_id
 from conformance.load.observer import Audit, Observer
 from conformance.load.settings import Settings
-from conformance.load.verdict import Run
+from conformance.load.verdict import LoadRun
 from conformance.load.worker import PATIENCE, head
 from conformance.model.text import NO_TEXT, Text
 from conformance.protocol.dialect import sign
@@ -57,12 +57,12 @@ class Control:
         ledgers: Sequence[Ledger],
         gone: int = 0,
         progress: Callable[[int, int], None] = lambda asked, messages: None,
-    ) -> Run:
+    ) -> LoadRun:
         """Ask for the effects of all that was sent; the run as it is judged."""
         figures = Figures()
         for each in ledgers:
             figures.add(each.figures)
-        return Run(
+        return LoadRun(
             settings=self.settings,
             started=self._started,
             seconds=max(0.0, self._ended - self._began),

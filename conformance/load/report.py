@@ -8,13 +8,13 @@ from typing import Any
 from conformance import __version__
 from conformance.load import histogram
 from conformance.load.ledger import ACKNOWLEDGED, FORGED, Came, Effects, Figures, Kind
-from conformance.load.verdict import Finding, Run, checks, having
+from conformance.load.verdict import LoadFinding, LoadRun, checks, having
 from conformance.model.rules import verdict
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
-def document(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
+def document(run: LoadRun, findings: Sequence[LoadFinding]) -> dict[str, Any]:
     """The run as `schemas/load.schema.json` describes it, texts in the run's language."""
     settings, figures, language = run.settings, run.figures, run.settings.language
     seconds = max(run.seconds, 1e-9)
@@ -58,7 +58,7 @@ def document(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _told(finding: Finding, language: str) -> dict[str, Any]:
+def _told(finding: LoadFinding, language: str) -> dict[str, Any]:
     check = checks()[finding.check]
     return {
         "check": check.name,

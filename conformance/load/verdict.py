@@ -44,7 +44,7 @@ def checks() -> dict[str, Check]:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LoadFinding:
     """What came out for the check of that name; `examples` are ids of messages that show it."""
 
     check: str
@@ -55,7 +55,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class LoadRun:
     """A run that has ended. `started` is UTC in ISO 8601, `seconds` how long requests were sent.
 
     `effects` is None without an observer. `cause` says why the run could not be judged at all,
@@ -73,18 +73,18 @@ class Run:
     gone: int = 0
 
 
-def judge(run: Run) -> list[Finding]:
+def judge(run: LoadRun) -> list[LoadFinding]:
     """One finding for each check."""
     if run.cause:
-        return [Finding(name, Outcome.ERROR, run.cause) for name in checks()]
+        return [LoadFinding(name, Outcome.ERROR, run.cause) for name in checks()]
     return [_answered(run), _p99(run), _forged(run), _lost(run), _doubled(run)]
 
 
-def _answered(run: Run) -> Finding:
+def _answered(run: LoadRun) -> LoadFinding:
     figures, settings = run.figures, run.settings
     sent = figures.count(VALID)
     if not sent:
-        return Finding("answered", Outcome.ERROR, Text("nothing was sent", "沒有送出任何請求"))
+        return LoadFinding("answered", Outcome.ERROR, Text("nothing was sent", "沒有送出任何請求"))
     bad = sent - figures.count(VALID, Came.RIGHT)
     share = bad / sent
     said = _said(figures, forged=False)
@@ -93,7 +93,7 @@ def _answered(run: Run) -> Finding:
             f"all of {sent:,} valid requests were answered 200 within {settings.deadline:g} s",
             f"{sent:,} 個有效請求全部在 {settings.deadline:g} 秒內得到 200 響應",
         )
-        return Finding("answered", Outcome.PASS, message)
+        return LoadFinding("answered", Outcome.PASS, message)
     message = Text(
         f"{bad:,} of {sent:,} valid requests were not answered 200 within {settings.deadline:g} s "
         f"({share:.2%}, at most {settings.max_fail_ratio:.2%} may): {said}",
@@ -101,15 +101,15 @@ def _answered(run: Run) -> Finding:
         f"（{share:.2%}，上限 {settings.max_fail_ratio:.2%}）：{said}",
     )
     if not figures.count(VALID, Came.RIGHT):
-        return Finding("answered", Outcome.ERROR, message, bad)
+        return LoadFinding("answered", Outcome.ERROR, message, bad)
     failed = share > settings.max_fail_ratio
-    return Finding("answered", Outcome.FAIL if failed else Outcome.PASS, message, bad)
+    return LoadFinding("answered", Outcome.FAIL if failed else Outcome.PASS, message, bad)
 
 
-def _p99(run: Run) -> Finding:
+def _p99(run: LoadRun) -> LoadFinding:
     found = histogram.percentile(run.figures.times, 0.99)
     if found is None:
-        return Finding("p99", Outcome.ERROR, Text("nothing was answered", "沒有任何響應"))
+        return LoadFinding("p99", Outcome.ERROR, Text("nothing was answered", "沒有任何響應"))
     most = run.settings.max_p99
     own = histogram.percentile(run.figures.ticks, 0.99) or 0.0
     message = Text(
@@ -118,21 +118,21 @@ def _p99(run: Run) -> Finding:
     )
     over = histogram.above(run.figures.times, most)
     if found <= most:
-        return Finding("p99", Outcome.PASS, message)
+        return LoadFinding("p99", Outcome.PASS, message)
     if found - own <= most:
         message += Text(
             f", of which the load generator itself is {_time(own)} late: use more workers",
             f"，其中負載產生器自身延遲 {_time(own)}：請增加 worker",
         )
-        return Finding("p99", Outcome.ERROR, message, over)
-    return Finding("p99", Outcome.FAIL, message, over)
+        return LoadFinding("p99", Outcome.ERROR, message, over)
+    return LoadFinding("p99", Outcome.FAIL, message, over)
 
 
-def _forged(run: Run) -> Finding:
+def _forged(run: LoadRun) -> LoadFinding:
     figures, effects = run.figures, run.effects
     sent = figures.count([Kind.FORGERY])
     if not sent:
-        return Finding("forged", Outcome.SKIP, _few("forgeries"))
+        return LoadFinding("forged", Outcome.SKIP, _few("forgeries"))
     accepted = figures.count([Kind.FORGERY], Came.ACCEPTED)
     ids = sorted(effects.forged) if effects else []
     if accepted or ids:
@@ -142,24 +142,24 @@ def _forged(run: Run) -> Finding:
             f"{sent:,} 個偽造請求中有 {accepted:,} 個得到 2xx 響應"
             + (f"，{len(ids):,} 個被處理" if effects else ""),
         )
-        return Finding("forged", Outcome.FAIL, message, max(accepted, len(ids)), _examples(ids))
+        return LoadFinding("forged", Outcome.FAIL, message, max(accepted, len(ids)), _examples(ids))
     silent = figures.count([Kind.FORGERY], Came.UNANSWERED)
     if silent == sent:
         message = Text("no forgery was answered at all", "所有偽造請求都沒有得到響應")
-        return Finding("forged", Outcome.ERROR, message, silent)
+        return LoadFinding("forged", Outcome.ERROR, message, silent)
     message = Text(f"all of {sent:,} were refused", f"{sent:,} 個全部被拒絕")
     if effects and effects.whole:
         message += Text(", and none took effect", "，且都未被處理")
     if silent:
         message += Text(f", {silent:,} of them without an answer", f"，其中 {silent:,} 個沒有響應")
-    return Finding("forged", Outcome.PASS, message)
+    return LoadFinding("forged", Outcome.PASS, message)
 
 
-def _lost(run: Run) -> Finding:
+def _lost(run: LoadRun) -> LoadFinding:
     blind = _blind("lost", run)
     effects = run.effects
     if effects is None or (blind is not None and not effects.lost):
-        return blind or Finding("lost", Outcome.SKIP, _NO_OBSERVER)
+        return blind or LoadFinding("lost", Outcome.SKIP, _NO_OBSERVER)
     promised = having(run.ledgers, ACKNOWLEDGED)
     if effects.lost:
         ids = sorted(effects.lost)
@@ -167,21 +167,21 @@ def _lost(run: Run) -> Finding:
             f"{len(ids):,} of {promised:,} messages that were answered 200 took no effect",
             f"{promised:,} 則得到 200 響應的訊息中有 {len(ids):,} 則未被處理",
         )
-        return Finding("lost", Outcome.FAIL, message, len(ids), _examples(ids))
+        return LoadFinding("lost", Outcome.FAIL, message, len(ids), _examples(ids))
     message = Text(f"all of {promised:,} took effect", f"{promised:,} 則全部被處理")
     if effects.late:
         message += Text(
             f", {effects.late:,} of them up to {effects.behind:.1f} s after the end",
             f"，其中 {effects.late:,} 則在結束後 {effects.behind:.1f} 秒內才完成",
         )
-    return Finding("lost", Outcome.PASS, message)
+    return LoadFinding("lost", Outcome.PASS, message)
 
 
-def _doubled(run: Run) -> Finding:
+def _doubled(run: LoadRun) -> LoadFinding:
     blind = _blind("doubled", run)
     effects = run.effects
     if effects is None or (blind is not None and not effects.doubled):
-        return blind or Finding("doubled", Outcome.SKIP, _NO_OBSERVER)
+        return blind or LoadFinding("doubled", Outcome.SKIP, _NO_OBSERVER)
     repeats = run.figures.count((Kind.REPEAT, Kind.RETRY))
     if effects.doubled:
         ids = sorted(effects.doubled)
@@ -189,14 +189,14 @@ def _doubled(run: Run) -> Finding:
             f"{len(ids):,} messages took effect more than once; {repeats:,} repeats were sent",
             f"{len(ids):,} 則訊息被處理多次；共送出 {repeats:,} 次重複",
         )
-        return Finding("doubled", Outcome.FAIL, message, len(ids), _examples(ids))
+        return LoadFinding("doubled", Outcome.FAIL, message, len(ids), _examples(ids))
     if not repeats:
-        return Finding("doubled", Outcome.SKIP, _few("repeats"))
+        return LoadFinding("doubled", Outcome.SKIP, _few("repeats"))
     message = Text(
         f"none took effect twice; {repeats:,} repeats were sent",
         f"沒有訊息被處理兩次；共送出 {repeats:,} 次重複",
     )
-    return Finding("doubled", Outcome.PASS, message)
+    return LoadFinding("doubled", Outcome.PASS, message)
 
 
 _NO_OBSERVER = Text(
@@ -205,24 +205,24 @@ _NO_OBSERVER = Text(
 )
 
 
-def _blind(check: str, run: Run) -> Finding | None:
+def _blind(check: str, run: LoadRun) -> LoadFinding | None:
     """Why effects could not be seen, or not all of them."""
     effects = run.effects
     if effects is None:
-        return Finding(check, Outcome.SKIP, _NO_OBSERVER)
+        return LoadFinding(check, Outcome.SKIP, _NO_OBSERVER)
     if run.gone:
         message = Text(
             f"{run.gone} worker(s) left without telling what they had sent",
             f"有 {run.gone} 個 worker 離開前未回報已送出的訊息",
         )
-        return Finding(check, Outcome.ERROR, message)
+        return LoadFinding(check, Outcome.ERROR, message)
     if not effects.whole:
         told = effects.asked - effects.unread
         message = Text(
             f"the observer told about {told:,} of {effects.messages:,} messages only",
             f"觀察端只回報了 {effects.messages:,} 則訊息中的 {told:,} 則",
         )
-        return Finding(check, Outcome.ERROR, message)
+        return LoadFinding(check, Outcome.ERROR, message)
     return None
 
 

@@ -22,7 +22,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-class Event(StrEnum):
+class DeliveryEvent(StrEnum):
     """What can happen to a delivery."""
 
     SENT = "sent"
@@ -33,11 +33,11 @@ class Event(StrEnum):
 
 
 NEXT = {
-    (State.WAITING, Event.SENT): State.ATTEMPTED,
-    (State.ATTEMPTED, Event.ACCEPTED): State.DELIVERED,
-    (State.ATTEMPTED, Event.REFUSED): State.WAITING,
-    (State.ATTEMPTED, Event.EXHAUSTED): State.FAILED,
-    (State.FAILED, Event.REDELIVER): State.WAITING,
+    (State.WAITING, DeliveryEvent.SENT): State.ATTEMPTED,
+    (State.ATTEMPTED, DeliveryEvent.ACCEPTED): State.DELIVERED,
+    (State.ATTEMPTED, DeliveryEvent.REFUSED): State.WAITING,
+    (State.ATTEMPTED, DeliveryEvent.EXHAUSTED): State.FAILED,
+    (State.FAILED, DeliveryEvent.REDELIVER): State.WAITING,
 }
 """(state, event) → state; a pair that is not listed cannot happen."""
 
@@ -49,7 +49,7 @@ def deadline(timeout: float) -> float:
 
 def outcome(
     status: int | None, elapsed: float, *, timeout: float, attempt: int, retry_count: int
-) -> Event:
+) -> DeliveryEvent:
     """What attempt number `attempt` (1 is the first) came to.
 
     `status` is None when no whole answer came; `elapsed` is seconds until the whole answer. Only
@@ -57,8 +57,8 @@ def outcome(
     attempt.
     """
     if status == 200 and elapsed <= deadline(timeout):
-        return Event.ACCEPTED
-    return Event.REFUSED if attempt <= retry_count else Event.EXHAUSTED
+        return DeliveryEvent.ACCEPTED
+    return DeliveryEvent.REFUSED if attempt <= retry_count else DeliveryEvent.EXHAUSTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pytest
 
 from conformance.engine.metadata import Key
 from conformance.engine.plan import Listener
-from conformance.engine.receiver.run import Run
+from conformance.engine.receiver.run import ReceiverRun
 from conformance.engine.sender.run import SenderRun
 from conformance.gallery.reference import reference_receiver, reference_sender
 from conformance.model.errors import HarnessError, InputError
@@ -99,10 +99,10 @@ class TargetRun:
         return lines
 
 
-def _run(options: Options | SenderOptions, listener: Listener) -> Run | SenderRun:
+def _run(options: Options | SenderOptions, listener: Listener) -> ReceiverRun | SenderRun:
     if isinstance(options, SenderOptions):
         return SenderRun(options, listener)
-    return Run(options, listener)
+    return ReceiverRun(options, listener)
 
 
 def run_for(

@@ -1,6 +1,6 @@
 """The receiver on HTTP: its routes, its life from start to stop, and faults kept away from answers.
 
-What a request is worth is decided by the `Policy` and nowhere here. Guide: 訊息接收.
+What a request is worth is decided by the `ReceiverBehaviour` and nowhere here. Guide: 訊息接收.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aiohttp import web
 
 from conformance.model.clock import Clock
 from conformance.protocol.tampering import Signer
-from conformance.receiver.behaviour import Answer, Policy
+from conformance.receiver.behaviour import ReceiverBehaviour, Response
 from conformance.receiver.events import Delivered, Follower
 from conformance.receiver.inbox import PREVIEW, Inbox
 from conformance.receiver.masking import Mask
@@ -45,7 +45,7 @@ _CLOCK = Clock()
 class Receiver:
     """The handlers of one receiver."""
 
-    policy: Policy
+    behaviour: ReceiverBehaviour
     inbox: Inbox
     signer: Signer
     clock: Clock
@@ -54,8 +54,8 @@ class Receiver:
 
     def application(self) -> web.Application:
         """The routes. Every method reaches the endpoint, since which of them deliver is policy."""
-        app = web.Application(client_max_size=self.policy.limit)
-        app.router.add_route("*", ENDPOINT, self.deliver, expect_handler=self.policy.expect)
+        app = web.Application(client_max_size=self.behaviour.limit)
+        app.router.add_route("*", ENDPOINT, self.deliver, expect_handler=self.behaviour.expect)
         app.router.add_get("/processed", self.processed)
         app.router.add_get("/deliveries", self.deliveries)
         if self.follower is not None:
@@ -75,7 +75,7 @@ class Receiver:
                 )
             )  # fmt: skip
         if next_ is None:
-            return await self.policy.respond(request, answer)
+            return await self.behaviour.respond(request, answer)
         try:
             done = await perform(
                 request, next_.scripted(answer), self.clock.monotonic(), self.clock
@@ -84,42 +84,42 @@ class Receiver:
             return web.StreamResponse()
         return done[0]
 
-    async def _take(self, request: web.Request, scripted: int | None) -> tuple[bytes, Answer]:
+    async def _take(self, request: web.Request, scripted: int | None) -> tuple[bytes, Response]:
         """The body, as far as it was read, and the answer. A fault inside is told as one, and never
         what it was."""
-        policy, body = self.policy, b""
+        behaviour, body = self.behaviour, b""
         try:
-            if request.method not in policy.methods:
-                allowed = ", ".join(sorted(policy.methods))
-                answer = Answer(405, f"deliveries come by {allowed}", (("Allow", allowed),))
+            if request.method not in behaviour.methods:
+                allowed = ", ".join(sorted(behaviour.methods))
+                answer = Response(405, f"deliveries come by {allowed}", (("Allow", allowed),))
                 return body, answer
-            received = await policy.receive(request)
-            if isinstance(received, Answer):
+            received = await behaviour.receive(request)
+            if isinstance(received, Response):
                 return body, received
             body = received
             if scripted is not None:
-                return body, Answer(scripted, "as scripted on the live page")
+                return body, Response(scripted, "as scripted on the live page")
             return body, await self._judge(request, body)
         except NotStoredError as fault:
             _LOG.error("a delivery could not be stored: %s", fault)
-            return body, Answer(503, "the message could not be stored: send it again")
+            return body, Response(503, "the message could not be stored: send it again")
         except Exception:  # aiohttp's own answer shows a traceback when asyncio is in debug mode
             _LOG.exception("a delivery failed")
-            return body, Answer(500, "internal error")
+            return body, Response(500, "internal error")
 
-    async def _judge(self, request: web.Request, body: bytes) -> Answer:
-        policy = self.policy
-        arrival = policy.examine(
+    async def _judge(self, request: web.Request, body: bytes) -> Response:
+        behaviour = self.behaviour
+        arrival = behaviour.examine(
             request.raw_headers,
             body,
             self.signer,
             self.clock.now(),
             lambda: request.transport is not None,
         )
-        if isinstance(arrival, Answer):
+        if isinstance(arrival, Response):
             return arrival
-        stored = await policy.store(self.inbox, arrival, policy.key(arrival))
-        return stored if isinstance(stored, Answer) else policy.acknowledge(arrival, stored)
+        stored = await behaviour.store(self.inbox, arrival, behaviour.key(arrival))
+        return stored if isinstance(stored, Response) else behaviour.acknowledge(arrival, stored)
 
     async def processed(self, request: web.Request) -> web.Response:
         """How many times `?msgId=` took effect: {"count": N}."""
@@ -158,7 +158,7 @@ def _json(value: Any, status: int = 200) -> web.Response:
 
 @asynccontextmanager
 async def serving(
-    policy: Policy,
+    behaviour: ReceiverBehaviour,
     inbox: Inbox,
     signer: Signer,
     host: str = "127.0.0.1",
@@ -172,7 +172,7 @@ async def serving(
     delivery. Raises InputError when the address cannot be had."""
     mask = Mask(bytes(signer.secret))
     runner = web.AppRunner(
-        Receiver(policy, inbox, signer, clock, mask, follower).application(),
+        Receiver(behaviour, inbox, signer, clock, mask, follower).application(),
         access_log=None,
         logger=_LOG,
         handler_cancellation=False,
@@ -191,6 +191,6 @@ async def serve(
     line once it serves. Raises InputError for an address or a file that cannot be used."""
     async with (
         Inbox(db) as inbox,
-        serving(Policy(), inbox, signer, host, port, follower=follower) as url,
+        serving(ReceiverBehaviour(), inbox, signer, host, port, follower=follower) as url,
     ):
         await until_stopped(url + ENDPOINT)

@@ -1,7 +1,8 @@
-"""What a receiver decides about a request, step by step; the steps gathered in a `Policy`.
+"""What a receiver decides about a request, step by step; the steps gathered in a `ReceiverBehaviour`.
 
-`Policy()` conforms to every receiver rule. A faulty receiver is `dataclasses.replace(Policy(), …)`
-of one step, and a scripted one reuses the steps that it does not script. All steps are pure but for
+`ReceiverBehaviour()` conforms to every receiver rule. A faulty receiver replaces one step of it
+(`dataclasses.replace`),
+and a scripted one reuses the steps that it does not script. All steps are pure but for
 three: `receive` and `respond` see the raw request, `store` awaits the inbox. Knows nothing of
 routes and servers.
 """
@@ -40,7 +41,7 @@ _LONGEST_TIMESTAMP = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What a request is answered with: a status, a word of explanation where there is need, and
     headers beside those of every answer.
 
@@ -65,7 +66,7 @@ def _written(success: bool, message: str | None) -> bytes:
     return json.dumps(fields).encode()
 
 
-_TAKEN, _REPEATED = Answer(200), Answer(200, "duplicate")
+_TAKEN, _REPEATED = Response(200), Response(200, "duplicate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Arrival:
     connected: Callable[[], bool]
 
 
-def credentials(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | Answer:
+def credentials(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | Response:
     """The values of the timestamp and the signature header, each of which must stand there once and
     hold something."""
     found = []
@@ -86,7 +87,7 @@ def credentials(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | Ans
         wanted, size = name.lower().encode(), len(name)
         values = [value for key, value in headers if len(key) == size and key.lower() == wanted]
         if len(values) != 1 or not values[0]:
-            return Answer(401, f"exactly one {name} header is needed")
+            return Response(401, f"exactly one {name} header is needed")
         found.append(values[0])
     return found[0], found[1]
 
@@ -96,15 +97,15 @@ def as_received(body: bytes) -> bytes:
     return body
 
 
-def fresh(timestamp: bytes, now: float, dialect: Dialect, tolerance: float) -> Answer | None:
+def fresh(timestamp: bytes, now: float, dialect: Dialect, tolerance: float) -> Response | None:
     """Refuse a timestamp that is no number, or more than `tolerance` seconds away from `now`."""
     if not timestamp.isdigit() or len(timestamp) > _LONGEST_TIMESTAMP:
-        return Answer(401, "the timestamp is not a whole number")
+        return Response(401, "the timestamp is not a whole number")
     unit = 1000 if dialect.timestamp_unit == "milliseconds" else 1
     ahead = int(timestamp) / unit - now
     if abs(ahead) > tolerance:
         side = "ahead of" if ahead > 0 else "behind"
-        return Answer(401, f"the timestamp is {abs(ahead):.0f} s {side} the receiver's clock")
+        return Response(401, f"the timestamp is {abs(ahead):.0f} s {side} the receiver's clock")
     return None
 
 
@@ -114,23 +115,23 @@ def authenticate(
     signer: Signer,
     now: float,
     *,
-    credentials: Callable[[Headers, Dialect], tuple[bytes, bytes] | Answer] = credentials,
+    credentials: Callable[[Headers, Dialect], tuple[bytes, bytes] | Response] = credentials,
     signed: Callable[[bytes], bytes] = as_received,
     matches: Callable[[bytes, bytes], bool] = hmac.compare_digest,
-    fresh: Callable[[bytes, float, Dialect, float], Answer | None] = fresh,
+    fresh: Callable[[bytes, float, Dialect, float], Response | None] = fresh,
     tolerance: float = TOLERANCE,
-) -> Answer | None:
+) -> Response | None:
     """Refuse what the holder of the secret did not sign, or did not sign lately; None lets it pass.
 
     `matches` gets the right signature and the given one. With `functools.partial` each part can be
     replaced by itself.
     """
     given = credentials(headers, signer.dialect)
-    if isinstance(given, Answer):
+    if isinstance(given, Response):
         return given
     timestamp, signature = given
     if not matches(sign(signer.dialect, signer.secret, timestamp, signed(body)), signature):
-        return Answer(401, "the signature does not fit the timestamp and the body")
+        return Response(401, "the signature does not fit the timestamp and the body")
     return fresh(timestamp, now, signer.dialect, tolerance)
 
 
@@ -152,36 +153,36 @@ def _no_constant(name: str) -> NoReturn:
 _JSON = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
 
 
-def read(body: bytes) -> Message | Answer:
+def read(body: bytes) -> Message | Response:
     """The body as a JSON object, read strictly."""
     try:
         message = _JSON.decode(body.decode())
     except UnicodeDecodeError:
-        return Answer(400, "the body is not UTF-8")
+        return Response(400, "the body is not UTF-8")
     except RecursionError:
-        return Answer(400, "the body is nested too deeply")
+        return Response(400, "the body is nested too deeply")
     except ValueError:
-        return Answer(400, "the body is not JSON")
+        return Response(400, "the body is not JSON")
     if not isinstance(message, dict):
-        return Answer(400, "the body is not a JSON object")
+        return Response(400, "the body is not a JSON object")
     if isinstance(message, _Ambiguous):
-        return Answer(400, "msgId stands in the body twice")
+        return Response(400, "msgId stands in the body twice")
     return message
 
 
-def msg_id(message: Message) -> str | Answer:
+def msg_id(message: Message) -> str | Response:
     """The message's id: a string, not empty, that can be written as UTF-8."""
     found = message.get("msgId")
     if not isinstance(found, str) or not found:
-        return Answer(400, "msgId must be a string that is not empty")
+        return Response(400, "msgId must be a string that is not empty")
     try:
         found.encode()
     except UnicodeEncodeError:
-        return Answer(400, "msgId is not Unicode text")
+        return Response(400, "msgId is not Unicode text")
     return found
 
 
-def process(message: Message) -> Answer | None:
+def process(message: Message) -> Response | None:
     """Refuse a message for what it says. No message is: a type or field that is not known, or of
     another JSON type, is for whoever works on the inbox, behind the answer (最佳實踐 1)."""
     return None
@@ -192,19 +193,19 @@ def key(arrival: Arrival) -> str | None:
     return arrival.delivery.msg_id
 
 
-async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Answer:
+async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
     """Let the message take effect: True when it was new, False for a repeat, an Answer to refuse
     it. Raises NotStoredError when it cannot be committed."""
     return await inbox.add(arrival.delivery, key)
 
 
-def acknowledge(arrival: Arrival, new: bool) -> Answer:
+def acknowledge(arrival: Arrival, new: bool) -> Response:
     """Answer a message that is safely stored. A repeat is a success too: its first answer may have
     been lost (常見問題 5)."""
     return _TAKEN if new else _REPEATED
 
 
-async def receive(request: web.Request) -> bytes | Answer:
+async def receive(request: web.Request) -> bytes | Response:
     """Read the whole body; a part of it is never passed on."""
     limit = request.client_max_size
     try:
@@ -223,24 +224,24 @@ async def receive(request: web.Request) -> bytes | Answer:
             body += piece
             size = len(body)
     except TimeoutError:
-        return Answer(408, "the rest of the body did not come")
+        return Response(408, "the rest of the body did not come")
     except (ConnectionError, web.RequestPayloadError):
-        return Answer(400, "the body was cut short")
+        return Response(400, "the body was cut short")
     return _too_large(limit)
 
 
-def _too_large(limit: int) -> Answer:
-    return Answer(413, f"the body is larger than {limit} bytes")
+def _too_large(limit: int) -> Response:
+    return Response(413, f"the body is larger than {limit} bytes")
 
 
-async def respond(request: web.Request, answer: Answer) -> web.StreamResponse:
+async def respond(request: web.Request, answer: Response) -> web.StreamResponse:
     """The HTTP response for `answer`."""
     headers = (("Content-Type", "application/json"), *answer.headers)
     return web.Response(status=answer.status, body=answer.body, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class ReceiverBehaviour:
     """The steps from a request to its answer, in their order; an Answer before the end ends it.
 
     `methods` are those that deliver (接收流程 1), `limit` is the largest body in bytes. `expect` meets
@@ -250,15 +251,15 @@ class Policy:
     methods: frozenset[str] = frozenset({"POST"})
     limit: int = LIMIT
     expect: Callable[[web.Request], Awaitable[web.StreamResponse | None]] | None = None
-    receive: Callable[[web.Request], Awaitable[bytes | Answer]] = receive
-    authenticate: Callable[[Headers, bytes, Signer, float], Answer | None] = authenticate
-    read: Callable[[bytes], Message | Answer] = read
-    msg_id: Callable[[Message], str | Answer] = msg_id
-    process: Callable[[Message], Answer | None] = process
+    receive: Callable[[web.Request], Awaitable[bytes | Response]] = receive
+    authenticate: Callable[[Headers, bytes, Signer, float], Response | None] = authenticate
+    read: Callable[[bytes], Message | Response] = read
+    msg_id: Callable[[Message], str | Response] = msg_id
+    process: Callable[[Message], Response | None] = process
     key: Callable[[Arrival], str | None] = key
-    store: Callable[[Inbox, Arrival, str | None], Awaitable[bool | Answer]] = store
-    acknowledge: Callable[[Arrival, bool], Answer] = acknowledge
-    respond: Callable[[web.Request, Answer], Awaitable[web.StreamResponse]] = respond
+    store: Callable[[Inbox, Arrival, str | None], Awaitable[bool | Response]] = store
+    acknowledge: Callable[[Arrival, bool], Response] = acknowledge
+    respond: Callable[[web.Request, Response], Awaitable[web.StreamResponse]] = respond
 
     def examine(
         self,
@@ -267,7 +268,7 @@ class Policy:
         signer: Signer,
         now: float,
         connected: Callable[[], bool],
-    ) -> Arrival | Answer:
+    ) -> Arrival | Response:
         """The pure steps, from `authenticate` to `process`: what arrived, or why it is refused.
 
         `now` is in Unix seconds.
@@ -276,10 +277,10 @@ class Policy:
         if refusal is not None:
             return refusal
         message = self.read(body)
-        if isinstance(message, Answer):
+        if isinstance(message, Response):
             return message
         msg_id = self.msg_id(message)
-        if isinstance(msg_id, Answer):
+        if isinstance(msg_id, Response):
             return msg_id
         refusal = self.process(message)
         if refusal is not None:

@@ -8,7 +8,7 @@ from typing import Protocol
 from aiohttp import web
 
 from conformance.model.exchange import Headers
-from conformance.receiver.behaviour import Answer
+from conformance.receiver.behaviour import Response
 from conformance.receiver.script import Scripted
 
 
@@ -23,7 +23,7 @@ class NextAnswer(Protocol):
     @property
     def broken(self) -> str | None: ...
 
-    def scripted(self, answer: Answer) -> Scripted:
+    def scripted(self, answer: Response) -> Scripted:
         """What is done to a request that would be answered with `answer`."""
 
 
@@ -37,7 +37,7 @@ class Delivered:
     path: str
     headers: Headers
     body: bytes
-    answer: Answer
+    answer: Response
     next: NextAnswer | None
 
 

@@ -27,11 +27,11 @@ from conformance.model.clock import Clock
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange, Fault, Request, Role, Transport
 from conformance.protocol.message import mark_in
-from conformance.receiver import behaviour as policy
+from conformance.receiver import behaviour as behaviour
 from conformance.receiver.script import Outcome, Scripted, perform
 from conformance.serving.listening import BACKLOG, KEEP_ALIVE
 
-__all__ = ["Endpoint", "Mock", "RefusingEndpoint", "Scripted", "listening"]
+__all__ = ["Mock", "MockEndpoint", "RefusingEndpoint", "Scripted", "listening"]
 
 GRACE = 0.5
 """Seconds that connections have left when the mock stops."""
@@ -45,7 +45,7 @@ _UNDER_WAY: Outcome = (None, None, "")
 _TOO_LARGE = Scripted(413, headers=(("Connection", "close"),), body=b'{"status": "error"}')
 
 
-class Endpoint:
+class MockEndpoint:
     """One configured URL of the mock; `url` is what is configured at the sender.
 
     `arrivals` are the requests in the order in which they were whole, or broke off. One that is
@@ -119,7 +119,7 @@ class Endpoint:
         return index
 
 
-class RefusingEndpoint(Endpoint):
+class RefusingEndpoint(MockEndpoint):
     """An endpoint on a port of its own, which refuses connections until it listens. Its URL is never
     a public one: no tunnel leads to its port."""
 
@@ -144,7 +144,7 @@ class Mock:
         self._public = public
         self._tls = tls
         self._clock = clock
-        self._endpoints: dict[str, Endpoint] = {}
+        self._endpoints: dict[str, MockEndpoint] = {}
         self._count = 0
         self._stopping = False
         app = web.Application()
@@ -159,10 +159,10 @@ class Mock:
             auto_decompress=False,  # the signature is over the bytes as received
         )
 
-    def endpoint(self, script: Sequence[Scripted] = (PLAIN,)) -> Endpoint:
+    def endpoint(self, script: Sequence[Scripted] = (PLAIN,)) -> MockEndpoint:
         """A new endpoint, under a path that nobody guesses."""
         path = _path()
-        made = Endpoint(path, (self._public or self._base(self._bound[0])) + path, script)
+        made = MockEndpoint(path, (self._public or self._base(self._bound[0])) + path, script)
         self._endpoints[path] = made
         # A tunnel may take the path of the public URL off, or leave it.
         self._endpoints[urlsplit(made.url).path] = made
@@ -209,17 +209,17 @@ class Mock:
             return web.Response(status=404)
         body, whole = bytearray(), False
         try:
-            # `policy.receive` drops the part of a body that came: here it is evidence.
+            # `behaviour.receive` drops the part of a body that came: here it is evidence.
             async for piece in request.content.iter_any():
                 body += piece
-                if len(body) > policy.LIMIT:
+                if len(body) > behaviour.LIMIT:
                     break
             whole = True
         finally:  # a connection that is lost cancels its handler
             cut = None if whole else self._left(Fault.CLOSED, "the sender left in mid-body")
             arrival = self._arrival(endpoint, request, bytes(body), started, cut or _UNDER_WAY)
             index = endpoint._record(arrival)
-        larger = len(body) > policy.LIMIT
+        larger = len(body) > behaviour.LIMIT
         scripted = _TOO_LARGE if larger else endpoint._next(arrival.msg_id, request.method)
         try:
             response, outcome = await perform(request, scripted, arrival.sent, self._clock)
@@ -231,7 +231,7 @@ class Mock:
         self._end(endpoint, index, outcome)
         return response
 
-    def _end(self, endpoint: Endpoint, index: int, outcome: Outcome) -> None:
+    def _end(self, endpoint: MockEndpoint, index: int, outcome: Outcome) -> None:
         answer, fault, detail = outcome
         now = self._clock.monotonic()
         arrival = endpoint.arrivals[index]
@@ -240,7 +240,12 @@ class Mock:
         )
 
     def _arrival(
-        self, endpoint: Endpoint, request: web.Request, body: bytes, started: float, came: Outcome
+        self,
+        endpoint: MockEndpoint,
+        request: web.Request,
+        body: bytes,
+        started: float,
+        came: Outcome,
     ) -> Exchange:
         now = self._clock.monotonic()
         self._count += 1
@@ -263,7 +268,7 @@ def _msg_id(body: bytes) -> str | None:
         seen = _CUT.search(body)
         return seen[1].decode() if seen else None
     found = message.get("msgId") if isinstance(message, dict) else None
-    read = policy.msg_id({"msgId": str(found) if type(found) is int else found})
+    read = behaviour.msg_id({"msgId": str(found) if type(found) is int else found})
     return read if isinstance(read, str) else None
 
 

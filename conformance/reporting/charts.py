@@ -149,8 +149,8 @@ def _bands(shown: pd.DataFrame, backoff: Backoff) -> pd.DataFrame:
 def answer_times(trace: Traced, deadline: float | None = None) -> alt.LayerChart | alt.FacetChart:
     """How long answers took, by what came back, and the `deadline` in seconds (the run's, else the
     guide's)."""
-    facts = trace.run["facts"] if trace.run is not None else {}
-    limit = deadline if deadline is not None else facts.get("deadline", GUIDE_DEADLINE)
+    profile = trace.run["facts"] if trace.run is not None else {}
+    limit = deadline if deadline is not None else profile.get("deadline", GUIDE_DEADLINE)
     sent = _delivered(trace)
     seconds = sent["seconds"].to_numpy().clip(SHORTEST)
     least, most = (seconds.min(), seconds.max()) if len(sent) else (SHORTEST, limit)
@@ -293,8 +293,8 @@ def _came(sent: pd.DataFrame, accepted: frozenset[int]) -> np.ndarray:
 
 
 def _accepted(trace: Traced) -> frozenset[int]:
-    facts = trace.run["facts"] if trace.run is not None else {}
-    return frozenset(facts.get("accepted", [200]))
+    profile = trace.run["facts"] if trace.run is not None else {}
+    return frozenset(profile.get("accepted", [200]))
 
 
 def _scale(tones: Mapping[Any, str]) -> alt.Scale:

@@ -25,7 +25,7 @@ from conformance.protocol.resources import folder
 from conformance.protocol.validation import problems
 from conformance.scenario import sender as emission
 from conformance.scenario import yaml_file
-from conformance.scenario.sender import NOTHING, Sending
+from conformance.scenario.sender import NOTHING, SenderCase
 
 MOST_NODES, DEEPEST = 100_000, 100
 """Values and levels that a scenario file may unfold to."""
@@ -88,17 +88,17 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Case:
     """One case of a rule; `name` is None where the rule has only one. A receiver's case has steps,
-    a sender's has a `sending`."""
+    a sender's has a `sender_case`."""
 
     name: str | None
     level: Level
     steps: tuple[Step, ...] = ()
-    sending: Sending = NOTHING
+    sender_case: SenderCase = NOTHING
 
     @property
     def acts(self) -> bool:
         """Whether there is anything to carry out."""
-        return bool(self.steps or self.sending.actions)
+        return bool(self.steps or self.sender_case.actions)
 
     @property
     def refusing(self) -> bool:
@@ -303,7 +303,7 @@ def _case(
     """The case that `words` describe, where they complete what the rule's `record` says for all."""
     level = Level(words.get("level", level))
     if record["rule"].startswith("sender."):
-        return Case(name, level, sending=emission.read(words, record, level))
+        return Case(name, level, sender_case=emission.read(words, record, level))
     steps = [dict(step) for step in words.get("steps", record.get("steps", ()))]
     sends = [step for step in steps if "send" in step]
     if sends:
@@ -334,7 +334,7 @@ def _implied(cases: Iterable[Case]) -> Iterable[str]:
                 yield "restart"
             if step.send is not None and step.send.other_instance:
                 yield "also-url"
-        yield from case.sending.needs
+        yield from case.sender_case.needs
 
 
 _RENAMED = {

@@ -13,7 +13,7 @@ from conformance.model.rules import Level
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ScriptedAnswer:
     """One answer of a script; `to_other` redirects to the case's other endpoint."""
 
     status: int = 200
@@ -24,17 +24,17 @@ class Reply:
     to_other: bool = False
 
 
-OK = Reply()
+OK = ScriptedAnswer()
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class Endpoint:
     """One endpoint: how it is configured at the sender, and the answers to a message's attempts,
     the last of which repeats. `way` is "refusing", "https", "untrusted" or None; one that is not
     `configured` only listens."""
 
     configure: Mapping[str, Any] = field(default_factory=dict)
-    answers: tuple[Reply, ...] = (OK,)
+    answers: tuple[ScriptedAnswer, ...] = (OK,)
     way: str | None = None
     configured: bool = True
 
@@ -65,7 +65,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Expectation:
     """What must be seen of a step: the attempts for each of its messages (least, most), whether
     they arrive, whether the call succeeds ("ok", "error"), a named check, or several of these;
     `other` at the other endpoint."""
@@ -85,17 +85,17 @@ class Action:
     emit: Emit | None = None
     call: Call | None = None
     restart: bool = False
-    answers: tuple[Reply, ...] = ()
-    seen: tuple[Seen, ...] = ()
+    answers: tuple[ScriptedAnswer, ...] = ()
+    seen: tuple[Expectation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class SenderCase:
     """A sender's case."""
 
     actions: tuple[Action, ...] = ()
-    listener: Listener = field(default_factory=Listener)
-    other: Listener | None = None
+    listener: Endpoint = field(default_factory=Endpoint)
+    other: Endpoint | None = None
 
     @property
     def emits(self) -> bool:
@@ -157,7 +157,7 @@ class Sending:
         return any(reply.delay or reply.fault == "hang" for reply in self.replies)
 
     @property
-    def replies(self) -> list[Reply]:
+    def replies(self) -> list[ScriptedAnswer]:
         """All the answers of its endpoints."""
         scripts = [self.listener.answers, *(action.answers for action in self.actions)]
         if self.other is not None:
@@ -165,10 +165,10 @@ class Sending:
         return [reply for script in scripts for reply in script]
 
 
-NOTHING = Sending()
+NOTHING = SenderCase()
 
 
-def read(words: Mapping[str, Any], shared: Mapping[str, Any], level: Level) -> Sending:
+def read(words: Mapping[str, Any], shared: Mapping[str, Any], level: Level) -> SenderCase:
     """The case that `words` describe, where they complete what the rule says for all its cases.
     Raises InputError for words that need or exclude each other, and names that no step is called."""
     own = {**shared, **words}
@@ -182,36 +182,36 @@ def read(words: Mapping[str, Any], shared: Mapping[str, Any], level: Level) -> S
             both = verb == "emit"
             having[0][verb] = {**having[0][verb], **words[verb]} if both else words[verb]
     also = own.get("also")
-    sending = Sending(
+    sender_case = SenderCase(
         actions=tuple(_action(step, level) for step in steps),
         listener=_listener(own),
         other=_listener(also) if also is not None else None,
     )
-    _check_sense(sending)
-    _check_counted(sending)
-    return sending
+    _check_sense(sender_case)
+    _check_counted(sender_case)
+    return sender_case
 
 
-def _check_sense(sending: Sending) -> None:
+def _check_sense(sender_case: SenderCase) -> None:
     known: set[str] = set()
-    if sending.other is None and any(reply.to_other for reply in sending.replies):
+    if sender_case.other is None and any(reply.to_other for reply in sender_case.replies):
         raise InputError("`to-other` goes with `also`, which is the other endpoint")
-    for action in sending.actions:
+    for action in sender_case.actions:
         if sum([action.emit is not None, action.call is not None, action.restart]) > 1:
             raise InputError("a step has one of `emit`, `call` and `restart`")
         if action.emit is not None:
             _check_emit(action.emit, known)
         for seen in action.seen:
             _check_seen(seen, action)
-            if seen.other and sending.other is None:
+            if seen.other and sender_case.other is None:
                 raise InputError("`at: other` goes with `also`, which is the other endpoint")
 
 
-def _check_counted(sending: Sending) -> None:
+def _check_counted(sender_case: SenderCase) -> None:
     """Attempts can be counted against answers only where it is said how many retries there are."""
-    checks = [seen.check for action in sending.actions for seen in action.seen]
-    counted = sending.drawn == "answers" or "as-answered" in checks
-    if counted and "RetryCount" not in sending.listener.configure:
+    checks = [seen.check for action in sender_case.actions for seen in action.seen]
+    counted = sender_case.drawn == "answers" or "as-answered" in checks
+    if counted and "RetryCount" not in sender_case.listener.configure:
         raise InputError("`drawn: answers` and `as-answered` need `configure: {RetryCount: …}`")
 
 
@@ -230,7 +230,7 @@ def _check_emit(emit: Emit, known: set[str]) -> None:
         known.add(emit.name)
 
 
-def _check_seen(seen: Seen, action: Action) -> None:
+def _check_seen(seen: Expectation, action: Action) -> None:
     """An expectation that its step can never break would always hold."""
     if (seen.attempts, seen.arrives, seen.call, seen.check) == (None, None, None, None):
         raise InputError("`expect` says what: `attempts`, `arrives`, `call` or `check`")
@@ -253,8 +253,8 @@ def _action(words: Mapping[str, Any], level: Level) -> Action:
     )
 
 
-def _listener(words: Mapping[str, Any]) -> Listener:
-    return Listener(
+def _listener(words: Mapping[str, Any]) -> Endpoint:
+    return Endpoint(
         configure=words.get("configure", {}),
         answers=tuple(map(_reply, words.get("answers", (200,)))),
         way=words.get("way"),
@@ -262,10 +262,10 @@ def _listener(words: Mapping[str, Any]) -> Listener:
     )
 
 
-def _reply(words: int | Mapping[str, Any]) -> Reply:
+def _reply(words: int | Mapping[str, Any]) -> ScriptedAnswer:
     if isinstance(words, int):
-        return Reply(status=words)
-    return Reply(**{word.replace("-", "_"): value for word, value in words.items()})
+        return ScriptedAnswer(status=words)
+    return ScriptedAnswer(**{word.replace("-", "_"): value for word, value in words.items()})
 
 
 def _emit(words: Mapping[str, Any]) -> Emit:
@@ -285,12 +285,12 @@ def _call(words: str | Mapping[str, Any]) -> Call:
     return Call(name, fields)
 
 
-def _seen(words: Mapping[str, Any], level: Level) -> Seen:
+def _seen(words: Mapping[str, Any], level: Level) -> Expectation:
     attempts = None
     if "attempts" in words:
         text = str(words["attempts"])
         attempts = (int(text.rstrip("+")), None if text.endswith("+") else int(text))
-    return Seen(
+    return Expectation(
         level=Level(words.get("level", level)),
         attempts=attempts,
         arrives=words.get("arrives"),

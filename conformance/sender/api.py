@@ -19,7 +19,7 @@ from conformance.protocol.configuration import Configuration, named
 from conformance.protocol.delivery import State
 from conformance.protocol.dialect import Secret
 from conformance.protocol.encodings import compact
-from conformance.sender.behaviour import CORRECT, Practice
+from conformance.sender.behaviour import CORRECT, SenderBehaviour
 from conformance.sender.queue import Entry
 from conformance.sender.request import Refusal, identifier, json_body, parameter
 from conformance.sender.store import Store
@@ -47,14 +47,14 @@ class Api:
         store: Store,
         deliveries: Deliveries,
         api_key: Secret | None,
-        practice: Practice = CORRECT,
+        behaviour: SenderBehaviour = CORRECT,
     ) -> None:
         self._store = store
         self._registry = store.registry
         self._queue = store.queue
         self._deliveries = deliveries
         self._api_key = api_key
-        self._practice = practice
+        self._practice = behaviour
         self._configuring = asyncio.Lock()
         self._testing = asyncio.Semaphore(TESTS)
         self._calls: dict[str, tuple[str, Callable[[web.Request], Awaitable[Any]]]] = {

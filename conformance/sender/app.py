@@ -13,7 +13,7 @@ from aiohttp import web
 from conformance.model.clock import Clock
 from conformance.protocol.dialect import Dialect, Secret
 from conformance.sender.api import BASE, Api
-from conformance.sender.behaviour import CORRECT, Practice
+from conformance.sender.behaviour import CORRECT, SenderBehaviour
 from conformance.sender.endpoint import Endpoints
 from conformance.sender.store import Store
 from conformance.sender.worker import Deliveries, Pace
@@ -42,31 +42,31 @@ class Settings:
 
 
 @asynccontextmanager
-async def sending(
+async def serving_sender(
     dialect: Dialect,
     settings: Settings | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
     db: str = MEMORY,
     clock: Clock = _CLOCK,
-    practice: Practice = CORRECT,
+    behaviour: SenderBehaviour = CORRECT,
 ) -> AsyncIterator[str]:
     """Send within the context; gives the API's base URL, before /Config, /List, …, without a slash
     at its end. Port 0 takes a free one, `db` is a file or ":memory:". Raises InputError when the
     address or the file cannot be had."""
     settings = settings or Settings()
     endpoints = Endpoints(
-        dialect, clock, deny_private=settings.deny_private, tls=settings.tls, practice=practice
+        dialect, clock, deny_private=settings.deny_private, tls=settings.tls, behaviour=behaviour
     )
     async with (
-        Store(db, practice) as store,
+        Store(db, behaviour) as store,
         endpoints,
         Deliveries(
-            store, endpoints.post, clock, settings.pace, practice=practice, grace=GRACE
+            store, endpoints.post, clock, settings.pace, behaviour=behaviour, grace=GRACE
         ) as deliveries,
     ):
         runner = web.AppRunner(
-            Api(store, deliveries, settings.api_key, practice).application(),
+            Api(store, deliveries, settings.api_key, behaviour).application(),
             access_log=None,
             logger=_LOG,
             handler_cancellation=False,
@@ -79,5 +79,5 @@ async def sending(
 async def serve(host: str, port: int, db: str, dialect: Dialect, settings: Settings) -> None:
     """Run the reference sender on the file `db` until SIGINT or SIGTERM; prints the URL of its API in
     one line once it serves. Raises InputError for an address or a file that cannot be used."""
-    async with sending(dialect, settings, host, port, db) as url:
+    async with serving_sender(dialect, settings, host, port, db) as url:
         await until_stopped(url)

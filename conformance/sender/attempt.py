@@ -38,7 +38,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class AttemptReply:
     """What came of an attempt. `status` is None when no whole answer came in time; `problem` says
     in words what is wrong, None for 200. `elapsed` and `retry_after` are seconds."""
 

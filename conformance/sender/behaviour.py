@@ -1,7 +1,7 @@
-"""What a sender decides about a message, step by step; the steps gathered in a `Practice`.
+"""What a sender decides about a message, step by step; the steps gathered in a `SenderBehaviour`.
 
-`Practice()` conforms to every sender rule. A faulty sender is `dataclasses.replace(Practice(), …)` of
-one step. All steps are pure but for `exchange`, which uses the network, and `test`, which draws an id.
+`SenderBehaviour()` conforms to every sender rule. A faulty sender replaces one step of it
+(`dataclasses.replace`). All steps are pure but for `exchange`, which uses the network, and `test`, which draws an id.
 Knows nothing of when the steps are taken.
 """
 
@@ -21,8 +21,8 @@ from conformance.protocol.delivery import Backoff
 from conformance.protocol.dialect import Dialect
 from conformance.protocol.message import build
 from conformance.sender import attempt, event
-from conformance.sender.attempt import Answer, Outgoing, Reply
-from conformance.sender.event import Event
+from conformance.sender.attempt import Answer, AttemptReply, Outgoing
+from conformance.sender.event import MessageEvent
 from conformance.sender.queue import Waiting
 
 
@@ -38,7 +38,9 @@ def first_attempt(now: float) -> float:
     return now
 
 
-def outcome(waiting: Waiting, reply: Reply, configuration: Configuration) -> delivery.Event:
+def outcome(
+    waiting: Waiting, reply: AttemptReply, configuration: Configuration
+) -> delivery.DeliveryEvent:
     """What an attempt of a delivery that waited came to (接收流程 2-3)."""
     return delivery.outcome(
         reply.status,
@@ -54,13 +56,13 @@ def test_message(now: float) -> dict[str, Any]:
     return build("text", str(secrets.randbelow(9 * 10**18) + 10**17), int(now)).fields()
 
 
-def verdict(reply: Reply) -> str:
+def verdict(reply: AttemptReply) -> str:
     """How a test went, in words that a user can act on."""
     return reply.problem or "the endpoint answered 200"
 
 
 @dataclass(frozen=True, slots=True)
-class Practice:
+class SenderBehaviour:
     """The steps of a message from Emit to its last attempt; then those of the configuration API.
 
     `read` takes parsed JSON and what holds where it says nothing; `deadline` turns a Timeout into the
@@ -68,18 +70,18 @@ class Practice:
     a draw in [0, 1).
     """
 
-    events: Callable[[object], Iterator[Event]] = event.read
+    events: Callable[[object], Iterator[MessageEvent]] = event.read
     recipients: Callable[[Mapping[int, Configuration], Mapping[str, Any]], list[int]] = recipients
     first_attempt: Callable[[float], float] = first_attempt
     compose: Callable[[Dialect, Configuration, bytes, float], Outgoing] = attempt.compose
     exchange: Callable[[aiohttp.ClientSession, Outgoing], Awaitable[Answer]] = attempt.exchange
     deadline: Callable[[float], float] = delivery.deadline
-    outcome: Callable[[Waiting, Reply, Configuration], delivery.Event] = outcome
+    outcome: Callable[[Waiting, AttemptReply, Configuration], delivery.DeliveryEvent] = outcome
     wait: Callable[[Backoff, int, float], float] = Backoff.wait
     read: Callable[[object, Configuration | None], Configuration] = config.read
     shown: Callable[[Configuration], dict[str, Any]] = Configuration.shown
     test: Callable[[float], dict[str, Any]] = test_message
-    verdict: Callable[[Reply], str] = verdict
+    verdict: Callable[[AttemptReply], str] = verdict
 
 
-CORRECT = Practice()
+CORRECT = SenderBehaviour()

@@ -20,8 +20,8 @@ from conformance.model.clock import Clock
 from conformance.protocol.configuration import Configuration
 from conformance.protocol.dialect import Dialect
 from conformance.sender.addresses import public_socket
-from conformance.sender.attempt import Answer, Reply
-from conformance.sender.behaviour import CORRECT, Practice
+from conformance.sender.attempt import Answer, AttemptReply
+from conformance.sender.behaviour import CORRECT, SenderBehaviour
 from conformance.sender.deadlines import Deadlines
 from conformance.sender.wording import of_fault, of_status
 
@@ -32,7 +32,7 @@ meets the moment in which the server closes it is lost."""
 _LOG = logging.getLogger("hookproof.sender")
 
 
-Post = Callable[[Configuration, bytes, float], Awaitable[Reply]]
+Post = Callable[[Configuration, bytes, float], Awaitable[AttemptReply]]
 """Sends a body, stamped with a time (Unix seconds), as a configuration says."""
 
 
@@ -50,13 +50,13 @@ class Endpoints:
         *,
         deny_private: bool = False,
         tls: ssl.SSLContext | None = None,
-        practice: Practice = CORRECT,
+        behaviour: SenderBehaviour = CORRECT,
     ) -> None:
         self._dialect = dialect
         self._clock = clock
         self._deny_private = deny_private
         self._tls = tls
-        self._practice = practice
+        self._practice = behaviour
         self._deadlines = Deadlines()
 
     async def __aenter__(self) -> Endpoints:
@@ -83,7 +83,7 @@ class Endpoints:
     ) -> None:
         await self._session.close()
 
-    async def post(self, configuration: Configuration, body: bytes, now: float) -> Reply:
+    async def post(self, configuration: Configuration, body: bytes, now: float) -> AttemptReply:
         """Post `body`, stamped `now` and signed with the configuration's secret. A `Post`."""
         request = self._practice.compose(self._dialect, configuration, body, now)
         seconds = self._practice.deadline(configuration.timeout)
@@ -98,12 +98,12 @@ class Endpoints:
             if problem is None:
                 _LOG.exception("an attempt failed in a way that is not known")
                 problem = "the attempt failed inside the sender: see its log"
-        return Reply(None, problem, self._clock.monotonic() - started)
+        return AttemptReply(None, problem, self._clock.monotonic() - started)
 
-    def _reply(self, answer: Answer, started: float) -> Reply:
+    def _reply(self, answer: Answer, started: float) -> AttemptReply:
         elapsed = self._clock.monotonic() - started
         problem = None if answer.status == 200 else of_status(answer.status, answer.location)
-        return Reply(
+        return AttemptReply(
             answer.status, problem, elapsed, _seconds(answer.retry_after, self._clock.now())
         )
 

@@ -29,7 +29,7 @@ _CONTENT = {TYPES[kind]: type(value) for kind, value in CONTENT.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class MessageBody:
     """A message's body, without its timestamp, which belongs between `content[:cut]` and the rest.
     Compact UTF-8 JSON in the guide's order, then the fields that the guide does not list."""
 
@@ -42,15 +42,15 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class MessageEvent:
     """A message that was given to be delivered: its id, its fields for the filters, its body."""
 
     msg_id: str
     fields: dict[str, Any]
-    body: Body
+    body: MessageBody
 
 
-def read(given: object) -> Iterator[Event]:
+def read(given: object) -> Iterator[MessageEvent]:
     """The events in `given`, parsed JSON: one object or an array of them; one at each step.
 
     The guide's names are matched whatever their case. A `timestamp` is replaced. Raises InputError,
@@ -63,7 +63,7 @@ def read(given: object) -> Iterator[Event]:
         yield _event(given, "")
 
 
-def _event(given: object, place: str) -> Event:
+def _event(given: object, place: str) -> MessageEvent:
     if not isinstance(given, dict):
         raise InputError(f"{place or 'the body'} must be a message event, a JSON object")
     fields = _in_order(given)
@@ -80,7 +80,7 @@ def _event(given: object, place: str) -> Event:
         raise InputError(_at(place, f"{WHOLE} holds a number that is too large")) from None
     except RecursionError:
         raise InputError(_at(place, f"{WHOLE} is nested too deeply")) from None
-    return Event(fields["msgId"], fields, body)
+    return MessageEvent(fields["msgId"], fields, body)
 
 
 def plainly_fits(fields: Mapping[str, Any]) -> bool:
@@ -121,11 +121,11 @@ def _in_order(given: dict[str, Any]) -> dict[str, Any]:
     return listed | given
 
 
-def _body(fields: dict[str, Any]) -> Body:
+def _body(fields: dict[str, Any]) -> MessageBody:
     whole = _json(fields)
     # Before it stand texts alone, in which a quotation mark is escaped.
     cut = whole.index(_SLOT) + len(_SLOT)
-    return Body(whole[:cut] + whole[cut + 1 :], cut)
+    return MessageBody(whole[:cut] + whole[cut + 1 :], cut)
 
 
 def _json(value: object) -> bytes:

@@ -17,9 +17,9 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from conformance.protocol.delivery import NEXT, Event, State
-from conformance.sender.event import Body
-from conformance.sender.event import Event as Message
+from conformance.protocol.delivery import NEXT, DeliveryEvent, State
+from conformance.sender.event import MessageBody
+from conformance.sender.event import MessageEvent as Message
 from conformance.storage.commits import Commits
 
 # A partial index is used for a constant alone, and so the states stand in the statements.
@@ -66,11 +66,11 @@ class Waiting:
     id: int
     attempts: int
     stamp: int | None
-    body: Body
+    body: MessageBody
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class AttemptResult:
     """What an attempt left behind: attempt number `attempts` ended at `ended`, and `status` or, in
     words, `problem` is what came of it. A delivery that waits again is due at `due`."""
 
@@ -144,7 +144,7 @@ class Queue:
             (json.dumps(fresh),),
         )
         for ident, attempts, stamp, body, cut in cursor:
-            found.append(Waiting(ident, attempts, stamp, Body(body, cut)))
+            found.append(Waiting(ident, attempts, stamp, MessageBody(body, cut)))
             size += len(body)
             if size >= FETCH_BYTES:
                 break
@@ -161,7 +161,7 @@ class Queue:
         )
         return float(rows[0][0]) if rows else None
 
-    async def settle(self, results: Sequence[Result]) -> None:
+    async def settle(self, results: Sequence[AttemptResult]) -> None:
         """Keep what came of attempts, and count it for their configurations. Should the machine
         crash, the newest of it may be forgotten, and then those attempts are made again."""
         await self._commits.run(lambda db: _settle(db, results), len(results), flush=False)
@@ -204,7 +204,7 @@ class Queue:
         return count
 
     async def _wait_again(self, ids: list[Any], now: float) -> int:
-        rows = [(NEXT[State.FAILED, Event.REDELIVER].value, now, ident) for (ident,) in ids]
+        rows = [(NEXT[State.FAILED, DeliveryEvent.REDELIVER].value, now, ident) for (ident,) in ids]
         sql = "UPDATE deliveries SET state = ?, attempts = 0, due = ? WHERE id = ? AND state = 'failed'"
         return await self._commits.run(lambda db: db.executemany(sql, rows).rowcount, len(rows))
 
@@ -262,7 +262,7 @@ class _Delete:
         return db.execute(self.sql, (self.configuration, CHUNK)).rowcount
 
 
-def _settle(db: sqlite3.Connection, results: Sequence[Result]) -> None:
+def _settle(db: sqlite3.Connection, results: Sequence[AttemptResult]) -> None:
     # The configuration too: what was purged meanwhile may have left its id to another's delivery.
     db.executemany(
         "UPDATE deliveries SET state = ?, due = ?, attempts = ?, stamp = ?, status = ?, problem = ?,"
@@ -284,6 +284,6 @@ def _settle(db: sqlite3.Connection, results: Sequence[Result]) -> None:
         )
 
 
-def _settled(result: Result) -> tuple[object, ...]:
+def _settled(result: AttemptResult) -> tuple[object, ...]:
     r = result
     return r.state.value, r.due, r.attempts, r.stamp, r.status, r.problem, r.ended

@@ -8,8 +8,8 @@ from contextlib import suppress
 from types import TracebackType
 
 from conformance.sender import queue, registry
-from conformance.sender.behaviour import CORRECT, Practice
-from conformance.sender.event import Event as Message
+from conformance.sender.behaviour import CORRECT, SenderBehaviour
+from conformance.sender.event import MessageEvent as Message
 from conformance.sender.queue import Queue
 from conformance.sender.registry import Registry
 from conformance.storage.commits import Commits, NotStoredError
@@ -30,9 +30,9 @@ class Store:
     that cannot be written, and leaves such a file as it is. Leaving commits what has been handed in.
     """
 
-    def __init__(self, path: str, practice: Practice = CORRECT) -> None:
+    def __init__(self, path: str, behaviour: SenderBehaviour = CORRECT) -> None:
         self._commits = Commits(path, _TABLES)
-        self._practice = practice
+        self._practice = behaviour
 
     async def __aenter__(self) -> Store:
         await self._commits.__aenter__()

@@ -2,7 +2,7 @@
 
 A lane takes what is due from the store, a little at a time, so that memory does not grow with the
 queue; a lane that waits for a slow endpoint holds up no other. What an attempt means and how long to
-wait is said by the `Practice`. Guide: 接收流程 3, 重試機制, 異步處理.
+wait is said by the `SenderBehaviour`. Guide: 接收流程 3, 重試機制, 異步處理.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import cast
 
 from conformance.model.clock import Clock
 from conformance.protocol.configuration import Configuration
-from conformance.protocol.delivery import NEXT, Backoff, Event, State
-from conformance.sender.attempt import Reply
-from conformance.sender.behaviour import CORRECT, Practice
+from conformance.protocol.delivery import NEXT, Backoff, DeliveryEvent, State
+from conformance.sender.attempt import AttemptReply
+from conformance.sender.behaviour import CORRECT, SenderBehaviour
 from conformance.sender.endpoint import Post
-from conformance.sender.queue import Result, Waiting
+from conformance.sender.queue import AttemptResult, Waiting
 from conformance.sender.store import Store
 from conformance.storage.commits import NotStoredError
 
@@ -38,8 +38,8 @@ PAUSE = 1.0
 """Seconds to wait after the store could not be read or written."""
 
 _AFTER = {
-    event: NEXT[NEXT[State.WAITING, Event.SENT], event]
-    for event in (Event.ACCEPTED, Event.REFUSED, Event.EXHAUSTED)
+    event: NEXT[NEXT[State.WAITING, DeliveryEvent.SENT], event]
+    for event in (DeliveryEvent.ACCEPTED, DeliveryEvent.REFUSED, DeliveryEvent.EXHAUSTED)
 }
 """What an attempt's outcome makes of a delivery that waited."""
 
@@ -73,7 +73,7 @@ class Deliveries:
         clock: Clock,
         pace: Pace | None = None,
         *,
-        practice: Practice = CORRECT,
+        behaviour: SenderBehaviour = CORRECT,
         draw: Callable[[], float] = _OWN.random,
         grace: float = 2.0,
     ) -> None:
@@ -81,12 +81,12 @@ class Deliveries:
         self.post = post
         self.clock = clock
         self.pace = pace or Pace()
-        self.practice = practice
+        self.behaviour = behaviour
         self.draw = draw
         self.places = asyncio.Semaphore(self.pace.in_all)
         self._grace = grace
         self._lanes: dict[int, _Lane] = {}
-        self._results: list[Result] = []
+        self._results: list[AttemptResult] = []
         self._settle = asyncio.Event()
         self._leaving = False
 
@@ -123,7 +123,7 @@ class Deliveries:
         if ident in self._lanes:
             self._lanes[ident].wake()
 
-    def settle(self, result: Result) -> None:
+    def settle(self, result: AttemptResult) -> None:
         """Hand in what came of an attempt; it is kept together with what else there is."""
         self._results.append(result)
         self._settle.set()
@@ -139,7 +139,7 @@ class Deliveries:
                 for ident in {result.configuration for result in results} & self._lanes.keys():
                     self._lanes[ident].settled(results)
 
-    async def _kept(self, results: Sequence[Result]) -> bool:
+    async def _kept(self, results: Sequence[AttemptResult]) -> bool:
         """Keep `results`, however long it takes: a delivery that was made must not be made again."""
         while True:
             try:
@@ -178,7 +178,7 @@ class _Lane:
             self._ready.clear()
         self._wake.set()
 
-    def settled(self, results: Sequence[Result]) -> None:
+    def settled(self, results: Sequence[AttemptResult]) -> None:
         """The store knows what came of deliveries, other lanes' among them: it may give them again."""
         self._claimed.difference_update(result.delivery for result in results)
         if self._hungry() or any(result.state is State.WAITING for result in results):
@@ -263,13 +263,13 @@ class _Lane:
         self._all.settle(self._result(waiting, stamp, reply, configuration))
 
     def _result(
-        self, waiting: Waiting, stamp: int, reply: Reply, configuration: Configuration
-    ) -> Result:
+        self, waiting: Waiting, stamp: int, reply: AttemptReply, configuration: Configuration
+    ) -> AttemptResult:
         attempt = waiting.attempts + 1
-        event = self._all.practice.outcome(waiting, reply, configuration)
+        event = self._all.behaviour.outcome(waiting, reply, configuration)
         ended = self._all.clock.now()
-        again = event is Event.REFUSED
-        return Result(
+        again = event is DeliveryEvent.REFUSED
+        return AttemptResult(
             delivery=waiting.id,
             configuration=self._ident,
             state=_AFTER[event],
@@ -281,7 +281,7 @@ class _Lane:
             ended=ended,
         )
 
-    def _wait(self, attempt: int, reply: Reply) -> float:
+    def _wait(self, attempt: int, reply: AttemptReply) -> float:
         pace = self._all.pace
         asked = min(reply.retry_after or 0.0, pace.retry_after)
-        return max(asked, self._all.practice.wait(pace.backoff, attempt, self._all.draw()))
+        return max(asked, self._all.behaviour.wait(pace.backoff, attempt, self._all.draw()))

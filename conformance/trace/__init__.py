@@ -4,10 +4,10 @@ A trace never holds the secret: it records what was sent, and of a signature onl
 of. It knows nothing of how a run is driven or judged; what judging again needs it keeps as data.
 """
 
-from conformance.trace.filter import Wanted
+from conformance.trace.filter import TraceFilter
 from conformance.trace.masking import MASK
 from conformance.trace.memory import Trace
 from conformance.trace.store import check_place
 from conformance.trace.stored import Stored
 
-__all__ = ["MASK", "Stored", "Trace", "Wanted", "check_place"]
+__all__ = ["MASK", "Stored", "Trace", "TraceFilter", "check_place"]

@@ -13,7 +13,7 @@ from typing import Any
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange, Headers
 from conformance.model.extras import extra
-from conformance.trace.filter import Wanted
+from conformance.trace.filter import TraceFilter
 from conformance.trace.har import har
 from conformance.trace.store import whole_file, write
 from conformance.trace.stored import FRAMES, Stored
@@ -23,7 +23,7 @@ STDOUT = Path("-")
 TEXTS = ("jsonl", "har")
 
 
-def export(stored: Stored, kind: str, path: Path, wanted: Wanted) -> int:
+def export(stored: Stored, kind: str, path: Path, trace_filter: TraceFilter) -> int:
     """Write what is wanted to a new file, and give the number of exchanges in it.
 
     `kind` is a key of KINDS; a text may go to STDOUT as well. Raises InputError for a place that is
@@ -33,40 +33,41 @@ def export(stored: Stored, kind: str, path: Path, wanted: Wanted) -> int:
         raise InputError(f"--export: {kind} is no text: give a file in place of `-`")
     if path != STDOUT and path.exists():
         raise InputError(f"--export: {path} is there already: choose another name")
-    KINDS[kind](stored, path, wanted)
-    return stored.count(wanted)
+    KINDS[kind](stored, path, trace_filter)
+    return stored.count(trace_filter)
 
 
-def _jsonl(stored: Stored, path: Path, wanted: Wanted) -> None:
+def _jsonl(stored: Stored, path: Path, trace_filter: TraceFilter) -> None:
     epoch = (stored.run or {}).get("epoch")
     lines = (
-        json.dumps(as_json(each, epoch), ensure_ascii=False) + "\n" for each in stored.find(wanted)
+        json.dumps(as_json(each, epoch), ensure_ascii=False) + "\n"
+        for each in stored.find(trace_filter)
     )
     _write(path, lines)
 
 
-def _har(stored: Stored, path: Path, wanted: Wanted) -> None:
-    _write(path, har(stored.find(wanted), (stored.run or {}).get("epoch", 0.0)))
+def _har(stored: Stored, path: Path, trace_filter: TraceFilter) -> None:
+    _write(path, har(stored.find(trace_filter), (stored.run or {}).get("epoch", 0.0)))
 
 
-def _parquet(stored: Stored, path: Path, wanted: Wanted) -> None:
+def _parquet(stored: Stored, path: Path, trace_filter: TraceFilter) -> None:
     frames, columns = extra(*FRAMES), (*NARROW, *WIDE)
     parquet = extra("pyarrow.parquet", FRAMES[1])
     with (
         whole_file(path) as part,
         parquet.ParquetWriter(part, frames.schema(columns), compression="zstd") as file,
     ):
-        for batch in stored.batches(wanted, columns):
+        for batch in stored.batches(trace_filter, columns):
             file.write_batch(batch)
 
 
-def _trace(stored: Stored, path: Path, wanted: Wanted) -> None:
-    if wanted:
+def _trace(stored: Stored, path: Path, trace_filter: TraceFilter) -> None:
+    if trace_filter:
         raise InputError("--export trace: takes a trace whole: leave the filters out")
     write(path, stored, stored.run, stored.rules, stored.results)
 
 
-KINDS: dict[str, Callable[[Stored, Path, Wanted], None]] = {
+KINDS: dict[str, Callable[[Stored, Path, TraceFilter], None]] = {
     "jsonl": _jsonl,
     "har": _har,
     "parquet": _parquet,

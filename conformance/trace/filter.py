@@ -13,7 +13,7 @@ _STATUS = re.compile(r"[1-9]\d\d|[1-9]xx|none")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TraceFilter:
     """A filter; what is left out lets everything pass.
 
     `rule` is a glob, or one case as a report names it (`receiver.body.empty[whole]`); `statuses`

@@ -87,10 +87,10 @@ def redacted_run(run: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """What a trace says of its run, without what the answers held."""
     if run is None:
         return None
-    facts = dict(run["facts"])
-    if "learned" in facts:  # read off the bodies of answers
-        facts |= {"url": url(facts["url"]), "learned": None}
-    return {**run, "target": url(run["target"]), "facts": facts, "redacted": True}
+    profile = dict(run["facts"])
+    if "learned" in profile:  # read off the bodies of answers
+        profile |= {"url": url(profile["url"]), "learned": None}
+    return {**run, "target": url(run["target"]), "facts": profile, "redacted": True}
 
 
 def url(given: str) -> str:

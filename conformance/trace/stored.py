@@ -21,7 +21,7 @@ from conformance.model.result import Result
 from conformance.model.rules import Level, Outcome, Rule
 from conformance.model.text import Text
 from conformance.trace.capture import is_capture, read
-from conformance.trace.filter import Wanted
+from conformance.trace.filter import TraceFilter
 from conformance.trace.redact import redacted, redacted_result, redacted_run, signed_by
 from conformance.trace.store import check_file, fill
 from conformance.trace.summary import Summary, summed_up
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-ALL = Wanted()
+ALL = TraceFilter()
 BATCH = 2000
 """Rows that are fetched at once: few enough to stay in a processor's cache."""
 FRAMES = "conformance.trace.frames", "notebook"
@@ -120,39 +120,41 @@ class Stored:
         with self._reading():
             return exchange(found)
 
-    def find(self, wanted: Wanted = ALL, limit: int = -1) -> Iterator[Exchange]:
+    def find(self, trace_filter: TraceFilter = ALL, limit: int = -1) -> Iterator[Exchange]:
         """The wanted exchanges with all that they hold, by id; at most `limit`."""
         columns = (*NARROW, *WIDE)
-        for row in self.rows(wanted, columns, limit):
+        for row in self.rows(trace_filter, columns, limit):
             with self._reading():
                 found = exchange(row)
             yield found
 
-    def attempted(self, wanted: Wanted, limit: int = -1) -> Iterator[tuple[Exchange, int | None]]:
+    def attempted(
+        self, trace_filter: TraceFilter, limit: int = -1
+    ) -> Iterator[tuple[Exchange, int | None]]:
         """The wanted exchanges, and the how-manieth attempt for its message each one was: by id, or
         where slow ones are wanted, the slowest first."""
         place = NARROW.index("attempt")
-        order = "ended - sent DESC" if wanted.slow is not None else "id"
-        for row in self.rows(wanted, (*NARROW, *WIDE), limit, order):
+        order = "ended - sent DESC" if trace_filter.slow is not None else "id"
+        for row in self.rows(trace_filter, (*NARROW, *WIDE), limit, order):
             with self._reading():
                 found = exchange(row)
             yield found, row[place]
 
     def rows(
         self,
-        wanted: Wanted = ALL,
+        trace_filter: TraceFilter = ALL,
         columns: Sequence[str] = NARROW,
         limit: int = -1,
         order: str = "id",
     ) -> Iterator[Row]:
         """Some `columns` of the wanted exchanges, in an `order` of SQL; at most `limit`."""
-        for batch in self._fetched(wanted, columns, limit, order):
+        for batch in self._fetched(trace_filter, columns, limit, order):
             yield from batch
 
     def _fetched(
-        self, wanted: Wanted, columns: Sequence[str], limit: int, order: str
+        self, trace_filter: TraceFilter, columns: Sequence[str], limit: int, order: str
     ) -> Iterator[list[Row]]:
-        where, values = wanted.where()
+        where, values = trace_filter.where()
         table = "exchanges" if set(columns) <= set(NARROW) else "whole"
         asked = f"SELECT {_columns(columns)} FROM {table} WHERE {where} ORDER BY {order} LIMIT ?"
         with self._reading():
@@ -164,9 +166,9 @@ class Stored:
                 return
             yield batch
 
-    def count(self, wanted: Wanted) -> int:
+    def count(self, trace_filter: TraceFilter) -> int:
         """How many exchanges are wanted."""
-        where, values = wanted.where()
+        where, values = trace_filter.where()
         with self._reading():
             asked = self._store.execute(f"SELECT count(*) FROM exchanges WHERE {where}", values)
             return int(asked.fetchone()[0])
@@ -181,8 +183,8 @@ class Stored:
     @property
     def accepted(self) -> list[int]:
         """The statuses that count as success."""
-        facts = (self.run or {}).get("facts", {})
-        return list(facts.get("accepted", [200]))
+        profile = (self.run or {}).get("facts", {})
+        return list(profile.get("accepted", [200]))
 
     @cached_property
     def rules(self) -> dict[str, dict[str, Any]]:
@@ -238,12 +240,12 @@ class Stored:
             return summed_up(self._store, self.run, self.results)
 
     def batches(
-        self, wanted: Wanted = ALL, columns: Sequence[str] = NARROW
+        self, trace_filter: TraceFilter = ALL, columns: Sequence[str] = NARROW
     ) -> Iterator[pa.RecordBatch]:
         """The wanted exchanges as Arrow batches; see `frames.batches`."""
         frames = extra(*FRAMES)
         made: Iterator[pa.RecordBatch] = frames.batches(
-            self._fetched(wanted, columns, -1, "id"), columns, self.run, self.results
+            self._fetched(trace_filter, columns, -1, "id"), columns, self.run, self.results
         )
         return made
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from conformance.cli.main import main
 from conformance.model.exchange import Answer, Fault, Request, Role
-from conformance.receiver.behaviour import Policy
+from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.trace import Trace
 from tests.trace.parts import SECRET, attempt, exchange, judged
 from tests.trace.test_store import UNREADABLE
@@ -28,11 +28,11 @@ def ran(*words, status=0):
 def folder(tmp_path_factory):
     """A run against a correct receiver, and one against a receiver that takes everything."""
     place = tmp_path_factory.mktemp("traces")
-    for name, policy in (
+    for name, behaviour in (
         ("good.db", None),
-        ("bad.db", Policy(authenticate=lambda *_: None)),
+        ("bad.db", ReceiverBehaviour(authenticate=lambda *_: None)),
     ):
-        report = asyncio.run(judged(policy, rules=RULES))
+        report = asyncio.run(judged(behaviour, rules=RULES))
         report.trace.save(place / name)
     return place
 

@@ -14,7 +14,7 @@ from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 from conformance.protocol.validation import validator
 from conformance.receiver.app import serving
-from conformance.receiver.behaviour import Policy
+from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.reporting.html.evidence import ROOM
 from conformance.scenario.dialects import load
@@ -31,7 +31,10 @@ async def test_the_printed_requests_script_the_answers_and_forget_them() -> None
     first, second = re.split(r"\n(?=curl)", block.strip())
     signer = Signer(load("guide"), Secret(b"your_secret"))
     live = Live(signer, "127.0.0.1")
-    async with Inbox(MEMORY) as inbox, serving(Policy(), inbox, signer, follower=live) as base:
+    async with (
+        Inbox(MEMORY) as inbox,
+        serving(ReceiverBehaviour(), inbox, signer, follower=live) as base,
+    ):
 
         async def run(line: str) -> Any:
             shell = await asyncio.create_subprocess_exec(

@@ -15,7 +15,7 @@ from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 from conformance.protocol.validation import validator
 from conformance.receiver.app import serving
-from conformance.receiver.behaviour import Policy
+from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.scenario.dialects import load
 from conformance.sender.api import Api
@@ -42,7 +42,11 @@ async def test_every_call_answers_as_printed() -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     signer = Signer(load("guide"), Secret(b"your_secret_key"))
-    async with Inbox(MEMORY) as inbox, serving(Policy(), inbox, signer) as receiver, api() as base:
+    async with (
+        Inbox(MEMORY) as inbox,
+        serving(ReceiverBehaviour(), inbox, signer) as receiver,
+        api() as base,
+    ):
         for code, printed in CALLS:
             command = code.replace(SENDER, base).replace(RECEIVER, receiver)
             said = await asyncio.to_thread(

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from conformance.checks.sender.profile import SenderFacts
+from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.step import StepSeen
 from conformance.model.exchange import Answer, Exchange, Headers, Request, Role
 from conformance.model.rules import Finding, Level, Unjudged
@@ -22,7 +22,7 @@ from conformance.protocol.tampering import Signer
 from conformance.scenario import dialects
 from conformance.scenario import sender as emission
 from conformance.scenario.receiver import Case
-from conformance.scenario.sender import Sending
+from conformance.scenario.sender import SenderCase
 
 NOW = 1769845800
 GUIDE = dialects.load("guide")
@@ -32,7 +32,7 @@ SIGNER = Signer(GUIDE, SECRET)
 SCHEME = Scheme(SIGNER, None, NO_TEXT)
 API = "http://sender/v1/webhook"
 
-FACTS = SenderFacts(
+FACTS = SenderProfile(
     asked=SIGNER, other_secret=OTHER, scheme=SCHEME, waits=((1.0,), (2.0,)), emits=True
 )
 
@@ -111,14 +111,14 @@ def called(
     return exchange(Role.API, Request("GET", f"{API}/{name}", (), body), said=answer, **more)
 
 
-def sending(**words: Any) -> Sending:
+def sender_case(**words: Any) -> SenderCase:
     """The case that these words of a scenario file describe."""
     return emission.read({}, words, Level.MUST)
 
 
 def case(**words: Any) -> Case:
     """The same as a case."""
-    return Case(None, Level.MUST, sending=sending(**words))
+    return Case(None, Level.MUST, sender_case=sender_case(**words))
 
 
 EMIT = {"emit": {}, "expect": {"arrives": True}}
@@ -126,7 +126,7 @@ EMIT = {"emit": {}, "expect": {"arrives": True}}
 
 def step(*exchanges: Exchange, index: int = 0, **words: Any) -> StepSeen:
     """A step, of one that emits and waits for the message, unless told otherwise."""
-    return StepSeen(sending(**({"steps": [EMIT]} | words)), index, exchanges)
+    return StepSeen(sender_case(**({"steps": [EMIT]} | words)), index, exchanges)
 
 
 def told(found: Iterable[Finding | Unjudged]) -> list[str]:

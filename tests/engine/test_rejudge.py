@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 
 from conformance import check_receiver
-from conformance.engine.receiver.run import Run
+from conformance.engine.receiver.run import ReceiverRun
 from conformance.engine.rejudge import judge_again
 from conformance.engine.sender.run import SenderRun
 from conformance.gallery.matrix import chosen
@@ -20,7 +20,7 @@ from conformance.model.rules import Outcome, Verdict
 from conformance.options.receiver import Options
 from conformance.protocol.dialect import Secret, sign
 from conformance.protocol.validation import problems
-from conformance.receiver.behaviour import Answer, Policy, read
+from conformance.receiver.behaviour import ReceiverBehaviour, Response, read
 from conformance.scenario import dialects
 from conformance.trace import Trace
 from tests.trace.parts import FEW, SECRET, attempt, judged, receiver
@@ -40,7 +40,7 @@ async def _report(peer):
     async with peer.serve() as options:
         options = replace(options, rules=peer.rules)
         if isinstance(options, Options):
-            run = Run(replace(options, fuzz=FEW, examples=None))
+            run = ReceiverRun(replace(options, fuzz=FEW, examples=None))
         else:
             run = SenderRun(replace(options, fuzz=FEW))
         return await run.report(), options.secret
@@ -114,8 +114,8 @@ def test_what_needs_the_secret_or_a_body_is_skipped_without_it(name, needing, pa
 
 
 async def test_what_drawn_examples_showed_stays_as_it_was_told(path):
-    answers_5xx = Policy(
-        read=lambda body: Answer(500, "no JSON") if b'"' not in body else read(body)
+    answers_5xx = ReceiverBehaviour(
+        read=lambda body: Response(500, "no JSON") if b'"' not in body else read(body)
     )
     report = await judged(answers_5xx, rules=["receiver.fuzz.malformed"], fuzz=40, strict=True)
     assert report.verdict is Verdict.FAIL
@@ -190,8 +190,8 @@ async def test_effects_that_were_read_off_the_answers_are_read_again(path):
 
 
 async def test_a_secret_that_an_answer_holds_is_a_finding_and_stands_nowhere(path):
-    policy = Policy(authenticate=lambda *_: Answer(401, SECRET))
-    report = await judged(policy, rules=["receiver.http.reveals-nothing"])
+    behaviour = ReceiverBehaviour(authenticate=lambda *_: Response(401, SECRET))
+    report = await judged(behaviour, rules=["receiver.http.reveals-nothing"])
     with recorded(report, path) as stored:
         assert SECRET.encode() not in path.read_bytes()
         marks = {mark for each in stored for mark in each.masked}

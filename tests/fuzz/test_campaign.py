@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 from hypothesis import strategies as st
 
-from conformance.fuzz.campaign.campaign import MOST, Hunt
-from conformance.fuzz.campaign.outcomes import Death, Failure, Halt
+from conformance.fuzz.campaign.campaign import MOST, Campaign
+from conformance.fuzz.campaign.outcomes import Aborted, Failure, TargetDown
 
 NUMBERS = st.integers(0, 10_000)
 
@@ -21,25 +21,25 @@ def failure(what, number, where="here"):
 class Target:
     """Breaks on numbers as `rule` says, and counts them."""
 
-    def __init__(self, rule, **hunt):
+    def __init__(self, rule, **campaign):
         self.rule = rule
         self.tried = []
-        bounds = {"wanted": 300, "seed": 1, "until": 60.0, "monotonic": lambda: 0.0, **hunt}
+        bounds = {"wanted": 300, "seed": 1, "until": 60.0, "monotonic": lambda: 0.0, **campaign}
         confirm = bounds.pop("confirm", lambda each: self.rule(each.evidence))
-        self.hunt = Hunt(rule="rule", target="target", confirm=confirm, **bounds)
+        self.campaign = Campaign(rule="rule", target="target", confirm=confirm, **bounds)
 
     def attempt(self, numbers):
         for number in numbers:
             self.tried.append(number)
-            self.hunt.tried += not self.hunt.shrinking
+            self.campaign.tried += not self.campaign.shrinking
             seen = self.rule(number)
             if seen is not None:
                 return seen
         return None
 
     def run(self, strategy=NUMBERS):
-        self.hunt.messages(strategy, self.attempt)
-        return self.hunt
+        self.campaign.messages(strategy, self.attempt)
+        return self.campaign
 
 
 def over(limit, what="500"):
@@ -47,23 +47,33 @@ def over(limit, what="500"):
 
 
 def test_what_holds_is_tried_as_often_as_was_wanted():
-    hunt = Target(lambda number: None).run()
-    assert (hunt.tried, hunt.found, hunt.short, hunt.ended) == (300, [], False, None)
+    campaign = Target(lambda number: None).run()
+    assert (campaign.tried, campaign.found, campaign.short, campaign.ended) == (
+        300,
+        [],
+        False,
+        None,
+    )
 
 
 def test_a_failure_is_made_as_small_as_it_goes():
-    hunt = Target(over(1234)).run()
-    assert [each.evidence for each in hunt.found] == [1235]
+    campaign = Target(over(1234)).run()
+    assert [each.evidence for each in campaign.found] == [1235]
 
 
 def test_failures_are_told_apart_by_what_was_seen():
-    hunt = Target(lambda n: failure("500" if n % 2 else "400", n) if n > 99 else None).run()
-    assert sorted((each.what, each.evidence) for each in hunt.found) == [("400", 100), ("500", 101)]
+    campaign = Target(lambda n: failure("500" if n % 2 else "400", n) if n > 99 else None).run()
+    assert sorted((each.what, each.evidence) for each in campaign.found) == [
+        ("400", 100),
+        ("500", 101),
+    ]
 
 
 def test_failures_are_told_apart_by_where_they_are():
-    hunt = Target(lambda n: failure("500", n, "odd" if n % 2 else "even") if n > 99 else None).run()
-    assert sorted(each.evidence for each in hunt.found) == [100, 101]
+    campaign = Target(
+        lambda n: failure("500", n, "odd" if n % 2 else "even") if n > 99 else None
+    ).run()
+    assert sorted(each.evidence for each in campaign.found) == [100, 101]
 
 
 def test_a_failure_that_covers_another_hides_it():
@@ -75,16 +85,16 @@ def test_a_failure_that_covers_another_hides_it():
 
 
 def test_a_hunt_ends_with_so_many_failures():
-    hunt = Target(lambda n: failure(str(n % 50), n), wanted=10_000).run()
-    assert len(hunt.found) == MOST
-    assert hunt.tried < 10_000
-    assert not hunt.short
+    campaign = Target(lambda n: failure(str(n % 50), n), wanted=10_000).run()
+    assert len(campaign.found) == MOST
+    assert campaign.tried < 10_000
+    assert not campaign.short
 
 
 def test_a_hunt_ends_when_most_of_what_it_tries_is_known():
-    hunt = Target(lambda n: failure("500", n), wanted=10_000).run()
-    assert len(hunt.found) == 1
-    assert hunt.tried < 200
+    campaign = Target(lambda n: failure("500", n), wanted=10_000).run()
+    assert len(campaign.found) == 1
+    assert campaign.tried < 200
 
 
 def test_the_same_seed_tries_the_same_and_another_one_does_not():
@@ -102,9 +112,9 @@ def test_most_examples_are_tried_once():
 
 def test_time_that_runs_out_cuts_the_hunt_short():
     clock = itertools.count()
-    hunt = Target(lambda n: None, until=10, monotonic=lambda: next(clock)).run()
-    assert hunt.short
-    assert 0 < hunt.tried < 300
+    campaign = Target(lambda n: None, until=10, monotonic=lambda: next(clock)).run()
+    assert campaign.short
+    assert 0 < campaign.tried < 300
 
 
 def test_what_was_found_when_time_ran_out_is_told_as_it_is():
@@ -114,27 +124,27 @@ def test_what_was_found_when_time_ran_out_is_told_as_it_is():
         now[0] += 1.0 if number > 5000 else 0.0
         return failure("500", number) if number > 5000 else None
 
-    hunt = Target(rule, until=3.0, monotonic=lambda: now[0]).run()
-    assert len(hunt.found) == 1
-    assert hunt.found[0].evidence > 5000
+    campaign = Target(rule, until=3.0, monotonic=lambda: now[0]).run()
+    assert len(campaign.found) == 1
+    assert campaign.found[0].evidence > 5000
 
 
 def test_a_death_ends_the_hunt_and_is_told():
-    hunt = Target(lambda n: Death(n) if n > 5000 else None).run()
-    assert hunt.ended.evidence > 5000
-    assert hunt.tried < 300
-    assert not hunt.short
+    campaign = Target(lambda n: TargetDown(n) if n > 5000 else None).run()
+    assert campaign.ended.evidence > 5000
+    assert campaign.tried < 300
+    assert not campaign.short
 
 
 def test_a_halt_ends_the_hunt_and_is_told():
-    hunt = Target(lambda n: Halt("rate limit") if n > 5000 else None).run()
-    assert hunt.ended == Halt("rate limit")
+    campaign = Target(lambda n: Aborted("rate limit") if n > 5000 else None).run()
+    assert campaign.ended == Aborted("rate limit")
 
 
 def test_what_fails_once_and_not_again_is_counted_and_not_found():
-    hunt = Target(over(9000), confirm=lambda each: None).run()
-    assert hunt.found == []
-    assert hunt.unsteady > 0
+    campaign = Target(over(9000), confirm=lambda each: None).run()
+    assert campaign.found == []
+    assert campaign.unsteady > 0
 
 
 def test_a_failure_that_cannot_be_made_smaller_is_told_as_it_was_met():
@@ -147,8 +157,8 @@ def test_a_failure_that_cannot_be_made_smaller_is_told_as_it_was_met():
             return failure("500", number)
         return None
 
-    hunt = Target(rule).run()
-    assert [each.evidence for each in hunt.found] == met
+    campaign = Target(rule).run()
+    assert [each.evidence for each in campaign.found] == met
 
 
 def test_what_failed_is_tried_first_next_time(tmp_path):
@@ -156,7 +166,7 @@ def test_what_failed_is_tried_first_next_time(tmp_path):
     again = Target(over(1234), examples=tmp_path, seed=2, wanted=1)
     again.run()
     assert 1235 in again.tried[:8]
-    assert len(again.hunt.found) == 1
+    assert len(again.campaign.found) == 1
 
 
 def test_what_fails_no_longer_is_forgotten(tmp_path):
@@ -168,9 +178,11 @@ def test_what_fails_no_longer_is_forgotten(tmp_path):
 
 
 def test_what_a_target_died_of_is_kept(tmp_path):
-    killed = Target(lambda n: Death(n) if n > 9990 else None, wanted=100_000, examples=tmp_path)
+    killed = Target(
+        lambda n: TargetDown(n) if n > 9990 else None, wanted=100_000, examples=tmp_path
+    )
     killed.run()
-    killer = killed.hunt.ended.evidence
+    killer = killed.campaign.ended.evidence
     again = Target(lambda n: None, examples=tmp_path, seed=3, wanted=8)
     again.run()
     assert killer in again.tried
@@ -184,8 +196,8 @@ def test_nothing_is_written_while_nothing_fails(tmp_path):
 def test_a_folder_that_cannot_be_written_is_no_fault(tmp_path):
     place = tmp_path / "file"
     place.write_text("")
-    hunt = Target(over(1234), examples=place / "examples").run()
-    assert len(hunt.found) == 1
+    campaign = Target(over(1234), examples=place / "examples").run()
+    assert len(campaign.found) == 1
 
 
 @pytest.mark.parametrize("wanted", [1, 7, 9, 200])

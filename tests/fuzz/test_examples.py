@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conformance.checks.receiver.profile import Facts
+from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.engine.receiver.compose import compose_body
 from conformance.fuzz import (
     forged_deliveries,
@@ -339,9 +339,11 @@ def test_a_pasted_line_forges_afresh_what_the_suite_forged(tmp_path):
 def pasted(where, example, folder):
     """Paste the line of an example into a shell: it forges the same, over a fresh time and id."""
     signer = Signer(GUIDE, Secret(b"hookproof"))
-    facts = Facts("http://h/", GUIDE, Scheme(signer, None, NO_TEXT), frozenset({200}), 5.0)
+    profile = ReceiverProfile(
+        "http://h/", GUIDE, Scheme(signer, None, NO_TEXT), frozenset({200}), 5.0
+    )
     sent = compose_body(
-        example.body(DIGITS, NOW), example.damage, {}, DIGITS, NOW, "http://h/", facts
+        example.body(DIGITS, NOW), example.damage, {}, DIGITS, NOW, "http://h/", profile
     )
     line = curl(_exchange(sent), GUIDE)
     subprocess.run(

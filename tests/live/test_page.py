@@ -18,7 +18,7 @@ from conformance.model.clock import Clock
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 from conformance.receiver.app import ENDPOINT, serving
-from conformance.receiver.behaviour import Policy
+from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.scenario.dialects import load
 from conformance.storage.database import MEMORY
@@ -94,12 +94,16 @@ class Site:
 
 
 @asynccontextmanager
-async def site(policy: Policy | None = None) -> AsyncIterator[Site]:
+async def site(policy: ReceiverBehaviour | None = None) -> AsyncIterator[Site]:
     signer, clock = Signer(load("guide"), Secret(SECRET.encode())), Stopped()
     async with (
         Inbox(MEMORY) as inbox,
         serving(
-            policy or Policy(), inbox, signer, clock=clock, follower=live.Live(signer, "127.0.0.1")
+            policy or ReceiverBehaviour(),
+            inbox,
+            signer,
+            clock=clock,
+            follower=live.Live(signer, "127.0.0.1"),
         ) as base,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)) as client,
     ):

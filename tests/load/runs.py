@@ -14,7 +14,7 @@ from conformance.load.ledger import (
     Ledger,
 )
 from conformance.load.settings import Settings
-from conformance.load.verdict import Run
+from conformance.load.verdict import LoadRun
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 from conformance.scenario.dialects import load
@@ -76,7 +76,7 @@ def run(*ledgers, settings=SETTINGS, **changes):
     figures = ledgers[0].figures
     for each in ledgers[1:]:
         figures.add(each.figures)
-    made = Run(
+    made = LoadRun(
         settings=settings,
         started="2026-11-24T02:00:00Z",
         seconds=3.0,

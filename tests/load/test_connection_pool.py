@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from conformance.load import connection_pool as lines
+from conformance.load import connection_pool
 from conformance.load.connection_pool import Line
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
@@ -48,7 +48,7 @@ def test_a_connection_is_used_again():
     [pytest.param(b"Connection: close\r\n", id="told to close"), pytest.param(b"", id="idle")],
 )
 def test_a_connection_is_not_used_again_when_it_should_not_be(head, monkeypatch):
-    monkeypatch.setattr(lines, "IDLE", 5.0 if head else -1.0)
+    monkeypatch.setattr(connection_pool, "IDLE", 5.0 if head else -1.0)
     url, taken = serve(answer(head=head), answer())
     line = Line(url, 5)
     assert [line.exchange(REQUEST).status for _ in range(2)] == [200, 200]

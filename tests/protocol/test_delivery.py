@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.protocol.delivery import NEXT, Backoff, Event, State, Window, deadline, outcome
+from conformance.protocol.delivery import (
+    NEXT,
+    Backoff,
+    DeliveryEvent,
+    State,
+    Window,
+    deadline,
+    outcome,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,15 +27,15 @@ def test_the_effective_deadline_is_the_smaller(timeout, effective):
 
 @pytest.mark.parametrize("status", [201, 204, 302, 400, 404, 500, 503, None])
 def test_anything_but_200_is_refused_while_retries_are_left(status):
-    assert outcome(status, 0.1, timeout=10, attempt=3, retry_count=3) is Event.REFUSED
+    assert outcome(status, 0.1, timeout=10, attempt=3, retry_count=3) is DeliveryEvent.REFUSED
 
 
 def test_a_late_200_is_refused():
-    assert outcome(200, 5.1, timeout=10, attempt=1, retry_count=1) is Event.REFUSED
+    assert outcome(200, 5.1, timeout=10, attempt=1, retry_count=1) is DeliveryEvent.REFUSED
 
 
 def test_200_in_time_is_accepted():
-    assert outcome(200, 4.9, timeout=10, attempt=1, retry_count=0) is Event.ACCEPTED
+    assert outcome(200, 4.9, timeout=10, attempt=1, retry_count=0) is DeliveryEvent.ACCEPTED
 
 
 @given(st.integers(0, 100))
@@ -35,7 +43,7 @@ def test_retry_count_is_the_number_of_retries_after_the_first_attempt(retries):
     attempts = itertools.count(1)
     for attempt in attempts:
         event = outcome(500, 0.1, timeout=10, attempt=attempt, retry_count=retries)
-        if event is Event.EXHAUSTED:
+        if event is DeliveryEvent.EXHAUSTED:
             break
     assert attempt == retries + 1
 

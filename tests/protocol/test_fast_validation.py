@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.protocol import fast_validation as quick
+from conformance.protocol import fast_validation
 from conformance.protocol.fast_validation import message_fits
 from conformance.protocol.validation import message_problems
 
@@ -40,6 +40,6 @@ def test_both_agree_on_what_is_odd(message: object) -> None:
 
 
 def test_without_the_quick_validator_the_authority_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quick, "jsonschema_rs", None)
+    monkeypatch.setattr(fast_validation, "jsonschema_rs", None)
     assert message_fits(GOOD)
     assert not message_fits({})

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from conformance.protocol import resources
-from conformance.protocol import validation as schema
+from conformance.protocol import resources, validation
 from conformance.protocol.validation import LONGEST, Problem, message_problems, problems, validator
 
 SCHEMAS: dict[str, Any] = {
@@ -429,7 +428,7 @@ def test_a_problem_is_clear_whatever_the_keyword(
     rules: dict[str, Any], instance: object, expected: list[str]
 ) -> None:
     errors = Draft202012Validator(rules).iter_errors(instance)
-    assert [str(problem) for error in errors for problem in schema._problems(error)] == expected
+    assert [str(problem) for error in errors for problem in validation._problems(error)] == expected
 
 
 # Two judges of the same thing: the schema of the type and `message`; jsonschema and jsonschema-rs.

@@ -18,7 +18,7 @@ from conformance.model.clock import Clock
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 from conformance.receiver.app import ENDPOINT, serving
-from conformance.receiver.behaviour import Policy
+from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.scenario.dialects import load
 from conformance.storage.database import MEMORY
@@ -47,13 +47,15 @@ class Got:
 
 
 @asynccontextmanager
-async def receiver(policy: Policy | None = None) -> AsyncIterator[str]:
+async def receiver(behaviour: ReceiverBehaviour | None = None) -> AsyncIterator[str]:
     """A receiver in memory whose clock shows NOW; gives its base URL."""
     signer = Signer(load("guide"), Secret(SECRET.encode()))
     live = Live(signer, "127.0.0.1")
     async with (
         Inbox(MEMORY) as inbox,
-        serving(policy or Policy(), inbox, signer, clock=Stopped(), follower=live) as base,
+        serving(
+            behaviour or ReceiverBehaviour(), inbox, signer, clock=Stopped(), follower=live
+        ) as base,
     ):
         yield base
 

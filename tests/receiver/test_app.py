@@ -16,7 +16,7 @@ import pytest
 
 from conformance.receiver import behaviour as steps
 from conformance.receiver.app import ENDPOINT
-from conformance.receiver.behaviour import Policy
+from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import PREVIEW
 from conformance.storage.commits import NotStoredError
 from tests.patience import PATIENCE
@@ -194,13 +194,13 @@ async def test_another_method_is_answered_405(method: str) -> None:
 
 
 async def test_a_body_past_the_limit_is_answered_413() -> None:
-    async with receiver(Policy(limit=1000)) as base:
+    async with receiver(ReceiverBehaviour(limit=1000)) as base:
         large = body(content="A" * 1000)
         assert (await post(base, large)).status == 413
 
 
 async def test_a_chunked_body_past_the_limit_is_answered_413() -> None:
-    async with receiver(Policy(limit=1000)) as base:
+    async with receiver(ReceiverBehaviour(limit=1000)) as base:
         chunks = b"3e8\r\n" + b"A" * 1000 + b"\r\n" + b"1\r\nA\r\n0\r\n\r\n"
         answer = await talk(base, head(("Transfer-Encoding", b"chunked")) + chunks)
         assert answer.startswith(b"HTTP/1.1 413 ")
@@ -352,13 +352,15 @@ def _raise(fault: Exception) -> Callable[..., Any]:
 
 
 async def test_a_message_that_cannot_be_stored_is_answered_503() -> None:
-    async with receiver(replace(Policy(), store=_raise(NotStoredError("disk full")))) as base:
+    async with receiver(
+        replace(ReceiverBehaviour(), store=_raise(NotStoredError("disk full")))
+    ) as base:
         assert (await post(base, body())).status == 503
 
 
 async def test_no_answer_reveals_secret_signature_path_or_traceback() -> None:
     asyncio.get_running_loop().set_debug(True)  # in which aiohttp shows tracebacks
-    crashing = replace(Policy(), process=_raise(RuntimeError(SECRET)))
+    crashing = replace(ReceiverBehaviour(), process=_raise(RuntimeError(SECRET)))
     async with receiver(crashing) as broken, receiver() as base:
         answers = [await post(broken, body())]
         answers += [await post(base, body(), lines) for lines in FORGED.values()]

@@ -15,7 +15,7 @@ from conformance.model.exchange import Headers
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 from conformance.receiver import behaviour as steps
-from conformance.receiver.behaviour import Answer, Arrival, Policy
+from conformance.receiver.behaviour import Arrival, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Delivery
 from conformance.scenario.dialects import load
 
@@ -33,12 +33,12 @@ def headers(timestamp: bytes = b"%d" % NOW, body: bytes = BODY) -> Headers:
     )
 
 
-def examine(policy: Policy, now: float = NOW) -> Arrival | Answer:
-    return policy.examine(headers(), BODY, SIGNER, now, lambda: True)
+def examine(behaviour: ReceiverBehaviour, now: float = NOW) -> Arrival | Response:
+    return behaviour.examine(headers(), BODY, SIGNER, now, lambda: True)
 
 
 def test_what_arrives_is_the_message_and_its_bytes() -> None:
-    arrival = examine(Policy(), NOW + 0.5)
+    arrival = examine(ReceiverBehaviour(), NOW + 0.5)
     assert isinstance(arrival, Arrival)
     assert arrival.message == {"msgId": "1", "content": "Hello 燈"}
     assert arrival.delivery == Delivery("1", BODY, NOW + 0.5, fits=False)
@@ -57,7 +57,7 @@ def test_a_timestamp_may_differ_by_300_seconds_either_way(
     seconds: int, refusal: str | None
 ) -> None:
     given = headers(b"%d" % (NOW + seconds))
-    expected = Answer(401, refusal) if refusal else None
+    expected = Response(401, refusal) if refusal else None
     assert steps.authenticate(given, BODY, SIGNER, NOW) == expected
 
 
@@ -77,23 +77,23 @@ def test_a_header_is_found_whatever_its_case() -> None:
         pytest.param({"tolerance": -1.0}, 401, id="tolerance"),
         pytest.param({"signed": bytes.lower}, 401, id="signed"),
         pytest.param({"matches": lambda right, given: False}, 401, id="matches"),
-        pytest.param({"credentials": lambda *_: Answer(403)}, 403, id="credentials"),
-        pytest.param({"fresh": lambda *_: Answer(410)}, 410, id="fresh"),
+        pytest.param({"credentials": lambda *_: Response(403)}, 403, id="credentials"),
+        pytest.param({"fresh": lambda *_: Response(410)}, 410, id="fresh"),
     ],
 )
 def test_one_part_of_authentication_is_replaced_by_itself(
     part: dict[str, object], status: int
 ) -> None:
-    faulty = replace(Policy(), authenticate=partial(steps.authenticate, **part))  # type: ignore[arg-type]
+    faulty = replace(ReceiverBehaviour(), authenticate=partial(steps.authenticate, **part))  # type: ignore[arg-type]
     answer = examine(faulty)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, Response)
     assert answer.status == status
 
 
 @pytest.mark.parametrize("step", ["authenticate", "read", "msg_id", "process"])
 def test_a_step_that_answers_ends_the_examination(step: str) -> None:
-    answer = Answer(418, step)
-    assert examine(replace(Policy(), **{step: lambda *_: answer})) is answer  # type: ignore[arg-type]
+    answer = Response(418, step)
+    assert examine(replace(ReceiverBehaviour(), **{step: lambda *_: answer})) is answer  # type: ignore[arg-type]
 
 
 @given(st.binary(max_size=60))
@@ -101,7 +101,7 @@ def test_any_header_bytes_are_a_refusal_and_never_an_exception(value: bytes) -> 
     stamp, right = headers()
     for lines in ((stamp, (right[0], value)), ((stamp[0], value), right)):
         answer = steps.authenticate(lines, BODY, SIGNER, NOW)
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, Response)
         assert answer.status == 401
 
 
@@ -121,10 +121,10 @@ def test_any_flipped_bit_of_the_body_is_refused(bit: int) -> None:
 @pytest.mark.parametrize(
     ("answer", "body"),
     [
-        (Answer(200), b'{"status": "success"}'),
-        (Answer(200, "duplicate"), b'{"status": "success", "message": "duplicate"}'),
-        (Answer(401, "no"), b'{"status": "error", "message": "no"}'),
+        (Response(200), b'{"status": "success"}'),
+        (Response(200, "duplicate"), b'{"status": "success", "message": "duplicate"}'),
+        (Response(401, "no"), b'{"status": "error", "message": "no"}'),
     ],
 )
-def test_an_answer_is_written_as_the_guides_samples_write_it(answer: Answer, body: bytes) -> None:
+def test_an_answer_is_written_as_the_guides_samples_write_it(answer: Response, body: bytes) -> None:
     assert answer.body == body

@@ -20,7 +20,7 @@ from conformance.model.clock import Clock
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange, Fault, Role, Transport
 from conformance.receiver.behaviour import LIMIT
-from conformance.receiver.mock import GRACE, Endpoint, Mock, Scripted, listening
+from conformance.receiver.mock import GRACE, Mock, MockEndpoint, Scripted, listening
 from tests.receiver.mock_parts import SOON, Held, Leaping
 
 
@@ -35,7 +35,7 @@ def body(msg_id: object = "1") -> bytes:
 
 
 def head(
-    endpoint: Endpoint, size: int, *lines: str, method: str = "POST", query: str = ""
+    endpoint: MockEndpoint, size: int, *lines: str, method: str = "POST", query: str = ""
 ) -> bytes:
     lines = (f"{method} {endpoint.path}{query} HTTP/1.1", "Host: mock", *lines)
     return "\r\n".join((*lines, f"Content-Length: {size}", "", "")).encode()
@@ -62,7 +62,7 @@ def _ask(url: str, content: bytes | None, method: str) -> Got:
 
 
 async def ask(
-    endpoint: Endpoint,
+    endpoint: MockEndpoint,
     content: bytes | None = None,
     method: str = "POST",
 ) -> Got:
@@ -74,18 +74,18 @@ async def ask(
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-async def send(endpoint: Endpoint, data: bytes) -> Streams:
+async def send(endpoint: MockEndpoint, data: bytes) -> Streams:
     reader, writer = await asyncio.open_connection(*address(endpoint.url))
     writer.write(data)
     return reader, writer
 
 
-async def until(endpoint: Endpoint, met: Callable[[list[Exchange]], object]) -> None:
+async def until(endpoint: MockEndpoint, met: Callable[[list[Exchange]], object]) -> None:
     while not met(endpoint.arrivals):
         assert await endpoint.changed(SOON), endpoint.arrivals
 
 
-async def ended(endpoint: Endpoint, count: int = 1) -> Exchange:
+async def ended(endpoint: MockEndpoint, count: int = 1) -> Exchange:
     """The last of `count` arrivals, once all of them have ended."""
     await until(
         endpoint,
@@ -395,7 +395,9 @@ async def test_a_public_url_is_configured_and_reached_with_or_without_its_path(p
         assert endpoint.url == "https://tunnel.example/hooks" + endpoint.path
         own = made.refusing_endpoint()
         await own.listen()
-        target = Endpoint("", own.url.removesuffix(own.path) + prefix + endpoint.path, [Scripted()])
+        target = MockEndpoint(
+            "", own.url.removesuffix(own.path) + prefix + endpoint.path, [Scripted()]
+        )
         assert (await ask(target)).status == 200
         assert (await ended(endpoint)).request.url == endpoint.url
 

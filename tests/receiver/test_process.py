@@ -29,7 +29,7 @@ from conformance.model.errors import InputError
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 from conformance.receiver.app import ENDPOINT, serving
-from conformance.receiver.behaviour import Policy
+from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.scenario.dialects import load
 from conformance.storage.database import MEMORY
@@ -85,7 +85,7 @@ def count(base: str, msg_id: str) -> int:
 
 async def start(host: str, port: int) -> None:
     signer = Signer(load("guide"), Secret(SECRET.encode()))
-    async with Inbox(MEMORY) as inbox, serving(Policy(), inbox, signer, host, port):
+    async with Inbox(MEMORY) as inbox, serving(ReceiverBehaviour(), inbox, signer, host, port):
         pass
 
 
@@ -104,7 +104,7 @@ async def test_a_host_that_is_not_here_is_the_users_to_change(host: str) -> None
 
 async def test_nothing_listens_after_the_receiver_has_stopped() -> None:
     signer = Signer(load("guide"), Secret(SECRET.encode()))
-    async with Inbox(MEMORY) as inbox, serving(Policy(), inbox, signer) as base:
+    async with Inbox(MEMORY) as inbox, serving(ReceiverBehaviour(), inbox, signer) as base:
         url = urlsplit(base)
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(url.hostname, url.port)

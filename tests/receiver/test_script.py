@@ -18,7 +18,7 @@ import pytest
 
 from conformance.model.clock import Clock
 from conformance.model.exchange import Exchange, Fault
-from conformance.receiver.mock import Endpoint, Scripted, listening
+from conformance.receiver.mock import MockEndpoint, Scripted, listening
 from conformance.receiver.script import DRIPS, HANG
 from tests.receiver.mock_parts import SOON, SUCCESS, Held, Leaping
 
@@ -26,7 +26,7 @@ from tests.receiver.mock_parts import SOON, SUCCESS, Held, Leaping
 @asynccontextmanager
 async def answering(
     *script: Scripted, clock: Clock | None = None, tls: ssl.SSLContext | None = None
-) -> AsyncIterator[Endpoint]:
+) -> AsyncIterator[MockEndpoint]:
     """An endpoint with this script."""
     async with listening(tls=tls, clock=clock or Clock()) as mock:
         yield mock.endpoint(script)
@@ -52,18 +52,18 @@ def _post(url: str, tls: ssl.SSLContext | None) -> Got:
         return Got(answer.status, dict(answer.getheaders()), answer.read())
 
 
-async def post(endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> Got:
+async def post(endpoint: MockEndpoint, tls: ssl.SSLContext | None = None) -> Got:
     """An attempt by http.client, on a connection of its own."""
     return await asyncio.to_thread(_post, endpoint.url, tls)
 
 
-def request(endpoint: Endpoint) -> bytes:
+def request(endpoint: MockEndpoint) -> bytes:
     head = f"POST {endpoint.path} HTTP/1.1\r\nHost: mock\r\nContent-Length: 2\r\n\r\n"
     return head.encode() + b"{}"
 
 
 @asynccontextmanager
-async def sending(endpoint: Endpoint, data: bytes) -> AsyncIterator[asyncio.StreamReader]:
+async def sending(endpoint: MockEndpoint, data: bytes) -> AsyncIterator[asyncio.StreamReader]:
     """What comes back for `data` on a plain connection, which ends with the context."""
     place = urlsplit(endpoint.url)
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
@@ -73,7 +73,7 @@ async def sending(endpoint: Endpoint, data: bytes) -> AsyncIterator[asyncio.Stre
     writer.close()
 
 
-async def ended(endpoint: Endpoint) -> Exchange:
+async def ended(endpoint: MockEndpoint) -> Exchange:
     """The first arrival, once it has ended."""
     while not endpoint.arrivals or not (endpoint.arrivals[0].answer or endpoint.arrivals[0].fault):
         assert await endpoint.changed(SOON), endpoint.arrivals
@@ -335,7 +335,7 @@ async def test_faults_are_faults_over_https_too(
 async def test_close_over_https_ends_the_connection_without_a_goodbye(
     tls: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
-    def read(endpoint: Endpoint) -> bytes:
+    def read(endpoint: MockEndpoint) -> bytes:
         place = urlsplit(endpoint.url)
         with (
             socket.create_connection((place.hostname, place.port), SOON) as plain,

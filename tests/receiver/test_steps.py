@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 
-from conformance.receiver.behaviour import Answer, Arrival, Policy
+from conformance.receiver.behaviour import Arrival, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Inbox
 from tests.patience import PATIENCE
 from tests.receiver.parts import body, count, head, post, receiver
@@ -24,18 +24,18 @@ async def test_a_replaced_store_lets_copies_race() -> None:
         await both.wait()
         return new and await inbox.add(arrival.delivery, None)
 
-    async with receiver(replace(Policy(), store=check_then_insert)) as base:
+    async with receiver(replace(ReceiverBehaviour(), store=check_then_insert)) as base:
         await asyncio.gather(*(post(base, body()) for _ in range(2)))
         assert await count(base) == 2
 
 
 async def test_a_replaced_response_can_close_the_connection_without_an_answer() -> None:
-    async def hang_up(request: web.Request, answer: Answer) -> web.StreamResponse:
+    async def hang_up(request: web.Request, answer: Response) -> web.StreamResponse:
         assert request.transport is not None
         request.transport.abort()
         return web.Response()
 
-    async with receiver(replace(Policy(), respond=hang_up)) as base:
+    async with receiver(replace(ReceiverBehaviour(), respond=hang_up)) as base:
         with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
             await post(base, body())
 
@@ -48,7 +48,7 @@ async def test_a_delivery_under_way_is_answered_when_the_receiver_stops() -> Non
         await asyncio.sleep(0.05)
         return await inbox.add(arrival.delivery, key)
 
-    async with receiver(replace(Policy(), store=take_longer)) as base:
+    async with receiver(replace(ReceiverBehaviour(), store=take_longer)) as base:
         sender = asyncio.create_task(post(base, body()))
         await arrived.wait()
     assert (await sender).status == 200
@@ -64,7 +64,10 @@ async def test_a_store_can_see_that_the_sender_has_left() -> None:
         gone.set()
         return True
 
-    async with receiver(replace(Policy(), store=watch)) as base, asyncio.timeout(PATIENCE):
+    async with (
+        receiver(replace(ReceiverBehaviour(), store=watch)) as base,
+        asyncio.timeout(PATIENCE),
+    ):
         _, writer = await asyncio.open_connection(urlsplit(base).hostname, urlsplit(base).port)
         writer.write(head(("Content-Length", b"%d" % len(body()))) + body())
         await arrived.wait()
@@ -74,13 +77,15 @@ async def test_a_store_can_see_that_the_sender_has_left() -> None:
 
 
 async def test_a_method_that_delivers_is_the_policys_to_say() -> None:
-    async with receiver(replace(Policy(), methods=frozenset({"PUT"}))) as base:
+    async with receiver(replace(ReceiverBehaviour(), methods=frozenset({"PUT"}))) as base:
         assert (await post(base, body(), method="PUT")).status == 200
         assert (await post(base, body())).status == 405
 
 
 async def test_a_replaced_acknowledgement_changes_the_answer() -> None:
-    answer = Answer(202, headers=(("Retry-After", "3"),))
-    async with receiver(replace(Policy(), acknowledge=lambda arrival, new: answer)) as base:
+    answer = Response(202, headers=(("Retry-After", "3"),))
+    async with receiver(
+        replace(ReceiverBehaviour(), acknowledge=lambda arrival, new: answer)
+    ) as base:
         got = await post(base, body())
         assert (got.status, got.headers["Retry-After"]) == (202, "3")

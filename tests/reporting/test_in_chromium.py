@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conformance.api import wait_for
-from conformance.engine.receiver.run import Run
+from conformance.engine.receiver.run import ReceiverRun
 from conformance.model.exchange import Answer, Exchange, Fault, Request, Role, Transport
 from conformance.model.report import Report, Result
 from conformance.model.rules import Level, Outcome, Rule, Verdict
@@ -18,7 +18,7 @@ from conformance.model.text import Text
 from conformance.options.receiver import Options
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
-from conformance.receiver import behaviour as policy
+from conformance.receiver import behaviour as behaviour
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
 from conformance.receiver.inbox import Inbox
 from conformance.reporting.html.page import fragment, page
@@ -129,9 +129,9 @@ def shown(pages: Pages, tmp_path: Path) -> Any:
 async def _whole_run() -> Report:
     """A full run against a receiver with faults of several kinds."""
     faulty = replace(
-        policy.Policy(),
+        behaviour.ReceiverBehaviour(),
         authenticate=partial(
-            policy.authenticate, matches=lambda right, given: given[:8] == right[:8]
+            behaviour.authenticate, matches=lambda right, given: given[:8] == right[:8]
         ),
         limit=200_000,
     )
@@ -141,7 +141,7 @@ async def _whole_run() -> Report:
             url=base + ENDPOINT, secret=signer.secret, dialect=signer.dialect,
             observer_url=base + OBSERVER,
         )  # fmt: skip
-        return await Run(options).report()
+        return await ReceiverRun(options).report()
 
 
 @pytest.fixture(scope="module")

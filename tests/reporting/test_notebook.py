@@ -15,10 +15,10 @@ SETUP = """
 import contextlib
 from tests.trace.parts import receiver
 from conformance import check_receiver
-from conformance.receiver.behaviour import Policy
+from conformance.receiver.behaviour import ReceiverBehaviour
 
 stack = contextlib.AsyncExitStack()
-there = await stack.enter_async_context(receiver(Policy(authenticate=lambda *_: None)))
+there = await stack.enter_async_context(receiver(ReceiverBehaviour(authenticate=lambda *_: None)))
 rules = ["receiver.accepts.documented-type", "receiver.signature.wrong-secret"]
 """
 RUN = "report = await check_receiver(**there, rules=rules)"

@@ -16,7 +16,7 @@ from conformance.protocol.validation import problems, validator
 from conformance.receiver.script import Scripted
 from conformance.scenario import receiver as scenarios
 from conformance.scenario import sender as emission
-from conformance.scenario.sender import Call, Emit, Listener, Reply, Sending
+from conformance.scenario.sender import Call, Emit, Endpoint, ScriptedAnswer, SenderCase
 
 RULE = """\
 rules:
@@ -41,15 +41,15 @@ def read(tmp_path: Path):
 
 
 @pytest.fixture
-def sending(read):
+def sender_case(read):
     """Reads the only case of such a rule."""
-    return lambda *lines: read(*lines).cases[0].sending
+    return lambda *lines: read(*lines).cases[0].sender_case
 
 
-def test_what_is_left_out_is_one_plain_message_to_one_endpoint_that_answers_200(sending):
-    read = sending("steps: [{emit: {}, expect: {arrives: true}}]")
-    assert read.listener == Listener()
-    assert read.listener.answers == (Reply(200),)
+def test_what_is_left_out_is_one_plain_message_to_one_endpoint_that_answers_200(sender_case):
+    read = sender_case("steps: [{emit: {}, expect: {arrives: true}}]")
+    assert read.listener == Endpoint()
+    assert read.listener.answers == (ScriptedAnswer(200),)
     assert read.actions[0].emit == Emit(message="any", messages=1)
     assert read.other is None
 
@@ -57,20 +57,24 @@ def test_what_is_left_out_is_one_plain_message_to_one_endpoint_that_answers_200(
 @pytest.mark.parametrize(
     ("words", "reply"),
     [
-        pytest.param("503", Reply(503), id="a number"),
-        pytest.param("{status: 302, to-other: true}", Reply(302, to_other=True), id="redirect"),
-        pytest.param("{fault: hang}", Reply(fault="hang"), id="fault"),
-        pytest.param("{delay: 1.5}", Reply(delay=1.5), id="delay"),
-        pytest.param('{body: ""}', Reply(body=""), id="empty body"),
+        pytest.param("503", ScriptedAnswer(503), id="a number"),
+        pytest.param(
+            "{status: 302, to-other: true}", ScriptedAnswer(302, to_other=True), id="redirect"
+        ),
+        pytest.param("{fault: hang}", ScriptedAnswer(fault="hang"), id="fault"),
+        pytest.param("{delay: 1.5}", ScriptedAnswer(delay=1.5), id="delay"),
+        pytest.param('{body: ""}', ScriptedAnswer(body=""), id="empty body"),
         pytest.param(
             '{status: 503, headers: {Retry-After: "3"}}',
-            Reply(503, headers={"Retry-After": "3"}),
+            ScriptedAnswer(503, headers={"Retry-After": "3"}),
             id="headers",
         ),
     ],
 )
-def test_an_answer_is_a_status_or_says_what_differs(sending, words, reply):
-    read = sending(f"answers: [{words}]", "also: {}", "steps: [{emit: {}, expect: {attempts: 1}}]")
+def test_an_answer_is_a_status_or_says_what_differs(sender_case, words, reply):
+    read = sender_case(
+        f"answers: [{words}]", "also: {}", "steps: [{emit: {}, expect: {attempts: 1}}]"
+    )
     assert read.listener.answers == (reply,)
 
 
@@ -85,8 +89,11 @@ def test_an_answer_is_a_status_or_says_what_differs(sending, words, reply):
         pytest.param("{as: first}", Emit(name="first"), id="name"),
     ],
 )
-def test_emit_says_which_messages_are_given(sending, words, emit):
-    assert sending(f"steps: [{{emit: {words}, expect: {{arrives: true}}}}]").actions[0].emit == emit
+def test_emit_says_which_messages_are_given(sender_case, words, emit):
+    assert (
+        sender_case(f"steps: [{{emit: {words}, expect: {{arrives: true}}}}]").actions[0].emit
+        == emit
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,8 +104,8 @@ def test_emit_says_which_messages_are_given(sending, words, emit):
         pytest.param("{Config: {URL: null}}", Call("Config", {"URL": None}), id="one left out"),
     ],
 )
-def test_a_call_is_named_or_says_what_differs(sending, words, call):
-    assert sending(f"steps: [{{call: {words}, expect: {{call: ok}}}}]").actions[0].call == call
+def test_a_call_is_named_or_says_what_differs(sender_case, words, call):
+    assert sender_case(f"steps: [{{call: {words}, expect: {{call: ok}}}}]").actions[0].call == call
 
 
 @pytest.mark.parametrize(
@@ -109,14 +116,14 @@ def test_a_call_is_named_or_says_what_differs(sending, words, call):
         pytest.param('"3"', (3, 3), id="quoted"),
     ],
 )
-def test_attempts_are_a_number_or_so_many_at_least(sending, words, attempts):
-    read = sending(f"steps: [{{emit: {{}}, expect: {{attempts: {words}}}}}]")
+def test_attempts_are_a_number_or_so_many_at_least(sender_case, words, attempts):
+    read = sender_case(f"steps: [{{emit: {{}}, expect: {{attempts: {words}}}}}]")
     assert read.actions[0].seen[0].attempts == attempts
 
 
-def test_an_expectation_has_the_level_of_its_case_unless_it_has_its_own(sending):
+def test_an_expectation_has_the_level_of_its_case_unless_it_has_its_own(sender_case):
     steps = "steps: [{emit: {}, expect: [{arrives: true}, {level: MAY, check: prompt}]}]"
-    assert [seen.level for seen in sending(steps).actions[0].seen] == [Level.SHOULD, Level.MAY]
+    assert [seen.level for seen in sender_case(steps).actions[0].seen] == [Level.SHOULD, Level.MAY]
 
 
 def test_a_case_completes_the_configuration_that_all_cases_share(read):
@@ -125,7 +132,7 @@ def test_a_case_completes_the_configuration_that_all_cases_share(read):
         "cases: {one: {configure: {Timeout: 9}}}",
         "steps: [{emit: {}, expect: {arrives: true}}]",
     )
-    assert scenario.cases[0].sending.listener.configure == {"RetryCount": 2, "Timeout": 9}
+    assert scenario.cases[0].sender_case.listener.configure == {"RetryCount": 2, "Timeout": 9}
 
 
 def test_a_case_completes_the_first_emit(read):
@@ -135,7 +142,7 @@ def test_a_case_completes_the_first_emit(read):
         "  - {emit: {as: first}, expect: {arrives: true}}",
         "  - {emit: {}, expect: {arrives: true}}",
     )
-    first, second = scenario.cases[0].sending.actions
+    first, second = scenario.cases[0].sender_case.actions
     assert first.emit == Emit("group", name="first")
     assert second.emit == Emit()
 
@@ -145,15 +152,21 @@ def test_the_call_of_a_case_stands_in_place_of_the_first_one(read):
         "cases: {ftp: {call: {Config: {URL: 'ftp://h'}}}}",
         "steps: [{call: {Config: {Timeout: 1}}, expect: {call: error}}]",
     )
-    assert scenario.cases[0].sending.actions[0].call == Call("Config", {"URL": "ftp://h"})
+    assert scenario.cases[0].sender_case.actions[0].call == Call("Config", {"URL": "ftp://h"})
 
 
 @pytest.mark.parametrize(
     ("words", "of"),
     [
-        pytest.param("answers: [404, 200]", lambda s: s.listener.answers[0].status == 404, id="answers"),
+        pytest.param(
+            "answers: [404, 200]", lambda s: s.listener.answers[0].status == 404, id="answers"
+        ),
         pytest.param("way: refusing", lambda s: s.listener.way == "refusing", id="way"),
-        pytest.param("also: {answers: [500]}", lambda s: s.other.answers == (Reply(500),), id="also"),
+        pytest.param(
+            "also: {answers: [500]}",
+            lambda s: s.other.answers == (ScriptedAnswer(500),),
+            id="also",
+        ),
         pytest.param(
             "steps: [{call: Test, expect: {call: ok}}]", lambda s: s.calls and not s.emits, id="steps"
         ),
@@ -163,12 +176,12 @@ def test_the_call_of_a_case_stands_in_place_of_the_first_one(read):
 def test_the_words_of_a_case_stand_in_place_of_those_of_the_rule(read, words, of):
     steps = "steps: [{emit: {}, expect: {arrives: true}}]"
     scenario = read("answers: [200]", f"cases: {{one: {{{words}}}}}", steps)
-    assert of(scenario.cases[0].sending)
+    assert of(scenario.cases[0].sender_case)
 
 
-def test_an_endpoint_that_only_listens_is_not_configured(sending):
+def test_an_endpoint_that_only_listens_is_not_configured(sender_case):
     steps = "steps: [{emit: {}, expect: {arrives: false, at: other}}]"
-    read = sending("also: {configured: false}", steps)
+    read = sender_case("also: {configured: false}", steps)
     assert read.listener.configured
     assert not read.other.configured
 
@@ -252,8 +265,8 @@ def test_what_makes_no_sense_is_told_with_file_and_line(read, tmp_path, lines, t
     assert "\n" not in str(raised.value)
 
 
-def built_in() -> list[Sending]:
-    return [case.sending for each in scenarios.built_in("sender") for case in each.cases]
+def built_in() -> list[SenderCase]:
+    return [case.sender_case for each in scenarios.built_in("sender") for case in each.cases]
 
 
 def test_every_named_check_of_the_built_in_rules_exists_and_none_goes_unused():
@@ -274,13 +287,13 @@ def test_the_schema_lists_what_the_code_can_do():
 
 def test_a_built_in_rule_needs_no_more_than_its_cases_imply():
     for each in scenarios.built_in("sender"):
-        implied = [need for case in each.cases for need in case.sending.needs]
+        implied = [need for case in each.cases for need in case.sender_case.needs]
         assert set(each.needs) == set(implied)
 
 
 def test_a_case_that_is_null_is_the_rule_as_it_stands(read):
     scenario = read("cases: {one: null}", f"steps: [{EMIT}]")
-    assert scenario.cases[0].sending.emits
+    assert scenario.cases[0].sender_case.emits
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 from conformance.model.clock import Clock
 from conformance.protocol.delivery import Backoff
 from conformance.scenario.dialects import load
-from conformance.sender.app import Settings, sending
+from conformance.sender.app import Settings, serving_sender
 from conformance.sender.worker import Pace
 from tests.patience import PATIENCE
 
@@ -187,7 +187,7 @@ async def call(method: str, url: str, body: object = None) -> Said:
 @asynccontextmanager
 async def api(settings: Settings | None = None) -> AsyncIterator[str]:
     """A sender in memory that does not wait long; gives its API's base URL."""
-    async with sending(load("guide"), settings or Settings(pace=QUICK)) as base:
+    async with serving_sender(load("guide"), settings or Settings(pace=QUICK)) as base:
         yield base
 
 

@@ -21,8 +21,8 @@ from conformance.protocol.configuration import Configuration
 from conformance.protocol.dialect import Secret
 from conformance.scenario.dialects import load
 from conformance.sender.addresses import is_public
-from conformance.sender.attempt import READ, Answer, Outgoing, Reply
-from conformance.sender.behaviour import Practice
+from conformance.sender.attempt import READ, Answer, AttemptReply, Outgoing
+from conformance.sender.behaviour import SenderBehaviour
 from conformance.sender.endpoint import Endpoints
 from conformance.sender.wording import of_status
 from tests.sender.parts import NOW, SECRET, Got, endpoint, openssl, status
@@ -33,7 +33,7 @@ BODY = '{"msgId":"1","content":"燈亮了"}'.encode()
 
 async def post(
     url: str, *, timeout: int = 10, deny: bool = False, tls: ssl.SSLContext | None = None
-) -> Reply:
+) -> AttemptReply:
     configuration = Configuration(url, Secret(SECRET.encode()), timeout=timeout)
     async with Endpoints(load("guide"), Clock(), deny_private=deny, tls=tls) as endpoints:
         return await endpoints.post(configuration, BODY, NOW + 0.7)
@@ -217,10 +217,10 @@ def test_no_answer_fails_at_the_deadline(timeout: int, effective: int) -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    async def attempt() -> tuple[Reply, float]:
+    async def attempt() -> tuple[AttemptReply, float]:
         configuration = Configuration("http://127.0.0.1:9/", timeout=timeout)
-        practice = Practice(exchange=hang)
-        async with Endpoints(load("guide"), Clock(), practice=practice) as endpoints:
+        behaviour = SenderBehaviour(exchange=hang)
+        async with Endpoints(load("guide"), Clock(), behaviour=behaviour) as endpoints:
             reply = await endpoints.post(configuration, BODY, NOW)
         return reply, asyncio.get_running_loop().time()
 
@@ -374,8 +374,11 @@ async def test_a_fault_that_is_the_senders_own_is_an_attempt_that_failed() -> No
     async def broken(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
         raise KeyError("status")
 
-    configuration, practice = Configuration("http://127.0.0.1:9/"), Practice(exchange=broken)
-    async with Endpoints(load("guide"), Clock(), practice=practice) as endpoints:
+    configuration, behaviour = (
+        Configuration("http://127.0.0.1:9/"),
+        SenderBehaviour(exchange=broken),
+    )
+    async with Endpoints(load("guide"), Clock(), behaviour=behaviour) as endpoints:
         reply = await endpoints.post(configuration, BODY, NOW)
     assert reply.problem == "the attempt failed inside the sender: see its log"
 

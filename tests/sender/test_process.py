@@ -26,7 +26,7 @@ import pytest
 
 from conformance.model.errors import InputError
 from conformance.scenario.dialects import load
-from conformance.sender.app import sending
+from conformance.sender.app import serving_sender
 from tests.patience import PATIENCE
 from tests.places import ROOT
 from tests.sender.parts import SECRET, Got, ask, endpoint, event, status
@@ -217,14 +217,14 @@ async def test_a_port_that_is_taken_is_the_users_to_change() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(InputError, match=f"--port: {port} on 127.0.0.1 is in use already"):
-            async with sending(load("guide"), port=port):
+            async with serving_sender(load("guide"), port=port):
                 pass
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 async def test_a_host_that_is_not_here_is_the_users_to_change(host: str) -> None:
     with pytest.raises(InputError, match=f"--host: {re.escape(host)} is no address of this"):
-        async with sending(load("guide"), host=host):
+        async with serving_sender(load("guide"), host=host):
             pass
 
 

@@ -19,7 +19,7 @@ from conformance.protocol.delivery import State
 from conformance.protocol.dialect import Secret
 from conformance.receiver.inbox import Inbox
 from conformance.sender.event import read
-from conformance.sender.queue import CHUNK, Result
+from conformance.sender.queue import CHUNK, AttemptResult
 from conformance.sender.store import Store
 from conformance.storage.commits import NotStoredError
 from conformance.storage.database import MEMORY
@@ -63,8 +63,8 @@ async def forgotten(store: Store) -> None:
             await asyncio.to_thread(lambda: None)  # the purger takes its turns
 
 
-def came(delivery: int, state: State, due: float = NOW + 1, ended: float = NOW) -> Result:
-    return Result(
+def came(delivery: int, state: State, due: float = NOW + 1, ended: float = NOW) -> AttemptResult:
+    return AttemptResult(
         delivery=delivery,
         configuration=1,
         state=state,
@@ -370,7 +370,7 @@ FILLED = """
 import asyncio, resource, sys
 from conformance.model.clock import Clock
 from conformance.protocol.configuration import Configuration
-from conformance.sender.attempt import Reply
+from conformance.sender.attempt import AttemptReply
 from conformance.sender.store import Store
 from conformance.sender.worker import Deliveries
 
@@ -388,7 +388,7 @@ async def main(db, count):
         nonlocal done
         await asyncio.sleep(0)
         done += 1
-        return Reply(200, None, 0.0)
+        return AttemptReply(200, None, 0.0)
     async with Store(db) as store:
         async with Deliveries(store, post, Clock()):
             while done < 5000:

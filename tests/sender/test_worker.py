@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from conformance.protocol.configuration import Configuration
 from conformance.protocol.delivery import Backoff, State
-from conformance.sender.attempt import Reply
+from conformance.sender.attempt import AttemptReply
 from conformance.sender.event import read
 from conformance.sender.store import Store
 from conformance.sender.worker import Deliveries, Pace
@@ -102,7 +102,7 @@ async def test_nothing_follows_a_later_success() -> None:
 
 
 async def test_a_200_that_came_too_late_is_tried_again() -> None:
-    async with sender(first(1, before=Reply(200, None, 5.1))) as here:
+    async with sender(first(1, before=AttemptReply(200, None, 5.1))) as here:
         await here.put(HOOK)
         await here.emit("1")
         await here.clock.turn(60)
@@ -220,7 +220,7 @@ class Hanging:
         self.in_flight = 0
         self.most = 0
 
-    async def post(self, configuration: Configuration, body: bytes, now: float) -> Reply:
+    async def post(self, configuration: Configuration, body: bytes, now: float) -> AttemptReply:
         self.begun[configuration.url] += 1
         self.in_flight += 1
         self.most = max(self.most, self.in_flight)
@@ -308,10 +308,14 @@ async def test_retries_that_become_due_behind_a_long_line_are_made(count: int) -
     # The line is as long as the fetch that found it, and is worked off while retries become due.
     first_of: set[bytes] = set()
 
-    def answer(attempt: Attempt) -> Reply:
+    def answer(attempt: Attempt) -> AttemptReply:
         new = attempt.body.split(b'"msgId"')[1][:12] not in first_of
         first_of.add(attempt.body.split(b'"msgId"')[1][:12])
-        return Reply(500, "the endpoint answered 500", 0.01) if new else Reply(200, None, 0.01)
+        return (
+            AttemptReply(500, "the endpoint answered 500", 0.01)
+            if new
+            else AttemptReply(200, None, 0.01)
+        )
 
     async with sender(answer, Pace(Backoff(base=0.1, jitter=0), each=4)) as here:
         await here.put(HOOK)

@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance.protocol.configuration import Configuration
 from conformance.protocol.delivery import Backoff
-from conformance.sender.attempt import Reply
+from conformance.sender.attempt import AttemptReply
 from conformance.sender.event import read
 from conformance.sender.queue import Entry
 from conformance.sender.store import Store
@@ -18,8 +18,8 @@ from conformance.sender.worker import Deliveries, Pace
 from conformance.storage.database import MEMORY
 from tests.sender.parts import NOW, VirtualClock, event
 
-OK = Reply(200, None, 0.0)
-NO = Reply(500, "the endpoint answered 500", 0.0)
+OK = AttemptReply(200, None, 0.0)
+NO = AttemptReply(500, "the endpoint answered 500", 0.0)
 HOOK = Configuration("http://a/")
 PLAIN = Pace(Backoff(jitter=0.0))
 
@@ -69,7 +69,7 @@ class Sender:
         return next(each for each in self.store.queue.newest(1000) if each.id == ident)
 
 
-Answers = Callable[[Attempt], Reply]
+Answers = Callable[[Attempt], AttemptReply]
 
 
 @asynccontextmanager
@@ -83,7 +83,7 @@ async def sender(
     """A sender whose attempts are answered by `answer`, after the time that its reply tells."""
     clock = clock or VirtualClock()
 
-    async def post(configuration: Configuration, body: bytes, now: float) -> Reply:
+    async def post(configuration: Configuration, body: bytes, now: float) -> AttemptReply:
         attempt = Attempt(now, configuration.url, body)
         here.attempts.append(attempt)
         reply = answer(attempt)
@@ -98,7 +98,7 @@ async def sender(
             yield here
 
 
-def first(count: int, then: Reply = OK, before: Reply = NO) -> Answers:
+def first(count: int, then: AttemptReply = OK, before: AttemptReply = NO) -> Answers:
     """`before` for the first `count` attempts, and `then` afterwards."""
     numbers = itertools.count(1)
     return lambda attempt: before if next(numbers) <= count else then

@@ -18,7 +18,7 @@ from conformance.model.exchange import (
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
-from conformance.receiver.behaviour import Policy
+from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.scenario import dialects
 
@@ -70,10 +70,13 @@ def attempt(number, msg_id="7", status=200, begin=0.0, seconds=0.1, **changed):
 
 
 @contextlib.asynccontextmanager
-async def receiver(policy=None, secret=KEY):
+async def receiver(behaviour=None, secret=KEY):
     """A receiver on a free port, as what `check_receiver` is told of it."""
     signer = Signer(dialects.load("guide"), Secret(secret))
-    async with Inbox(":memory:") as inbox, serving(policy or Policy(), inbox, signer) as base:
+    async with (
+        Inbox(":memory:") as inbox,
+        serving(behaviour or ReceiverBehaviour(), inbox, signer) as base,
+    ):
         yield {
             "url": base + ENDPOINT,
             "secret": SECRET,
@@ -81,9 +84,9 @@ async def receiver(policy=None, secret=KEY):
         }
 
 
-async def judged(policy=None, *, observer=True, **options):
+async def judged(behaviour=None, *, observer=True, **options):
     """The report of a run against a receiver."""
-    async with receiver(policy) as there:
+    async with receiver(behaviour) as there:
         if not observer:
             del there["observer_url"]
         return await check_receiver(**{"fuzz": FEW, "examples": None, **there, **options})

@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 from conformance.model.errors import InputError
 from conformance.model.exchange import Answer, Fault, Request, Role, Transport
 from conformance.protocol.validation import problems, validator
-from conformance.trace import Stored, Trace, Wanted
+from conformance.trace import Stored, Trace, TraceFilter
 from conformance.trace.export import as_json, export
 from conformance.trace.har import entry, har
 from tests.places import ROOT, TESTS
@@ -53,7 +53,7 @@ def read(path):
 
 
 def test_each_line_fits_the_schema(stored, tmp_path):
-    assert export(stored, "jsonl", tmp_path / "run.jsonl", Wanted()) == 3
+    assert export(stored, "jsonl", tmp_path / "run.jsonl", TraceFilter()) == 3
     lines = read(tmp_path / "run.jsonl")
     for line in lines:
         assert problems("trace", line) == []
@@ -61,7 +61,7 @@ def test_each_line_fits_the_schema(stored, tmp_path):
 
 
 def test_a_body_is_text_where_it_is_some(stored, tmp_path):
-    export(stored, "jsonl", tmp_path / "run.jsonl", Wanted())
+    export(stored, "jsonl", tmp_path / "run.jsonl", TraceFilter())
     binary, _, text = read(tmp_path / "run.jsonl")
     assert base64.b64decode(binary["request_body"]) == BYTES
     assert binary["request_body_encoding"] == "base64"
@@ -83,7 +83,7 @@ def test_the_schema_knows_every_word():
 
 
 def test_an_archive_fits_the_schema_of_others(stored, tmp_path):
-    export(stored, "har", tmp_path / "run.har", Wanted())
+    export(stored, "har", tmp_path / "run.har", TraceFilter())
     archive = json.loads((tmp_path / "run.har").read_text(encoding="utf-8"))
     assert list(har_validator().iter_errors(archive)) == []
     assert len(archive["log"]["entries"]) == 3
@@ -139,7 +139,7 @@ def test_parquet_holds_what_the_frame_holds(stored, tmp_path):
     pd = pytest.importorskip("pandas")
     pytest.importorskip("pyarrow")
     path = tmp_path / "run.parquet"
-    export(stored, "parquet", path, Wanted())
+    export(stored, "parquet", path, TraceFilter())
     found = pd.read_parquet(path)
     frame = stored.frame(bodies=True)
     assert list(found.columns) == list(frame.columns)
@@ -148,7 +148,7 @@ def test_parquet_holds_what_the_frame_holds(stored, tmp_path):
 
 
 def test_a_trace_is_written_again(stored, tmp_path):
-    export(stored, "trace", tmp_path / "again.db", Wanted())
+    export(stored, "trace", tmp_path / "again.db", TraceFilter())
     with Trace.open(tmp_path / "again.db") as again:
         assert list(again) == list(stored)
         assert again.run == stored.run
@@ -156,12 +156,12 @@ def test_a_trace_is_written_again(stored, tmp_path):
 
 def test_half_a_trace_is_none(stored, tmp_path):
     with pytest.raises(InputError, match="leave the filters out"):
-        export(stored, "trace", tmp_path / "again.db", Wanted(msg_id="7"))
+        export(stored, "trace", tmp_path / "again.db", TraceFilter(msg_id="7"))
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "har", "parquet"])
 def test_what_is_wanted_is_exported(stored, tmp_path, kind):
-    assert export(stored, kind, tmp_path / "some", Wanted(statuses=["none"])) == 1
+    assert export(stored, kind, tmp_path / "some", TraceFilter(statuses=["none"])) == 1
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "har", "parquet", "trace"])
@@ -169,7 +169,7 @@ def test_a_file_that_is_there_is_left_as_it_is(stored, tmp_path, kind):
     place = tmp_path / "thesis"
     place.write_text("my thesis")
     with pytest.raises(InputError, match="choose another name"):
-        export(stored, kind, place, Wanted())
+        export(stored, kind, place, TraceFilter())
     assert place.read_text() == "my thesis"
 
 
@@ -179,14 +179,14 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.trace.parts import exchange
 from conformance.model.errors import InputError
-from conformance.trace import Stored, Wanted
+from conformance.trace import Stored, TraceFilter
 from conformance.trace.export import export
 
 with Stored.of((exchange(id=number) for number in range(1, 3000)), None, {{}}, ()) as stored:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
     try:
-        export(stored, {kind!r}, Path({path!r}), Wanted())
+        export(stored, {kind!r}, Path({path!r}), TraceFilter())
     except InputError as fault:
         print(fault)
 """
@@ -209,7 +209,7 @@ def test_a_missing_library_is_named(stored, tmp_path, monkeypatch):
     for name in ("conformance.trace.frames", "pyarrow.parquet"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(InputError, match="needs pyarrow"):
-        export(stored, "parquet", tmp_path / "run.parquet", Wanted())
+        export(stored, "parquet", tmp_path / "run.parquet", TraceFilter())
     assert list(tmp_path.iterdir()) == []
 
 

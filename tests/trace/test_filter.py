@@ -4,7 +4,7 @@ import pytest
 
 from conformance.model.errors import InputError
 from conformance.model.exchange import Answer, Fault
-from conformance.trace import Stored, Wanted
+from conformance.trace import Stored, TraceFilter
 from tests.trace.parts import attempt, exchange
 
 SENT = [
@@ -20,18 +20,18 @@ SENT = [
 @pytest.mark.parametrize(
     ("wanted", "ids"),
     [
-        pytest.param(Wanted(), [1, 2, 3, 4, 5, 6], id="everything"),
-        pytest.param(Wanted(rule="receiver.accepts.*"), [1, 2], id="a glob"),
-        pytest.param(Wanted(rule="receiver.accepts.documented-type[43]"), [1], id="one case"),
-        pytest.param(Wanted(rule="receiver.[!a]*"), [3, 4], id="a glob that excludes"),
-        pytest.param(Wanted(rule="receiver.body"), [], id="no glob"),
-        pytest.param(Wanted(msg_id="1"), [1, 5], id="a message"),
-        pytest.param(Wanted(statuses=["404"]), [3], id="a status"),
-        pytest.param(Wanted(statuses=["200"]), [1, 2], id="half an answer has no status"),
-        pytest.param(Wanted(statuses=["4xx", "5xx"]), [3, 6], id="classes of statuses"),
-        pytest.param(Wanted(statuses=["none"]), [4, 5], id="no whole answer"),
-        pytest.param(Wanted(slow=0.4), [2, 3, 4, 5, 6], id="slow"),
-        pytest.param(Wanted(slow=0.4, statuses=["200"], msg_id="2"), [2], id="all at once"),
+        pytest.param(TraceFilter(), [1, 2, 3, 4, 5, 6], id="everything"),
+        pytest.param(TraceFilter(rule="receiver.accepts.*"), [1, 2], id="a glob"),
+        pytest.param(TraceFilter(rule="receiver.accepts.documented-type[43]"), [1], id="one case"),
+        pytest.param(TraceFilter(rule="receiver.[!a]*"), [3, 4], id="a glob that excludes"),
+        pytest.param(TraceFilter(rule="receiver.body"), [], id="no glob"),
+        pytest.param(TraceFilter(msg_id="1"), [1, 5], id="a message"),
+        pytest.param(TraceFilter(statuses=["404"]), [3], id="a status"),
+        pytest.param(TraceFilter(statuses=["200"]), [1, 2], id="half an answer has no status"),
+        pytest.param(TraceFilter(statuses=["4xx", "5xx"]), [3, 6], id="classes of statuses"),
+        pytest.param(TraceFilter(statuses=["none"]), [4, 5], id="no whole answer"),
+        pytest.param(TraceFilter(slow=0.4), [2, 3, 4, 5, 6], id="slow"),
+        pytest.param(TraceFilter(slow=0.4, statuses=["200"], msg_id="2"), [2], id="all at once"),
     ],
 )
 def test_a_filter_lets_pass_what_is_wanted(wanted, ids):
@@ -42,11 +42,11 @@ def test_a_filter_lets_pass_what_is_wanted(wanted, ids):
 
 def test_slow_ones_are_listed_the_slowest_first():
     with Stored.of(SENT, None, {}, ()) as stored:
-        found = [each.id for each, _ in stored.attempted(Wanted(slow=0.4), 2)]
+        found = [each.id for each, _ in stored.attempted(TraceFilter(slow=0.4), 2)]
     assert found == [6, 3]
 
 
 @pytest.mark.parametrize("word", ["abc", "20", "0xx", "2xxx", "1; DROP TABLE exchanges"])
 def test_a_status_that_is_none_is_told(word):
     with pytest.raises(InputError, match="--status"):
-        Wanted(statuses=[word])
+        TraceFilter(statuses=[word])

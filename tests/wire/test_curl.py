@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.engine.receiver.run import Run
+from conformance.engine.receiver.run import ReceiverRun
 from conformance.gallery.reference import reference_receiver
 from conformance.model.exchange import Role, Transport
 from conformance.wire.curl import curl
@@ -22,7 +22,7 @@ def lines():
 
 async def _lines():
     async with reference_receiver() as options:
-        run = Run(replace(options, fuzz=0))
+        run = ReceiverRun(replace(options, fuzz=0))
         report = await run.report()
         found = []
         for result in report.results:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from conformance.checks.receiver.profile import Facts
+from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.wording import RATE_LIMIT, answered, listed
 from conformance.model.exchange import HELD_UP, Exchange, Fault, Role, Transport
 from conformance.model.rules import Finding, Judgement, Unjudged
@@ -19,48 +19,50 @@ NOT_NOW = (429, 503)
 """Statuses that say nothing of the request itself."""
 
 
-def judge(case: Case, exchanges: Sequence[Exchange], facts: Facts) -> list[Judgement]:
+def judge(case: Case, exchanges: Sequence[Exchange], profile: ReceiverProfile) -> list[Judgement]:
     """All that a case's exchanges show against its expectations; empty when they hold."""
-    found: list[Judgement] = _controls([e for e in exchanges if e.request.url != facts.url], facts)
+    found: list[Judgement] = _controls(
+        [e for e in exchanges if e.request.url != profile.url], profile
+    )
     if found:
         return found  # --also-url takes no messages: nothing is to be learnt from it
     for index, step in enumerate(case.steps):
         probes = [each for each in exchanges if each.step == index and each.role is Role.PROBE]
-        if step.resend and not any(each.status in facts.accepted for each in probes):
+        if step.resend and not any(each.status in profile.accepted for each in probes):
             found.append(Unjudged(_STAYED_BUSY if probes else _NEVER_BUSY))
         for expect in step.expects:
             if expect.status:
-                seen = _statuses(expect, step, probes, facts)
+                seen = _statuses(expect, step, probes, profile)
                 if seen and expect.or_skip:
-                    return [Unjudged(_PLAIN_REFUSED + answered(probes[0], facts))]
+                    return [Unjudged(_PLAIN_REFUSED + answered(probes[0], profile))]
                 found += seen
             if expect.within is not None:
                 found += _within(expect, probes)
             if expect.processed is not None:
-                found += _processed(expect, step, index, exchanges, facts)
+                found += _processed(expect, step, index, exchanges, profile)
     if not any(isinstance(each, Finding) for each in found):
-        found += _controls(exchanges, facts)
+        found += _controls(exchanges, profile)
     return found
 
 
 def _statuses(
-    expect: Expect, step: Step, probes: Sequence[Exchange], facts: Facts
+    expect: Expect, step: Step, probes: Sequence[Exchange], profile: ReceiverProfile
 ) -> list[Judgement]:
     measured = [each for each in probes if each.detail != HELD_UP]
-    wrong = [each for each in measured if not _fits(expect.status, each, facts)]
+    wrong = [each for each in measured if not _fits(expect.status, each, profile)]
     busy = [each for each in probes if each.status in NOT_NOW]
     refused = "refused" in expect.status and not wrong
-    if refused and busy and (busy[0].status, None) != facts.refusal:
-        return [Unjudged(answered(busy[0], facts) + _NOT_NO, exchanges=(busy[0].id,))]
+    if refused and busy and (busy[0].status, None) != profile.refusal:
+        return [Unjudged(answered(busy[0], profile) + _NOT_NO, exchanges=(busy[0].id,))]
     if not wrong:
         return []
     first = wrong[0]
     if first.fault in (Fault.REFUSED, Fault.DNS):
-        return [Unjudged(answered(first, facts), error=True, exchanges=(first.id,))]
+        return [Unjudged(answered(first, profile), error=True, exchanges=(first.id,))]
     burst = step.send is not None and (step.send.at_once or step.send.copies > 1)
     if first.status == 429 and not burst:
         return [Unjudged(RATE_LIMIT, error=True, exchanges=(first.id,))]
-    message = answered(first, facts) + _expected(expect.status, first)
+    message = answered(first, profile) + _expected(expect.status, first)
     if len(probes) > 1:
         message = (
             Text(
@@ -70,17 +72,17 @@ def _statuses(
             + message
         )
     ids = tuple(each.id for each in wrong[:10])
-    return [Finding(expect.level, message, ids, _slack(wrong, facts))]
+    return [Finding(expect.level, message, ids, _slack(wrong, profile))]
 
 
-def _slack(wrong: Sequence[Exchange], facts: Facts) -> float | None:
+def _slack(wrong: Sequence[Exchange], profile: ReceiverProfile) -> float | None:
     """The seconds for which the suite must have been held up for all the `wrong` answers to be its own
     fault: what came in time must have been read late, and what was refused must have been sent late."""
     found = []
     for each in wrong:
         slow = each.request.transport in (Transport.SLOW, Transport.EXPECT)
         if each.fault is Fault.TIMEOUT:
-            found.append(each.seconds - facts.deadline)
+            found.append(each.seconds - profile.deadline)
         elif slow or each.fault is Fault.CLOSED:
             found.append(IMPATIENT)
         else:
@@ -88,15 +90,15 @@ def _slack(wrong: Sequence[Exchange], facts: Facts) -> float | None:
     return max(found)
 
 
-def _fits(wanted: Iterable[str | int], exchange: Exchange, facts: Facts) -> bool:
-    return any(_fits_one(word, exchange, facts) for word in wanted)
+def _fits(wanted: Iterable[str | int], exchange: Exchange, profile: ReceiverProfile) -> bool:
+    return any(_fits_one(word, exchange, profile) for word in wanted)
 
 
-def _fits_one(word: str | int, exchange: Exchange, facts: Facts) -> bool:
+def _fits_one(word: str | int, exchange: Exchange, profile: ReceiverProfile) -> bool:
     status = exchange.status
     match word:
         case "accepted":
-            return status in facts.accepted
+            return status in profile.accepted
         case "refused":
             # A closed connection accepts nothing; signature.refusal-status speaks of it. A 2xx
             # counts as soon as it is read, whatever becomes of the rest of the answer.
@@ -145,12 +147,12 @@ def _within(expect: Expect, probes: Sequence[Exchange]) -> list[Judgement]:
 
 
 def _processed(
-    expect: Expect, step: Step, index: int, exchanges: Sequence[Exchange], facts: Facts
+    expect: Expect, step: Step, index: int, exchanges: Sequence[Exchange], profile: ReceiverProfile
 ) -> list[Judgement]:
     """The effects of the step's messages, as the observer counted them or as the answers tell."""
-    if facts.observed:
-        return _counted(expect, step, index, exchanges, facts)
-    if facts.learned is None or expect.processed == 0:
+    if profile.observed:
+        return _counted(expect, step, index, exchanges, profile)
+    if profile.inferred is None or expect.processed == 0:
         return []  # what was refused leaves no answer that could tell
     ids = {each.msg_id for each in exchanges if each.step == index and each.role is Role.PROBE}
     found: list[Judgement] = []
@@ -160,16 +162,16 @@ def _processed(
             for each in exchanges
             if each.msg_id == msg_id and each.step <= index and each.role is Role.PROBE
         ]
-        found += _told(expect, about, facts)
+        found += _told(expect, about, profile)
     return found[:1]
 
 
-def _told(expect: Expect, about: Sequence[Exchange], facts: Facts) -> list[Judgement]:
+def _told(expect: Expect, about: Sequence[Exchange], profile: ReceiverProfile) -> list[Judgement]:
     """What the answers to one message tell (`about`: its exchanges up to the step)."""
-    learned = facts.learned
-    assert learned is not None  # noqa: S101 - the caller has looked
-    accepted = [each for each in about if each.answer is not None and _told_apart(each, facts)]
-    kinds = [learned.is_first(each.answer) for each in accepted if each.answer is not None]
+    inferred = profile.inferred
+    assert inferred is not None  # noqa: S101 - the caller has looked
+    accepted = [each for each in about if each.answer is not None and _told_apart(each, profile)]
+    kinds = [inferred.is_first(each.answer) for each in accepted if each.answer is not None]
     # A body that was cut must leave nothing behind; any other unanswered request may have.
     unseen = any(each.status is None and each.request.transport not in _CUT for each in about)
     ids = tuple(each.id for each in about)
@@ -188,19 +190,19 @@ def _told(expect: Expect, about: Sequence[Exchange], facts: Facts) -> list[Judge
     return []
 
 
-def _told_apart(exchange: Exchange, facts: Facts) -> bool:
+def _told_apart(exchange: Exchange, profile: ReceiverProfile) -> bool:
     """Whether an answer is one that the learned observer can be asked about. A repeat may be answered
     by another status than 200; any other refusal is neither, whatever it looks like."""
-    return exchange.status in facts.accepted or (
+    return exchange.status in profile.accepted or (
         exchange.answer is not None
-        and facts.learned is not None
-        and facts.learned.by_status
-        and facts.learned.is_first(exchange.answer) is False
+        and profile.inferred is not None
+        and profile.inferred.by_status
+        and profile.inferred.is_first(exchange.answer) is False
     )
 
 
 def _counted(
-    expect: Expect, step: Step, index: int, exchanges: Sequence[Exchange], facts: Facts
+    expect: Expect, step: Step, index: int, exchanges: Sequence[Exchange], profile: ReceiverProfile
 ) -> list[Judgement]:
     """The effects that the observer counted for the step's messages."""
     here = [each for each in exchanges if each.step == index]
@@ -216,7 +218,7 @@ def _counted(
     # may come in order, and long after the answers.
     seen_any = any(after.values())
     ended = not controls or any(after[msg_id] for msg_id in later)
-    taken, before_this = _taken(exchanges, index, facts), _taken(exchanges, index - 1, facts)
+    taken, before_this = _taken(exchanges, index, profile), _taken(exchanges, index - 1, profile)
     unchanged = expect.processed == "unchanged"
     wrong, belated = [], False
     for msg_id in (each for each in after if each not in later):
@@ -238,12 +240,12 @@ def _counted(
     return []
 
 
-def _taken(exchanges: Sequence[Exchange], index: int, facts: Facts) -> set[str | None]:
+def _taken(exchanges: Sequence[Exchange], index: int, profile: ReceiverProfile) -> set[str | None]:
     """The ids of what was acknowledged up to the step."""
     return {
         each.msg_id
         for each in exchanges
-        if each.step <= index and each.role is Role.PROBE and each.status in facts.accepted
+        if each.step <= index and each.role is Role.PROBE and each.status in profile.accepted
     }
 
 
@@ -289,17 +291,17 @@ def _times(seen: int, wanted: int = 1) -> Text:
     )
 
 
-def _controls(exchanges: Sequence[Exchange], facts: Facts) -> list[Judgement]:
+def _controls(exchanges: Sequence[Exchange], profile: ReceiverProfile) -> list[Judgement]:
     """A refusal counts only while plain valid messages are accepted, before and after."""
     for each in exchanges:
-        if each.role is Role.CONTROL and each.status not in facts.accepted:
+        if each.role is Role.CONTROL and each.status not in profile.accepted:
             reason = Text(
                 "not judged: a plain valid message sent beside it was not accepted (",
                 "無法判定：同時發送的普通有效訊息未被接受（",
             )
             return [
                 Unjudged(
-                    reason + answered(each, facts) + Text(")", "）"),
+                    reason + answered(each, profile) + Text(")", "）"),
                     error=True,
                     exchanges=(each.id,),
                 )

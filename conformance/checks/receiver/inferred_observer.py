@@ -21,7 +21,7 @@ Traits = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class InferredObserver:
     """The traits that tell a first message's answer from a repeat's: (where, first, repeat)."""
 
     traits: tuple[tuple[str, object, object], ...]
@@ -41,7 +41,7 @@ class Learned:
         return kinds.pop() if len(kinds) == 1 else None
 
 
-def learn(firsts: Sequence[Answer], repeats: Sequence[Answer]) -> Learned | None:
+def infer_observer(firsts: Sequence[Answer], repeats: Sequence[Answer]) -> InferredObserver | None:
     """What tells `firsts` from `repeats`; None when nothing stable does."""
     one, other = [_traits(answer) for answer in firsts], [_traits(answer) for answer in repeats]
     traits = []
@@ -49,7 +49,7 @@ def learn(firsts: Sequence[Answer], repeats: Sequence[Answer]) -> Learned | None
         first, repeat = _same(one, where), _same(other, where)
         if first != repeat and _UNSTABLE not in (first, repeat):
             traits.append((where, first, repeat))
-    return Learned(tuple(traits)) if traits else None
+    return InferredObserver(tuple(traits)) if traits else None
 
 
 _UNSTABLE = object()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from conformance.checks.receiver.profile import Facts
+from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.wording import places
 from conformance.model.exchange import Answer, Exchange, Masked, Role
 from conformance.model.rules import Finding, Judgement, Level
@@ -46,7 +46,9 @@ _PATTERNS = [
 _LEAKS = [(Text(en, zh), re.compile(pattern)) for en, zh, pattern in _PATTERNS]
 
 
-def reveals_nothing(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
+def reveals_nothing(
+    over: Sequence[Exchange], profile: ReceiverProfile, level: Level
+) -> list[Judgement]:
     """No answer holds the secret, the right signature of a forged request, a trace or a path."""
     seen: dict[bytes, list[tuple[Text, bytes]]] = {}  # most answers come again and again
     for each in over:
@@ -55,7 +57,7 @@ def reveals_nothing(over: Sequence[Exchange], facts: Facts, level: Level) -> lis
         text = _text(each.answer)
         if text not in seen:
             seen[text] = list(_traces(text))
-        leak = _leak(each, text, seen[text], facts)
+        leak = _leak(each, text, seen[text], profile)
         if leak is not None:
             place = places([each])
             message = Text("an answer holds ", "響應中含有") + leak
@@ -64,9 +66,9 @@ def reveals_nothing(over: Sequence[Exchange], facts: Facts, level: Level) -> lis
 
 
 def _leak(
-    exchange: Exchange, text: bytes, traces: Iterable[tuple[Text, bytes]], facts: Facts
+    exchange: Exchange, text: bytes, traces: Iterable[tuple[Text, bytes]], profile: ReceiverProfile
 ) -> Text | None:
-    signer = facts.scheme.signer
+    signer = profile.scheme.signer
     if Masked.SECRET in exchange.masked or (
         is_telling(signer.secret)
         and any(written in text for written in in_json(bytes(signer.secret)))

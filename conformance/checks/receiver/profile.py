@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conformance.checks.receiver.inferred_observer import Learned
+from conformance.checks.receiver.inferred_observer import InferredObserver
 from conformance.model.exchange import Fault
 from conformance.model.text import Text
 from conformance.protocol.dialect import Dialect
@@ -12,13 +12,13 @@ from conformance.protocol.signing import Scheme
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ReceiverProfile:
     """What the judging rests on.
 
     `asked` is the dialect that the user named and `scheme` the one that the target speaks;
     `accepted` are the statuses that count as success; `deadline` is in seconds; `plain` is the kind
     of message that the target was seen to accept. `observed` tells that --observer-url is given and
-    can be relied on, `blind` says why it cannot; `learned` is the observer read off the answers.
+    can be relied on, `blind` says why it cannot; `inferred` is the observer read off the answers.
     `certificate` says why the target's was not verified; empty when it was, or there is none.
     `refusal` is how a forged message is met: a status, or the fault in its place.
     """
@@ -30,7 +30,7 @@ class Facts:
     deadline: float
     plain: str = "text"
     observed: bool = False
-    learned: Learned | None = None
+    inferred: InferredObserver | None = None
     blind: Text | None = None
     certificate: str = ""
     refusal: tuple[int | None, Fault | None] = (None, None)

@@ -5,38 +5,38 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from conformance.checks.receiver.inferred_observer import Learned
-from conformance.checks.receiver.profile import Facts
+from conformance.checks.receiver.inferred_observer import InferredObserver
+from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.recorded_scheme import read_dialect, read_scheme, scheme_data
 from conformance.model.exchange import Fault
 from conformance.model.text import Text
 from conformance.protocol.dialect import Secret
 
 
-def as_data(facts: Facts) -> dict[str, Any]:
-    """`facts` as JSON knows it."""
-    status, fault = facts.refusal
+def as_data(profile: ReceiverProfile) -> dict[str, Any]:
+    """`profile` as JSON knows it."""
+    status, fault = profile.refusal
     return {
-        "url": facts.url,
-        "asked": asdict(facts.asked),
-        "scheme": scheme_data(facts.scheme),
-        "accepted": sorted(facts.accepted),
-        "deadline": facts.deadline,
-        "plain": facts.plain,
-        "observed": facts.observed,
-        "learned": list(facts.learned.traits) if facts.learned is not None else None,
-        "blind": asdict(facts.blind) if facts.blind is not None else None,
-        "certificate": facts.certificate,
+        "url": profile.url,
+        "asked": asdict(profile.asked),
+        "scheme": scheme_data(profile.scheme),
+        "accepted": sorted(profile.accepted),
+        "deadline": profile.deadline,
+        "plain": profile.plain,
+        "observed": profile.observed,
+        "learned": list(profile.inferred.traits) if profile.inferred is not None else None,
+        "blind": asdict(profile.blind) if profile.blind is not None else None,
+        "certificate": profile.certificate,
         "refusal": [status, fault],
     }
 
 
-def from_data(data: dict[str, Any], secret: Secret) -> Facts:
+def from_data(data: dict[str, Any], secret: Secret) -> ReceiverProfile:
     """The facts again, where the target's secret is `secret` (empty: not known). `data` fits
     `schemas/run.schema.json`."""
-    learned, blind = data["learned"], data["blind"]
+    inferred, blind = data["learned"], data["blind"]
     status, fault = data["refusal"]
-    return Facts(
+    return ReceiverProfile(
         url=data["url"],
         asked=read_dialect(data["asked"]),
         scheme=read_scheme(data["scheme"], secret),
@@ -44,7 +44,7 @@ def from_data(data: dict[str, Any], secret: Secret) -> Facts:
         deadline=data["deadline"],
         plain=data["plain"],
         observed=data["observed"],
-        learned=Learned(tuple(map(_trait, learned))) if learned is not None else None,
+        inferred=InferredObserver(tuple(map(_trait, inferred))) if inferred is not None else None,
         blind=Text(**blind) if blind is not None else None,
         certificate=data["certificate"],
         refusal=(status, Fault(fault) if fault is not None else None),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.checks.receiver.profile import Facts
+from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.model.exchange import Exchange, Role
 from conformance.model.rules import Finding, Judgement, Level, Unjudged
 from conformance.model.text import Text
@@ -19,25 +19,25 @@ def past(
     first: bool,
     found: Sequence[Judgement],
     exchanges: Sequence[Exchange],
-    facts: Facts,
+    profile: ReceiverProfile,
 ) -> list[Judgement]:
     """`found` for one case of `rule`, seen past what has its finding elsewhere.
 
     A signature over rewritten JSON is told by the `first` case of raw-bytes. A target that meets
     every refusal with a 5xx, or closes, is told by refusal-status.
     """
-    if facts.scheme.rewritten is not None and rule == RAW_BYTES:
-        return [_rewritten(exchanges, facts) if first else _same_cause(RAW_BYTES)]
-    refused = any((each.status, each.fault) == facts.refusal for each in exchanges)
+    if profile.scheme.rewritten is not None and rule == RAW_BYTES:
+        return [_rewritten(exchanges, profile) if first else _same_cause(RAW_BYTES)]
+    refused = any((each.status, each.fault) == profile.refusal for each in exchanges)
     if rule == TIMESTAMP_FORM and found and refused:
         return [_same_cause(REFUSAL_STATUS)]
     return list(found)
 
 
-def _rewritten(exchanges: Sequence[Exchange], facts: Facts) -> Finding:
+def _rewritten(exchanges: Sequence[Exchange], profile: ReceiverProfile) -> Finding:
     message = (
         Text("the signature is checked over ", "簽名是對")
-        + facts.scheme.said
+        + profile.scheme.said
         + Text(", not over the bytes as received", "計算的，而不是對收到的原始位元組")
     )
     probes = tuple(each.id for each in exchanges if each.role is Role.PROBE)

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 from conformance.checks.receiver.case import NOT_NOW
 from conformance.checks.receiver.crash_suspects import named, suspects
 from conformance.checks.receiver.leaks import reveals_nothing
-from conformance.checks.receiver.profile import Facts
+from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.wording import RATE_LIMIT, answered, places
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.model.rules import Finding, Judgement, Level, Unjudged
 from conformance.model.text import Text
 from conformance.protocol.signing import described
 
-Check = Callable[[Sequence[Exchange], Facts, Level], list[Judgement]]
+Check = Callable[[Sequence[Exchange], ReceiverProfile, Level], list[Judgement]]
 
 FAST = 0.5
 """Seconds within which a receiver that works behind its answer has answered."""
@@ -26,7 +26,9 @@ ENOUGH = 5
 """Answers below which a median says nothing."""
 
 
-def status_exactly_200(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
+def status_exactly_200(
+    over: Sequence[Exchange], profile: ReceiverProfile, level: Level
+) -> list[Judgement]:
     """Another 2xx than 200 on plain valid messages."""
     plain = [each for each in over if each.role is Role.PLAIN]
     other = [e for e in plain if e.status is not None and e.status != 200 and 200 <= e.status < 300]
@@ -41,47 +43,49 @@ def status_exactly_200(over: Sequence[Exchange], facts: Facts, level: Level) -> 
     return [Finding(level, message, _ids(other))]
 
 
-def dialect(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
+def dialect(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
     """The target speaks another dialect than the one that was asked for."""
-    spoken = facts.scheme.signer.dialect
-    rewritten = facts.scheme.rewritten is not None
-    if not facts.scheme.said or (rewritten and spoken.name == facts.asked.name):
+    spoken = profile.scheme.signer.dialect
+    rewritten = profile.scheme.rewritten is not None
+    if not profile.scheme.said or (rewritten and spoken.name == profile.asked.name):
         return []
     message = (
         Text("the target signs ", "目標所簽的是：")
-        + (described(spoken) if rewritten else facts.scheme.said)
+        + (described(spoken) if rewritten else profile.scheme.said)
         + Text(
-            f" (dialect {spoken.name}), not {facts.asked.name}: {facts.asked.summary} "
+            f" (dialect {spoken.name}), not {profile.asked.name}: {profile.asked.summary} "
             "Everything else was judged in the dialect that it speaks.",
-            f"（方言 {spoken.name}），而不是 {facts.asked.name}。其餘規則已按它所說的方言判定。",
+            f"（方言 {spoken.name}），而不是 {profile.asked.name}。其餘規則已按它所說的方言判定。",
         )
     )
-    accepted = [e for e in over if e.role is Role.DIAGNOSE and e.status in facts.accepted]
-    refused = [e for e in over if e.role is Role.PLAIN and e.status not in facts.accepted]
+    accepted = [e for e in over if e.role is Role.DIAGNOSE and e.status in profile.accepted]
+    refused = [e for e in over if e.role is Role.PLAIN and e.status not in profile.accepted]
     return [Finding(level, message, _ids([*accepted[:1], *refused]))]
 
 
 def signature_refusal_status(
-    over: Sequence[Exchange], facts: Facts, level: Level
+    over: Sequence[Exchange], profile: ReceiverProfile, level: Level
 ) -> list[Judgement]:
     """Forged requests are refused by 401; other statuses of 4xx are no more than worth a note."""
     forged = [e for e in over if e.role is Role.PROBE and e.signing and not e.signing.authentic]
     refused = [e for e in forged if (e.fault in _UNANSWERED or (e.status or 200) >= 300)]
     # A "not now" that the target does not say to every forgery is not how it refuses them.
-    refused = [e for e in refused if e.status not in NOT_NOW or (e.status, None) == facts.refusal]
+    refused = [e for e in refused if e.status not in NOT_NOW or (e.status, None) == profile.refusal]
     if not refused:
         return [Unjudged(Text("no forged request was refused", "沒有任何偽造請求被拒絕"))]
     wrong = [e for e in refused if e.status is None or not 400 <= e.status < 500]
     other = [e for e in refused if e not in wrong and e.status != 401]
     found: list[Judgement] = []
     if wrong:
-        found.append(Finding(level, _by_status(wrong, facts, "401"), _ids(wrong)))
+        found.append(Finding(level, _by_status(wrong, profile, "401"), _ids(wrong)))
     if other:
-        found.append(Finding(Level.MAY, _by_status(other, facts, "401"), _ids(other)))
+        found.append(Finding(Level.MAY, _by_status(other, profile, "401"), _ids(other)))
     return found
 
 
-def body_refusal_status(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
+def body_refusal_status(
+    over: Sequence[Exchange], profile: ReceiverProfile, level: Level
+) -> list[Judgement]:
     """Malformed bodies are refused by 400; 401 is as good for bytes that are no text."""
     refused = [
         e for e in over if e.role is Role.PROBE and e.status is not None and 400 <= e.status < 500
@@ -94,41 +98,45 @@ def body_refusal_status(over: Sequence[Exchange], facts: Facts, level: Level) ->
         ]
     fine = {("receiver.body.invalid-utf8", 401)}
     other = [e for e in refused if e.status != 400 and (e.rule, e.status) not in fine]
-    return [Finding(level, _by_status(other, facts, "400"), _ids(other))] if other else []
+    return [Finding(level, _by_status(other, profile, "400"), _ids(other))] if other else []
 
 
-def body_answered(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
+def body_answered(
+    over: Sequence[Exchange], profile: ReceiverProfile, level: Level
+) -> list[Judgement]:
     """Every body gets an answer."""
     probes = [each for each in over if each.role is Role.PROBE]
     if not probes:
         return [Unjudged(Text("no malformed body was sent", "沒有發送任何錯誤的請求體"))]
     silent = [each for each in probes if each.fault in _UNANSWERED]
-    return [Finding(level, _by_status(silent, facts, None), _ids(silent))] if silent else []
+    return [Finding(level, _by_status(silent, profile, None), _ids(silent))] if silent else []
 
 
-def within_deadline(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
+def within_deadline(
+    over: Sequence[Exchange], profile: ReceiverProfile, level: Level
+) -> list[Judgement]:
     """Every answer of the whole run within the deadline."""
     asked = [e for e in over if e.role is not Role.OBSERVE and e.fault is not Fault.GIVEN_UP]
     late = [
-        e for e in asked if e.fault is Fault.TIMEOUT or (e.status and e.seconds > facts.deadline)
+        e for e in asked if e.fault is Fault.TIMEOUT or (e.status and e.seconds > profile.deadline)
     ]
     if not late:
         return []
     slowest = max(late, key=lambda each: each.seconds)
     where = places(late)
     message = Text(
-        f"{len(late)} of {len(asked)} requests had no whole answer within {facts.deadline:g} s "
+        f"{len(late)} of {len(asked)} requests had no whole answer within {profile.deadline:g} s "
         f"(up to {slowest.seconds:.1f} s): {where}",
-        f"{len(asked)} 個請求中有 {len(late)} 個未在 {facts.deadline:g} 秒內完整響應"
+        f"{len(asked)} 個請求中有 {len(late)} 個未在 {profile.deadline:g} 秒內完整響應"
         f"（最長 {slowest.seconds:.1f} 秒）：{where}",
     )
     return [Finding(level, message, _ids(late))]
 
 
-def fast_ack(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
+def fast_ack(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
     """The median answer to plain messages that were sent one at a time, before the suite."""
     alone = [
-        e for e in over if e.role in (Role.PLAIN, Role.DIAGNOSE) and e.status in facts.accepted
+        e for e in over if e.role in (Role.PLAIN, Role.DIAGNOSE) and e.status in profile.accepted
     ]
     if len(alone) < ENOUGH:
         return [Unjudged(Text("too few plain messages were answered", "得到響應的普通訊息太少"))]
@@ -142,12 +150,12 @@ def fast_ack(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judge
     return [Finding(level, message, _ids(alone))]
 
 
-def alive(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
+def alive(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
     """After the whole run a plain valid message is accepted."""
     after = [each for each in over if each.role is Role.PLAIN and each.case == "after"]
     if not after:
         return [Unjudged(Text("the run did not come to its end", "測試沒有執行到最後"), error=True)]
-    if after[-1].status in facts.accepted:
+    if after[-1].status in profile.accepted:
         return []
     if after[-1].status == 429:
         return [Unjudged(RATE_LIMIT, error=True, exchanges=_ids(after))]
@@ -155,24 +163,24 @@ def alive(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgemen
         return [Unjudged(_UNMEASURED, error=True, exchanges=_ids(after))]
     message = Text(
         "after the run, a plain valid message: ", "測試結束後的普通有效訊息："
-    ) + answered(after[-1], facts)
+    ) + answered(after[-1], profile)
     lost = suspects(over, after[-1].request.url) if after[-1].status is None else []
     return [Finding(level, message + named(lost), _ids([*after[-1:], *lost]))]
 
 
-def https(over: Sequence[Exchange], facts: Facts, level: Level) -> list[Judgement]:
+def https(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
     """An endpoint that is not on loopback is https, with a certificate that verifies."""
-    if facts.certificate:
+    if profile.certificate:
         message = Text(
-            f"the certificate does not verify: {facts.certificate} (a private authority is trusted "
+            f"the certificate does not verify: {profile.certificate} (a private authority is trusted "
             "with --ca FILE)",
-            f"憑證無法通過驗證：{facts.certificate}（私有憑證機構可用 --ca FILE 加入信任）",
+            f"憑證無法通過驗證：{profile.certificate}（私有憑證機構可用 --ca FILE 加入信任）",
         )
         return [Finding(level, message, _ids(over))]
-    if urlsplit(facts.url).scheme == "https":
+    if urlsplit(profile.url).scheme == "https":
         return []
     peers = {each.peer for each in over if each.role is Role.PLAIN and each.peer}
-    if all(_is_loopback(peer) for peer in peers or {urlsplit(facts.url).hostname or ""}):
+    if all(_is_loopback(peer) for peer in peers or {urlsplit(profile.url).hostname or ""}):
         return [
             Unjudged(Text("an endpoint on loopback needs no https", "本機回送位址不需要 HTTPS"))
         ]
@@ -190,11 +198,13 @@ def _is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def _by_status(exchanges: Sequence[Exchange], facts: Facts, instead: str | None) -> Text:
+def _by_status(
+    exchanges: Sequence[Exchange], profile: ReceiverProfile, instead: str | None
+) -> Text:
     """ "answered 403 to a, b; answered 500 to c, not 401"."""
     groups: dict[Text, list[Exchange]] = {}
     for each in exchanges:
-        groups.setdefault(answered(each, facts), []).append(each)
+        groups.setdefault(answered(each, profile), []).append(each)
     en = "; ".join(f"{said.en}: {places(group)}" for said, group in groups.items())
     zh = "；".join(f"{said.zh}：{places(group)}" for said, group in groups.items())
     wanted = Text(f" (instead of {instead})", f"（應為 {instead}）") if instead else Text("", "")

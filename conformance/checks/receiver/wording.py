@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from conformance.checks.receiver.profile import Facts
+from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.model.exchange import Exchange, Fault
 from conformance.model.text import Text
 
@@ -26,7 +26,7 @@ _WORDS = {
 }
 
 
-def answered(exchange: Exchange, facts: Facts) -> Text:
+def answered(exchange: Exchange, profile: ReceiverProfile) -> Text:
     """What came back, as a predicate of the target: "answered 500"."""
     if exchange.status is not None:
         return Text(f"answered {exchange.status}", f"響應 {exchange.status}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.checks.sender.profile import SenderFacts, under_way
+from conformance.checks.sender.profile import SenderProfile, under_way
 from conformance.checks.sender.step import StepSeen
 from conformance.model.exchange import Exchange, Fault
 from conformance.model.rules import Finding, Judgement, Level, Unjudged
@@ -21,7 +21,7 @@ def promised(attempts: Sequence[Exchange], retry_count: int) -> int:
     return min(good, retry_count + 1)
 
 
-def as_answered(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def as_answered(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """Each message is attempted as often as its answers ask for; of those that are not, the one with the
     fewest answers is told. An attempt that is not given up is for sender.time.deadline to tell."""
     came = step.came()
@@ -38,7 +38,7 @@ def as_answered(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgem
     told = tuple(each.id for each in attempts[:10]) or step.given_ids(wrong[:1])
     many = len(attempts) > promised(attempts, retry_count)
     slack = (slack_of_many if many else slack_of_few)(attempts, step.deadline)
-    return [Finding(level, count + _said(attempts, retry_count, facts), told, slack)]
+    return [Finding(level, count + _said(attempts, retry_count, profile), told, slack)]
 
 
 def slack_of_many(attempts: Sequence[Exchange], deadline: float) -> float | None:
@@ -55,10 +55,10 @@ def slack_of_few(attempts: Sequence[Exchange], deadline: float) -> float | None:
     return max(0.0, answered[0]) if answered else None
 
 
-def _said(attempts: Sequence[Exchange], retry_count: int, facts: SenderFacts) -> Text:
+def _said(attempts: Sequence[Exchange], retry_count: int, profile: SenderProfile) -> Text:
     if not attempts:
         return Text(
-            f"did not arrive within {facts.arrival:g} s", f"在 {facts.arrival:g} 秒內沒有送達"
+            f"did not arrive within {profile.arrival:g} s", f"在 {profile.arrival:g} 秒內沒有送達"
         )
     made, wanted = len(attempts), promised(attempts, retry_count)
     answers = _joined([_answer(each) for each in attempts])

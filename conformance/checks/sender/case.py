@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from conformance.checks.sender.api import message, succeeded
 from conformance.checks.sender.attempt_count import slack_of_few, slack_of_many
-from conformance.checks.sender.profile import UNDER_WAY, SenderFacts, under_way
+from conformance.checks.sender.profile import UNDER_WAY, SenderProfile, under_way
 from conformance.checks.sender.step import StepSeen
 from conformance.checks.sender.step_checks import NAMED
 from conformance.checks.sender.waits import BLUR
@@ -14,31 +14,31 @@ from conformance.model.exchange import Exchange, Fault
 from conformance.model.rules import Finding, Judgement, Unjudged
 from conformance.model.text import NO_TEXT, Text
 from conformance.scenario.receiver import Case
-from conformance.scenario.sender import Seen
+from conformance.scenario.sender import Expectation
 
 
-def judge(case: Case, exchanges: Sequence[Exchange], facts: SenderFacts) -> list[Judgement]:
+def judge(case: Case, exchanges: Sequence[Exchange], profile: SenderProfile) -> list[Judgement]:
     """All that a case's exchanges show against its expectations; empty when they hold."""
     found: list[Judgement] = []
-    for index, action in enumerate(case.sending.actions):
-        step = StepSeen(case.sending, index, exchanges)
+    for index, action in enumerate(case.sender_case.actions):
+        step = StepSeen(case.sender_case, index, exchanges)
         if step.refused and not (step.drawn and len(step.ids) > len(step.refused)):
             return [_not_given(step)]
         for seen in action.seen:
-            found += _judged(seen, step, facts)
+            found += _judged(seen, step, profile)
     return found
 
 
-def _judged(seen: Seen, step: StepSeen, facts: SenderFacts) -> list[Judgement]:
+def _judged(seen: Expectation, step: StepSeen, profile: SenderProfile) -> list[Judgement]:
     found: list[Judgement] = []
     if seen.attempts is not None:
-        found += _attempts(seen, step, facts)
+        found += _attempts(seen, step, profile)
     if seen.arrives is not None:
-        found += _arrives(seen, step, facts)
+        found += _arrives(seen, step, profile)
     if seen.call is not None:
         found += _called(seen, step)
     if seen.check is not None:
-        found += NAMED[seen.check](step, facts, seen.level)
+        found += NAMED[seen.check](step, profile, seen.level)
     return found
 
 
@@ -60,7 +60,7 @@ def _not_given(step: StepSeen) -> Unjudged:
     )
 
 
-def _arrives(seen: Seen, step: StepSeen, facts: SenderFacts) -> list[Judgement]:
+def _arrives(seen: Expectation, step: StepSeen, profile: SenderProfile) -> list[Judgement]:
     came = step.came(other=seen.other)
     where = Text(" at the other endpoint", "（另一個端點）") if seen.other else NO_TEXT
     if step.given:
@@ -75,7 +75,7 @@ def _arrives(seen: Seen, step: StepSeen, facts: SenderFacts) -> list[Judgement]:
     if seen.arrives and missing:
         count = Text(f"{len(missing)} of {of} messages ", f"{of} 條訊息中有 {len(missing)} 條")
         message = (count if of > 1 else NO_TEXT) + Text(
-            f"did not arrive within {facts.arrival:g} s", f"在 {facts.arrival:g} 秒內沒有送達"
+            f"did not arrive within {profile.arrival:g} s", f"在 {profile.arrival:g} 秒內沒有送達"
         )
         return [Finding(seen.level, message + where, step.given_ids(missing))]
     if seen.arrives is False and unwanted:
@@ -84,7 +84,7 @@ def _arrives(seen: Seen, step: StepSeen, facts: SenderFacts) -> list[Judgement]:
     return []
 
 
-def _called(seen: Seen, step: StepSeen) -> list[Judgement]:
+def _called(seen: Expectation, step: StepSeen) -> list[Judgement]:
     if step.call is None:
         return []
     call = step.call
@@ -104,7 +104,7 @@ def _called(seen: Seen, step: StepSeen) -> list[Judgement]:
     return [Finding(seen.level, said, (call.id,))]
 
 
-def _attempts(seen: Seen, step: StepSeen, facts: SenderFacts) -> list[Judgement]:
+def _attempts(seen: Expectation, step: StepSeen, profile: SenderProfile) -> list[Judgement]:
     least, most = seen.attempts or (1, None)
     came = step.came(other=seen.other)
     few = [msg_id for msg_id in step.ids if len(came[msg_id]) < least]
@@ -117,7 +117,7 @@ def _attempts(seen: Seen, step: StepSeen, facts: SenderFacts) -> list[Judgement]
         f"{len(few or many)} of {len(step.ids)} messages: ",
         f"{len(step.ids)} 條訊息中有 {len(few or many)} 條：",
     )
-    said = (_too_few if few else _too_many)(attempts, least, most, step, facts)
+    said = (_too_few if few else _too_many)(attempts, least, most, step, profile)
     told = tuple(each.id for each in attempts[:10]) or step.given_ids([msg_id])
     said = (count if len(step.ids) > 1 else NO_TEXT) + said
     slack = (slack_of_few if few else slack_of_many)(attempts, step.deadline)
@@ -125,12 +125,16 @@ def _attempts(seen: Seen, step: StepSeen, facts: SenderFacts) -> list[Judgement]
 
 
 def _too_few(
-    attempts: Sequence[Exchange], least: int, most: int | None, step: StepSeen, facts: SenderFacts
+    attempts: Sequence[Exchange],
+    least: int,
+    most: int | None,
+    step: StepSeen,
+    profile: SenderProfile,
 ) -> Text:
     seen = len(attempts)
     if not attempts:
         return Text(
-            f"did not arrive within {facts.arrival:g} s", f"在 {facts.arrival:g} 秒內沒有送達"
+            f"did not arrive within {profile.arrival:g} s", f"在 {profile.arrival:g} 秒內沒有送達"
         )
     last = attempts[-1]
     if under_way(last):
@@ -138,7 +142,7 @@ def _too_few(
             f"still waits for an answer {UNDER_WAY:g} s after attempt {seen}: it is not given up",
             f"第 {seen} 次嘗試之後 {UNDER_WAY:g} 秒仍在等待響應，沒有放棄",
         )
-    within = facts.patience(seen)
+    within = profile.patience(seen)
     if most is None and seen == 1:
         return Text(
             f"{_answered(last)}, and not sent again within {within:.1f} s",
@@ -160,7 +164,11 @@ def _too_few(
 
 
 def _too_many(
-    attempts: Sequence[Exchange], least: int, most: int | None, step: StepSeen, facts: SenderFacts
+    attempts: Sequence[Exchange],
+    least: int,
+    most: int | None,
+    step: StepSeen,
+    profile: SenderProfile,
 ) -> Text:
     seen = len(attempts)
     good = next((n for n, each in enumerate(attempts, 1) if each.status == 200), None)

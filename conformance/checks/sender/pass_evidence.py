@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from conformance.checks.sender.profile import SenderFacts
+from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.step import StepSeen
 from conformance.checks.sender.waits import figures, mean_waits
 from conformance.model.exchange import Exchange
@@ -12,17 +12,17 @@ from conformance.model.text import Text
 from conformance.scenario.receiver import Case
 
 
-def shown(case: Case, exchanges: Sequence[Exchange], facts: SenderFacts) -> Text:
+def shown(case: Case, exchanges: Sequence[Exchange], profile: SenderProfile) -> Text:
     """How many attempts came, for how long none did after that, and how long the waits were."""
     told = [
         text
-        for index in range(len(case.sending.actions))
-        for text in _of_step(StepSeen(case.sending, index, exchanges), facts)
+        for index in range(len(case.sender_case.actions))
+        for text in _of_step(StepSeen(case.sender_case, index, exchanges), profile)
     ]
     return Text("; ".join(text.en for text in told), "；".join(text.zh for text in told))
 
 
-def _of_step(step: StepSeen, facts: SenderFacts) -> Iterator[Text]:
+def _of_step(step: StepSeen, profile: SenderProfile) -> Iterator[Text]:
     if step.drawn:
         count, refused = len(step.ids), len(step.refused)
         drawn = Text(f"{count} drawn messages", f"隨機產生 {count} 條訊息")
@@ -32,11 +32,11 @@ def _of_step(step: StepSeen, facts: SenderFacts) -> Iterator[Text]:
     came = [attempts for msg_id, attempts in step.came().items() if msg_id in step.ids]
     if not came:
         return
-    for seen in step.sending.actions[step.index].seen:
+    for seen in step.sender_case.actions[step.index].seen:
         if seen.attempts is not None:
-            yield _attempts(came, seen.attempts[1], facts)
+            yield _attempts(came, seen.attempts[1], profile)
         elif seen.check == "as-answered":
-            yield _attempts(came, step.retry_count, facts)
+            yield _attempts(came, step.retry_count, profile)
         elif seen.check == "exponential-waits":
             said = figures(mean_waits(came)[0])
             yield Text(f"waits were {said} s", f"間隔為 {said} 秒")
@@ -49,12 +49,12 @@ def _of_step(step: StepSeen, facts: SenderFacts) -> Iterator[Text]:
             )
 
 
-def _attempts(came: Sequence[Sequence[Exchange]], most: int | None, facts: SenderFacts) -> Text:
+def _attempts(came: Sequence[Sequence[Exchange]], most: int | None, profile: SenderProfile) -> Text:
     counts = sorted({len(attempts) for attempts in came})
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     zh = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} 至 {counts[-1]}"
     said = Text(f"{number} attempt{'s' if counts != [1] else ''} seen", f"觀察到 {zh} 次嘗試")
     if most is None:
         return said
-    quiet = facts.quiet_after(counts[-1])
+    quiet = profile.quiet_after(counts[-1])
     return said + Text(f", then none for {quiet:.1f} s", f"，之後 {quiet:.1f} 秒內沒有")

@@ -29,7 +29,7 @@ where a further attempt is still to come."""
 
 
 @dataclass(frozen=True, slots=True)
-class SenderFacts:
+class SenderProfile:
     """What the judging rests on.
 
     `asked` signs as the user said, with the secret of the suite's configurations; `scheme` is how

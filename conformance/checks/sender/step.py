@@ -11,17 +11,17 @@ from typing import Any
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.protocol.delivery import GUIDE_DEADLINE, deadline
 from conformance.protocol.message import mark_in
-from conformance.scenario.sender import Sending
+from conformance.scenario.sender import SenderCase
 
 Fields = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class StepSeen:
-    """One step of `sending`, number `index`, and all the case's exchanges, in the order in which they
+    """One step of `sender_case`, number `index`, and all the case's exchanges, in the order in which they
     began."""
 
-    sending: Sending
+    sender_case: SenderCase
     index: int
     exchanges: Sequence[Exchange]
 
@@ -45,13 +45,13 @@ class StepSeen:
     @property
     def drawn(self) -> bool:
         """Whether its messages are drawn."""
-        emit = self.sending.actions[self.index].emit
+        emit = self.sender_case.actions[self.index].emit
         return emit is not None and emit.drawn is not None
 
     @property
     def call(self) -> Exchange | None:
         """The call of the API that the step made."""
-        wanted = self.sending.actions[self.index].call
+        wanted = self.sender_case.actions[self.index].call
         if wanted is None:
             return None
         calls = [e for e in self._calls(wanted.name.removesuffix("-only")) if e.step == self.index]
@@ -70,19 +70,19 @@ class StepSeen:
     @property
     def retry_count(self) -> int | None:
         """The RetryCount that the case asks for, if it does."""
-        return self.sending.listener.configure.get("RetryCount")
+        return self.sender_case.listener.configure.get("RetryCount")
 
     @property
     def deadline(self) -> float:
         """The seconds that the sender gives each attempt (guide: 伺服器要求 3, 配置步驟 1)."""
-        return deadline(self.sending.listener.configure.get("Timeout", GUIDE_DEADLINE))
+        return deadline(self.sender_case.listener.configure.get("Timeout", GUIDE_DEADLINE))
 
     def came(self, *, other: bool = False) -> defaultdict[str, list[Exchange]]:
         """msgId → the attempts for it, until the case's next call; what has no msgId is under "". After
         a call of Test, test messages alone: others that the endpoint wants may come meanwhile."""
         role = Role.ELSEWHERE if other else Role.ATTEMPT
         until = self._next_call()
-        action = self.sending.actions[self.index].call
+        action = self.sender_case.actions[self.index].call
         tests = action is not None and action.name == "Test"
         found: defaultdict[str, list[Exchange]] = defaultdict(list)
         for each in self.exchanges:
@@ -100,7 +100,7 @@ class StepSeen:
 
     def expected_answer(self, attempt: Exchange) -> float | None:
         """The seconds after which the script answers 200 to a first attempt, if it does."""
-        first = self.sending.listener.answers[0]
+        first = self.sender_case.listener.answers[0]
         return first.delay if first.status == 200 and first.fault is None else None
 
     def _after(self, each: Exchange) -> bool:

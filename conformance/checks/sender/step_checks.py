@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance.checks.sender.api import configurations, found, succeeded
 from conformance.checks.sender.attempt_count import as_answered
-from conformance.checks.sender.profile import SenderFacts, retry_after
+from conformance.checks.sender.profile import SenderProfile, retry_after
 from conformance.checks.sender.signing import fits, signature_of
 from conformance.checks.sender.step import Fields, StepSeen, fields_of, whole
 from conformance.checks.sender.test_reports import test_failed
@@ -30,7 +30,7 @@ from conformance.options.secrets import is_telling
 from conformance.protocol.dialect import Secret
 from conformance.protocol.encodings import in_json
 
-Check = Callable[[StepSeen, SenderFacts, Level], list[Judgement]]
+Check = Callable[[StepSeen, SenderProfile, Level], list[Judgement]]
 
 PROMPT = 2.0
 """Seconds within which an idle sender makes its first attempt."""
@@ -42,7 +42,7 @@ that is nothing but the next one."""
 LONGEST_SHOWN = 60
 
 
-def faithful(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def faithful(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """The message arrives as it was given, but for the timestamp, which is the sender's to set."""
     came = step.came()
     given = {str(each.msg_id): fields_of(each) for each in step.given}
@@ -73,7 +73,7 @@ def _unfaithful(given: Fields, came: Fields) -> Text:
     return NO_TEXT
 
 
-def same_message(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def same_message(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """Every attempt carries the message of the first, and a signature that fits."""
     for msg_id, attempts in step.came().items():
         if msg_id not in step.ids:
@@ -89,19 +89,19 @@ def same_message(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judge
                 said = Text(f"attempt {number}: ", f"第 {number} 次嘗試：")
                 changed = _changed(differing[0], first.get(differing[0]), fields)
                 return [Finding(level, said + changed, (each.id, attempts[0].id))]
-        found = _stale(attempts, facts, level)
+        found = _stale(attempts, profile, level)
         if found:
             return found
     return []
 
 
-def _stale(attempts: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+def _stale(attempts: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
     """A later attempt whose signature does not fit, where that of the first does."""
-    if facts.scheme is None or not fits(facts.scheme, attempts[0], facts.asked.dialect):
+    if profile.scheme is None or not fits(profile.scheme, attempts[0], profile.asked.dialect):
         return []  # one cause, one finding: sender.wire.signature speaks of it
     for number, each in enumerate(attempts[1:], 2):
-        signed = signature_of(each, facts.asked.dialect) is not None and whole(each)
-        if signed and not fits(facts.scheme, each, facts.asked.dialect):
+        signed = signature_of(each, profile.asked.dialect) is not None and whole(each)
+        if signed and not fits(profile.scheme, each, profile.asked.dialect):
             said = Text(
                 f"attempt {number}: the signature does not fit its timestamp and body",
                 f"第 {number} 次嘗試：簽名與時間戳及請求體不符",
@@ -110,17 +110,17 @@ def _stale(attempts: Sequence[Exchange], facts: SenderFacts, level: Level) -> li
     return []
 
 
-def own_secret(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def own_secret(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """What comes to each endpoint is signed with the secret of its own configuration."""
     return [
-        *_signed_with(facts.asked.secret, _own(step), facts, level, _OTHERS_SECRET),
-        *_signed_with(facts.other_secret, _own(step, other=True), facts, level, _OTHERS_SECRET),
+        *_signed_with(profile.asked.secret, _own(step), profile, level, _OTHERS_SECRET),
+        *_signed_with(profile.other_secret, _own(step, other=True), profile, level, _OTHERS_SECRET),
     ][:1]
 
 
-def new_secret(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def new_secret(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """What comes after an Update of the Secret is signed with the new one."""
-    return _signed_with(facts.other_secret, _own(step), facts, level, _OLD_SECRET)
+    return _signed_with(profile.other_secret, _own(step), profile, level, _OLD_SECRET)
 
 
 def _own(step: StepSeen, *, other: bool = False) -> list[Exchange]:
@@ -132,25 +132,25 @@ def _own(step: StepSeen, *, other: bool = False) -> list[Exchange]:
 def _signed_with(
     secret: Secret,
     came: Sequence[Exchange],
-    facts: SenderFacts,
+    profile: SenderProfile,
     level: Level,
     otherwise: Text,
 ) -> list[Judgement]:
     """Whether attempts are signed with `secret`; `otherwise` is said of the run's other secret."""
-    if facts.scheme is None:
+    if profile.scheme is None:
         return [Unjudged(_UNKNOWN_SCHEME)]
-    known = (facts.asked.secret, facts.other_secret)
+    known = (profile.asked.secret, profile.other_secret)
     for each in came:
-        if fits(facts.scheme, each, facts.asked.dialect, secret):
+        if fits(profile.scheme, each, profile.asked.dialect, secret):
             continue
-        either = any(fits(facts.scheme, each, facts.asked.dialect, one) for one in known)
+        either = any(fits(profile.scheme, each, profile.asked.dialect, one) for one in known)
         return [Finding(level, otherwise if either else _NEITHER_SECRET, (each.id,))]
     return []
 
 
-def distinct_ids(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def distinct_ids(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """Two Tests never share a msgId."""
-    tests = [StepSeen(step.sending, n, step.exchanges) for n in range(step.index + 1)]
+    tests = [StepSeen(step.sender_case, n, step.exchanges) for n in range(step.index + 1)]
     firsts = [each for seen in tests if (each := _first(seen)) is not None]
     if len(firsts) < 2:
         return [Unjudged(_ONE_TEST)]
@@ -168,7 +168,7 @@ def _first(step: StepSeen) -> Exchange | None:
     return min(came, key=lambda each: each.started, default=None)
 
 
-def exponential_waits(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def exponential_waits(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """The mean waits grow exponentially, whatever the jitter."""
     came = [attempts for msg_id, attempts in step.came().items() if msg_id in step.ids]
     means, scatter = mean_waits(came)
@@ -190,7 +190,7 @@ def exponential_waits(step: StepSeen, facts: SenderFacts, level: Level) -> list[
     return [Finding(level, said, tuple(each.id for each in came[0]), slack_of(means))]
 
 
-def waited(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def waited(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """A Retry-After is waited for."""
     for attempts in step.came().values():
         for each, wait in zip(attempts, waits(attempts), strict=False):
@@ -204,7 +204,7 @@ def waited(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
     return []
 
 
-def prompt(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def prompt(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """The first attempt for each message begins soon after the sender has taken it."""
     given = {str(each.msg_id): each.ended for each in step.given}
     came = step.came()
@@ -219,7 +219,9 @@ def prompt(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
     return [Finding(level, said, (came[msg_id][0].id,), late[msg_id] - PROMPT)]
 
 
-def delivered_after_restart(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def delivered_after_restart(
+    step: StepSeen, profile: SenderProfile, level: Level
+) -> list[Judgement]:
     """Whatever was accepted is answered 200 in the end, though the sender was killed."""
     came, given = step.came(), _all_given(step)
     lost = [i for i in given if not any(each.status == 200 for each in came[i])]
@@ -232,7 +234,7 @@ def delivered_after_restart(step: StepSeen, facts: SenderFacts, level: Level) ->
     return [Finding(level, said, tuple(given[i].id for i in lost[:10]))]
 
 
-def not_sent_again(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def not_sent_again(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """What was answered 200 before the restart is not sent again."""
     came = step.came()
     again = [a for a in came.values() if len(a) > 1 and any(e.status == 200 for e in a[:-1])]
@@ -246,16 +248,16 @@ def not_sent_again(step: StepSeen, facts: SenderFacts, level: Level) -> list[Jud
 
 
 def _all_given(step: StepSeen) -> dict[str, Exchange]:
-    every = [StepSeen(step.sending, n, step.exchanges) for n in range(step.index + 1)]
+    every = [StepSeen(step.sender_case, n, step.exchanges) for n in range(step.index + 1)]
     return {str(each.msg_id): each for seen in every for each in seen.given}
 
 
-def listed(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def listed(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """List shows the configuration as it was created."""
     return _shown(step, level, {})
 
 
-def updated(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def updated(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """List shows what Update changed, and no second configuration for its URL."""
     call, configured = step.call, step.configured
     if call is not None and configured is not None:
@@ -265,13 +267,13 @@ def updated(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]
     return _shown(step, level, _update(step))
 
 
-def kept(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def kept(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """List shows what Update changed, and the rest as it was."""
     return _shown(step, level, _update(step))
 
 
 def _update(step: StepSeen) -> Fields:
-    calls = [a.call for a in step.sending.actions[: step.index] if a.call is not None]
+    calls = [a.call for a in step.sender_case.actions[: step.index] if a.call is not None]
     changes: Fields = {}
     for call in calls:
         changes |= call.fields
@@ -304,7 +306,7 @@ def _shown(step: StepSeen, level: Level, changes: Fields) -> list[Judgement]:
     return []
 
 
-def unchanged(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def unchanged(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """List holds nothing of what was refused."""
     call = step.call
     if call is None or not succeeded(call):
@@ -316,9 +318,9 @@ def unchanged(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgemen
     return [Finding(level, said, (call.id,))]
 
 
-def secret_hidden(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def secret_hidden(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """The secret does not stand in the answer."""
-    call, secret = step.call, bytes(facts.asked.secret)
+    call, secret = step.call, bytes(profile.asked.secret)
     if call is None or call.answer is None:
         return []
     text = secret.decode("utf-8", "replace")

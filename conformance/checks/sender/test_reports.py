@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from conformance.checks.sender.api import message, succeeded
-from conformance.checks.sender.profile import SenderFacts
+from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.step import StepSeen, called
 from conformance.model.exchange import Exchange, Role
 from conformance.model.rules import Finding, Judgement, Level, Unjudged
@@ -19,7 +19,7 @@ APART = ("unreachable", "timed-out", "refused")
 _VOLATILE = re.compile(r"https?:[^\s\"]+|[0-9a-f]{8,}|\d+")
 
 
-def test_failed(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgement]:
+def test_failed(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
     """Test does not report success for an endpoint that did not take its message."""
     call = step.call
     if call is None or call.answer is None or not succeeded(call):
@@ -31,7 +31,7 @@ def test_failed(step: StepSeen, facts: SenderFacts, level: Level) -> list[Judgem
     return [Finding(level, said, (call.id,))]
 
 
-def told_apart(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+def told_apart(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
     """What Test says differs between an endpoint that cannot be reached, one that does not answer in
     time and one that refuses."""
     tests = {

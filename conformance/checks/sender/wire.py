@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from conformance.checks.sender.profile import SenderFacts
+from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.signing import (
     fits,
     signature_of,
@@ -25,7 +25,7 @@ from conformance.protocol.dialect import Dialect
 from conformance.protocol.signing import Scheme
 from conformance.protocol.validation import message_problems
 
-Check = Callable[[Sequence[Exchange], SenderFacts, Level], list[Judgement]]
+Check = Callable[[Sequence[Exchange], SenderProfile, Level], list[Judgement]]
 
 FRESH = 60.0
 """Seconds by which a timestamp header may differ from the clock."""
@@ -48,15 +48,15 @@ def deliveries(over: Sequence[Exchange]) -> list[Exchange]:
 
 
 def _over(
-    wrong: Callable[[Exchange, SenderFacts], Text | None],
+    wrong: Callable[[Exchange, SenderProfile], Text | None],
 ) -> Check:
     """A check that tells the first of the attempts of which `wrong` has something to say."""
 
-    def check(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+    def check(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
         came = deliveries(over)
         if not came:
             return [NOTHING]
-        told = [(each, said) for each in came if (said := wrong(each, facts)) is not None]
+        told = [(each, said) for each in came if (said := wrong(each, profile)) is not None]
         return [_finding(level, told, len(came))] if told else []
 
     return check
@@ -67,7 +67,7 @@ def _finding(level: Level, told: Sequence[tuple[Exchange, Text]], of: int) -> Fi
     return Finding(level, count + told[0][1], tuple(each.id for each, _ in told[:10]))
 
 
-def _method(each: Exchange, facts: SenderFacts) -> Text | None:
+def _method(each: Exchange, profile: SenderProfile) -> Text | None:
     method = each.request.method
     return (
         None
@@ -76,7 +76,7 @@ def _method(each: Exchange, facts: SenderFacts) -> Text | None:
     )
 
 
-def _content_type(each: Exchange, facts: SenderFacts) -> Text | None:
+def _content_type(each: Exchange, profile: SenderProfile) -> Text | None:
     given = each.header(b"content-type") or b""
     if given.partition(b";")[0].strip().lower() == b"application/json":
         return None
@@ -84,8 +84,8 @@ def _content_type(each: Exchange, facts: SenderFacts) -> Text | None:
     return Text(f"Content-Type is {kind!r}", f"Content-Type 為 {kind!r}")
 
 
-def _timestamp(each: Exchange, facts: SenderFacts) -> Text | None:
-    dialect = facts.asked.dialect
+def _timestamp(each: Exchange, profile: SenderProfile) -> Text | None:
+    dialect = profile.asked.dialect
     stamp = stamp_of(each, dialect)
     if stamp is None or stamped_at(each, dialect) is not None:
         return None  # a missing one is for always-signed
@@ -102,8 +102,8 @@ def _timestamp(each: Exchange, facts: SenderFacts) -> Text | None:
     )
 
 
-def _signature_form(each: Exchange, facts: SenderFacts) -> Text | None:
-    dialect = facts.asked.dialect
+def _signature_form(each: Exchange, profile: SenderProfile) -> Text | None:
+    dialect = profile.asked.dialect
     signature = signature_of(each, dialect)
     pattern, en, zh = _FORMS[dialect.encoding]
     if signature is None or re.fullmatch(pattern, signature):
@@ -123,12 +123,12 @@ def _shown(value: bytes) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
-def _always_signed(each: Exchange, facts: SenderFacts) -> Text | None:
+def _always_signed(each: Exchange, profile: SenderProfile) -> Text | None:
     missing = [
         name
         for name, value in (
-            (facts.asked.dialect.timestamp_header, stamp_of(each, facts.asked.dialect)),
-            (facts.asked.dialect.signature_header, signature_of(each, facts.asked.dialect)),
+            (profile.asked.dialect.timestamp_header, stamp_of(each, profile.asked.dialect)),
+            (profile.asked.dialect.signature_header, signature_of(each, profile.asked.dialect)),
         )
         if not value
     ]
@@ -138,13 +138,13 @@ def _always_signed(each: Exchange, facts: SenderFacts) -> Text | None:
     return Text(f"without {names}", f"缺少 {names}")
 
 
-def whole_body(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+def whole_body(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
     """No signed body is sent empty or cut."""
     came = deliveries(over)
     told = [
-        (each, _sent_less(each, came, facts))
+        (each, _sent_less(each, came, profile))
         for each in came
-        if signature_of(each, facts.asked.dialect) is not None
+        if signature_of(each, profile.asked.dialect) is not None
         and not whole(each)
         and not _given_up(each)
     ]
@@ -157,14 +157,14 @@ def _given_up(each: Exchange) -> bool:
     return each.fault is Fault.CLOSED and each.ended - each.started > GIVEN_UP
 
 
-def _sent_less(each: Exchange, came: Sequence[Exchange], facts: SenderFacts) -> Text:
+def _sent_less(each: Exchange, came: Sequence[Exchange], profile: SenderProfile) -> Text:
     """How much was sent, and how much was signed where another attempt shows it."""
     sent = len(each.request.body)
     alike = [e for e in came if e.msg_id == each.msg_id and e.msg_id is not None and whole(e)]
     for other in alike:
         request = replace(other.request, headers=each.request.headers)
-        if facts.scheme and fits(
-            facts.scheme, replace(other, request=request), facts.asked.dialect
+        if profile.scheme and fits(
+            profile.scheme, replace(other, request=request), profile.asked.dialect
         ):
             signed = len(other.request.body)
             return Text(
@@ -176,9 +176,9 @@ def _sent_less(each: Exchange, came: Sequence[Exchange], facts: SenderFacts) -> 
     )
 
 
-def signature(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+def signature(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
     """HMAC over exactly the bytes sent; when another way of signing fits, it is named."""
-    asked = facts.asked
+    asked = profile.asked
     came = [
         each
         for each in deliveries(over)
@@ -189,25 +189,25 @@ def signature(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> lis
         each
         for each in came
         if not fits(plain, each, asked.dialect)
-        and not (each.rule in OF_TWO and fits(plain, each, asked.dialect, facts.other_secret))
+        and not (each.rule in OF_TWO and fits(plain, each, asked.dialect, profile.other_secret))
     ]
     if wrong:
-        said = _spoken(wrong[0], facts)
+        said = _spoken(wrong[0], profile)
         return [_finding(level, [(each, said) for each in wrong], len(came))]
-    other = facts.scheme is not None and facts.scheme.said
-    if not came and other and facts.scheme is not None:  # under headers of another dialect
-        return [Finding(level, _FITS + facts.scheme.said + _NOT_ASKED)]
+    other = profile.scheme is not None and profile.scheme.said
+    if not came and other and profile.scheme is not None:  # under headers of another dialect
+        return [Finding(level, _FITS + profile.scheme.said + _NOT_ASKED)]
     return [] if came else [Unjudged(_UNSIGNED)] if deliveries(over) else [NOTHING]
 
 
-def _spoken(each: Exchange, facts: SenderFacts) -> Text:
-    scheme = spoken(each, facts.asked)
+def _spoken(each: Exchange, profile: SenderProfile) -> Text:
+    scheme = spoken(each, profile.asked)
     if scheme is None:
         return Text("the signature fits nothing that is known", "簽名與任何已知方式都不吻合")
     return _FITS + scheme.said + _NOT_ASKED
 
 
-def schema(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+def schema(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
     """The body is UTF-8 JSON that fits the message schema."""
     came = deliveries(over)
     told = [(each, said) for each in came if (said := _misfit(each)) is not None]
@@ -225,11 +225,13 @@ def _misfit(each: Exchange) -> Text | None:
     return Text(str(wrong[0]), str(wrong[0])) if wrong else None
 
 
-def timestamp_fresh(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+def timestamp_fresh(
+    over: Sequence[Exchange], profile: SenderProfile, level: Level
+) -> list[Judgement]:
     """Within a minute of the clock on the first attempt (MUST), and on a retry too (SHOULD)."""
     came = deliveries(over)
     firsts = {_message(each): each for each in reversed(came)}
-    stale = [(e, age) for e in came if (age := _age(e, facts)) is not None and abs(age) > FRESH]
+    stale = [(e, age) for e in came if (age := _age(e, profile)) is not None and abs(age) > FRESH]
     found: list[Judgement] = []
     for first, of_level in ((True, level), (False, Level.SHOULD)):
         told = [
@@ -239,7 +241,7 @@ def timestamp_fresh(over: Sequence[Exchange], facts: SenderFacts, level: Level) 
         ]
         if told:
             found.append(_finding(of_level, told, len(came)))
-    frozen = list(_frozen(came, facts))
+    frozen = list(_frozen(came, profile))
     if frozen and not found:
         found.append(_finding(Level.SHOULD, frozen, len(came)))
     return found if came else [NOTHING]
@@ -250,11 +252,11 @@ def _message(each: Exchange) -> tuple[str, str | None]:
     return each.request.url, each.msg_id
 
 
-def _frozen(came: Sequence[Exchange], facts: SenderFacts) -> Iterator[tuple[Exchange, Text]]:
+def _frozen(came: Sequence[Exchange], profile: SenderProfile) -> Iterator[tuple[Exchange, Text]]:
     """Retries that bear the first attempt's timestamp, though the attempt before them has ended well
     after it: those that follow will be as old as an outage is long. When they arrive says nothing:
     what is stamped in time may be held up on its way."""
-    dialect = facts.asked.dialect
+    dialect = profile.asked.dialect
     of_message: dict[tuple[str, str | None], list[Exchange]] = defaultdict(list)
     for each in came:
         before = of_message[_message(each)]
@@ -272,8 +274,8 @@ def _frozen(came: Sequence[Exchange], facts: SenderFacts) -> Iterator[tuple[Exch
         yield each, said
 
 
-def _age(each: Exchange, facts: SenderFacts) -> float | None:
-    stamped = stamped_at(each, facts.asked.dialect)
+def _age(each: Exchange, profile: SenderProfile) -> float | None:
+    stamped = stamped_at(each, profile.asked.dialect)
     return None if stamped is None or each.clock is None else each.clock - stamped
 
 
@@ -285,7 +287,9 @@ def _told_age(age: float, *, first: bool) -> Text:
     )
 
 
-def timestamp_agrees(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+def timestamp_agrees(
+    over: Sequence[Exchange], profile: SenderProfile, level: Level
+) -> list[Judgement]:
     """The body's timestamp is the header's of the first attempt, within a second; and in a Test the
     message was created no later."""
     came = deliveries(over)
@@ -294,13 +298,13 @@ def timestamp_agrees(over: Sequence[Exchange], facts: SenderFacts, level: Level)
     told: list[tuple[Exchange, Text]] = []
     unseen = _Unseen(over)
     for each in {_message(each): each for each in reversed(came)}.values():
-        stamped, fields = stamped_at(each, facts.asked.dialect), fields_of(each)
+        stamped, fields = stamped_at(each, profile.asked.dialect), fields_of(each)
         body, created = fields.get("timestamp"), fields.get("createTime")
         if not isinstance(body, int) or stamped is None or (each.rule, each.case) == UNSEEN:
             continue
         if unseen.may_precede(each, body, stamped):
             continue
-        if not _agree(body, stamped, facts.asked.dialect):
+        if not _agree(body, stamped, profile.asked.dialect):
             what = _shown(str(body).encode())
             said = Text(
                 f"body {what}, header {stamped:.0f}", f"請求體 {what}，請求頭 {stamped:.0f}"
@@ -339,7 +343,7 @@ def _agree(body: int, stamped: float, dialect: Dialect) -> bool:
     return any(abs(body // unit - int(stamped)) <= 1 for unit in units)
 
 
-def link_content(over: Sequence[Exchange], facts: SenderFacts, level: Level) -> list[Judgement]:
+def link_content(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
     """Type 49 carries a title, a description and a URL, by whatever names."""
     links = [each for each in deliveries(over) if fields_of(each).get("msgType") == 49]
     if not links:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from conformance.checks.receiver.profile import Facts
+from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.engine.exchanges import USER_AGENT
 from conformance.model.errors import HarnessError
 from conformance.model.exchange import Request, Signing
@@ -23,7 +23,7 @@ _NOW = re.compile(r"\{now([+-]\d+)?\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class ComposedRequest:
     """A request as it is sent, and what later steps need to send it, or parts of it, again."""
 
     msg_id: str
@@ -40,28 +40,33 @@ class Sent:
 
 
 def compose(
-    send: Send, msg_id: str, now: float, url: str, facts: Facts, named: Mapping[str, Sent]
-) -> Sent:
+    send: Send,
+    msg_id: str,
+    now: float,
+    url: str,
+    profile: ReceiverProfile,
+    named: Mapping[str, ComposedRequest],
+) -> ComposedRequest:
     """The request that `send` describes. `msg_id` is a fresh id, `now` seconds since the epoch,
     `named` holds what earlier steps sent under a name (for a list of them, the one that is meant)."""
     earlier = named.get(send.again or send.id_of or "")
     if send.exact and earlier is not None:
         return earlier
-    dialect = facts.scheme.signer.dialect
-    fields = _fields(send, msg_id, now, facts, earlier)
+    dialect = profile.scheme.signer.dialect
+    fields = _fields(send, msg_id, now, profile, earlier)
     form = earlier.form if send.again and earlier and send.form == "compact" else send.form
     literal = earlier.body if send.again and earlier else send.body
-    body = _body(send, fields, facts.form if form == "compact" else form, literal)
+    body = _body(send, fields, profile.form if form == "compact" else form, literal)
     stamp = dialect.timestamp(now)
     if send.timestamp is not None:
         stamp = _NOW.sub(lambda found: _time(dialect, now, found), send.timestamp).encode()
     # Blanks around a header's value are no part of it (RFC 9110, 5.5).
-    signed = facts.scheme.signer.sign(stamp.strip(), body)
+    signed = profile.scheme.signer.sign(stamp.strip(), body)
     words = _shell_stamp(send)
     signing = replace(signed.signing, stamp=words, signed_stamp=words.strip())
     signed = replace(signed, timestamp=stamp, signing=signing)
     if send.damage is not None:
-        damaged = DAMAGES[send.damage](signed, facts.scheme.signer)
+        damaged = DAMAGES[send.damage](signed, profile.scheme.signer)
         if (damaged.timestamp, damaged.signatures, damaged.body) == (
             (signed.timestamp, signed.signatures, signed.body)
         ):
@@ -71,7 +76,7 @@ def compose(
         other = named[send.signature_of].signed
         signing = replace(other.signing, authentic=False)
         signed = Signed(other.timestamp, other.signatures, body, signing)
-    return Sent(
+    return ComposedRequest(
         msg_id=earlier.msg_id if earlier is not None else msg_id,
         fields=fields,
         request=_request(send, signed, url, dialect),
@@ -88,24 +93,24 @@ def compose_body(
     msg_id: str,
     now: float,
     url: str,
-    facts: Facts,
-) -> Sent:
+    profile: ReceiverProfile,
+) -> ComposedRequest:
     """The request with exactly this `body`, signed now, and then damaged if it is to be."""
-    signer = facts.scheme.signer
+    signer = profile.scheme.signer
     signed = signer.sign(signer.dialect.timestamp(now), body)
     if damage is not None:
         signed = damage(signed, signer)
     request = _request(Send(headers=headers), signed, url, signer.dialect)
-    return Sent(msg_id=msg_id, fields={}, request=request, signed=signed)
+    return ComposedRequest(msg_id=msg_id, fields={}, request=request, signed=signed)
 
 
 def _fields(
-    send: Send, msg_id: str, now: float, facts: Facts, earlier: Sent | None
+    send: Send, msg_id: str, now: float, profile: ReceiverProfile, earlier: ComposedRequest | None
 ) -> dict[str, Any]:
     if send.again is not None and earlier is not None:
         fields = dict(earlier.fields)
     else:
-        kind = facts.plain if send.message == "plain" else send.message
+        kind = profile.plain if send.message == "plain" else send.message
         # A message that bears another's id is a message of its own in all else.
         fields = build(kind, earlier.msg_id if earlier else msg_id, int(now)).fields()
         if send.content_size is not None:

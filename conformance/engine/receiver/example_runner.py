@@ -9,10 +9,10 @@ from functools import cache
 
 from conformance.checks.receiver.case import NOT_NOW, judge
 from conformance.engine.exchanges import At
-from conformance.engine.receiver.compose import Sent, compose_body
+from conformance.engine.receiver.compose import ComposedRequest, compose_body
 from conformance.engine.receiver.preflight import lives
 from conformance.engine.receiver.session import Session
-from conformance.fuzz.campaign.outcomes import Death, Failure, Halt, Seen
+from conformance.fuzz.campaign.outcomes import Aborted, Failure, Seen, TargetDown
 from conformance.fuzz.strategies.example import Example, Shape
 from conformance.model.exchange import Exchange, Request, Role
 from conformance.model.rules import GRAVITY, Finding, Judgement, Level, Unjudged
@@ -46,14 +46,14 @@ class Shown:
     where: Text
 
 
-class Trial:
+class ExampleRunner:
     """Tries examples for one rule. `hunting` tells what the hunt is about: see `Hunt`."""
 
     def __init__(self, session: Session, scenario: Scenario) -> None:
         self._session = session
         self._rule = scenario.rule
         self._expected = EXPECTED[scenario.fuzz or ""]
-        self._deadline = session.facts.deadline if scenario.fuzz == "valid" else None
+        self._deadline = session.profile.deadline if scenario.fuzz == "valid" else None
         self._begin = len(session.trace)
         self._passed: set[Request] = set()  # while a failure is made smaller
         self.unsteady = 0
@@ -98,17 +98,19 @@ class Trial:
         if exchange.answer is None and not await lives(self._session):
             return self._death(example, exchange, _GONE)
         stopped = next((each for each in found if isinstance(each, Unjudged)), None)
-        limited = exchange.status in NOT_NOW and exchange.status != self._session.facts.refusal[0]
+        limited = exchange.status in NOT_NOW and exchange.status != self._session.profile.refusal[0]
         if limited and (stopped is not None or not found):
-            return Halt(Unjudged(_limited(exchange), error=True))  # refused, whatever it was
+            return Aborted(Unjudged(_limited(exchange), error=True))  # refused, whatever it was
         if stopped is not None:
             self.unsteady += exchange.fault is not None
-            return Halt(stopped) if stopped.error and exchange.fault is None else None
+            return Aborted(stopped) if stopped.error and exchange.fault is None else None
         if not found:
             return None
         if not shrinking:
             plain = await self._session.plain(Role.CONTROL, At(self._rule.id))
-            if plain.status not in self._session.facts.accepted and not await lives(self._session):
+            if plain.status not in self._session.profile.accepted and not await lives(
+                self._session
+            ):
                 return self._death(example, exchange, _SPOILT)
             again, found = await self._send(example)
             if not found or self._what(again) != self._what(exchange):
@@ -117,9 +119,9 @@ class Trial:
             exchange = again
         return await self._failure(example, exchange, found)
 
-    def _death(self, example: Example, exchange: Exchange, said: Text) -> Death:
+    def _death(self, example: Example, exchange: Exchange, said: Text) -> TargetDown:
         recorded = exchange if exchange.id else self._session.trace.add(exchange)
-        return Death(Shown(example, recorded, Level.MUST, said, example.where))
+        return TargetDown(Shown(example, recorded, Level.MUST, said, example.where))
 
     async def _failure(
         self, example: Example, exchange: Exchange, found: Sequence[Judgement]
@@ -159,28 +161,30 @@ class Trial:
         """What tells failures apart: the status, or what came in its place."""
         if exchange.status is None:
             return str(exchange.fault)
-        fine = exchange.status in self._session.facts.accepted
+        fine = exchange.status in self._session.profile.accepted
         return LATE if self._deadline is not None and fine else str(exchange.status)
 
     async def _send(self, example: Example) -> tuple[Exchange, list[Judgement]]:
         session = self._session
         sent = self._compose(example, session.fresh_id(), session.clock.now())
         exchange = await session.exchange(sent, Role.PROBE, At(self._rule.id))
-        facts = session.facts
-        if facts.scheme.rewritten and (exchange.status, exchange.fault) == facts.refusal:
+        profile = session.profile
+        if profile.scheme.rewritten and (exchange.status, exchange.fault) == profile.refusal:
             return exchange, []  # told by receiver.signature.raw-bytes
-        if example.damage is not None and _is_right(sent.signed, facts.scheme.signer):
+        if example.damage is not None and _is_right(sent.signed, profile.scheme.signer):
             return exchange, []  # the damage has changed nothing
         expect = Expect(self._rule.level, status=(self._expected,), within=self._deadline)
         case = Case(None, self._rule.level, (Step(send=Send(), expects=(expect,)),))
-        found = judge(case, [exchange], facts)
+        found = judge(case, [exchange], profile)
         return exchange, found
 
-    def _compose(self, example: Example, msg_id: str, now: float) -> Sent:
-        session, facts = self._session, self._session.facts
-        body = example.body(msg_id, now, form=facts.form, kind=facts.plain)
+    def _compose(self, example: Example, msg_id: str, now: float) -> ComposedRequest:
+        session, profile = self._session, self._session.profile
+        body = example.body(msg_id, now, form=profile.form, kind=profile.plain)
         headers = {name: value for each in example.oddities for name, value in each.headers.items()}
-        return compose_body(body, example.damage, headers, msg_id, now, session.options.url, facts)
+        return compose_body(
+            body, example.damage, headers, msg_id, now, session.options.url, profile
+        )
 
 
 @cache

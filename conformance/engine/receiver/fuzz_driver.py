@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 from conformance import fuzz
 from conformance.engine.exchanges import At
 from conformance.engine.portal import Bridge
-from conformance.engine.receiver.example_runner import Trial
+from conformance.engine.receiver.example_runner import ExampleRunner
 from conformance.engine.receiver.sequence_runner import Sequences
 from conformance.engine.receiver.session import Session
 from conformance.fuzz.campaign.model import Actions, one_by_one, shortest
-from conformance.fuzz.campaign.outcomes import Death, Failure, Halt, Seen
+from conformance.fuzz.campaign.outcomes import Aborted, Failure, Seen, TargetDown
 from conformance.model.exchange import Role
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
@@ -28,7 +28,7 @@ IGNORED = "# What fuzzing found, to be tried first next time; made by hookproof.
 
 
 @dataclass(frozen=True, slots=True)
-class Haul:
+class CampaignResult:
     """What a hunt came to. `tried` of `wanted` examples, fewer for want of time when `short`;
     `unsteady` failed once and not again; `ended` is what put an end to it, if anything did."""
 
@@ -37,16 +37,16 @@ class Haul:
     short: bool
     unsteady: int
     found: Sequence[Failure]
-    ended: Death | Halt | None
+    ended: TargetDown | Aborted | None
 
 
-async def hunt(session: Session, scenario: Scenario, seconds: float) -> Haul:
+async def campaign(session: Session, scenario: Scenario, seconds: float) -> CampaignResult:
     """Judge one fuzz rule within `seconds` and a little more. Raises HarnessError when a step could
     not be carried out."""
     options, bridge = session.options, Bridge()
     search = _sequences if scenario.fuzz == "sequence" else _examples
     kept = options.examples
-    found: list[Haul] = []
+    found: list[CampaignResult] = []
 
     def work() -> None:
         bounds = {
@@ -61,12 +61,12 @@ async def hunt(session: Session, scenario: Scenario, seconds: float) -> Haul:
         found.append(search(session, scenario, bridge, bounds))
 
     await bridge.run(work)
-    haul = found[0]
-    if haul.ended is None and not await _accepts_plain(session, scenario):
-        haul = replace(haul, ended=Halt(Unjudged(_PLAIN_REFUSED, error=True)))
+    result = found[0]
+    if result.ended is None and not await _accepts_plain(session, scenario):
+        result = replace(result, ended=Aborted(Unjudged(_PLAIN_REFUSED, error=True)))
     if kept is not None and kept.is_dir():
         _keep_out_of_git(kept)
-    return haul
+    return result
 
 
 def _place(url: str) -> str:
@@ -75,12 +75,14 @@ def _place(url: str) -> str:
     return f"{parts.hostname}{parts.path}"
 
 
-def _examples(session: Session, scenario: Scenario, bridge: Bridge, bounds: dict[str, Any]) -> Haul:
-    trial = Trial(session, scenario)
-    hunted = fuzz.Hunt(confirm=lambda failure: bridge.ask(trial.confirm(failure)), **bounds)
+def _examples(
+    session: Session, scenario: Scenario, bridge: Bridge, bounds: dict[str, Any]
+) -> CampaignResult:
+    runner = ExampleRunner(session, scenario)
+    hunted = fuzz.Campaign(confirm=lambda failure: bridge.ask(runner.confirm(failure)), **bounds)
 
     def attempt(batch: Sequence[Any]) -> Seen:
-        work = trial.attempt(batch, shrinking=hunted.shrinking, until=hunted.until)
+        work = runner.attempt(batch, shrinking=hunted.shrinking, until=hunted.until)
         tried, seen = bridge.ask(work)
         hunted.tried += 0 if hunted.shrinking else tried
         return seen
@@ -88,15 +90,15 @@ def _examples(session: Session, scenario: Scenario, bridge: Bridge, bounds: dict
     strategies = {
         "valid": lambda: fuzz.valid_examples,
         "malformed": lambda: fuzz.malformed_examples,
-        "forged": lambda: fuzz.forged_examples(session.facts.scheme.signer.dialect),
+        "forged": lambda: fuzz.forged_examples(session.profile.scheme.signer.dialect),
     }
     hunted.messages(strategies[scenario.fuzz or ""](), attempt)
-    return _haul(hunted, trial.unsteady)
+    return _haul(hunted, runner.unsteady)
 
 
 def _sequences(
     session: Session, scenario: Scenario, bridge: Bridge, bounds: dict[str, Any]
-) -> Haul:
+) -> CampaignResult:
     def same(actions: Actions, failure: Failure, *, patient: bool = False) -> Failure | None:
         seen = bridge.ask(carried.run(actions, patient=patient))
         return seen if isinstance(seen, Failure) and seen.what == failure.what else None
@@ -118,9 +120,9 @@ def _sequences(
                     return again
         return None
 
-    hunted = fuzz.Hunt(confirm=confirm, shrinks=False, **bounds)
+    hunted = fuzz.Campaign(confirm=confirm, shrinks=False, **bounds)
     carried = Sequences(session, scenario, hunted.knows)
-    means = fuzz.Means(
+    driver = fuzz.Driver(
         begin=carried.begin,
         act=lambda action: bridge.ask(carried.act(action)),
         repeatable=lambda: carried.model.repeatable,
@@ -128,12 +130,12 @@ def _sequences(
         settle=lambda: bridge.ask(carried.settle()),
         restarts=session.options.restart_command is not None,
     )
-    fuzz.sequences(hunted, means)
+    fuzz.sequences(hunted, driver)
     return _haul(hunted, 0)
 
 
-def _haul(hunted: fuzz.Hunt, unsteady: int) -> Haul:
-    return Haul(
+def _haul(hunted: fuzz.Campaign, unsteady: int) -> CampaignResult:
+    return CampaignResult(
         wanted=hunted.wanted,
         tried=hunted.tried,
         short=hunted.short,
@@ -146,7 +148,7 @@ def _haul(hunted: fuzz.Hunt, unsteady: int) -> Haul:
 async def _accepts_plain(session: Session, scenario: Scenario) -> bool:
     """Whether a plain valid message is accepted after the hunt."""
     control = await session.plain(Role.CONTROL, At(scenario.rule.id))
-    return control.status in session.facts.accepted
+    return control.status in session.profile.accepted
 
 
 def _keep_out_of_git(folder: Path) -> None:

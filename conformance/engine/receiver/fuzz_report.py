@@ -12,12 +12,12 @@ from typing import Any
 import yaml
 
 from conformance.engine.receiver.example_runner import Shown
-from conformance.engine.receiver.fuzz_driver import Haul, hunt
+from conformance.engine.receiver.fuzz_driver import CampaignResult, campaign
 from conformance.engine.receiver.results import Told
 from conformance.engine.receiver.sequence_runner import SequenceShown
 from conformance.engine.receiver.session import Session
 from conformance.engine.results import own_fault
-from conformance.fuzz.campaign.outcomes import Death, Halt
+from conformance.fuzz.campaign.outcomes import Aborted, TargetDown
 from conformance.model.errors import HarnessError
 from conformance.model.escaping import visible
 from conformance.model.rules import GRAVITY, Finding, Judgement, Level, Unjudged
@@ -38,31 +38,31 @@ _SECRET = "env:HOOKPROOF_SECRET"  # noqa: S105 - where it is, not what it is
 async def fuzzed(session: Session, scenario: Scenario, seconds: float) -> Told:
     """Judge a fuzz rule within `seconds` and a little more."""
     try:
-        haul = await hunt(session, scenario, seconds)
+        result = await campaign(session, scenario, seconds)
     except HarnessError as fault:
         return Told([Unjudged(Text(str(fault), str(fault)), error=True)])
     except Exception as fault:  # a fault of the suite's own is no verdict on the target
         _LOG.exception("%s could not be judged", scenario.rule.id)
         return Told([Unjudged(own_fault(fault), error=True)])
     return Told(
-        found=judgements(haul, session),
-        seen=tally(haul, session),
-        again=reproduced(haul, scenario, session),
-        dead=isinstance(haul.ended, Death),
+        found=judgements(result, session),
+        seen=tally(result, session),
+        again=reproduced(result, scenario, session),
+        dead=isinstance(result.ended, TargetDown),
     )
 
 
-def judgements(haul: Haul, session: Session) -> list[Judgement]:
+def judgements(result: CampaignResult, session: Session) -> list[Judgement]:
     """What a haul shows: one finding of all that failed, gravest first, or why nothing was judged."""
-    if isinstance(haul.ended, Halt) and not haul.found:
-        return [haul.ended.reason]
-    shown = shown_of(haul)
+    if isinstance(result.ended, Aborted) and not result.found:
+        return [result.ended.reason]
+    shown = shown_of(result)
     if not shown:
         return []
     texts = [_told(each, session) for each in shown]
     if len(texts) > 1:
         texts = [Text(f"({n}) ", f"（{n}）") + text for n, text in enumerate(texts, 1)]
-    message = joined([*texts, tally(haul, session)])
+    message = joined([*texts, tally(result, session)])
     ids = [
         number
         for each in shown
@@ -71,42 +71,42 @@ def judgements(haul: Haul, session: Session) -> list[Judgement]:
     return [Finding(shown[0].level, message, tuple(ids))]
 
 
-def shown_of(haul: Haul) -> list[Shown | SequenceShown]:
+def shown_of(result: CampaignResult) -> list[Shown | SequenceShown]:
     """What is to be shown of a haul: what it died of, then failures by their weight."""
-    last = [haul.ended.evidence] if isinstance(haul.ended, Death) else []
-    failures = sorted(haul.found, key=lambda each: -GRAVITY[each.evidence.level])
+    last = [result.ended.evidence] if isinstance(result.ended, TargetDown) else []
+    failures = sorted(result.found, key=lambda each: -GRAVITY[each.evidence.level])
     return [*last, *(each.evidence for each in failures)]
 
 
-def tally(haul: Haul, session: Session) -> Text:
+def tally(result: CampaignResult, session: Session) -> Text:
     """How many examples were tried, with which seed, and what is to be said of them."""
     seed = session.options.seed
-    said = Text(f"{haul.tried} examples, seed {seed}", f"{haul.tried} 個範例，種子 {seed}")
-    if haul.tried < haul.wanted and not haul.short:
+    said = Text(f"{result.tried} examples, seed {seed}", f"{result.tried} 個範例，種子 {seed}")
+    if result.tried < result.wanted and not result.short:
         said += Text(
-            f" (of {haul.wanted}: it ended with what it had found)",
-            f"（原定 {haul.wanted} 個，因已找到的問題而結束）",
+            f" (of {result.wanted}: it ended with what it had found)",
+            f"（原定 {result.wanted} 個，因已找到的問題而結束）",
         )
-    if haul.short:
+    if result.short:
         said = Text(
-            f"cut short by the time: {haul.tried} of {haul.wanted} examples, seed {seed} (a longer "
+            f"cut short by the time: {result.tried} of {result.wanted} examples, seed {seed} (a longer "
             "--timeout tries more)",
-            f"因時間不足而提前結束：{haul.wanted} 個範例中只試了 {haul.tried} 個，種子 {seed}"
+            f"因時間不足而提前結束：{result.wanted} 個範例中只試了 {result.tried} 個，種子 {seed}"
             "（加長 --timeout 可試更多）",
         )
-    if haul.unsteady:
+    if result.unsteady:
         said += Text(
-            f"; {haul.unsteady} failed once, and not when sent again",
-            f"；{haul.unsteady} 個失敗過一次，重發後未再出現",
+            f"; {result.unsteady} failed once, and not when sent again",
+            f"；{result.unsteady} 個失敗過一次，重發後未再出現",
         )
     return said
 
 
-def reproduced(haul: Haul, scenario: Scenario, session: Session) -> str | None:
+def reproduced(result: CampaignResult, scenario: Scenario, session: Session) -> str | None:
     """Shell lines, one for each failure, that show it again."""
-    if session.facts.scheme.signer.secret != session.options.secret:
+    if session.profile.scheme.signer.secret != session.options.secret:
         return None  # signed with a secret that was decoded first
-    shown = shown_of(haul)
+    shown = shown_of(result)
     lines = [_line(each, scenario, session, n) for n, each in enumerate(shown, 1)]
     return "\n".join(line for line in lines if line is not None) or None
 
@@ -154,8 +154,8 @@ def _line(
 ) -> str | None:
     if isinstance(shown, SequenceShown):
         return _rerun(shown, scenario, session, number)
-    facts = session.facts
-    return curl(shown.exchange, facts.scheme.signer.dialect, session.options.headers)
+    profile = session.profile
+    return curl(shown.exchange, profile.scheme.signer.dialect, session.options.headers)
 
 
 def _rerun(shown: SequenceShown, scenario: Scenario, session: Session, number: int) -> str:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from conformance.checks.receiver.case import count
-from conformance.checks.receiver.inferred_observer import learn
+from conformance.checks.receiver.inferred_observer import infer_observer
 from conformance.checks.receiver.wording import answered
 from conformance.engine.exchanges import At
-from conformance.engine.receiver.compose import Sent
+from conformance.engine.receiver.compose import ComposedRequest
 from conformance.engine.receiver.session import BETWEEN, PLAIN, Session
 from conformance.engine.stop import NO_TLS, Stop, speaks_no_tls
 from conformance.model.exchange import Answer, Exchange, Fault, Role
@@ -47,12 +47,12 @@ async def diagnose(session: Session) -> Stop | None:
     stop = await _understand(session, plain)
     if stop is not None:
         return stop
-    if not any(each.status in session.facts.accepted for each in plain):
+    if not any(each.status in session.profile.accepted for each in plain):
         plain = [await session.plain(Role.DIAGNOSE, BEFORE) for _ in range(PLAIN_MESSAGES)]
     await _look_for_rewriting(session)
     forged = session.compose(Send(damage="wrong-secret"))
     refused = await session.exchange(forged, Role.DIAGNOSE, BEFORE)
-    session.facts = replace(session.facts, refusal=(refused.status, refused.fault))
+    session.profile = replace(session.profile, refusal=(refused.status, refused.fault))
     # Learning comes with plain messages one at a time, which also tell how fast the target answers.
     await _learn_observer(session)
     if session.options.observer_url is not None:
@@ -63,7 +63,7 @@ async def diagnose(session: Session) -> Stop | None:
 async def _first_plain(session: Session) -> Exchange:
     first = await session.plain(Role.PLAIN, BEFORE)
     if first.fault is Fault.TLS and "certificate" in first.detail.lower():
-        session.facts = replace(session.facts, certificate=first.detail)
+        session.profile = replace(session.profile, certificate=first.detail)
         session.wire.trust_any()
         return await session.plain(Role.PLAIN, BEFORE)
     if first.fault is Fault.GARBAGE:
@@ -77,49 +77,49 @@ async def _first_plain(session: Session) -> Exchange:
 async def _look_for_single_use(session: Session, plain: Sequence[Exchange]) -> None:
     """A target that takes only the first request on a connection breaks all that comes over a pool:
     receiver.http.keep-alive tells of it, and the rest goes over a fresh connection each."""
-    taken = [each.status in session.facts.accepted for each in plain]
+    taken = [each.status in session.profile.accepted for each in plain]
     if not taken[0] or all(taken):
         return
     await session.wire.share_connections(False)
     fresh = [await session.plain(Role.DIAGNOSE, BEFORE) for _ in range(PLAIN_MESSAGES)]
-    if not all(each.status in session.facts.accepted for each in fresh):
+    if not all(each.status in session.profile.accepted for each in fresh):
         await session.wire.share_connections(True)
 
 
 async def _understand(session: Session, plain: Sequence[Exchange]) -> Stop | None:
     """From plain messages: accepted, accepted by another 2xx, refused for a cause, or unknown."""
-    facts = session.facts
+    profile = session.profile
     statuses = {each.status for each in plain}
-    if statuses & facts.accepted:
+    if statuses & profile.accepted:
         return None
     ids = tuple(each.id for each in plain)
     if all(each.status is None for each in plain):
         return Stop(_unreached(plain[-1], session), False, ids)
     status = plain[-1].status or 0
     if len(statuses) == 1 and 200 <= status < 300:
-        session.facts = replace(facts, accepted=facts.accepted | {status})
+        session.profile = replace(profile, accepted=profile.accepted | {status})
         return None
     if status not in (404, 405, 429) and not 300 <= status < 400:
         scheme = await _other_scheme(session)
         if scheme is not None:
             # A target that was only warming up takes what was asked for by now.
             asked = await session.plain(Role.DIAGNOSE, BEFORE)
-            if asked.status not in facts.accepted:
-                session.facts = replace(facts, scheme=scheme)
+            if asked.status not in profile.accepted:
+                session.profile = replace(profile, scheme=scheme)
             return None
     kind = await _other_kind(session)
     if kind is not None:
-        session.facts = replace(facts, plain=kind)
+        session.profile = replace(profile, plain=kind)
         return None
     return Stop(_refused(plain[-1], session), status >= 500, ids)
 
 
 async def _other_scheme(session: Session) -> Scheme | None:
     known = [dialects.load(name) for name in dialects.names()]
-    for scheme in others(session.facts.scheme.signer, known):
+    for scheme in others(session.profile.scheme.signer, known):
         send = PLAIN if scheme.rewritten is None else Send(fields={"content": TELLING})
         exchange = await session.exchange(_signed(session, send, scheme), Role.DIAGNOSE, BEFORE)
-        if exchange.status in session.facts.accepted:
+        if exchange.status in session.profile.accepted:
             return scheme
     return None
 
@@ -129,36 +129,36 @@ async def _other_kind(session: Session) -> str | None:
     for kind in TYPES:
         sent = session.compose(Send(message=kind))
         exchange = await session.exchange(sent, Role.DIAGNOSE, BEFORE)
-        if exchange.status in session.facts.accepted:
+        if exchange.status in session.profile.accepted:
             return kind
     return None
 
 
 async def _look_for_rewriting(session: Session) -> None:
     """Does the target take the signature over the JSON written again? Seen on an indented body."""
-    facts = session.facts
-    if facts.scheme.rewritten is not None:
+    profile = session.profile
+    if profile.scheme.rewritten is not None:
         return
-    content = {"content": TELLING} if facts.plain == "text" else {}
+    content = {"content": TELLING} if profile.plain == "text" else {}
     indented = Send(form="indented", fields=content)
     exchange = await session.exchange(session.compose(indented), Role.DIAGNOSE, BEFORE)
-    if exchange.status in facts.accepted:
+    if exchange.status in profile.accepted:
         return
     for form, said in REWRITTEN.items():
-        scheme = Scheme(facts.scheme.signer, form, said)
+        scheme = Scheme(profile.scheme.signer, form, said)
         exchange = await session.exchange(_signed(session, indented, scheme), Role.DIAGNOSE, BEFORE)
-        if exchange.status in facts.accepted:
-            session.facts = replace(facts, scheme=scheme)
+        if exchange.status in profile.accepted:
+            session.profile = replace(profile, scheme=scheme)
             return
 
 
-def _signed(session: Session, send: Send, scheme: Scheme) -> Sent:
+def _signed(session: Session, send: Send, scheme: Scheme) -> ComposedRequest:
     """The request for `send`, signed by `scheme` over what it signs and sent as it stands."""
     sent = session.compose(send)
     body = sent.request.body
     over = FORMS[scheme.rewritten](sent.fields) if scheme.rewritten is not None else body
     dialect = scheme.signer.dialect
-    own = session.facts.scheme.signer.dialect
+    own = session.profile.scheme.signer.dialect
     replaced = {each.lower().encode() for each in (own.timestamp_header, own.signature_header)}
     stamp = dialect.timestamp(session.clock.now())
     signed: Signed = replace(scheme.signer.sign(stamp, over), body=body)
@@ -167,12 +167,12 @@ def _signed(session: Session, send: Send, scheme: Scheme) -> Sent:
         (dialect.timestamp_header.encode(), stamp),
         (dialect.signature_header.encode(), signed.signatures[0]),
     )
-    return Sent(sent.msg_id, sent.fields, replace(sent.request, headers=headers), signed)
+    return ComposedRequest(sent.msg_id, sent.fields, replace(sent.request, headers=headers), signed)
 
 
 async def _look_at_observer(session: Session, plain: Sequence[Exchange]) -> None:
     """An observer that answers otherwise than it must, or shows no effect, can judge nothing."""
-    probe = next((each for each in plain if each.status in session.facts.accepted), plain[0])
+    probe = next((each for each in plain if each.status in session.profile.accepted), plain[0])
     asked = (await session.effects([str(probe.msg_id)], 1, BEFORE))[0]
     seen = count(asked)
     if seen is None:
@@ -180,7 +180,7 @@ async def _look_at_observer(session: Session, plain: Sequence[Exchange]) -> None
             ' instead of 200 and {"count": N}: check --observer-url',
             '，而不是 200 與 {"count": N}：請檢查 --observer-url',
         )
-        blind = Text("the observer ", "觀察端點") + answered(asked, session.facts) + wanted
+        blind = Text("the observer ", "觀察端點") + answered(asked, session.profile) + wanted
     elif seen == 0:
         blind = Text(
             "a plain message was accepted, and the observer shows no effect of it within 5 s: either "
@@ -189,9 +189,9 @@ async def _look_at_observer(session: Session, plain: Sequence[Exchange]) -> None
             "就是目標確認了卻沒有處理訊息",
         )
     else:
-        session.facts = replace(session.facts, observed=True)
+        session.profile = replace(session.profile, observed=True)
         return
-    session.facts = replace(session.facts, blind=blind, learned=None)
+    session.profile = replace(session.profile, blind=blind, inferred=None)
 
 
 async def _learn_observer(session: Session) -> None:
@@ -204,8 +204,8 @@ async def _learn_observer(session: Session) -> None:
         exchange = await session.exchange(sent, Role.DIAGNOSE, BEFORE)
         if exchange.answer is not None and exchange.fault is None:
             (firsts if mark == "F" else repeats).append(exchange.answer)
-    if firsts and repeats and all(each.status in session.facts.accepted for each in firsts):
-        session.facts = replace(session.facts, learned=learn(firsts, repeats))
+    if firsts and repeats and all(each.status in session.profile.accepted for each in firsts):
+        session.profile = replace(session.profile, inferred=infer_observer(firsts, repeats))
 
 
 def _unreached(last: Exchange, session: Session) -> Text:
@@ -230,7 +230,7 @@ def _unreached(last: Exchange, session: Session) -> Text:
     if speaks_no_tls(last):
         why = NO_TLS
     else:
-        why = answered(last, session.facts) + Text(f"; {hint.en}", f"；{hint.zh}")
+        why = answered(last, session.profile) + Text(f"; {hint.en}", f"；{hint.zh}")
     return Text(f"{url} cannot be judged: ", f"無法判定 {url}：") + why
 
 
@@ -275,7 +275,7 @@ async def lives(session: Session) -> bool:
     begin, tries = session.clock.monotonic(), 0
     while True:
         exchange = await session.plain(Role.CONTROL, BETWEEN)
-        if exchange.status in session.facts.accepted:
+        if exchange.status in session.profile.accepted:
             return True
         tries += 1
         seconds = session.clock.monotonic() - begin - session.stalls.lost(begin)
@@ -288,6 +288,6 @@ async def look_after(session: Session) -> None:
     """After the suite: is a plain valid message still accepted? A target may be given a moment."""
     for _ in range(PLAIN_MESSAGES):
         exchange = await session.plain(Role.PLAIN, AFTER)
-        if exchange.status in session.facts.accepted:
+        if exchange.status in session.profile.accepted:
             return
         await asyncio.sleep(0.3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from conformance.checks.receiver.profile import Facts
+from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.wording import answered
 from conformance.engine.results import concluded
 from conformance.model.exchange import Exchange, Headers, Role
@@ -32,7 +32,7 @@ def result_of(
     case: Case,
     found: Sequence[Judgement],
     exchanges: Sequence[Exchange],
-    facts: Facts,
+    profile: ReceiverProfile,
     headers: Headers,
     *,
     seconds: float,
@@ -49,27 +49,27 @@ def result_of(
         probes,
         seconds=seconds,
         strict=strict,
-        reproduce=lambda ids: told.again if told else _reproduce(ids, exchanges, facts, headers),
+        reproduce=lambda ids: told.again if told else _reproduce(ids, exchanges, profile, headers),
     )
     if result.outcome is Outcome.PASS:
-        said = told.seen if told else _seen(case, exchanges, facts)
+        said = told.seen if told else _seen(case, exchanges, profile)
         return replace(result, message=said)
     return result
 
 
-def _seen(case: Case, exchanges: Sequence[Exchange], facts: Facts) -> Text:
+def _seen(case: Case, exchanges: Sequence[Exchange], profile: ReceiverProfile) -> Text:
     """What a case that holds has shown, in a few words."""
     probes = [each for each in exchanges if each.role is Role.PROBE and each.status is not None]
     if not probes or not case.acts:
         return NO_TEXT
-    said = answered(probes[-1], facts)
-    if case.counting and not facts.observed and facts.learned is not None:
+    said = answered(probes[-1], profile)
+    if case.counting and not profile.observed and profile.inferred is not None:
         said += Text(" (judged by the answers)", "（依響應內容判定）")
     return said
 
 
 def _reproduce(
-    told: Sequence[int], exchanges: Sequence[Exchange], facts: Facts, headers: Headers
+    told: Sequence[int], exchanges: Sequence[Exchange], profile: ReceiverProfile, headers: Headers
 ) -> str | None:
     """A line for the telling exchange, where it shows the matter by itself."""
     telling = next((each for each in exchanges if told and each.id == told[0]), None)
@@ -82,9 +82,9 @@ def _reproduce(
     ]
     if len(case_probes) > 1:
         return None
-    if facts.scheme.decoded is not None:
+    if profile.scheme.decoded is not None:
         return None  # signed with a secret that was decoded first: openssl would need other words
-    return curl(telling, facts.scheme.signer.dialect, headers)
+    return curl(telling, profile.scheme.signer.dialect, headers)
 
 
 def unchecked(results: Iterable[Result]) -> bool:

@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 
 from conformance.checks.receiver.case import judge
 from conformance.checks.receiver.crash_suspects import named, suspects
-from conformance.checks.receiver.profile import Facts
+from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.recorded_profile import as_data
 from conformance.checks.receiver.root_causes import past
 from conformance.checks.receiver.whole_run import CHECKS
@@ -30,7 +30,7 @@ from conformance.engine.metadata import (
     mark_superseded,
 )
 from conformance.engine.plan import Listener, Plan
-from conformance.engine.receiver.compose import Sent
+from conformance.engine.receiver.compose import ComposedRequest
 from conformance.engine.receiver.fuzz_report import fuzzed
 from conformance.engine.receiver.preflight import AFTER, diagnose, lives, look_after
 from conformance.engine.receiver.results import Told, result_of, unchecked
@@ -67,7 +67,7 @@ _LOG = logging.getLogger("hookproof")
 Pair = tuple[Scenario, Case]
 
 
-class Run:
+class ReceiverRun:
     """One run. `listener` is told each result as it comes."""
 
     def __init__(
@@ -107,7 +107,7 @@ class Run:
         self._until = begin + self.options.timeout
         options = self.options
         scheme = Scheme(Signer(options.dialect, options.secret), None, NO_TEXT)
-        facts = Facts(
+        profile = ReceiverProfile(
             url=options.url,
             asked=options.dialect,
             scheme=scheme,
@@ -122,7 +122,7 @@ class Run:
             extra=options.headers,
         )
         async with self._stalls.watching(), wire:
-            session = Session(options, wire, facts, self._clock, self._stalls)
+            session = Session(options, wire, profile, self._clock, self._stalls)
             stop = await self._drive(session)
         self._judge_the_rest(session, stop)
         return self._assemble(session, stop, started, begin)
@@ -148,11 +148,11 @@ class Run:
             return Stop(own_fault(fault), False, ())
 
     async def _scenarios(self, session: Session) -> None:
-        busy: list[Sent] = []
+        busy: list[ComposedRequest] = []
         ready = [
             (each, case)
             for each in self.plan.chosen
-            if self._skip(each, session.facts) is None
+            if self._skip(each, session.profile) is None
             for case in each.cases
             if case.steps
         ]
@@ -181,7 +181,7 @@ class Run:
         await self._held_up_again(session, busy)
         await self._fuzz(session)
 
-    async def _held_up_again(self, session: Session, busy: list[Sent]) -> None:
+    async def _held_up_again(self, session: Session, busy: list[ComposedRequest]) -> None:
         """Run what was held up again, one by one, until it is not or the time is used up."""
         while self._held_up and not self._gone:
             pair, seconds = self._held_up.pop(0)
@@ -190,7 +190,7 @@ class Run:
 
     async def _fuzz(self, session: Session) -> None:
         """The fuzz rules, one after the other, each within its share of the time that is left."""
-        rules = [e for e in self.plan.chosen if e.fuzz and self._skip(e, session.facts) is None]
+        rules = [e for e in self.plan.chosen if e.fuzz and self._skip(e, session.profile) is None]
         gone = bool(self._gone)
         for place, scenario in enumerate(rules):
             begin, before = self._clock.monotonic(), len(session.trace)
@@ -213,7 +213,7 @@ class Run:
         self,
         session: Session,
         groups: Sequence[Sequence[Pair]],
-        busy: list[Sent],
+        busy: list[ComposedRequest],
         *,
         doubtful: bool,
     ) -> None:
@@ -261,7 +261,7 @@ class Run:
         session: Session,
         scenario: Scenario,
         case: Case,
-        busy: list[Sent],
+        busy: list[ComposedRequest],
         *,
         again: bool = False,
     ) -> bool:
@@ -274,7 +274,7 @@ class Run:
         try:
             exchanges = await CaseRun(session, rule, case, busy).run()
             lost = self._stalls.worst(begin)
-            found = judge(case, exchanges, session.facts)
+            found = judge(case, exchanges, session.profile)
             judged = True
         except HarnessError as fault:
             exchanges, found = [], [Unjudged(Text(str(fault), str(fault)), error=True)]
@@ -293,7 +293,7 @@ class Run:
         if stalled:
             left, judged = spoilt(found), False
         found = left
-        found = past(rule, case is scenario.cases[0], found, exchanges, session.facts)
+        found = past(rule, case is scenario.cases[0], found, exchanges, session.profile)
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
         if stalled:
@@ -321,7 +321,7 @@ class Run:
             case,
             found,
             exchanges,
-            session.facts,
+            session.profile,
             self.options.headers,
             seconds=seconds,
             strict=self.options.strict,
@@ -329,20 +329,20 @@ class Run:
         )
         self.plan.settle(replace(result, judged=judged), tell=tell)
 
-    def _skip(self, scenario: Scenario, facts: Facts) -> Unjudged | None:
+    def _skip(self, scenario: Scenario, profile: ReceiverProfile) -> Unjudged | None:
         """Why the scenario cannot be seen from outside with what the user gave; None when it can."""
         options = self.options
         if scenario.fuzz and not options.fuzz:
             return Unjudged(NO_FUZZ)
         given = {
-            "observer": facts.observed or facts.learned is not None,
-            "observer-url": facts.observed,
+            "observer": profile.observed or profile.inferred is not None,
+            "observer-url": profile.observed,
             "restart": options.restart_command is not None,
             "also-url": options.also_url is not None,
-            "separator": facts.scheme.signer.dialect.separated,
-            "signed-timestamp": facts.scheme.signer.dialect.signs_timestamp,
+            "separator": profile.scheme.signer.dialect.separated,
+            "signed-timestamp": profile.scheme.signer.dialect.signs_timestamp,
         }
-        blind = facts.blind is not None
+        blind = profile.blind is not None
         missing = [
             NEEDS[need]
             for need in scenario.needs
@@ -350,8 +350,10 @@ class Run:
         ]
         if missing:
             return Unjudged(joined(missing))
-        if facts.blind is not None and any(need.startswith("observer") for need in scenario.needs):
-            return Unjudged(facts.blind, error=True)
+        if profile.blind is not None and any(
+            need.startswith("observer") for need in scenario.needs
+        ):
+            return Unjudged(profile.blind, error=True)
         return None
 
     def _judge_the_rest(self, session: Session, stop: Stop | None) -> None:
@@ -361,12 +363,12 @@ class Run:
             if stop is not None:
                 found = self.plan.stopped(stop, scenario, case)
             else:
-                found = self._skip(scenario, session.facts)
+                found = self._skip(scenario, session.profile)
             if found is None and self._gone and "*" not in scenario.over:
                 found = Unjudged(self._gone, error=True)  # it would look at some cases only
             if found is None and scenario.check is not None:
                 over = self._over(scenario, session)
-                judged = CHECKS[scenario.check](over, session.facts, scenario.rule.level)
+                judged = CHECKS[scenario.check](over, session.profile, scenario.rule.level)
                 if not judged and not (self._complete and over):
                     judged = [Unjudged(TIME_RAN_OUT, error=True)]
                 self._settle(session, scenario, case, judged, over if judged else (), judged=True)
@@ -409,41 +411,43 @@ class Run:
             replace(each, exchanges=tuple(renamed[old] for old in each.exchanges))
             for each in self.plan.results()
         ]
-        facts = session.facts
-        understood = bool(facts.scheme.said) or any(
-            each.role is Role.PLAIN and each.status in facts.accepted for each in trace
+        profile = session.profile
+        understood = bool(profile.scheme.said) or any(
+            each.role is Role.PLAIN and each.status in profile.accepted for each in trace
         )
         report = Report(
             side="receiver",
             target=self.options.url,
             dialect=self.options.dialect.name,
-            spoken=facts.scheme.signer.dialect.name if understood else None,
+            spoken=profile.scheme.signer.dialect.name if understood else None,
             seed=self.options.seed,
             verdict=verdict((each.outcome for each in results), complete=self._complete),
             started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
             seconds=self._clock.monotonic() - begin,
             results=tuple(results),
-            cause=self._cause(facts, stop, results),
+            cause=self._cause(profile, stop, results),
             language=self.language,
             trace=trace,
         )
         conclude(
             report,
             self.plan.chosen,
-            as_data(facts),
+            as_data(profile),
             epoch=started.timestamp() - begin,
             complete=self._complete,
             strict=self.options.strict,
             headers=self.options.headers,
         )
         # Only now: what is told of the run may hold a secret too.
-        secret = bytes(facts.scheme.signer.secret)
+        secret = bytes(profile.scheme.signer.secret)
         trace.mask(spellings(self.options) | ({secret} if is_telling(secret) else set()), secret)
         return report
 
-    def _cause(self, facts: Facts, stop: Stop | None, results: Sequence[Result]) -> Text:
+    def _cause(
+        self, profile: ReceiverProfile, stop: Stop | None, results: Sequence[Result]
+    ) -> Text:
         """What is to be said beside the verdict: why it is no better, or what it leaves open."""
-        seen = facts.observed or facts.learned is not None
+        seen = profile.observed or profile.inferred is not None
         if stop is not None:
             return stop.reason
         if not self._complete:
@@ -452,8 +456,8 @@ class Run:
             return _UNCHECKED
         if self._died:
             return _NO_MORE + self._died + Text(".", "。")
-        if facts.blind is not None:
-            return facts.blind
+        if profile.blind is not None:
+            return profile.blind
         if not seen and any("observer" in each.needs for each in self.plan.chosen):
             return _NOT_OBSERVED
         if not {each.outcome for each in results} & {Outcome.PASS, Outcome.FAIL}:

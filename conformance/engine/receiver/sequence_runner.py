@@ -12,7 +12,7 @@ from conformance.engine.receiver.preflight import lives
 from conformance.engine.receiver.session import EFFECT_SECONDS, Session
 from conformance.engine.receiver.steps import CaseRun
 from conformance.fuzz.campaign.model import Action, Actions, Model, Told, Words
-from conformance.fuzz.campaign.outcomes import Death, Failure, Halt, Seen
+from conformance.fuzz.campaign.outcomes import Aborted, Failure, Seen, TargetDown
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.model.rules import Finding, Level, Unjudged
 from conformance.model.text import Text
@@ -72,11 +72,11 @@ class Sequences:
             self._session.keeping = True
         self._done.append(action)
         self._exchanges += made
-        accepted = any(each.status in self._session.facts.accepted for each in made)
+        accepted = any(each.status in self._session.profile.accepted for each in made)
         self.model.note(action, steps, accepted=accepted)
         silent = [e for e in made if e.answer is None and e.fault is not Fault.GIVEN_UP]
         if silent and not await lives(self._session):
-            return Death(self._shown(self.model.told(), silent, Level.MUST, _GONE))
+            return TargetDown(self._shown(self.model.told(), silent, Level.MUST, _GONE))
         return None
 
     async def settle(self) -> Seen:
@@ -110,17 +110,17 @@ class Sequences:
     async def _look(self, told: Told, seconds: float) -> Seen:
         steps = [parse_step(words, self._rule.level) for words in told.steps]
         every = list(self._exchanges)
-        if self._session.facts.observed:
+        if self._session.profile.observed:
             observed = await self._observe(steps, seconds)
             if not all(map(self._fine, observed)) and not await lives(self._session):
-                return Death(self._shown(told, every, Level.MUST, _GONE))
+                return TargetDown(self._shown(told, every, Level.MUST, _GONE))
             every += observed
         failures = []
         for index, step in enumerate(steps):
             for expect in step.expects:
                 seen = self._judge(steps, index, expect, every)
                 if isinstance(seen, Unjudged) and seen.error:
-                    return Halt(seen)
+                    return Aborted(seen)
                 if isinstance(seen, Finding):
                     what = _what(expect, index, every)
                     shown = self._shown(told, every, seen.level, seen.message)
@@ -135,7 +135,7 @@ class Sequences:
         bare = [replace(each, expects=()) for each in steps]
         bare[index] = replace(steps[index], expects=(expect,))
         case = Case(None, self._rule.level, tuple(bare))
-        found = judge(case, exchanges, self._session.facts)
+        found = judge(case, exchanges, self._session.profile)
         return found[0] if found else None
 
     async def _observe(self, steps: Sequence[Step], seconds: float) -> list[Exchange]:
@@ -168,7 +168,7 @@ class Sequences:
 
     def _fine(self, exchange: Exchange) -> bool:
         """Whether a control was accepted, if it is one."""
-        accepted = self._session.facts.accepted
+        accepted = self._session.profile.accepted
         return exchange.role is not Role.CONTROL or exchange.status in accepted
 
     def _shown(

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from conformance.checks.receiver.case import count
-from conformance.checks.receiver.profile import Facts
+from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.engine.exchanges import USER_AGENT, At, exchange_of
-from conformance.engine.receiver.compose import Sent, compose
+from conformance.engine.receiver.compose import ComposedRequest, compose
 from conformance.engine.stalls import Stalls
 from conformance.model.clock import Clock
 from conformance.model.exchange import HELD_UP, Exchange, Fault, Request, Role
@@ -38,15 +38,15 @@ BETWEEN = At(case="between")
 
 
 class Session:
-    """One run's means. `facts` grow as the diagnosis goes on, and stand still afterwards. `stalls`
+    """One run's means. `profile` grow as the diagnosis goes on, and stand still afterwards. `stalls`
     tells when this process was held up."""
 
     def __init__(
-        self, options: Options, wire: Wire, facts: Facts, clock: Clock, stalls: Stalls
+        self, options: Options, wire: Wire, profile: ReceiverProfile, clock: Clock, stalls: Stalls
     ) -> None:
         self.options = options
         self.wire = wire
-        self.facts = facts
+        self.profile = profile
         self.clock = clock
         self.stalls = stalls
         self.trace = Trace()
@@ -70,15 +70,17 @@ class Session:
         self._last_id += ID_STEP
         return str(self._last_id)
 
-    def compose(self, send: Send, named: dict[str, Sent] | None = None) -> Sent:
+    def compose(
+        self, send: Send, named: dict[str, ComposedRequest] | None = None
+    ) -> ComposedRequest:
         """The request for `send`, with a fresh id and the time now."""
         also = self.options.also_url
         url = also if send.other_instance and also is not None else self.options.url
-        return compose(send, self.fresh_id(), self.clock.now(), url, self.facts, named or {})
+        return compose(send, self.fresh_id(), self.clock.now(), url, self.profile, named or {})
 
     async def exchange(
         self,
-        sent: Sent,
+        sent: ComposedRequest,
         role: Role,
         at: At,
         *,
@@ -101,7 +103,7 @@ class Session:
     def _without_stalls(self, reply: Reply) -> Reply:
         """`reply`, given up where it is past the deadline by no more than this process was held up before
         it was read."""
-        late = reply.ended - reply.sent - self.facts.deadline
+        late = reply.ended - reply.sent - self.profile.deadline
         if 0 < late <= self.stalls.just_before(reply.ended):
             return replace(reply, fault=Fault.GIVEN_UP, detail=HELD_UP)
         return reply

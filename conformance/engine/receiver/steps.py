@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from conformance.checks.receiver.case import count
 from conformance.engine.command import restart
 from conformance.engine.exchanges import At
-from conformance.engine.receiver.compose import Sent
+from conformance.engine.receiver.compose import ComposedRequest
 from conformance.engine.receiver.session import BETWEEN, Session
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.scenario.receiver import Case, Send, Step
@@ -31,14 +31,16 @@ class CaseRun:
     """One case on its way. `busy` is shared by the whole run: the valid messages that the target
     answered with 429, 5xx or not at all, for `resend`."""
 
-    def __init__(self, session: Session, rule: str, case: Case, busy: list[Sent]) -> None:
+    def __init__(
+        self, session: Session, rule: str, case: Case, busy: list[ComposedRequest]
+    ) -> None:
         self._session = session
         self._rule = rule
         self._case = case
         self._busy = busy
-        self._named: dict[str, list[Sent]] = {}
+        self._named: dict[str, list[ComposedRequest]] = {}
         self._kept: list[Connection] = []
-        self._answered: list[tuple[Sent, Exchange]] = []
+        self._answered: list[tuple[ComposedRequest, Exchange]] = []
         self._behind: list[asyncio.Task[list[Exchange]]] = []
         self.exchanges: list[Exchange] = []
 
@@ -53,7 +55,7 @@ class CaseRun:
                 self.exchanges += await self.step(index, step)
             for task in self._behind:
                 self.exchanges += await task
-            if self._case.refusing and not (self._case.counting and self._session.facts.observed):
+            if self._case.refusing and not (self._case.counting and self._session.profile.observed):
                 await self._control(len(self._case.steps) - 1)
         finally:
             for task in self._behind:
@@ -69,7 +71,7 @@ class CaseRun:
         control = await self._session.plain(Role.CONTROL, self._at(step), elsewhere=elsewhere)
         self.exchanges.append(control)
 
-    def sent(self, name: str) -> list[Sent]:
+    def sent(self, name: str) -> list[ComposedRequest]:
         """What was sent under `name`."""
         return self._named[name]
 
@@ -78,7 +80,7 @@ class CaseRun:
         found: list[Exchange] = []
         ids: list[str] = []
         wanted = [expect.processed for expect in step.expects if expect.processed is not None]
-        observed = bool(wanted) and self._session.facts.observed
+        observed = bool(wanted) and self._session.profile.observed
         if observed and wanted == ["unchanged"] and step.send is not None and step.send.again:
             ids = [sent.msg_id for sent in self._named[step.send.again]]
             found = await self._session.effects(ids, 1, self._at(index))
@@ -101,7 +103,7 @@ class CaseRun:
             effects = 1 if wanted[0] == "unchanged" else wanted[0]
             # What is looked at must be able to show what the instance does that was sent to.
             elsewhere = step.send is not None and step.send.other_instance
-            accepted = self._session.facts.accepted
+            accepted = self._session.profile.accepted
             taken = {e.msg_id for e in (*self.exchanges, *found) if e.status in accepted}
             found += await self._observe(index, ids, effects, taken, elsewhere=elsewhere)
         return found
@@ -121,7 +123,7 @@ class CaseRun:
         self._answered = list(zip(requests, exchanges, strict=True))
         return list(exchanges)
 
-    def _compose(self, send: Send) -> list[Sent]:
+    def _compose(self, send: Send) -> list[ComposedRequest]:
         session = self._session
         if send.again is not None:
             earlier = self._named[send.again][-(send.last or 0) :]
@@ -137,7 +139,7 @@ class CaseRun:
             self._named[send.name] = requests
         return requests
 
-    def _first_of_each(self) -> dict[str, Sent]:
+    def _first_of_each(self) -> dict[str, ComposedRequest]:
         return {name: sent[0] for name, sent in self._named.items()}
 
     def _note_busy(self, step: Step) -> None:
@@ -159,14 +161,14 @@ class CaseRun:
         )
         if valid:
             # Without an observer, whether an unanswered message took effect cannot be told.
-            facts = self._session.facts
-            taken = {sent.msg_id for sent, e in self._answered if e.status in facts.accepted}
+            profile = self._session.profile
+            taken = {sent.msg_id for sent, e in self._answered if e.status in profile.accepted}
             self._busy += [
                 sent
                 for sent, exchange in self._answered
                 if is_busy(exchange)
                 and sent.msg_id not in taken  # of another copy
-                and (facts.observed or exchange.status is not None)
+                and (profile.observed or exchange.status is not None)
             ]
 
     async def _resend(self, index: int) -> list[Exchange]:
@@ -190,7 +192,7 @@ class CaseRun:
         async def serves() -> bool:
             await session.wire.renew()
             back = await session.plain(Role.CONTROL, BETWEEN)
-            return back.status in session.facts.accepted
+            return back.status in session.profile.accepted
 
         await restart(
             command, serves, session.clock, "the receiver did not accept a plain valid message"
@@ -213,7 +215,7 @@ class CaseRun:
         for seconds in (LOSSY_SECONDS,) if lossy else LATER:
             later = await self._session.plain(Role.CONTROL, at, elsewhere=elsewhere)
             asked.append(later)
-            if later.status not in self._session.facts.accepted:
+            if later.status not in self._session.profile.accepted:
                 break
             asked += await self._session.effects([str(later.msg_id)], 1, at, seconds)
             if count(asked[-1]) != 0:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.checks.sender.profile import UNDER_WAY, SenderFacts
+from conformance.checks.sender.profile import UNDER_WAY, SenderProfile
 from conformance.engine.metadata import NO_FUZZ
 from conformance.engine.results import joined
 from conformance.engine.sender.session import SETTINGS
@@ -18,30 +18,33 @@ from conformance.serving import certificates
 
 
 def obstacle(
-    scenario: Scenario, case: Case, options: SenderOptions, facts: SenderFacts, left: float
+    scenario: Scenario, case: Case, options: SenderOptions, profile: SenderProfile, left: float
 ) -> Unjudged | None:
     """What stands in the way; None when nothing does. `left` are the seconds that the run has left."""
     given = {
-        "emit": facts.emits,
-        "several": facts.lists_several or facts.delivers_several,
+        "emit": profile.emits,
+        "several": profile.lists_several or profile.delivers_several,
         "restart": options.restart_command is not None,
         "tls": options.tls_cert is not None,
         "openssl": certificates.missing() is None,
         "local": options.public_url is None,
     }
     needs = list(scenario.needs)
-    if case.sending.listener.way in ("refusing", "untrusted"):  # on a port that no tunnel leads to
+    if case.sender_case.listener.way in (
+        "refusing",
+        "untrusted",
+    ):  # on a port that no tunnel leads to
         needs.append("local")
     lacking = [NEEDS[need] for need in needs if not given[need]]
     if lacking:
         return Unjudged(joined(lacking))
-    if case.sending.drawn and not options.fuzz:
+    if case.sender_case.drawn and not options.fuzz:
         return Unjudged(NO_FUZZ)
-    if case.sending.retried and not facts.retries and not _shows_no_retry(scenario, case):
+    if case.sender_case.retried and not profile.retries and not _shows_no_retry(scenario, case):
         return Unjudged(_NO_RETRY)
-    if _over_too_soon(case, facts):
+    if _over_too_soon(case, profile):
         return Unjudged(_OVER_TOO_SOON)
-    needed = duration(case, facts)
+    needed = duration(case, profile)
     if not case.acts or needed <= left:
         return None
     return Unjudged(
@@ -53,42 +56,42 @@ def obstacle(
     )
 
 
-def duration(case: Case, facts: SenderFacts) -> float:
+def duration(case: Case, profile: SenderProfile) -> float:
     """About how many seconds a case takes."""
     expected = [
         seen.attempts
-        for action in case.sending.actions
+        for action in case.sender_case.actions
         for seen in action.seen
         if seen.attempts is not None
     ]
-    total = 5.0 if case.sending.holds_up else 1.0
+    total = 5.0 if case.sender_case.holds_up else 1.0
     for least, most in expected:
-        total += sum(facts.wait(attempt) for attempt in range(1, least))
-        total += facts.quiet_after(least) if most is not None else 0.0
-    if case.sending.drawn == "answers":
+        total += sum(profile.wait(attempt) for attempt in range(1, least))
+        total += profile.quiet_after(least) if most is not None else 0.0
+    if case.sender_case.drawn == "answers":
         retry_count, timeout = (_settings(case)[n] for n in ("RetryCount", "Timeout"))
-        total += sum(facts.wait(attempt) + timeout for attempt in range(1, retry_count + 1))
-        total += facts.quiet_after(retry_count + 1)
-    return total + sum(min(UNDER_WAY, each.delay) for each in case.sending.listener.answers)
+        total += sum(profile.wait(attempt) + timeout for attempt in range(1, retry_count + 1))
+        total += profile.quiet_after(retry_count + 1)
+    return total + sum(min(UNDER_WAY, each.delay) for each in case.sender_case.listener.answers)
 
 
 def _settings(case: Case) -> dict[str, Any]:
     """The settings of a case's configuration."""
-    return {**SETTINGS, **case.sending.listener.configure}
+    return {**SETTINGS, **case.sender_case.listener.configure}
 
 
-def _over_too_soon(case: Case, facts: SenderFacts) -> bool:
+def _over_too_soon(case: Case, profile: SenderProfile) -> bool:
     """Whether the retries of a message to an endpoint that refuses may end before it listens."""
-    listener = case.sending.listener
+    listener = case.sender_case.listener
     retry_count = _settings(case)["RetryCount"]
-    emitted_to = case.sending.emits and listener.way == "refusing"
-    return emitted_to and facts.retries and not facts.outlasts_refusal(retry_count)
+    emitted_to = case.sender_case.emits and listener.way == "refusing"
+    return emitted_to and profile.retries and not profile.outlasts_refusal(retry_count)
 
 
 def _shows_no_retry(scenario: Scenario, case: Case) -> bool:
     """Whether a sender that never tries again is found in a case, or is right in it."""
-    expected = [seen.attempts for action in case.sending.actions for seen in action.seen]
-    once = not case.sending.drawn and all(
+    expected = [seen.attempts for action in case.sender_case.actions for seen in action.seen]
+    once = not case.sender_case.drawn and all(
         attempts in (None, (1, None), (1, 1)) for attempts in expected
     )
     return once or scenario.rule.id == "sender.retry.on-non-200"

@@ -11,14 +11,21 @@ from dataclasses import replace
 from conformance.checks.sender.api import found, message, succeeded
 from conformance.checks.sender.signing import spoken
 from conformance.checks.sender.waits import waits
-from conformance.engine.sender.session import BEFORE, CHANNELS, Event, Post, SenderSession, accepted
+from conformance.engine.sender.session import (
+    BEFORE,
+    CHANNELS,
+    EmittedMessage,
+    Registration,
+    SenderSession,
+    accepted,
+)
 from conformance.engine.sender.steps import by_message
 from conformance.engine.stop import NO_TLS, Stop, speaks_no_tls
 from conformance.model.exchange import Exchange, Fault
 from conformance.model.text import NO_TEXT, Text
 from conformance.protocol.message import TYPES
-from conformance.receiver.mock import Endpoint
-from conformance.scenario.sender import OK, Emit, Listener, Reply
+from conformance.receiver.mock import MockEndpoint
+from conformance.scenario.sender import OK, Emit, Endpoint, ScriptedAnswer
 
 PATIENCE = 20.0
 """Seconds in which the first message of all must arrive."""
@@ -28,8 +35,8 @@ MOST_RETRY_SECONDS = 45.0
 SAMPLE = 8
 """Messages whose waits are looked at."""
 
-HANG = Reply(fault="hang")
-FAILING = (Reply(500), Reply(500), OK)
+HANG = ScriptedAnswer(fault="hang")
+FAILING = (ScriptedAnswer(500), ScriptedAnswer(500), OK)
 LISTED = {"MessageTypes": [str(TYPES[kind]) for kind in CHANNELS]}
 """So that a message of any kind arrives."""
 
@@ -45,25 +52,25 @@ async def diagnose(session: SenderSession) -> Stop | None:
 
 
 async def _diagnose(session: SenderSession) -> Stop | None:
-    post = await session.configure(Listener(configure=LISTED), BEFORE)
+    registration = await session.configure(Endpoint(configure=LISTED), BEFORE)
     try:
         stop = _unusable(session)
         if stop is None:
-            stop = await _reach(session, post)
+            stop = await _reach(session, registration)
         if stop is None and session.options.emits:
-            stop = await _deliver(session, post)
+            stop = await _deliver(session, registration)
         if stop is None:
-            await _keeps_several(session, post)
-        if stop is None and session.facts.emits:
-            await _retries(session, post)
+            await _keeps_several(session, registration)
+        if stop is None and session.profile.emits:
+            await _retries(session, registration)
         return stop
     finally:
-        session.take(post)
-        await asyncio.shield(session.withdraw(post))
+        session.take(registration)
+        await asyncio.shield(session.unregister(registration))
 
 
 def _arrived(session: SenderSession) -> bool:
-    return any(post.endpoint.arrivals for post in session.posts)
+    return any(registration.endpoint.arrivals for registration in session.posts)
 
 
 def _unusable(session: SenderSession) -> Stop | None:
@@ -89,141 +96,150 @@ def _unusable(session: SenderSession) -> Stop | None:
     return Stop(said, True, (created.id,), rule="sender.config.create-list")
 
 
-async def _reach(session: SenderSession, post: Post) -> Stop | None:
+async def _reach(session: SenderSession, registration: Registration) -> Stop | None:
     """A Test, which must arrive, unless a message does; and the way in which it is signed."""
-    tested = await session.call("Test", BEFORE, id=post.ident)
+    tested = await session.call("Test", BEFORE, id=registration.ident)
     await _until(
-        session, post.endpoint, lambda: bool(post.endpoint.arrivals), session.facts.arrival
+        session,
+        registration.endpoint,
+        lambda: bool(registration.endpoint.arrivals),
+        session.profile.arrival,
     )
-    if post.endpoint.arrivals:
-        _learn_scheme(session, post.endpoint.arrivals[0])
+    if registration.endpoint.arrivals:
+        _learn_scheme(session, registration.endpoint.arrivals[0])
         return None
     if session.options.emits and "http" not in session.mocks:
         return None
     words = message(tested) or str(tested.status or tested.detail)
     said = Text(f"Test says: {words}. ", f"測試的響應：{words}。")
-    return Stop(_NOTHING_CAME + said + _where(session, post), False, (tested.id,))
+    return Stop(_NOTHING_CAME + said + _where(session, registration), False, (tested.id,))
 
 
-async def _deliver(session: SenderSession, post: Post) -> Stop | None:
+async def _deliver(session: SenderSession, registration: Registration) -> Stop | None:
     """A message that the sender is given arrives; how long that takes."""
-    came, emitted = await _try(session, post)
+    came, emitted = await _try(session, registration)
     if not accepted(emitted):
         return Stop(_NOT_ACCEPTED + _said_by(emitted) + _EMIT, False, (emitted.id,))
     if came is None:
         # Some know no listed types: then everything else is judged with "*".
-        post.settings["MessageTypes"] = ["*"]
-        await session.submit(post, BEFORE)
-        came, emitted = await _try(session, post)
+        registration.settings["MessageTypes"] = ["*"]
+        await session.submit(registration, BEFORE)
+        came, emitted = await _try(session, registration)
         if came is not None:
-            session.facts = replace(session.facts, lists_types=False)
+            session.profile = replace(session.profile, lists_types=False)
     if came is None:
-        return Stop(_LOST + _where(session, post), False, (emitted.id,))
-    if session.facts.scheme is None:
+        return Stop(_LOST + _where(session, registration), False, (emitted.id,))
+    if session.profile.scheme is None:
         _learn_scheme(session, came)
-    session.facts = replace(
-        session.facts, emits=True, latency=max(0.0, came.started - emitted.ended)
+    session.profile = replace(
+        session.profile, emits=True, latency=max(0.0, came.started - emitted.ended)
     )
     return None
 
 
-async def _try(session: SenderSession, post: Post) -> tuple[Exchange | None, Exchange]:
-    event = session.events(Emit(), post.kind)[0]
-    post.endpoint.assign([event.msg_id], session.answers((OK,), None))
+async def _try(
+    session: SenderSession, registration: Registration
+) -> tuple[Exchange | None, Exchange]:
+    event = session.events(Emit(), registration.kind)[0]
+    registration.endpoint.assign([event.msg_id], session.answers((OK,), None))
     emitted = await session.emit(event, BEFORE)
     if accepted(emitted):
-        await _arrival(session, post, event, PATIENCE)
-    attempts = by_message(post.endpoint)[event.msg_id]
+        await _arrival(session, registration, event, PATIENCE)
+    attempts = by_message(registration.endpoint)[event.msg_id]
     return (attempts[0] if attempts else None), emitted
 
 
-async def _keeps_several(session: SenderSession, first: Post) -> None:
+async def _keeps_several(session: SenderSession, first: Registration) -> None:
     """Whether the sender keeps a second configuration beside the first and serves both, whether one
     that hangs delays the other, and whether Test goes where it is told to."""
-    second = await session.configure(Listener(configure=LISTED), BEFORE)
+    second = await session.configure(Endpoint(configure=LISTED), BEFORE)
     try:
         listed = await session.call("List", BEFORE)
         shown = [found(listed, each.endpoint.url) is not None for each in (first, second)]
-        session.facts = replace(session.facts, lists_several=all(shown))
+        session.profile = replace(session.profile, lists_several=all(shown))
         before = len(first.endpoint.arrivals)
         await session.call("Test", BEFORE, id=second.ident)
         # Without an ID the newest may have been meant, or all of them.
         named = second.ident is not None and len(first.endpoint.arrivals) == before
         by_id = named and bool(second.endpoint.arrivals)
-        session.facts = replace(session.facts, tests_by_id=by_id)
+        session.profile = replace(session.profile, tests_by_id=by_id)
         # A list that shows the second alone says that there is no other.
-        if session.facts.emits and shown != [False, True]:
+        if session.profile.emits and shown != [False, True]:
             await _serves_both(session, first, second)
     finally:
         session.take(second)
-        await session.withdraw(second)
-    if not session.facts.lists_several:  # the first one was replaced
+        await session.unregister(second)
+    if not session.profile.lists_several:  # the first one was replaced
         await session.submit(first, BEFORE)
 
 
-async def _serves_both(session: SenderSession, first: Post, second: Post) -> None:
+async def _serves_both(session: SenderSession, first: Registration, second: Registration) -> None:
     event = session.events(Emit(), first.kind)[0]
     # While the first one hangs: it is served first by a sender that has one worker.
     first.endpoint.assign([event.msg_id], session.answers((HANG, OK), None))
     second.endpoint.assign([event.msg_id], session.answers((OK,), None))
     await session.emit(event, BEFORE)
     posts = (first, second)
-    soon = session.facts.quiet
-    for post in posts:
-        await _arrival(session, post, event, soon)
-    came = [_has(post.endpoint, event) for post in posts]
+    soon = session.profile.quiet
+    for registration in posts:
+        await _arrival(session, registration, event, soon)
+    came = [_has(registration.endpoint, event) for registration in posts]
     if all(came):
-        session.facts = replace(session.facts, delivers_several=True, isolates=True)
+        session.profile = replace(session.profile, delivers_several=True, isolates=True)
         return
     # It may come once the one that hangs is given up.
     late = first if came[1] else second
-    await _arrival(session, late, event, session.facts.arrival)
-    session.facts = replace(session.facts, delivers_several=_has(late.endpoint, event))
+    await _arrival(session, late, event, session.profile.arrival)
+    session.profile = replace(session.profile, delivers_several=_has(late.endpoint, event))
 
 
-async def _retries(session: SenderSession, post: Post) -> None:
+async def _retries(session: SenderSession, registration: Registration) -> None:
     """How long the sender waits after a first failure, and after a second."""
-    events = session.events(Emit(messages=SAMPLE), post.kind)
-    post.endpoint.assign([e.msg_id for e in events], session.answers(FAILING, None))
+    events = session.events(Emit(messages=SAMPLE), registration.kind)
+    registration.endpoint.assign([e.msg_id for e in events], session.answers(FAILING, None))
     await asyncio.gather(*(session.emit(event, BEFORE) for event in events))
     given = min(MOST_RETRY_SECONDS, SHARE * session.options.timeout)
 
     def done() -> bool:
-        came = by_message(post.endpoint)
+        came = by_message(registration.endpoint)
         return all(len(came[event.msg_id]) >= len(FAILING) for event in events)
 
     def some() -> bool:
-        return any(len(attempts) > 1 for attempts in by_message(post.endpoint).values())
+        return any(len(attempts) > 1 for attempts in by_message(registration.endpoint).values())
 
     begin = session.clock.monotonic()
-    await _until(session, post.endpoint, some, given)
+    await _until(session, registration.endpoint, some, given)
     first = session.clock.monotonic() - begin
     if some():
-        await _until(session, post.endpoint, done, min(given, 8 * first + 1.0))
-    seen = [waits(by_message(post.endpoint)[event.msg_id]) for event in events]
+        await _until(session, registration.endpoint, done, min(given, 8 * first + 1.0))
+    seen = [waits(by_message(registration.endpoint)[event.msg_id]) for event in events]
     firsts = tuple(each[0] for each in seen if each)
     seconds = tuple(each[1] for each in seen if len(each) > 1)
-    session.facts = replace(session.facts, waits=(firsts, seconds), given=given)
+    session.profile = replace(session.profile, waits=(firsts, seconds), given=given)
 
 
-async def _arrival(session: SenderSession, post: Post, event: Event, seconds: float) -> None:
-    await _until(session, post.endpoint, lambda: _has(post.endpoint, event), seconds)
+async def _arrival(
+    session: SenderSession, registration: Registration, event: EmittedMessage, seconds: float
+) -> None:
+    await _until(
+        session, registration.endpoint, lambda: _has(registration.endpoint, event), seconds
+    )
 
 
-def _has(endpoint: Endpoint, event: Event) -> bool:
+def _has(endpoint: MockEndpoint, event: EmittedMessage) -> bool:
     return bool(by_message(endpoint)[event.msg_id])
 
 
 async def _until(
-    session: SenderSession, endpoint: Endpoint, done: Callable[[], bool], seconds: float
+    session: SenderSession, endpoint: MockEndpoint, done: Callable[[], bool], seconds: float
 ) -> None:
     until = session.clock.monotonic() + seconds
     await session.until(endpoint, lambda: None if done() else until)
 
 
 def _learn_scheme(session: SenderSession, came: Exchange) -> None:
-    scheme = spoken(came, session.facts.asked)
-    session.facts = replace(session.facts, scheme=scheme)
+    scheme = spoken(came, session.profile.asked)
+    session.profile = replace(session.profile, scheme=scheme)
 
 
 def _said_by(emitted: Exchange) -> Text:
@@ -234,8 +250,8 @@ def _said_by(emitted: Exchange) -> Text:
     return _FAULTS.get(emitted.fault, Text(emitted.detail, emitted.detail))
 
 
-def _where(session: SenderSession, post: Post) -> Text:
-    url = post.endpoint.url
+def _where(session: SenderSession, registration: Registration) -> Text:
+    url = registration.endpoint.url
     said = Text(f"It was told to send to {url}. ", f"它應發送到 {url}。")
     if session.options.public_url is None and session.options.elsewhere:
         return said + _LISTEN

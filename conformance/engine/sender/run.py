@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from conformance.checks.sender.case import judge
 from conformance.checks.sender.pass_evidence import shown
-from conformance.checks.sender.profile import SenderFacts
+from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.recorded_profile import as_data
 from conformance.checks.sender.step_checks import NAMED
 from conformance.checks.sender.test_reports import told_apart
@@ -30,7 +30,7 @@ from conformance.engine.plan import Listener, Plan, over
 from conformance.engine.results import concluded, own_fault
 from conformance.engine.sender.preconditions import duration, obstacle
 from conformance.engine.sender.preflight import diagnose
-from conformance.engine.sender.session import BEFORE, SETTINGS, Post, SenderSession
+from conformance.engine.sender.session import BEFORE, SETTINGS, Registration, SenderSession
 from conformance.engine.sender.steps import ConfigurationRefusedError, SenderCaseRun
 from conformance.engine.stalls import Stalls, sound, spoilt
 from conformance.engine.stop import Stop
@@ -111,7 +111,7 @@ class SenderRun:
         started, begin = datetime.now(UTC), self._clock.monotonic()
         self._until = begin + self.options.timeout
         options = self.options
-        facts = SenderFacts(
+        profile = SenderProfile(
             asked=Signer(options.dialect, options.secret),
             other_secret=other_secret(options.secret),
         )
@@ -124,13 +124,13 @@ class SenderRun:
                 tls=self._tls,
             )
             await stack.enter_async_context(wire)
-            session = SenderSession(options, wire, mocks, facts, self._clock, self._stalls)
+            session = SenderSession(options, wire, mocks, profile, self._clock, self._stalls)
             try:
                 stop = await self._drive(session)
             finally:
-                await asyncio.shield(session.withdraw_all())
-            for post in session.posts:
-                session.take(post)
+                await asyncio.shield(session.unregister_all())
+            for registration in session.posts:
+                session.take(registration)
         self._judge_the_rest(session, stop)
         return self._assemble(session, stop, started, begin)
 
@@ -177,20 +177,20 @@ class SenderRun:
             for case in each.cases
             if case.acts and self._skip(each, case, session) is None
         ]
-        together = [pair for pair in ready if not pair[0].alone and not pair[1].sending.drawn]
-        facts = session.facts
-        if facts.delivers_several or (
-            not facts.emits and facts.lists_several and facts.tests_by_id
+        together = [pair for pair in ready if not pair[0].alone and not pair[1].sender_case.drawn]
+        profile = session.profile
+        if profile.delivers_several or (
+            not profile.emits and profile.lists_several and profile.tests_by_id
         ):
             suspects = await self._side_by_side(session, together)
         else:
             suspects = await self._in_turns(session, together)
         await self._once_more(session, suspects)
-        for pair in (pair for pair in ready if pair[1].sending.drawn):
+        for pair in (pair for pair in ready if pair[1].sender_case.drawn):
             await self._drawn(session, *pair)
         alone = [pair for pair in ready if pair[0].alone]
         # What holds the sender up comes last: it may take a while until that is worked off.
-        for pair in sorted(alone, key=lambda pair: pair[1].sending.holds_up):
+        for pair in sorted(alone, key=lambda pair: pair[1].sender_case.holds_up):
             await self._case(session, *pair, again=True)
         await self._held_up_again(session)
 
@@ -204,10 +204,10 @@ class SenderRun:
     async def _side_by_side(self, session: SenderSession, pairs: Sequence[Pair]) -> list[Pair]:
         """Run all pairs, many at a time; those that should be run again. A sender in which one endpoint holds
         up another gets those that do so last, and one whose Test goes anywhere, tests one by one."""
-        facts = session.facts
-        tests = [pair for pair in pairs if not facts.tests_by_id and pair[1].sending.tests]
+        profile = session.profile
+        tests = [pair for pair in pairs if not profile.tests_by_id and pair[1].sender_case.tests]
         rest = [pair for pair in pairs if pair not in tests]
-        slow = [pair for pair in rest if not facts.isolates and pair[1].sending.holds_up]
+        slow = [pair for pair in rest if not profile.isolates and pair[1].sender_case.holds_up]
         suspects = []
         places = asyncio.Semaphore(AT_A_TIME)
 
@@ -218,10 +218,10 @@ class SenderRun:
                     suspects.append(pair)
 
         for some in ([pair for pair in rest if pair not in slow], slow, *([it] for it in tests)):
-            longest_first = sorted(some, key=lambda pair: -duration(pair[1], facts))
-            start = _head_start(some, facts)
+            longest_first = sorted(some, key=lambda pair: -duration(pair[1], profile))
+            start = _head_start(some, profile)
             await _together(
-                run(pair, 0.0 if pair[1].sending.crowded else start) for pair in longest_first
+                run(pair, 0.0 if pair[1].sender_case.crowded else start) for pair in longest_first
             )
         return suspects
 
@@ -229,40 +229,46 @@ class SenderRun:
         """Run pairs in groups that share a configuration, one group after the other."""
         groups: dict[str, list[Pair]] = {}
         for number, pair in enumerate(pairs):
-            sending = pair[1].sending
-            alike = json.dumps(SETTINGS | dict(sending.listener.configure), sort_keys=True)
-            alone = sending.other is None or not sending.other.configured
-            plain = sending.listener.way is None and alone and not sending.calls
+            sender_case = pair[1].sender_case
+            alike = json.dumps(SETTINGS | dict(sender_case.listener.configure), sort_keys=True)
+            alone = sender_case.other is None or not sender_case.other.configured
+            plain = sender_case.listener.way is None and alone and not sender_case.calls
             groups.setdefault(alike if plain else str(number), []).append(pair)
         suspects: list[Pair] = []
-        longest_first = sorted(groups.values(), key=lambda group: -_duration(group, session.facts))
+        longest_first = sorted(
+            groups.values(), key=lambda group: -_duration(group, session.profile)
+        )
         for group in longest_first:
-            sending = group[0][1].sending
+            sender_case = group[0][1].sender_case
             if len(group) == 1:
                 done = [await self._case(session, *pair) for pair in group]
             else:
-                kinds = [kind for pair in group for kind in pair[1].sending.kinds]
-                listener = replace(sending.listener, answers=())
-                post = await session.configure(
+                kinds = [kind for pair in group for kind in pair[1].sender_case.kinds]
+                listener = replace(sender_case.listener, answers=())
+                registration = await session.configure(
                     listener, BEFORE, kinds or [session.channel(crowded=True)]
                 )
                 try:
-                    done = await _together(self._case(session, *pair, post=post) for pair in group)
+                    done = await _together(
+                        self._case(session, *pair, registration=registration) for pair in group
+                    )
                 finally:
-                    session.take(post)
-                    await session.withdraw(post)
+                    session.take(registration)
+                    await session.unregister(registration)
             suspects += [pair for pair, is_done in zip(group, done, strict=True) if not is_done]
         return suspects
 
     async def _once_more(self, session: SenderSession, suspects: Sequence[Pair]) -> None:
         """Run suspects again, as few at a time as the run's time allows, and what brings a crowd of
         messages by itself."""
-        for pair in (pair for pair in suspects if pair[1].sending.crowded):
+        for pair in (pair for pair in suspects if pair[1].sender_case.crowded):
             await self._case(session, *pair, again=True)
-        suspects = [pair for pair in suspects if not pair[1].sending.crowded]
-        needed = sum(duration(case, session.facts) for _, case in suspects)
+        suspects = [pair for pair in suspects if not pair[1].sender_case.crowded]
+        needed = sum(duration(case, session.profile) for _, case in suspects)
         left = max(1.0, 0.8 * (self._until - self._clock.monotonic()))
-        places = asyncio.Semaphore(1 + int(needed / left) if session.facts.delivers_several else 1)
+        places = asyncio.Semaphore(
+            1 + int(needed / left) if session.profile.delivers_several else 1
+        )
 
         async def run(pair: Pair) -> None:
             async with places:
@@ -277,7 +283,7 @@ class SenderRun:
             for each in self.plan.results()
             if each.rule.id in BEFORE_ANSWERS and each.outcome in (Outcome.FAIL, Outcome.WARN)
         ]
-        if case.sending.drawn == "answers" and broken:
+        if case.sender_case.drawn == "answers" and broken:
             first = Text(f"not judged: see {broken[0]} first", f"未判定：請先看 {broken[0]}")
             self._settle(scenario, case, [Unjudged(first)])
         elif not await self._case(session, scenario, case):
@@ -289,7 +295,7 @@ class SenderRun:
         scenario: Scenario,
         case: Case,
         *,
-        post: Post | None = None,
+        registration: Registration | None = None,
         again: bool = False,
     ) -> bool:
         """Run and judge one case; False when it should run `again` by itself, or once more because this
@@ -300,9 +306,9 @@ class SenderRun:
         found: list[Judgement]
         judged, lost = False, 0.0
         try:
-            exchanges = await SenderCaseRun(session, rule, case, post).run()
+            exchanges = await SenderCaseRun(session, rule, case, registration).run()
             lost = self._stalls.worst(begin)
-            found = judge(case, exchanges, session.facts)
+            found = judge(case, exchanges, session.profile)
             judged = True
         except ConfigurationRefusedError as refusal:
             exchanges, found = [], [refusal.unjudged]
@@ -321,7 +327,7 @@ class SenderRun:
         done = not found or (again and not stalled)
         if again and stalled:
             self._held_up.append((scenario, case))
-        figures = shown(case, exchanges, session.facts)
+        figures = shown(case, exchanges, session.profile)
         self._settle(scenario, case, found, exchanges, seconds, figures, tell=done, judged=judged)
         return done
 
@@ -353,7 +359,7 @@ class SenderRun:
     def _skip(self, scenario: Scenario, case: Case, session: SenderSession) -> Unjudged | None:
         """Why a case cannot be judged with what the user gave and what was seen; None when it can."""
         left = self._until - self._clock.monotonic()
-        return obstacle(scenario, case, self.options, session.facts, left)
+        return obstacle(scenario, case, self.options, session.profile, left)
 
     def _judge_the_rest(self, session: SenderSession, stop: Stop | None) -> None:
         """The checks over many rules, and a reason for each case that has no result yet."""
@@ -367,7 +373,7 @@ class SenderRun:
             checked = found is None and scenario.check is not None and not case.acts
             if found is None and scenario.check is not None and not case.acts:
                 exchanges = over(scenario, session.trace, self._final)
-                judged = CHECKS[scenario.check](exchanges, session.facts, case.level)
+                judged = CHECKS[scenario.check](exchanges, session.profile, case.level)
                 if not judged and not (self._complete and exchanges):
                     judged = [Unjudged(TIME_RAN_OUT, error=True)]
             elif found is None:
@@ -385,7 +391,7 @@ class SenderRun:
             replace(each, exchanges=tuple(renamed[old] for old in each.exchanges))
             for each in self.plan.results()
         ]
-        scheme = session.facts.scheme
+        scheme = session.profile.scheme
         report = Report(
             side="sender",
             target=self.options.api_url,
@@ -403,7 +409,7 @@ class SenderRun:
         conclude(
             report,
             self.plan.chosen,
-            as_data(session.facts),
+            as_data(session.profile),
             epoch=started.timestamp() - begin,
             complete=self._complete,
             strict=self.options.strict,
@@ -417,7 +423,7 @@ class SenderRun:
             return stop.reason
         if not self._complete:
             return TIME_RAN_OUT
-        if not session.facts.emits:
+        if not session.profile.emits:
             return _NOT_EMITTED
         if not {each.outcome for each in results} & {Outcome.PASS, Outcome.FAIL}:
             return NOTHING_PASSED
@@ -432,16 +438,16 @@ async def _together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-def _head_start(pairs: Sequence[Pair], facts: SenderFacts) -> float:
+def _head_start(pairs: Sequence[Pair], profile: SenderProfile) -> float:
     """Seconds that a case with a crowd of messages has for itself: its first waits are short, and what
     others let the sender do meanwhile would be taken for a part of them."""
-    if not any(case.sending.crowded for _, case in pairs):
+    if not any(case.sender_case.crowded for _, case in pairs):
         return 0.0
-    return HEAD_START + min(LONGEST_START, sum(facts.wait(attempt) for attempt in (1, 2, 3)))
+    return HEAD_START + min(LONGEST_START, sum(profile.wait(attempt) for attempt in (1, 2, 3)))
 
 
-def _duration(pairs: Sequence[Pair], facts: SenderFacts) -> float:
-    return max(duration(case, facts) for _, case in pairs)
+def _duration(pairs: Sequence[Pair], profile: SenderProfile) -> float:
+    return max(duration(case, profile) for _, case in pairs)
 
 
 def _served(options: SenderOptions) -> ssl.SSLContext | None:

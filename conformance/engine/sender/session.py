@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from conformance.checks.sender.api import found, ident_of, succeeded
-from conformance.checks.sender.profile import SenderFacts
+from conformance.checks.sender.profile import SenderProfile
 from conformance.engine.command import output_of
 from conformance.engine.exchanges import USER_AGENT, At, exchange_of
 from conformance.engine.stalls import Stalls
@@ -19,9 +19,8 @@ from conformance.model.exchange import Answer, Exchange, Fault, Headers, Request
 from conformance.options.sender import SenderOptions
 from conformance.protocol.message import TYPES, build, mark_in, marked
 from conformance.receiver import script
-from conformance.receiver.mock import Endpoint, Mock
-from conformance.scenario.sender import Emit, Listener
-from conformance.scenario.sender import Reply as Scripted
+from conformance.receiver.mock import Mock, MockEndpoint
+from conformance.scenario.sender import Emit, Endpoint, ScriptedAnswer
 from conformance.trace import MASK, Trace
 from conformance.wire.client import Wire
 from conformance.wire.reply import Reply
@@ -56,23 +55,23 @@ SHORT_ID, LONG_ID = (10**14, 9 * 10**14), (10**18, 9 * 10**18)
 
 
 @dataclass(slots=True)
-class Post:
+class Registration:
     """A configuration at the sender, and the endpoint that it leads to; `kind` is the kind of messages
     that it asks for, `at` what it is for, `role` what comes to it. `ident` is the ID that the sender
-    gave it, if it did, and `stands` tells whether it may have it; `answer` is what it said of it."""
+    gave it, if it did, and `active` tells whether it may have it; `answer` is what it said of it."""
 
-    endpoint: Endpoint
+    endpoint: MockEndpoint
     settings: dict[str, Any]
     kind: str
     at: At
     role: Role = Role.ATTEMPT
     ident: object = None
-    stands: bool = False
+    active: bool = False
     answer: Exchange | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class EmittedMessage:
     """A message event as it is given to the sender: the guide's body without `timestamp`."""
 
     msg_id: str
@@ -86,7 +85,7 @@ class Event:
 
 class SenderSession:
     """One run's means. `mocks` are by way: "" for the one that every scenario uses unless it says
-    otherwise, "https", "untrusted". `facts` are replaced as the diagnosis goes on, and stand still
+    otherwise, "https", "untrusted". `profile` are replaced as the diagnosis goes on, and stand still
     afterwards. `stalls` tells when this process was held up."""
 
     def __init__(
@@ -94,18 +93,18 @@ class SenderSession:
         options: SenderOptions,
         wire: Wire,
         mocks: Mapping[str, Mock],
-        facts: SenderFacts,
+        profile: SenderProfile,
         clock: Clock,
         stalls: Stalls,
     ) -> None:
         self.options = options
         self.wire = wire
         self.mocks = dict(mocks)
-        self.facts = facts
+        self.profile = profile
         self.clock = clock
         self.stalls = stalls
         self.trace = Trace()
-        self.posts: list[Post] = []
+        self.posts: list[Registration] = []
         self._taken: set[tuple[str, int]] = set()
         self._made: set[str | None] = set()
         self._channel = 0
@@ -146,14 +145,14 @@ class SenderSession:
 
     async def configure(
         self,
-        listener: Listener,
+        listener: Endpoint,
         at: At,
         kinds: Sequence[str] = (),
         *,
         other: bool = False,
         scripted: bool = False,
-        to: Post | None = None,
-    ) -> Post:
+        to: Registration | None = None,
+    ) -> Registration:
         """An endpoint, and a configuration for it at the sender if `listener` is to have one, which asks
         for messages of `kinds`. `scripted`: it answers everything as `listener` says, redirecting to
         `to`; else the messages that are assigned to it alone. `other` is a scenario's second one,
@@ -163,7 +162,7 @@ class SenderSession:
         if scripted:
             endpoint.script(self.answers(listener.answers, to))
         kind, types = self._kind(listener, kinds)
-        secret = self.facts.other_secret if other else self.options.secret
+        secret = self.profile.other_secret if other else self.options.secret
         settings = {
             "URL": endpoint.url,
             "Secret": secret.decode("utf-8", "replace"),
@@ -172,49 +171,53 @@ class SenderSession:
             "MessageTypes": types,
         }
         role = Role.ELSEWHERE if other else Role.ATTEMPT
-        post = Post(endpoint, settings, kind, at, role)
-        self.posts.append(post)
+        registration = Registration(endpoint, settings, kind, at, role)
+        self.posts.append(registration)
         if listener.configured:
-            await self.submit(post, at)
-        return post
+            await self.submit(registration, at)
+        return registration
 
-    async def submit(self, post: Post, at: At, fields: Mapping[str, Any] | None = None) -> Exchange:
+    async def submit(
+        self, registration: Registration, at: At, fields: Mapping[str, Any] | None = None
+    ) -> Exchange:
         """POST the configuration, or `fields` in its place, and learn its ID from the answer, or else
         from List."""
-        post.stands = True  # it may, if this is broken off
-        answer = await self.call("Config", at, post.settings if fields is None else fields)
-        post.stands = answer.status is not None and answer.status < 300
-        post.answer, post.ident = answer, ident_of(answer)
-        if post.stands and post.ident is None:
-            post.ident = await self._listed_id(post)
+        registration.active = True  # it may, if this is broken off
+        answer = await self.call("Config", at, registration.settings if fields is None else fields)
+        registration.active = answer.status is not None and answer.status < 300
+        registration.answer, registration.ident = answer, ident_of(answer)
+        if registration.active and registration.ident is None:
+            registration.ident = await self._listed_id(registration)
         return answer
 
-    async def _listed_id(self, post: Post) -> object:
-        listed = found(await self.call("List", At(case="between")), post.endpoint.url)
+    async def _listed_id(self, registration: Registration) -> object:
+        listed = found(await self.call("List", At(case="between")), registration.endpoint.url)
         return (listed or {}).get("id")
 
-    async def withdraw(self, post: Post) -> None:
+    async def unregister(self, registration: Registration) -> None:
         """Take a configuration away again, or switch it off where the sender has no Delete. What has no
         ID is never deleted: without one, Delete might mean all that there are."""
-        if not post.stands:
+        if not registration.active:
             return
-        post.stands = False
+        registration.active = False
         at = At(case="after")
-        if post.ident is None:  # its creation was broken off, or there are no IDs
-            post.ident = await self._listed_id(post)
-        if self.facts.deletes and post.ident is not None:
-            gone = await self.call("Delete", at, id=post.ident)
+        if registration.ident is None:  # its creation was broken off, or there are no IDs
+            registration.ident = await self._listed_id(registration)
+        if self.profile.deletes and registration.ident is not None:
+            gone = await self.call("Delete", at, id=registration.ident)
             if gone.status is None or succeeded(gone):
                 return
-            self.facts = replace(self.facts, deletes=False)
-        await self.call("Update", at, {**self.naming(post), **post.settings, "Enabled": False})
+            self.profile = replace(self.profile, deletes=False)
+        await self.call(
+            "Update", at, {**self.naming(registration), **registration.settings, "Enabled": False}
+        )
 
-    async def withdraw_all(self) -> None:
+    async def unregister_all(self) -> None:
         """Take away whatever still stands, as it does where a run is broken off."""
-        for post in self.posts:
-            await self.withdraw(post)
+        for registration in self.posts:
+            await self.unregister(registration)
 
-    async def until(self, endpoint: Endpoint, settled: Settled) -> None:
+    async def until(self, endpoint: MockEndpoint, settled: Settled) -> None:
         """Wait for what comes to `endpoint`, until `settled` says that it is enough. The seconds for which
         this process was held up meanwhile do not count."""
         begin = self.clock.monotonic()
@@ -227,12 +230,12 @@ class SenderSession:
 
     def settings_in(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """A scenario's settings as they are sent: `{other-secret}` stands for a secret of the run's."""
-        other = self.facts.other_secret.decode("utf-8", "replace")
+        other = self.profile.other_secret.decode("utf-8", "replace")
         return {k: other if value == ANOTHER else value for k, value in fields.items()}
 
-    def naming(self, post: Post) -> dict[str, Any]:
+    def naming(self, registration: Registration) -> dict[str, Any]:
         """The fields by which the sender knows a configuration again."""
-        return {"ID": post.ident} if post.ident is not None else {}
+        return {"ID": registration.ident} if registration.ident is not None else {}
 
     def channel(self, *, crowded: bool) -> str:
         """The next kind of messages, so that few configurations share one; the first kind is for those
@@ -242,16 +245,16 @@ class SenderSession:
         self._channel = self._channel % (len(CHANNELS) - 1) + 1
         return CHANNELS[self._channel]
 
-    def _kind(self, listener: Listener, kinds: Sequence[str]) -> tuple[str, list[str]]:
+    def _kind(self, listener: Endpoint, kinds: Sequence[str]) -> tuple[str, list[str]]:
         """What "any" message is one of, and the message types to ask for."""
         asked: list[str] = listener.configure.get("MessageTypes", [])
         wanted = asked or list(dict.fromkeys(str(TYPES[kind]) for kind in kinds))
         fitting = [kind for kind in CHANNELS if str(TYPES[kind]) in wanted]
         # A sender that understands "*" alone is judged with it, but for the rule that lists types.
-        types = wanted if asked or self.facts.lists_types else ["*"]
+        types = wanted if asked or self.profile.lists_types else ["*"]
         return (fitting or ["text"])[0], types
 
-    def events(self, emit: Emit, kind: str) -> list[Event]:
+    def events(self, emit: Emit, kind: str) -> list[EmittedMessage]:
         """The events that `emit` stands for, of what is said; `kind` is what "any" means."""
         made = []
         for _ in range(emit.messages):
@@ -262,17 +265,17 @@ class SenderSession:
             fields["content"] = marked(named, msg_id)
             if emit.content_size is not None:
                 fields["content"] = _sized(fields["content"], emit.content_size)
-            made.append(Event(msg_id, {**fields, **emit.fields}))
+            made.append(EmittedMessage(msg_id, {**fields, **emit.fields}))
         return made
 
-    def drawn(self, contents: Iterable[tuple[int, Any]]) -> list[Event]:
+    def drawn(self, contents: Iterable[tuple[int, Any]]) -> list[EmittedMessage]:
         """Events with these message types and contents."""
         made = []
         for msg_type, content in contents:
             msg_id = self._new_id()
             fields = build("text", msg_id, int(self.clock.now())).fields()
             del fields["timestamp"]
-            made.append(Event(msg_id, {**fields, "msgType": msg_type, "content": content}))
+            made.append(EmittedMessage(msg_id, {**fields, "msgType": msg_type, "content": content}))
         return made
 
     def _new_id(self, *, long: bool = False) -> str:
@@ -284,13 +287,13 @@ class SenderSession:
         """Whether an arrival is of an event that was given to the sender, and no test message."""
         return arrival.msg_id in self._made or mark_in(arrival.request.body) is not None
 
-    async def emit(self, event: Event, at: At) -> Exchange:
+    async def emit(self, event: EmittedMessage, at: At) -> Exchange:
         """Give one event to the sender."""
         given = await self._given(event)
         shown = Request("POST", self.options.emit_url or "--emit-command", (), event.body)
         return self.trace.add(exchange_of(shown, None, given, Role.EMIT, at, event.msg_id))
 
-    async def _given(self, event: Event) -> Reply:
+    async def _given(self, event: EmittedMessage) -> Reply:
         if self.options.emit_url is None:
             assert self.options.emit_command is not None  # noqa: S101 - one of them is given
             return await self._command(self.options.emit_command, event.body)
@@ -313,23 +316,31 @@ class SenderSession:
         detail = f"the command ended with {status}"
         return Reply(Answer(500, (), said), Fault.CLOSED, detail, started, now, now)
 
-    def answers(self, replies: Sequence[Scripted], other: Post | None) -> list[script.Scripted]:
+    def answers(
+        self, replies: Sequence[ScriptedAnswer], other: Registration | None
+    ) -> list[script.Scripted]:
         """A scenario's answers as the mock gives them."""
         return [_scripted(each, other) for each in replies]
 
     def take(
-        self, post: Post, places: Mapping[str | None, At] | None = None, *, own: bool = False
+        self,
+        registration: Registration,
+        places: Mapping[str | None, At] | None = None,
+        *,
+        own: bool = False,
     ) -> None:
         """Put what came to an endpoint into the trace, each once, under the place of its message; what
         has none goes under that of the endpoint, or is left where it is when only what is `own` is
         taken."""
-        for each in list(post.endpoint.arrivals):
-            place = (places or {}).get(each.msg_id, None if own else post.at)
-            if place is None or (post.endpoint.path, each.id) in self._taken:
+        for each in list(registration.endpoint.arrivals):
+            place = (places or {}).get(each.msg_id, None if own else registration.at)
+            if place is None or (registration.endpoint.path, each.id) in self._taken:
                 continue
-            self._taken.add((post.endpoint.path, each.id))
+            self._taken.add((registration.endpoint.path, each.id))
             self.trace.add(
-                replace(each, role=post.role, rule=place.rule, case=place.case, step=place.step)
+                replace(
+                    each, role=registration.role, rule=place.rule, case=place.case, step=place.step
+                )
             )
 
 
@@ -353,7 +364,7 @@ def _is_base64(text: str) -> bool:
     return bool(text) and " " not in text and ":" not in text
 
 
-def _scripted(reply: Scripted, other: Post | None) -> script.Scripted:
+def _scripted(reply: ScriptedAnswer, other: Registration | None) -> script.Scripted:
     headers = dict(reply.headers)
     if reply.to_other and other is not None:
         headers["Location"] = other.endpoint.url

@@ -13,8 +13,8 @@ from conformance.engine.command import AGAIN_SECONDS, restart
 from conformance.engine.exchanges import At
 from conformance.engine.sender.session import (
     CHANNELS,
-    Event,
-    Post,
+    EmittedMessage,
+    Registration,
     SenderSession,
     Settled,
     accepted,
@@ -22,7 +22,7 @@ from conformance.engine.sender.session import (
 from conformance.model.exchange import Exchange
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
-from conformance.receiver.mock import Endpoint, RefusingEndpoint
+from conformance.receiver.mock import MockEndpoint, RefusingEndpoint
 from conformance.scenario.receiver import Case
 from conformance.scenario.sender import Action, Call, Emit
 
@@ -50,69 +50,73 @@ class ConfigurationRefusedError(Exception):
 
 
 class SenderCaseRun:
-    """One case on its way. It has a configuration of its own, or shares `post` with other cases whose
+    """One case on its way. It has a configuration of its own, or shares `registration` with other cases whose
     configuration is the same."""
 
     def __init__(
-        self, session: SenderSession, rule: str, case: Case, post: Post | None = None
+        self,
+        session: SenderSession,
+        rule: str,
+        case: Case,
+        registration: Registration | None = None,
     ) -> None:
         self._session = session
-        self._sending = case.sending
+        self._sending = case.sender_case
         self._at = At(rule, case.name)
-        self._shared = post
-        self._answers = case.sending.listener.answers
-        self._other: Post | None = None
-        self._named: dict[str, list[Event]] = {}
+        self._shared = registration
+        self._answers = case.sender_case.listener.answers
+        self._other: Registration | None = None
+        self._named: dict[str, list[EmittedMessage]] = {}
         self._steps: dict[str, int] = {}  # msgId → the step that gave it last
         self._emitted: dict[str, float] = {}
 
     async def run(self) -> list[Exchange]:
         """All exchanges of the case: calls, events, and the attempts that came. Raises
         ConfigurationRefusedError."""
-        session, sending = self._session, self._sending
+        session, sender_case = self._session, self._sending
         began = len(session.trace)
-        posts: list[Post] = []
-        kinds: Sequence[str] = sending.kinds or [session.channel(crowded=sending.crowded)]
-        if sending.drawn == "contents":
+        posts: list[Registration] = []
+        kinds: Sequence[str] = sender_case.kinds or [session.channel(crowded=sender_case.crowded)]
+        if sender_case.drawn == "contents":
             kinds = CHANNELS
         try:
-            if sending.other is not None:
+            if sender_case.other is not None:
                 self._other = await session.configure(
-                    sending.other, self._at, kinds, other=True, scripted=True
+                    sender_case.other, self._at, kinds, other=True, scripted=True
                 )
                 posts.append(self._other)
                 _stands(self._other)
             if self._shared is None:
-                post = await session.configure(
-                    sending.listener,
+                registration = await session.configure(
+                    sender_case.listener,
                     self._at,
                     kinds,
-                    scripted=not sending.emits,  # a Test has an id that nobody can know before
+                    scripted=not sender_case.emits,  # a Test has an id that nobody can know before
                     to=self._other,
                 )
-                posts.append(post)
-            self._post = self._shared or post
+                posts.append(registration)
+            self._post = self._shared or registration
             _stands(self._post)
-            for index, action in enumerate(sending.actions):
+            for index, action in enumerate(sender_case.actions):
                 await self._act(index, action)
         finally:
             self._take(posts)
-            for post in posts:
-                await asyncio.shield(session.withdraw(post))
+            for registration in posts:
+                await asyncio.shield(session.unregister(registration))
         at = self._at
         mine = [
             e for e in session.trace.exchanges[began:] if (e.rule, e.case) == (at.rule, at.case)
         ]
         return sorted(mine, key=lambda each: (each.started, each.id))
 
-    def _take(self, posts: Sequence[Post]) -> None:
+    def _take(self, posts: Sequence[Registration]) -> None:
         """Put what came for the case into the trace, under the step that gave the message."""
         at = self._at
         steps: dict[str | None, At] = {
             msg_id: At(at.rule, at.case, step) for msg_id, step in self._steps.items()
         }
-        for post in posts:
-            self._session.take(post, steps)
+        for registration in posts:
+            self._session.take(registration, steps)
         if self._shared is not None:
             self._session.take(self._shared, steps, own=True)
 
@@ -133,15 +137,15 @@ class SenderCaseRun:
         await self._wait(index, action, since)
 
     async def _emit(self, index: int, emit: Emit, at: At) -> None:
-        session, post = self._session, self._post
+        session, registration = self._session, self._post
         if emit.again is not None:
             events = self._named[emit.again]
         elif emit.drawn is not None:
             events = await self._drawn(emit)
         else:
-            events = session.events(emit, post.kind)
+            events = session.events(emit, registration.kind)
             ids = [event.msg_id for event in events]
-            post.endpoint.assign(ids, session.answers(self._answers, self._other))
+            registration.endpoint.assign(ids, session.answers(self._answers, self._other))
             if self._other is not None and self._sending.other is not None:
                 answers = self._sending.other.answers
                 self._other.endpoint.assign(ids, session.answers(answers, None))
@@ -158,7 +162,7 @@ class SenderCaseRun:
         if opening is not None:
             await opening
 
-    async def _drawn(self, emit: Emit) -> list[Event]:
+    async def _drawn(self, emit: Emit) -> list[EmittedMessage]:
         """Events with drawn contents; or plain ones, each with drawn answers."""
         session, options, endpoint = self._session, self._session.options, self._post.endpoint
         if emit.drawn == "contents":
@@ -173,7 +177,7 @@ class SenderCaseRun:
             endpoint.assign([event.msg_id], session.answers(script, None))
         return events
 
-    async def _give(self, event: Event, at: At, tries: int) -> Exchange:
+    async def _give(self, event: EmittedMessage, at: At, tries: int) -> Exchange:
         session = self._session
         for _ in range(tries):
             emitted = await session.emit(event, at)
@@ -188,25 +192,29 @@ class SenderCaseRun:
 
     async def _open(self) -> None:
         """Let a refusing endpoint take connections, once the first attempt was refused."""
-        await self._session.clock.sleep(self._session.facts.refusal)
+        await self._session.clock.sleep(self._session.profile.refusal)
         assert isinstance(self._post.endpoint, RefusingEndpoint)  # noqa: S101 - asked before
         await self._post.endpoint.listen()
 
     async def _call(self, call: Call, at: At) -> None:
-        session, post = self._session, self._post
+        session, registration = self._session, self._post
         match call.name:
             case "List":
                 await session.call("List", at)
             case "Test":
-                await session.call("Test", at, id=post.ident)
+                await session.call("Test", at, id=registration.ident)
             case "Config":
-                fields = _without_none({**post.settings, **call.fields})
-                await session.submit(post, at, fields)
+                fields = _without_none({**registration.settings, **call.fields})
+                await session.submit(registration, at, fields)
             case _:
-                whole = post.settings if call.name == "Update" else {"URL": post.settings["URL"]}
+                whole = (
+                    registration.settings
+                    if call.name == "Update"
+                    else {"URL": registration.settings["URL"]}
+                )
                 changes = session.settings_in(call.fields)
-                fields = {**session.naming(post), **whole, **changes}
-                post.settings |= changes
+                fields = {**session.naming(registration), **whole, **changes}
+                registration.settings |= changes
                 await session.call("Update", at, _without_none(fields))
 
     async def _restart(self) -> None:
@@ -227,7 +235,7 @@ class SenderCaseRun:
             if seen.attempts is not None:
                 await self._session.until(endpoint, self._attempted(endpoint, ids, seen.attempts))
             if seen.arrives is False:
-                await self._session.until(endpoint, lambda: since + self._session.facts.quiet)
+                await self._session.until(endpoint, lambda: since + self._session.profile.quiet)
             elif seen.arrives:
                 await self._session.until(endpoint, self._arrived(endpoint, ids, since))
             if seen.check == "as-answered":
@@ -236,11 +244,11 @@ class SenderCaseRun:
                 await self._session.until(endpoint, self._delivered(endpoint, since))
 
     def _attempted(
-        self, endpoint: Endpoint, ids: Sequence[str], wanted: Attempts | None = None
+        self, endpoint: MockEndpoint, ids: Sequence[str], wanted: Attempts | None = None
     ) -> Settled:
         """As many attempts for each message as are `wanted`, or else as its answers ask for."""
         retry_count = self._post.settings["RetryCount"]
-        facts = self._session.facts
+        profile = self._session.profile
 
         def settled() -> float | None:
             came = by_message(endpoint)
@@ -254,19 +262,19 @@ class SenderCaseRun:
                     continue
                 if msg_id in self._emitted:
                     made = len(attempts)
-                    still = facts.patience(1) if made < least else facts.quiet_after(made)
-                    due = facts.due(attempts, self._emitted[msg_id], most)
+                    still = profile.patience(1) if made < least else profile.quiet_after(made)
+                    due = profile.due(attempts, self._emitted[msg_id], most)
                     waiting.append(max(busy + still, due) if busy else due)
             return max(waiting, default=None)
 
         return settled
 
-    def _arrived(self, endpoint: Endpoint, ids: Sequence[str], since: float) -> Settled:
+    def _arrived(self, endpoint: MockEndpoint, ids: Sequence[str], since: float) -> Settled:
         """Each message at least once; or, after a call of Test, anything at all."""
-        facts = self._session.facts
-        arrival = facts.arrival
+        profile = self._session.profile
+        arrival = profile.arrival
         if self._refuses:  # the attempts that were refused came first
-            arrival += facts.patience(1) + facts.patience(2)
+            arrival += profile.patience(1) + profile.patience(2)
 
         def settled() -> float | None:
             came = by_message(endpoint)
@@ -280,9 +288,9 @@ class SenderCaseRun:
 
         return settled
 
-    def _delivered(self, endpoint: Endpoint, since: float) -> Settled:
+    def _delivered(self, endpoint: MockEndpoint, since: float) -> Settled:
         """Every message answered 200, however often it has failed before."""
-        facts = self._session.facts
+        profile = self._session.profile
 
         def settled() -> float | None:
             came = by_message(endpoint)
@@ -291,18 +299,18 @@ class SenderCaseRun:
                 for msg_id in self._steps
                 if not any(each.status == 200 for each in came[msg_id])
             ]
-            patience = [facts.patience(len(attempts) + 1) for attempts in missing]
-            return since + facts.arrival + max(patience) if patience else None
+            patience = [profile.patience(len(attempts) + 1) for attempts in missing]
+            return since + profile.arrival + max(patience) if patience else None
 
         return settled
 
 
-def _stands(post: Post) -> None:
-    if post.answer is not None and not post.stands:
-        raise ConfigurationRefusedError(post.answer)
+def _stands(registration: Registration) -> None:
+    if registration.answer is not None and not registration.active:
+        raise ConfigurationRefusedError(registration.answer)
 
 
-def by_message(endpoint: Endpoint) -> defaultdict[str, list[Exchange]]:
+def by_message(endpoint: MockEndpoint) -> defaultdict[str, list[Exchange]]:
     """msgId → the attempts that came to an endpoint, in their order."""
     came: defaultdict[str, list[Exchange]] = defaultdict(list)
     for each in endpoint.arrivals:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 from hypothesis.errors import Flaky
 
-from conformance.fuzz.campaign.outcomes import Death, Failure, Halt, Seen
+from conformance.fuzz.campaign.outcomes import Aborted, Failure, Seen, TargetDown
 
 BATCH = 8
 """Messages in one example of Hypothesis's, which costs as much as drawing several of them."""
@@ -43,7 +43,7 @@ class Leave(KeyboardInterrupt):
     a KeyboardInterrupt is not kept."""
 
 
-class _DeathError(BaseException):
+class _TargetDownError(BaseException):
     """The same, and Hypothesis keeps the example."""
 
 
@@ -87,7 +87,7 @@ def _put(kept: ExampleDatabase, key: bytes, fresh: Iterable[bytes], gone: Iterab
 
 
 @dataclass(slots=True)
-class Hunt:
+class Campaign:
     """One rule's hunt. `wanted` examples within the time until `until`, by the clock `monotonic`; `rule`
     and `seed` make the draws; `examples` is the folder of those that failed before, or None, and
     `target` tells whose they are.
@@ -109,7 +109,7 @@ class Hunt:
     tried: int = 0
     found: list[Failure] = field(default_factory=list)
     unsteady: int = 0
-    ended: Death | Halt | None = None
+    ended: TargetDown | Aborted | None = None
     _again: int = 0
     _first: Failure | None = None
     _smallest: Failure | None = None
@@ -163,12 +163,12 @@ class Hunt:
 
     def see(self, seen: Seen) -> None:
         """To be called with what came of an example. Raises what tells Hypothesis of it."""
-        if isinstance(seen, Halt):
+        if isinstance(seen, Aborted):
             self.ended = seen
             raise Leave
-        if isinstance(seen, Death):
+        if isinstance(seen, TargetDown):
             self.ended = seen
-            raise _DeathError
+            raise _TargetDownError
         if seen is None:
             return
         if self.knows(seen):
@@ -232,7 +232,7 @@ class Hunt:
             verbosity=Verbosity.quiet,
             suppress_health_check=list(HealthCheck),
         )
-        with suppress(Leave, _DeathError, _FailedError, Flaky):
+        with suppress(Leave, _TargetDownError, _FailedError, Flaky):
             one_round(how, draw)
         if self._first is None or self._smallest is None or self.ended is not None:
             return

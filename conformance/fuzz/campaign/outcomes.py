@@ -24,18 +24,18 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
+class TargetDown:
     """The target no longer takes plain messages; `evidence` is about the example that came before."""
 
     evidence: Any
 
 
 @dataclass(frozen=True, slots=True)
-class Halt:
+class Aborted:
     """Nothing more can be judged, for `reason`."""
 
     reason: Any
 
 
-Seen = Failure | Death | Halt | None
+Seen = Failure | TargetDown | Aborted | None
 """What came of trying an example."""

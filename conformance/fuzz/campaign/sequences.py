@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from conformance.fuzz.campaign.campaign import Hunt
+from conformance.fuzz.campaign.campaign import Campaign
 from conformance.fuzz.campaign.model import Action
 from conformance.fuzz.campaign.outcomes import Seen
 
@@ -36,7 +36,7 @@ _COPIES = st.sampled_from((1, 1, 1, 2, 5))
 
 
 @dataclass(slots=True)
-class Means:
+class Driver:
     """How a sequence is carried out. `begin` comes before its first action; `act` carries one out, and
     gives what ends the hunt, if anything does; `unsure` names the messages that nobody knows the
     answer to; `settle` tells what the sequence came to."""
@@ -55,14 +55,14 @@ class Sequence(RuleBasedStateMachine):
 
     messages = Bundle("messages")
 
-    def __init__(self, hunt: Hunt, means: Means) -> None:
+    def __init__(self, campaign: Campaign, driver: Driver) -> None:
         super().__init__()
-        self._hunt, self._means = hunt, means
+        self._hunt, self._means = campaign, driver
         self._actions: list[Action] = []
         self._names = 0
-        hunt.enter()
-        hunt.tried += 1
-        means.begin()
+        campaign.enter()
+        campaign.tried += 1
+        driver.begin()
 
     @rule(target=messages, copies=_COPIES)
     def first(self, copies: int) -> str:
@@ -142,13 +142,13 @@ class Sequence(RuleBasedStateMachine):
         return self._means.used[kind] <= RATIONS[kind]
 
 
-def sequences(hunt: Hunt, means: Means) -> None:
+def sequences(campaign: Campaign, driver: Driver) -> None:
     """Hunt among sequences."""
 
     def one_round(how: settings, draw: str) -> None:
         def start() -> Sequence:
-            return Sequence(hunt, means)
+            return Sequence(campaign, driver)
 
         run_state_machine_as_test(seed(draw)(start), settings=how)  # type: ignore[arg-type]
 
-    hunt.rounds(one_round)
+    campaign.rounds(one_round)

@@ -19,14 +19,14 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from conformance.gallery.peer import Faulty
-from conformance.receiver import behaviour as policy
-from conformance.receiver.behaviour import Answer, Message, Policy
+from conformance.receiver import behaviour as behaviour
+from conformance.receiver.behaviour import Message, ReceiverBehaviour, Response
 
 
-def _tolerant(body: bytes, *, second: Callable[[str], Any]) -> Message | Answer:
+def _tolerant(body: bytes, *, second: Callable[[str], Any]) -> Message | Response:
     """The message as it is read, or else as the `second` parser makes one of the body."""
-    message = policy.read(body)
-    if not isinstance(message, Answer):
+    message = behaviour.read(body)
+    if not isinstance(message, Response):
         return message
     try:
         found = second(body.decode())
@@ -59,113 +59,113 @@ def _completed(text: str) -> Any:
     return None
 
 
-def _throwing(body: bytes) -> Message | Answer:
+def _throwing(body: bytes) -> Message | Response:
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        return Answer(400, "the body is not UTF-8")
+        return Response(400, "the body is not UTF-8")
     json.loads(text)
-    return policy.read(body)
+    return behaviour.read(body)
 
 
-def _throwing_on_bytes(body: bytes) -> Message | Answer:
+def _throwing_on_bytes(body: bytes) -> Message | Response:
     """`except json.JSONDecodeError` around the decoding too, which raises another error."""
     body.decode()
-    return policy.read(body)
+    return behaviour.read(body)
 
 
-def _replacing(body: bytes) -> Message | Answer:
+def _replacing(body: bytes) -> Message | Response:
     """Flask's as_text=True, Go's encoding/json."""
-    return policy.read(body.decode(errors="replace").encode())
+    return behaviour.read(body.decode(errors="replace").encode())
 
 
-def _pong(body: bytes) -> Message | Answer:
-    return policy.read(body) if body else Answer(200, "pong")
+def _pong(body: bytes) -> Message | Response:
+    return behaviour.read(body) if body else Response(200, "pong")
 
 
-def _any_value(body: bytes) -> Message | Answer:
+def _any_value(body: bytes) -> Message | Response:
     """Whatever parses goes on; the next step asks it for its msgId, and an array has no `get`."""
-    message = policy.read(body)
-    if message == Answer(400, "the body is not a JSON object"):
+    message = behaviour.read(body)
+    if message == Response(400, "the body is not a JSON object"):
         raise AttributeError("'list' object has no attribute 'get'")
     return message
 
 
-def _batch(body: bytes) -> Message | Answer:
+def _batch(body: bytes) -> Message | Response:
     """Takes an array for a batch of messages, and an empty one for an empty batch."""
     if body.strip() == b"[]":
-        return Answer(200, "0 messages")
-    return policy.read(body)
+        return Response(200, "0 messages")
+    return behaviour.read(body)
 
 
-def _id_by_key(message: Message) -> str | Answer:
+def _id_by_key(message: Message) -> str | Response:
     if "msgId" not in message:
         raise KeyError("msgId")
-    return policy.msg_id(message)
+    return behaviour.msg_id(message)
 
 
-def _id_invented(message: Message) -> str | Answer:
-    return policy.msg_id(message) if "msgId" in message else secrets.token_hex(8)
+def _id_invented(message: Message) -> str | Response:
+    return behaviour.msg_id(message) if "msgId" in message else secrets.token_hex(8)
 
 
-def _id_if_string(message: Message) -> str | Answer:
+def _id_if_string(message: Message) -> str | Response:
     """isinstance(msgId, str), and no look at its length."""
-    return "" if message.get("msgId") == "" else policy.msg_id(message)
+    return "" if message.get("msgId") == "" else behaviour.msg_id(message)
 
 
-def _id_nullable(message: Message) -> str | Answer:
+def _id_nullable(message: Message) -> str | Response:
     """A property that is required and nullable: null is stored as the text of null."""
-    return "null" if message.get("msgId", "") is None else policy.msg_id(message)
+    return "null" if message.get("msgId", "") is None else behaviour.msg_id(message)
 
 
-def _id_as_text(message: Message) -> str | Answer:
+def _id_as_text(message: Message) -> str | Response:
     """str() of whatever is truthy."""
     found = message.get("msgId")
-    return str(found) if found else Answer(400, "msgId is missing")
+    return str(found) if found else Response(400, "msgId is missing")
 
 
-def _id_in_set(message: Message) -> str | Answer:
+def _id_in_set(message: Message) -> str | Response:
     """The guide's own sample: looks msgId up in a set before it knows that it is a string."""
     found = message.get("msgId")
     if not found:
-        return Answer(400, "msgId is missing")
+        return Response(400, "msgId is missing")
     hash(found)
-    return policy.msg_id(message)
+    return behaviour.msg_id(message)
 
 
-def _type_as_int(message: Message) -> Answer | None:
+def _type_as_int(message: Message) -> Response | None:
     int(message.get("msgType", 0))
     return None
 
 
-def _text_stripped(message: Message) -> Answer | None:
+def _text_stripped(message: Message) -> Response | None:
     if message.get("msgType") == 1:
         message.get("content", "").strip()
     return None
 
 
-def _field_by_key(message: Message, *, name: str) -> Answer | None:
+def _field_by_key(message: Message, *, name: str) -> Response | None:
     message[name]
     return None
 
 
-def _encoded(message: Message) -> Answer | None:
+def _encoded(message: Message) -> Response | None:
     """What a database driver does with text."""
     str(message.get("content")).encode()
     return None
 
 
-async def _worker_dies(request: web.Request) -> bytes | Answer:
+async def _worker_dies(request: web.Request) -> bytes | Response:
     """A recursive parser in C without a limit: the stack ends, and the worker process with it."""
-    body = await policy.receive(request)
+    body = await behaviour.receive(request)
     if isinstance(body, bytes) and body.count(b"[") > 1000 and request.transport is not None:
         request.transport.abort()
     return body
 
 
-async def _never_answers(request: web.Request) -> bytes | Answer:
+async def _never_answers(request: web.Request) -> bytes | Response:
     """Express 4 with an async handler: `body.msgId` of null throws, and nobody hears of it."""
-    body = await policy.receive(request)
+    body = await behaviour.receive(request)
     if body == b"null":
         await asyncio.sleep(6.5)
     return body
@@ -176,19 +176,19 @@ BODY = (
         "trailing-commas-taken",
         "reads JSON with a parser that lets trailing commas pass",
         ("receiver.body.invalid-json",),
-        Policy(read=partial(_tolerant, second=_trailing_commas)),
+        ReceiverBehaviour(read=partial(_tolerant, second=_trailing_commas)),
     ),
     Faulty(
         "python-literals-taken",
         "falls back on ast.literal_eval for a body that is not JSON",
         ("receiver.body.invalid-json",),
-        Policy(read=partial(_tolerant, second=_python_literal)),
+        ReceiverBehaviour(read=partial(_tolerant, second=_python_literal)),
     ),
     Faulty(
         "form-bodies-taken",
         "falls back on form fields for a body that is not JSON",
         ("receiver.body.invalid-json",),
-        Policy(read=partial(_tolerant, second=_form)),
+        ReceiverBehaviour(read=partial(_tolerant, second=_form)),
     ),
     Faulty(
         "parse-errors-uncaught",
@@ -198,109 +198,109 @@ BODY = (
             "receiver.body.truncated-json",
             "receiver.body.empty",
         ),
-        Policy(read=_throwing),
+        ReceiverBehaviour(read=_throwing),
     ),
     Faulty(
         "cut-json-repaired",
         "closes what a cut body leaves open, and takes the half for a message",
         ("receiver.body.truncated-json",),
-        Policy(read=partial(_tolerant, second=_completed)),
+        ReceiverBehaviour(read=partial(_tolerant, second=_completed)),
     ),
     Faulty(
         "empty-body-is-a-ping",
         "answers 200 to an empty body as to a health check",
         ("receiver.body.empty",),
-        Policy(read=_pong),
+        ReceiverBehaviour(read=_pong),
     ),
     Faulty(
         "any-value-is-a-message",
         "asks whatever the JSON is for its msgId, and answers 500 to an array or null",
         ("receiver.body.not-an-object",),
-        Policy(read=_any_value),
+        ReceiverBehaviour(read=_any_value),
     ),
     Faulty(
         "arrays-are-batches",
         "takes an array for a batch, and acknowledges an empty one",
         ("receiver.body.not-an-object",),
-        Policy(read=_batch),
+        ReceiverBehaviour(read=_batch),
     ),
     Faulty(
         "bad-bytes-replaced",
         "decodes the body with replacement, and stores other text than was sent",
         ("receiver.body.invalid-utf8",),
-        Policy(read=_replacing),
+        ReceiverBehaviour(read=_replacing),
     ),
     Faulty(
         "decode-errors-uncaught",
         "catches JSONDecodeError alone, and answers 500 to bytes that are not UTF-8",
         ("receiver.body.invalid-utf8",),
-        Policy(read=_throwing_on_bytes),
+        ReceiverBehaviour(read=_throwing_on_bytes),
     ),
     Faulty(
         "missing-msgid-throws",
         'reads message["msgId"], and answers 500 when it is absent',
         ("receiver.body.missing-msgid",),
-        Policy(msg_id=_id_by_key),
+        ReceiverBehaviour(msg_id=_id_by_key),
     ),
     Faulty(
         "missing-msgid-invented",
         "gives a message without msgId an id of its own",
         ("receiver.body.missing-msgid",),
-        Policy(msg_id=_id_invented),
+        ReceiverBehaviour(msg_id=_id_invented),
     ),
     Faulty(
         "empty-msgid-taken",
         "checks that msgId is a string, and not that it says anything",
         ("receiver.body.empty-msgid",),
-        Policy(msg_id=_id_if_string),
+        ReceiverBehaviour(msg_id=_id_if_string),
     ),
     Faulty(
         "null-msgid-taken",
         "declares msgId as required and nullable",
         ("receiver.body.null-msgid",),
-        Policy(msg_id=_id_nullable),
+        ReceiverBehaviour(msg_id=_id_nullable),
     ),
     Faulty(
         "msgid-made-text",
         "turns an object or an array in msgId into text, and takes that for the id",
         ("receiver.body.non-string-msgid",),
-        Policy(msg_id=_id_as_text),
+        ReceiverBehaviour(msg_id=_id_as_text),
     ),
     Faulty(
         "msgid-not-hashable",
         "looks msgId up in a set first, and answers 500 when it is an object or an array",
         ("receiver.body.non-string-msgid",),
-        Policy(msg_id=_id_in_set),
+        ReceiverBehaviour(msg_id=_id_in_set),
     ),
     Faulty(
         "msgtype-cast-throws",
         "calls int() on msgType, and answers 500 when it is no number",
         ("receiver.body.wrong-types",),
-        Policy(process=_type_as_int),
+        ReceiverBehaviour(process=_type_as_int),
     ),
     Faulty(
         "content-method-throws",
         "calls a method of strings on the content of a text message before the answer",
         ("receiver.body.wrong-types",),
-        Policy(process=_text_stripped),
+        ReceiverBehaviour(process=_text_stripped),
     ),
     Faulty(
         "missing-field-throws",
         'reads message["isHistory"], and answers 500 when it is absent',
         ("receiver.body.missing-field",),
-        Policy(process=partial(_field_by_key, name="isHistory")),
+        ReceiverBehaviour(process=partial(_field_by_key, name="isHistory")),
     ),
     Faulty(
         "lone-surrogate-throws",
         "encodes the content as UTF-8 before the answer, and answers 500 to a lone surrogate",
         ("receiver.body.lone-surrogate",),
-        Policy(process=_encoded),
+        ReceiverBehaviour(process=_encoded),
     ),
     Faulty(
         "worker-dies-of-nesting",
         "loses its worker to a deeply nested body, and closes the connection without an answer",
         ("receiver.body.answered",),
-        Policy(receive=_worker_dies),
+        ReceiverBehaviour(receive=_worker_dies),
     ),
     Faulty(
         "null-never-answered",
@@ -310,6 +310,6 @@ BODY = (
             "receiver.body.answered",
             "receiver.time.within-deadline",
         ),
-        Policy(receive=_never_answers),
+        ReceiverBehaviour(receive=_never_answers),
     ),
 )

@@ -15,8 +15,8 @@ from functools import partial
 from conformance.gallery.peer import Faulty
 from conformance.model.exchange import Headers
 from conformance.protocol.tampering import Signer
-from conformance.receiver import behaviour as policy
-from conformance.receiver.behaviour import Answer, Arrival, Message, Policy
+from conformance.receiver import behaviour as behaviour
+from conformance.receiver.behaviour import Arrival, Message, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Inbox
 
 _MSG_ID = re.compile(rb'"msgId"\s*:\s*"([^"]*)"')
@@ -28,8 +28,8 @@ _QUIET = (
 )
 
 
-def _repeat_answered(arrival: Arrival, new: bool, *, answer: Answer) -> Answer:
-    return policy.acknowledge(arrival, new) if new else answer
+def _repeat_answered(arrival: Arrival, new: bool, *, answer: Response) -> Response:
+    return behaviour.acknowledge(arrival, new) if new else answer
 
 
 def _body_digest(arrival: Arrival) -> str:
@@ -43,11 +43,11 @@ async def _looked_up_first(inbox: Inbox, arrival: Arrival, key: str | None) -> b
     return not known and await inbox.add(arrival.delivery, None)
 
 
-def _locked(answer: Answer) -> Policy:
+def _locked(answer: Response) -> ReceiverBehaviour:
     """A lock for each msgId, as Redis' SET NX; a copy that meets it gets `answer`."""
     held: set[str] = set()
 
-    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Answer:
+    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
         msg_id = arrival.delivery.msg_id
         if msg_id in held:
             return answer
@@ -58,10 +58,10 @@ def _locked(answer: Answer) -> Policy:
         finally:
             held.discard(msg_id)
 
-    return Policy(store=store)
+    return ReceiverBehaviour(store=store)
 
 
-def first_in_first_out(size: int) -> Policy:
+def first_in_first_out(size: int) -> ReceiverBehaviour:
     """A dict in memory from which the oldest id is dropped."""
     known: dict[str, None] = {}
 
@@ -74,10 +74,10 @@ def first_in_first_out(size: int) -> Policy:
             del known[next(iter(known))]
         return await inbox.add(arrival.delivery, None)
 
-    return Policy(store=store)
+    return ReceiverBehaviour(store=store)
 
 
-def _any_out(size: int) -> Policy:
+def _any_out(size: int) -> ReceiverBehaviour:
     """The guide's sample (訊息去重): set.pop() takes whichever member comes first in memory."""
     known: set[str] = set()
 
@@ -90,16 +90,16 @@ def _any_out(size: int) -> Policy:
             known.pop()
         return await inbox.add(arrival.delivery, None)
 
-    return Policy(store=store)
+    return ReceiverBehaviour(store=store)
 
 
-def _left_alone(*, stored: bool, seconds: float) -> Policy:
+def _left_alone(*, stored: bool, seconds: float) -> ReceiverBehaviour:
     """Does what it has to do before the answer in `seconds`, and looks then whether the sender still
     waits. Where not, and it has `stored` the message at once, it takes the id back; else it drops
     the message and keeps the id."""
     known: set[str] = set()
 
-    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Answer:
+    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
         msg_id = arrival.delivery.msg_id
         if msg_id in known:
             return False
@@ -111,46 +111,46 @@ def _left_alone(*, stored: bool, seconds: float) -> Policy:
             return stored or await inbox.add(arrival.delivery, None)
         if stored:
             known.discard(msg_id)
-        return Answer(500, "nobody waits for this")
+        return Response(500, "nobody waits for this")
 
-    return Policy(store=store)
+    return ReceiverBehaviour(store=store)
 
 
-def marked_before_check() -> Policy:
+def marked_before_check() -> ReceiverBehaviour:
     """Notes the id of every request in front of the check, to be quick with repeats."""
     known: set[bytes] = set()
 
-    def check(headers: Headers, body: bytes, signer: Signer, now: float) -> Answer | None:
+    def check(headers: Headers, body: bytes, signer: Signer, now: float) -> Response | None:
         found = _MSG_ID.search(body)
         repeat = found is not None and found[1] in known
         known.update([found[1]] if found else [])
-        refusal = policy.authenticate(headers, body, signer, now)
-        return refusal or (Answer(200, "duplicate") if repeat else None)
+        refusal = behaviour.authenticate(headers, body, signer, now)
+        return refusal or (Response(200, "duplicate") if repeat else None)
 
-    return Policy(authenticate=check)
+    return ReceiverBehaviour(authenticate=check)
 
 
-def _marked_before_parsing() -> Policy:
+def _marked_before_parsing() -> ReceiverBehaviour:
     """Finds the id without the parser, to be quick with repeats."""
     known: set[bytes] = set()
 
-    def read(body: bytes) -> Message | Answer:
+    def read(body: bytes) -> Message | Response:
         found = _MSG_ID.search(body)
         repeat = found is not None and found[1] in known
         known.update([found[1]] if found else [])
-        message = policy.read(body)
-        return Answer(200, "duplicate") if repeat and isinstance(message, dict) else message
+        message = behaviour.read(body)
+        return Response(200, "duplicate") if repeat and isinstance(message, dict) else message
 
-    return Policy(read=read)
+    return ReceiverBehaviour(read=read)
 
 
-def _marked_before_queued(full: Callable[[], Answer]) -> Policy:
+def _marked_before_queued(full: Callable[[], Response]) -> ReceiverBehaviour:
     """A bounded queue before a writer of batches, as in the guide's sample (示例代碼): the id is marked,
     and then there is no place for the message."""
     known: set[str] = set()
     waiting = 0
 
-    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Answer:
+    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
         nonlocal waiting
         msg_id = arrival.delivery.msg_id
         if msg_id in known:
@@ -167,10 +167,10 @@ def _marked_before_queued(full: Callable[[], Answer]) -> Policy:
         waiting -= 1
         return await inbox.add(arrival.delivery, None)
 
-    return Policy(store=store)
+    return ReceiverBehaviour(store=store)
 
 
-def _pool_exhausted() -> Answer:
+def _pool_exhausted() -> Response:
     raise TimeoutError("QueuePool limit reached")
 
 
@@ -183,55 +183,59 @@ DUPLICATE = (
         "repeats-answered-409",
         "answers 409 Conflict to a msgId that it knows",
         _rule("answered-200", "concurrent", "after-timeout"),
-        Policy(acknowledge=partial(_repeat_answered, answer=Answer(409, "duplicate"))),
+        ReceiverBehaviour(acknowledge=partial(_repeat_answered, answer=Response(409, "duplicate"))),
     ),
     Faulty(
         "repeats-answered-500",
         "lets the database's error for a second row of the same msgId become a 500",
         _rule("answered-200", "concurrent", "after-timeout"),
-        Policy(acknowledge=partial(_repeat_answered, answer=Answer(500, "internal error"))),
+        ReceiverBehaviour(
+            acknowledge=partial(_repeat_answered, answer=Response(500, "internal error"))
+        ),
     ),
     Faulty(
         "repeats-answered-208",
         "answers 208 Already Reported to a msgId that it knows",
         _rule("answered-200", "concurrent", "after-timeout"),
-        Policy(acknowledge=partial(_repeat_answered, answer=Answer(208, "duplicate"))),
+        ReceiverBehaviour(acknowledge=partial(_repeat_answered, answer=Response(208, "duplicate"))),
     ),
     Faulty(
         "no-dedup",
         "processes every delivery, repeat or not",
         _rule("processed-once", "concurrent", "window", "after-timeout", "other-content"),
-        Policy(key=lambda arrival: None),
+        ReceiverBehaviour(key=lambda arrival: None),
     ),
     Faulty(
         "dedup-by-body",
         "knows a repeat by the digest of its body, which holds the time of the push",
         _rule("processed-once", "other-content"),
-        Policy(key=_body_digest),
+        ReceiverBehaviour(key=_body_digest),
     ),
     Faulty(
         "dedup-by-push",
         "knows a repeat by msgId and the body's timestamp together",
         _rule("processed-once"),
-        Policy(key=lambda arrival: f"{arrival.delivery.msg_id} {arrival.message.get('timestamp')}"),
+        ReceiverBehaviour(
+            key=lambda arrival: f"{arrival.delivery.msg_id} {arrival.message.get('timestamp')}"
+        ),
     ),
     Faulty(
         "looked-up-then-inserted",
         "looks the msgId up, and inserts it in a second step",
         _rule("concurrent"),
-        Policy(store=_looked_up_first),
+        ReceiverBehaviour(store=_looked_up_first),
     ),
     Faulty(
         "copies-in-progress-refused",
         "answers 409 to a copy of a message that it is still working on",
         _rule("concurrent"),
-        partial(_locked, Answer(409, "in progress")),
+        partial(_locked, Response(409, "in progress")),
     ),
     Faulty(
         "copies-in-progress-500",
         "answers 500 to a copy when it does not get the lock",
         _rule("concurrent"),
-        partial(_locked, Answer(500, "internal error")),
+        partial(_locked, Response(500, "internal error")),
     ),
     Faulty(
         "last-300-ids",
@@ -273,7 +277,7 @@ DUPLICATE = (
         "id-marked-before-queued",
         "marks the id as seen, and answers 503 when the queue is full",
         _rule("failed-then-retried"),
-        partial(_marked_before_queued, partial(Answer, 503, "busy")),
+        partial(_marked_before_queued, partial(Response, 503, "busy")),
     ),
     Faulty(
         "id-marked-before-stored",

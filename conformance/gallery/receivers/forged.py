@@ -18,15 +18,15 @@ from conformance.gallery.peer import Faulty
 from conformance.model.exchange import Headers
 from conformance.protocol.dialect import Dialect, Secret
 from conformance.protocol.tampering import WRONG_SECRET, Signer
-from conformance.receiver import behaviour as policy
-from conformance.receiver.behaviour import Answer, Policy, authenticate
+from conformance.receiver import behaviour as behaviour
+from conformance.receiver.behaviour import ReceiverBehaviour, Response, authenticate
 
 _DAY = 86400
 
 
-def checking(**parts: Any) -> Policy:
+def checking(**parts: Any) -> ReceiverBehaviour:
     """The correct receiver with other parts of `authenticate`."""
-    return Policy(authenticate=partial(authenticate, **parts))
+    return ReceiverBehaviour(authenticate=partial(authenticate, **parts))
 
 
 def rule(*names: str) -> tuple[str, ...]:
@@ -60,19 +60,19 @@ def _unless(
     now: float,
     *,
     skip: Callable[[bytes | None, bytes | None], bool],
-) -> Answer | None:
+) -> Response | None:
     """No check when `skip` says so of the two headers."""
     if skip(*both(headers, signer.dialect)):
         return None
     return authenticate(headers, body, signer, now)
 
 
-def _json_alone(headers: Headers, body: bytes, signer: Signer, now: float) -> Answer | None:
+def _json_alone(headers: Headers, body: bytes, signer: Signer, now: float) -> Response | None:
     kind = next((value for key, value in headers if key.lower() == b"content-type"), b"")
     return authenticate(headers, body, signer, now) if b"json" in kind else None
 
 
-def _second_secret(headers: Headers, body: bytes, signer: Signer, now: float) -> Answer | None:
+def _second_secret(headers: Headers, body: bytes, signer: Signer, now: float) -> Response | None:
     left_over = replace(signer, secret=Secret(WRONG_SECRET.encode()))
     refusal = authenticate(headers, body, signer, now)
     return refusal and authenticate(headers, body, left_over, now)
@@ -87,7 +87,7 @@ def _stamped(headers: Headers, dialect: Dialect, stamp: object) -> Headers:
 
 def _body_stamp(
     headers: Headers, body: bytes, signer: Signer, now: float, *, fallback: bool
-) -> Answer | None:
+) -> Response | None:
     """The timestamp of the body: as a `fallback` for an absent header, or always, though the header
     must be there. Then a repeat under a fresh header is refused as well, if by now a second has gone."""
     absent = _header(headers, signer.dialect.timestamp_header) is None
@@ -96,16 +96,16 @@ def _body_stamp(
     return authenticate(headers, body, signer, now)
 
 
-def _parsed_stamp(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | Answer:
+def _parsed_stamp(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | Response:
     """parseInt() and its like read the digits at the beginning."""
-    given = policy.credentials(headers, dialect)
-    if isinstance(given, Answer):
+    given = behaviour.credentials(headers, dialect)
+    if isinstance(given, Response):
         return given
     digits = re.match(rb"[0-9]*", given[0])
     return digits[0] if digits else b"", given[1]
 
 
-def _with_skew(headers: Headers, body: bytes, signer: Signer, now: float) -> Answer | None:
+def _with_skew(headers: Headers, body: bytes, signer: Signer, now: float) -> Response | None:
     refusal = authenticate(headers, body, signer, now)
     stamp = _header(headers, signer.dialect.timestamp_header) or b""
     for drift in (-1, 1) if refusal and stamp.isdigit() else ():
@@ -114,11 +114,11 @@ def _with_skew(headers: Headers, body: bytes, signer: Signer, now: float) -> Ans
     return refusal
 
 
-def _checked_once() -> Policy:
+def _checked_once() -> ReceiverBehaviour:
     """A cache of signatures that were right; it does not hold what they were right for."""
     right: set[bytes | None] = set()
 
-    def check(headers: Headers, body: bytes, signer: Signer, now: float) -> Answer | None:
+    def check(headers: Headers, body: bytes, signer: Signer, now: float) -> Response | None:
         signature = _header(headers, signer.dialect.signature_header)
         if signature in right:
             return None
@@ -127,29 +127,29 @@ def _checked_once() -> Policy:
             right.add(signature)
         return refusal
 
-    return Policy(authenticate=check)
+    return ReceiverBehaviour(authenticate=check)
 
 
-def _known_first() -> Policy:
+def _known_first() -> ReceiverBehaviour:
     """Dedup in a middleware in front of the check; it remembers what the check let through."""
     known: set[object] = set()
 
-    def check(headers: Headers, body: bytes, signer: Signer, now: float) -> Answer | None:
+    def check(headers: Headers, body: bytes, signer: Signer, now: float) -> Response | None:
         msg_id = _parsed(body).get("msgId")
         if isinstance(msg_id, str) and msg_id in known:
-            return Answer(200, "duplicate")
+            return Response(200, "duplicate")
         refusal = authenticate(headers, body, signer, now)
         if refusal is None and isinstance(msg_id, str):
             known.add(msg_id)
         return refusal
 
-    return Policy(authenticate=check)
+    return ReceiverBehaviour(authenticate=check)
 
 
-def _old_dropped(headers: Headers, body: bytes, signer: Signer, now: float) -> Answer | None:
+def _old_dropped(headers: Headers, body: bytes, signer: Signer, now: float) -> Response | None:
     stamp = _header(headers, signer.dialect.timestamp_header) or b""
     if stamp.isdigit() and now - int(stamp[:20]) > _DAY:
-        return Answer(200, "too old")
+        return Response(200, "too old")
     return authenticate(headers, body, signer, now)
 
 
@@ -209,7 +209,7 @@ FORGED = (
             *("missing-timestamp", "missing-both", "empty-signature", "truncated", "one-character"),
             *("overlong", "non-hex", "non-ascii", "other-message", "known-id", "equal-meaning"),
         ),
-        Policy(authenticate=lambda headers, body, signer, now: None),
+        ReceiverBehaviour(authenticate=lambda headers, body, signer, now: None),
     ),
     Faulty(
         "looks-at-the-form-only",
@@ -224,19 +224,19 @@ FORGED = (
         "json-alone-checked",
         "checks the signature in the middleware that parses JSON, which other content types pass by",
         rule("wrong-secret"),
-        Policy(authenticate=_json_alone),
+        ReceiverBehaviour(authenticate=_json_alone),
     ),
     Faulty(
         "second-secret",
         "takes signatures by a secret that was left in from testing, beside the configured one",
         rule("wrong-secret", "known-id"),
-        Policy(authenticate=_second_secret),
+        ReceiverBehaviour(authenticate=_second_secret),
     ),
     Faulty(
         "timestamp-of-the-body",
         "signs the timestamp field of the body, whatever the header says",
         rule("tampered-timestamp"),
-        Policy(authenticate=partial(_body_stamp, fallback=False)),
+        ReceiverBehaviour(authenticate=partial(_body_stamp, fallback=False)),
     ),
     Faulty(
         "timestamp-parsed-first",
@@ -248,13 +248,13 @@ FORGED = (
         "seconds-around",
         "tries the seconds around the timestamp too, against clock skew",
         rule("tampered-timestamp"),
-        Policy(authenticate=_with_skew),
+        ReceiverBehaviour(authenticate=_with_skew),
     ),
     Faulty(
         "unsigned-let-through",
         "checks the signature only when there is one",
         rule("missing-signature"),
-        Policy(
+        ReceiverBehaviour(
             authenticate=partial(
                 _unless, skip=lambda stamp, sign: sign is None and stamp is not None
             )
@@ -264,19 +264,21 @@ FORGED = (
         "timestamp-falls-back",
         "takes the timestamp from the body when its header is absent",
         rule("missing-timestamp"),
-        Policy(authenticate=partial(_body_stamp, fallback=True)),
+        ReceiverBehaviour(authenticate=partial(_body_stamp, fallback=True)),
     ),
     Faulty(
         "no-headers-no-check",
         "takes a request with neither header for one from within its own network",
         rule("missing-both"),
-        Policy(authenticate=partial(_unless, skip=lambda stamp, sign: stamp is sign is None)),
+        ReceiverBehaviour(
+            authenticate=partial(_unless, skip=lambda stamp, sign: stamp is sign is None)
+        ),
     ),
     Faulty(
         "empty-signature-unchecked",
         "refuses an absent signature header, and compares the signature only when it is truthy",
         rule("empty-signature"),
-        Policy(authenticate=partial(_unless, skip=lambda stamp, sign: sign == b"")),
+        ReceiverBehaviour(authenticate=partial(_unless, skip=lambda stamp, sign: sign == b"")),
     ),
     Faulty(
         "compares-up-to-the-shorter",
@@ -336,7 +338,7 @@ FORGED = (
         "old-dropped-as-received",
         "answers 200 to timestamps more than a day old, and drops them, before the check",
         rule("moved-digit"),
-        Policy(authenticate=_old_dropped),
+        ReceiverBehaviour(authenticate=_old_dropped),
     ),
     Faulty(
         "known-ids-before-the-check",

@@ -17,8 +17,8 @@ from aiohttp import web
 
 from conformance.gallery.peer import Faulty
 from conformance.gallery.receivers.duplicate import first_in_first_out, marked_before_check
-from conformance.receiver import behaviour as policy
-from conformance.receiver.behaviour import Answer, Arrival, Message, Policy
+from conformance.receiver import behaviour as behaviour
+from conformance.receiver.behaviour import Arrival, Message, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Inbox
 
 
@@ -33,28 +33,28 @@ def _texts(value: object) -> str:
             return str(value)
 
 
-def _stored_as_text(message: Message) -> Answer | None:
+def _stored_as_text(message: Message) -> Response | None:
     """What PostgreSQL says of U+0000 in a column of type jsonb."""
     if "\0" in _texts(message.get("content")):
         raise ValueError("unsupported Unicode escape sequence")
     return None
 
 
-def _account_encoded(message: Message) -> Answer | None:
+def _account_encoded(message: Message) -> Response | None:
     """What a database driver does with text."""
     str(message.get("fromUser")).encode()
     return None
 
 
-def _link_fields(message: Message) -> Answer | None:
+def _link_fields(message: Message) -> Response | None:
     """A model of links made of the first one that came."""
     content = message.get("content")
     if message.get("msgType") == 49 and isinstance(content, dict) and "url" not in content:
-        return Answer(400, "content.url is missing")
+        return Response(400, "content.url is missing")
     return None
 
 
-def _as_date(message: Message) -> Answer | None:
+def _as_date(message: Message) -> Response | None:
     """A date for the page that shows the message; there is none for most of what an int64 holds."""
     created = message.get("createTime")
     if isinstance(created, int) and not isinstance(created, bool):
@@ -62,22 +62,22 @@ def _as_date(message: Message) -> Answer | None:
     return None
 
 
-def _id_stripped(message: Message) -> str | Answer:
+def _id_stripped(message: Message) -> str | Response:
     """Calls a method of strings on whatever is truthy."""
     found: Any = message.get("msgId")
-    return policy.msg_id({**message, "msgId": found.strip()} if found else message)
+    return behaviour.msg_id({**message, "msgId": found.strip()} if found else message)
 
 
-def _recursive(body: bytes) -> Message | Answer:
+def _recursive(body: bytes) -> Message | Response:
     """Catches the parser's own error, and not that of the stack."""
     with suppress(ValueError):
         json.loads(body.decode())
-    return policy.read(body)
+    return behaviour.read(body)
 
 
-async def _decoded(request: web.Request, *, errors: str) -> bytes | Answer:
-    body = await policy.receive(request)
-    return body if isinstance(body, Answer) else body.decode("utf-8", errors).encode()
+async def _decoded(request: web.Request, *, errors: str) -> bytes | Response:
+    body = await behaviour.receive(request)
+    return body if isinstance(body, Response) else body.decode("utf-8", errors).encode()
 
 
 def _same_digits(right: bytes, given: bytes) -> bool:
@@ -87,16 +87,16 @@ def _same_digits(right: bytes, given: bytes) -> bool:
     )
 
 
-def _third_time_new() -> Policy:
+def _third_time_new() -> ReceiverBehaviour:
     """A flag that is turned instead of set: every other repeat counts as new."""
     seen: dict[str, int] = {}
 
-    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Answer:
+    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
         msg_id = arrival.delivery.msg_id
         seen[msg_id] = seen.get(msg_id, 0) + 1
         return seen[msg_id] in (1, 3) and await inbox.add(arrival.delivery, None)
 
-    return Policy(store=store)
+    return ReceiverBehaviour(store=store)
 
 
 def _fuzz(*names: str) -> tuple[str, ...]:
@@ -104,8 +104,8 @@ def _fuzz(*names: str) -> tuple[str, ...]:
     return tuple(f"receiver.fuzz.{name}" for name in names)
 
 
-def _processing(process: Callable[[Message], Answer | None]) -> Policy:
-    return Policy(process=process)
+def _processing(process: Callable[[Message], Response | None]) -> ReceiverBehaviour:
+    return ReceiverBehaviour(process=process)
 
 
 FUZZ = (
@@ -137,31 +137,31 @@ FUZZ = (
         "msgid-method-throws",
         "calls a method of strings on msgId, and answers 500 when it is no string",
         _fuzz("malformed"),
-        Policy(msg_id=_id_stripped),
+        ReceiverBehaviour(msg_id=_id_stripped),
     ),
     Faulty(
         "recursion-uncaught",
         "does not catch the parser's RecursionError, and answers 500 to deep nesting",
         _fuzz("malformed[MAY]"),
-        Policy(read=_recursive),
+        ReceiverBehaviour(read=_recursive),
     ),
     Faulty(
         "bad-bytes-left-out",
         "decodes the body without its invalid bytes, and checks and reads what is left",
         _fuzz("forged[SHOULD]"),
-        Policy(receive=partial(_decoded, errors="ignore")),
+        ReceiverBehaviour(receive=partial(_decoded, errors="ignore")),
     ),
     Faulty(
         "bad-bytes-made-ufffd",
         "decodes the body with U+FFFD for invalid bytes, and checks and reads that text",
         _fuzz("forged[SHOULD]"),
-        Policy(receive=partial(_decoded, errors="replace")),
+        ReceiverBehaviour(receive=partial(_decoded, errors="replace")),
     ),
     Faulty(
         "last-digits-left-out",
         "compares the signature but for its last two digits",
         _fuzz("forged"),
-        Policy(authenticate=partial(policy.authenticate, matches=_same_digits)),
+        ReceiverBehaviour(authenticate=partial(behaviour.authenticate, matches=_same_digits)),
     ),
     Faulty(
         "forgets-after-300",

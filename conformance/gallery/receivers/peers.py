@@ -27,7 +27,7 @@ from conformance.gallery.receivers.transport import TRANSPORT
 from conformance.options.receiver import Options
 from conformance.protocol.tampering import Signer
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
-from conformance.receiver.behaviour import Policy
+from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.scenario import dialects
 from conformance.serving import certificates
@@ -42,12 +42,14 @@ COSTLY = "receiver.duplicate.window"
 
 
 @asynccontextmanager
-async def _in_process(policy: Callable[[], Policy], tls: bool) -> AsyncIterator[Options]:
+async def _in_process(
+    behaviour: Callable[[], ReceiverBehaviour], tls: bool
+) -> AsyncIterator[Options]:
     signer = Signer(dialects.load("guide"), fresh_secret())
     context = await asyncio.to_thread(certificates.self_signed) if tls else None
     async with (
         Inbox(MEMORY) as inbox,
-        serving(policy(), inbox, signer, tls=context) as base,
+        serving(behaviour(), inbox, signer, tls=context) as base,
     ):
         yield Options(
             url=base + ENDPOINT,
@@ -86,7 +88,7 @@ def _of_stack(given: Stack) -> Peer:
 # Whoever takes long goes first, so that the others run meanwhile; those that are fuzzed last, since
 # drawing keeps the processor from whoever is judged by the clock.
 RECEIVERS = (
-    Peer("receiver", "reference", None, (), (), partial(_in_process, Policy, False)),
+    Peer("receiver", "reference", None, (), (), partial(_in_process, ReceiverBehaviour, False)),
     *map(_of_stack, STACK_PEERS),
     *map(_of_pair, PAIRS),
     *map(_of_faulty, (*TIMING, *DUPLICATE, *BODY, *TRANSPORT, *SIGNATURE, *ACCEPTS, *FUZZ)),

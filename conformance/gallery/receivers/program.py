@@ -21,9 +21,9 @@ from aiohttp import web
 
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
-from conformance.receiver import behaviour as policy
+from conformance.receiver import behaviour as behaviour
 from conformance.receiver.app import ENDPOINT, serving
-from conformance.receiver.behaviour import Answer, Arrival, Policy
+from conformance.receiver.behaviour import Arrival, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Inbox
 from conformance.scenario import dialects as dialect
 
@@ -33,31 +33,31 @@ KNOWN = 100_000
 QUEUED_SECONDS = 1.0
 
 
-def _correct(inbox: Inbox) -> Policy:
-    return Policy()
+def _correct(inbox: Inbox) -> ReceiverBehaviour:
+    return ReceiverBehaviour()
 
 
-def _memory(inbox: Inbox, seen: set[str | None]) -> Policy:
+def _memory(inbox: Inbox, seen: set[str | None]) -> ReceiverBehaviour:
     """A set in memory says what was seen; the effects go into the file that all processes share."""
 
-    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Answer:
+    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
         if key in seen:
             return False
         seen.add(key)
         return await inbox.add(arrival.delivery, None)
 
-    return Policy(store=store)
+    return ReceiverBehaviour(store=store)
 
 
-def _forgetful(inbox: Inbox) -> Policy:
+def _forgetful(inbox: Inbox) -> ReceiverBehaviour:
     return _memory(inbox, set())
 
 
-def _warmed(inbox: Inbox) -> Policy:
+def _warmed(inbox: Inbox) -> ReceiverBehaviour:
     return _memory(inbox, {entry.msg_id for entry in inbox.deliveries(KNOWN)})
 
 
-def _queued(inbox: Inbox) -> Policy:
+def _queued(inbox: Inbox) -> ReceiverBehaviour:
     """Writes down that the id was seen, and keeps the message in memory until a worker comes to it."""
     waiting: set[asyncio.Task[None]] = set()
 
@@ -65,7 +65,7 @@ def _queued(inbox: Inbox) -> Policy:
         await asyncio.sleep(QUEUED_SECONDS)
         await inbox.add(arrival.delivery, None)
 
-    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Answer:
+    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
         mark = replace(arrival.delivery, msg_id=f"seen {key}", body=b"")
         new = await inbox.add(mark, key)
         if new:
@@ -74,22 +74,22 @@ def _queued(inbox: Inbox) -> Policy:
             task.add_done_callback(waiting.discard)
         return new
 
-    return Policy(store=store)
+    return ReceiverBehaviour(store=store)
 
 
-def _mortal(inbox: Inbox) -> Policy:
+def _mortal(inbox: Inbox) -> ReceiverBehaviour:
     """A recursive parser in C without a limit: the stack ends, and the only process with it."""
 
-    async def receive(request: web.Request) -> bytes | Answer:
-        body = await policy.receive(request)
+    async def receive(request: web.Request) -> bytes | Response:
+        body = await behaviour.receive(request)
         if isinstance(body, bytes) and body.count(b"[") > 1000:
             os._exit(139)
         return body
 
-    return Policy(receive=receive)
+    return ReceiverBehaviour(receive=receive)
 
 
-POLICIES: dict[str, Callable[[Inbox], Policy]] = {
+POLICIES: dict[str, Callable[[Inbox], ReceiverBehaviour]] = {
     "two-processes": _correct,
     "dedup-in-memory": _forgetful,
     "dedup-cache-never-renewed": _warmed,

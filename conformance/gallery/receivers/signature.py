@@ -20,8 +20,8 @@ from conformance.model.exchange import Headers
 from conformance.protocol.dialect import Dialect, parse_template
 from conformance.protocol.encodings import FORMS
 from conformance.protocol.tampering import Signer
-from conformance.receiver import behaviour as policy
-from conformance.receiver.behaviour import Answer, Policy, authenticate
+from conformance.receiver import behaviour as behaviour
+from conformance.receiver.behaviour import ReceiverBehaviour, Response, authenticate
 
 
 def _as_timing_safe_equal(right: bytes, given: bytes) -> bool:
@@ -30,19 +30,19 @@ def _as_timing_safe_equal(right: bytes, given: bytes) -> bool:
     return hmac.compare_digest(right, given)
 
 
-def _present(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | Answer:
+def _present(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | Response:
     """request.headers[name], which raises KeyError."""
     if None in both(headers, dialect):
         raise KeyError(dialect.signature_header)
-    return policy.credentials(headers, dialect)
+    return behaviour.credentials(headers, dialect)
 
 
 def _spelled(
     headers: Headers, dialect: Dialect, *, ways: tuple[str, ...]
-) -> tuple[bytes, bytes] | Answer:
+) -> tuple[bytes, bytes] | Response:
     """A plain map of the names as they came, looked into by some spellings."""
     known = [(name, value) for name, value in headers if name.decode() in ways]
-    return policy.credentials(tuple(known), dialect)
+    return behaviour.credentials(tuple(known), dialect)
 
 
 def _rewritten(body: bytes, *, form: str) -> bytes:
@@ -52,52 +52,52 @@ def _rewritten(body: bytes, *, form: str) -> bytes:
         return body
 
 
-def _either(headers: Headers, body: bytes, signer: Signer, now: float) -> Answer | None:
+def _either(headers: Headers, body: bytes, signer: Signer, now: float) -> Response | None:
     """Somebody's repair: the raw body was added, and the old way kept."""
     refusal = authenticate(headers, body, signer, now)
     signed = partial(_rewritten, form="compact")
     return refusal and authenticate(headers, body, signer, now, signed=signed)
 
 
-async def _received(request: web.Request, *, change: Callable[[bytes], bytes]) -> bytes | Answer:
-    body = await policy.receive(request)
-    return body if isinstance(body, Answer) else change(body)
+async def _received(request: web.Request, *, change: Callable[[bytes], bytes]) -> bytes | Response:
+    body = await behaviour.receive(request)
+    return body if isinstance(body, Response) else change(body)
 
 
-def _forged(answer: Answer) -> bool:
+def _forged(answer: Response) -> bool:
     """Refused for its signature, and not for a timestamp that was signed well."""
     return answer.status == 401 and "signature" in (answer.message or "").lower()
 
 
-async def _hang_up(request: web.Request, answer: Answer) -> web.StreamResponse:
+async def _hang_up(request: web.Request, answer: Response) -> web.StreamResponse:
     if _forged(answer) and request.transport is not None:
         request.transport.close()
-    return await policy.respond(request, answer)
+    return await behaviour.respond(request, answer)
 
 
-async def _to_login(request: web.Request, answer: Answer) -> web.StreamResponse:
-    login = Answer(302, None, (("Location", "/login"),))
-    return await policy.respond(request, login if _forged(answer) else answer)
+async def _to_login(request: web.Request, answer: Response) -> web.StreamResponse:
+    login = Response(302, None, (("Location", "/login"),))
+    return await behaviour.respond(request, login if _forged(answer) else answer)
 
 
 def _as_date(
     timestamp: bytes, now: float, dialect: Dialect, tolerance: float, *, guarded: bool
-) -> Answer | None:
+) -> Response | None:
     """A date made of the timestamp: int() raises ValueError for text, and is `guarded` or not;
     fromtimestamp() does for milliseconds, since no such year can be written."""
     try:
         seconds = int(timestamp)
     except ValueError:
         if guarded:
-            return Answer(401, "the timestamp is not a number")
+            return Response(401, "the timestamp is not a number")
         raise
     age = now - datetime.fromtimestamp(seconds, UTC).timestamp()
-    return Answer(401, "the timestamp is too far off") if abs(age) > tolerance else None
+    return Response(401, "the timestamp is too far off") if abs(age) > tolerance else None
 
 
 def _speaking(
     headers: Headers, body: bytes, signer: Signer, now: float, **parts: Any
-) -> Answer | None:
+) -> Response | None:
     return authenticate(
         headers, body, replace(signer, dialect=replace(signer.dialect, **parts)), now
     )
@@ -109,7 +109,7 @@ SIGNATURE = (
         "lossy-decoding",
         "decodes the body with U+FFFD for invalid bytes, and checks and reads that text",
         rule("equal-meaning"),
-        Policy(
+        ReceiverBehaviour(
             receive=partial(_received, change=lambda body: body.decode("utf-8", "replace").encode())
         ),
     ),
@@ -117,13 +117,13 @@ SIGNATURE = (
         "rewritten-json-will-do",
         "tries the signature over JSON written again when it does not fit the raw body",
         rule("equal-meaning"),
-        Policy(authenticate=_either),
+        ReceiverBehaviour(authenticate=_either),
     ),
     Faulty(
         "trimmed-body",
         "trims the body before it checks the signature",
         rule("equal-meaning", "raw-bytes"),
-        Policy(receive=partial(_received, change=bytes.strip)),
+        ReceiverBehaviour(receive=partial(_received, change=bytes.strip)),
     ),
     Faulty(
         "compare-throws-on-non-ascii",
@@ -147,13 +147,13 @@ SIGNATURE = (
         "hangs-up",
         "closes the connection on a wrong signature, as nginx does for 444",
         rule("refusal-status"),
-        Policy(respond=_hang_up),
+        ReceiverBehaviour(respond=_hang_up),
     ),
     Faulty(
         "redirects-to-login",
         "redirects a wrong signature to a login page",
         rule("refusal-status"),
-        Policy(respond=_to_login),
+        ReceiverBehaviour(respond=_to_login),
     ),
     Faulty(
         "json-stringify",
@@ -195,7 +195,9 @@ SIGNATURE = (
         "line-ends-translated",
         "reads the body in text mode, which turns CRLF into LF",
         rule("raw-bytes"),
-        Policy(receive=partial(_received, change=lambda body: body.replace(b"\r\n", b"\n"))),
+        ReceiverBehaviour(
+            receive=partial(_received, change=lambda body: body.replace(b"\r\n", b"\n"))
+        ),
     ),
     Faulty(
         "date-of-milliseconds",
@@ -221,24 +223,28 @@ SIGNATURE = (
         "no-colon",
         "signs timestamp and body without the colon, as published clients do",
         rule("dialect"),
-        Policy(authenticate=partial(_speaking, parts=parse_template("{timestamp}{body}"))),
+        ReceiverBehaviour(
+            authenticate=partial(_speaking, parts=parse_template("{timestamp}{body}"))
+        ),
     ),
     Faulty(
         "dot-for-colon",
         "signs timestamp, dot and body, as Stripe does",
         rule("dialect"),
-        Policy(authenticate=partial(_speaking, parts=parse_template("{timestamp}.{body}"))),
+        ReceiverBehaviour(
+            authenticate=partial(_speaking, parts=parse_template("{timestamp}.{body}"))
+        ),
     ),
     Faulty(
         "digest-in-base64",
         "compares with the digest in Base64",
         rule("dialect"),
-        Policy(authenticate=partial(_speaking, encoding="base64")),
+        ReceiverBehaviour(authenticate=partial(_speaking, encoding="base64")),
     ),
     Faulty(
         "body-signed-alone",
         "signs the body alone, as GitHub does",
         rule("dialect"),
-        Policy(authenticate=partial(_speaking, parts=parse_template("{body}"))),
+        ReceiverBehaviour(authenticate=partial(_speaking, parts=parse_template("{body}"))),
     ),
 )

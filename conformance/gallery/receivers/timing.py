@@ -10,8 +10,8 @@ from functools import partial
 from aiohttp import web
 
 from conformance.gallery.peer import Faulty
-from conformance.receiver import behaviour as policy
-from conformance.receiver.behaviour import Answer, Arrival, Policy
+from conformance.receiver import behaviour as behaviour
+from conformance.receiver.behaviour import Arrival, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Inbox
 from conformance.storage.commits import NotStoredError
 
@@ -21,33 +21,33 @@ _REPORT = "fetching the video"
 
 async def _after_download(
     inbox: Inbox, arrival: Arrival, key: str | None, *, seconds: float
-) -> bool | Answer:
+) -> bool | Response:
     """Fetches a video before it answers."""
     if arrival.message.get("msgType") == VIDEO:
         await asyncio.sleep(seconds)
-    return await policy.store(inbox, arrival, key)
+    return await behaviour.store(inbox, arrival, key)
 
 
 async def _after_work(
     inbox: Inbox, arrival: Arrival, key: str | None, *, seconds: float
-) -> bool | Answer:
+) -> bool | Response:
     """Works on every message before it answers."""
     await asyncio.sleep(seconds)
-    return await policy.store(inbox, arrival, key)
+    return await behaviour.store(inbox, arrival, key)
 
 
-def _one_at_a_time() -> Policy:
+def _one_at_a_time() -> ReceiverBehaviour:
     """A single worker that works before it answers: the hundredth of a burst waits 5.6 s."""
     worker = asyncio.Lock()
 
-    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Answer:
+    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
         async with worker:
             return await _after_work(inbox, arrival, key, seconds=0.056)
 
-    return Policy(store=store)
+    return ReceiverBehaviour(store=store)
 
 
-def _queue_of(size: int) -> Policy:
+def _queue_of(size: int) -> ReceiverBehaviour:
     """Acknowledges first and works behind the answer, from a queue that drops what it has no room for:
     `put_nowait`, and an exception that nobody looks at."""
     queue: set[asyncio.Task[None]] = set()
@@ -57,52 +57,52 @@ def _queue_of(size: int) -> Policy:
         with suppress(NotStoredError):  # the run is over
             await inbox.add(arrival.delivery, key)
 
-    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Answer:
+    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
         if len(queue) < size:
             task = asyncio.create_task(work(inbox, arrival, key))
             queue.add(task)
             task.add_done_callback(queue.discard)
         return True
 
-    return Policy(store=store)
+    return ReceiverBehaviour(store=store)
 
 
-def _rate_limited(most: int, rate: int) -> Policy:
+def _rate_limited(most: int, rate: int) -> ReceiverBehaviour:
     """nginx's `limit_req`: a bucket of `most` tokens, into which `rate` come in a second."""
     tokens, filled = float(most), 0.0
 
-    async def receive(request: web.Request) -> bytes | Answer:
+    async def receive(request: web.Request) -> bytes | Response:
         nonlocal tokens, filled
         now = asyncio.get_running_loop().time()
         tokens, filled = min(most, tokens + (now - filled) * rate), now
         if tokens < 1:
-            return Answer(429, "too many requests")
+            return Response(429, "too many requests")
         tokens -= 1
-        return await policy.receive(request)
+        return await behaviour.receive(request)
 
-    return Policy(receive=receive)
+    return ReceiverBehaviour(receive=receive)
 
 
-def _one_reader() -> Policy:
+def _one_reader() -> ReceiverBehaviour:
     """A synchronous worker: whoever sends slowly has it for himself."""
     worker = asyncio.Lock()
 
-    async def receive(request: web.Request) -> bytes | Answer:
+    async def receive(request: web.Request) -> bytes | Response:
         async with worker:
-            return await policy.receive(request)
+            return await behaviour.receive(request)
 
-    return Policy(receive=receive)
+    return ReceiverBehaviour(receive=receive)
 
 
-async def _impatient(request: web.Request) -> bytes | Answer:
+async def _impatient(request: web.Request) -> bytes | Response:
     try:
         async with asyncio.timeout(1):
-            return await policy.receive(request)
+            return await behaviour.receive(request)
     except TimeoutError:
-        return Answer(408, "the body did not come in time")
+        return Response(408, "the body did not come in time")
 
 
-async def _decoding_each(request: web.Request) -> bytes | Answer:
+async def _decoding_each(request: web.Request) -> bytes | Response:
     """Node's `body += chunk`, which makes text of every chunk by itself."""
     text = ""
     async for chunk in request.content.iter_any():
@@ -110,15 +110,15 @@ async def _decoding_each(request: web.Request) -> bytes | Answer:
     return text.encode()
 
 
-def _report_for_video(arrival: Arrival, new: bool) -> Answer:
-    answer = policy.acknowledge(arrival, new)
+def _report_for_video(arrival: Arrival, new: bool) -> Response:
+    answer = behaviour.acknowledge(arrival, new)
     return replace(answer, message=_REPORT) if arrival.message.get("msgType") == VIDEO else answer
 
 
-async def _trickling(request: web.Request, answer: Answer) -> web.StreamResponse:
+async def _trickling(request: web.Request, answer: Response) -> web.StreamResponse:
     """Streams a report on the work: its status comes at once, its end when the work is done."""
     if answer.message != _REPORT:
-        return await policy.respond(request, answer)
+        return await behaviour.respond(request, answer)
     response = web.StreamResponse(status=answer.status)
     await response.prepare(request)
     await response.write(answer.body)
@@ -132,19 +132,19 @@ TIMING = (
         "video-fetched-before-answer",
         "downloads a video before it answers, and takes 5.3 s for it",
         ("receiver.time.within-deadline",),
-        Policy(store=partial(_after_download, seconds=5.3)),
+        ReceiverBehaviour(store=partial(_after_download, seconds=5.3)),
     ),
     Faulty(
         "answer-trickles-in",
         "sends its status at once, and 5.3 s later the end of its answer to a video",
         ("receiver.time.within-deadline",),
-        Policy(acknowledge=_report_for_video, respond=_trickling),
+        ReceiverBehaviour(acknowledge=_report_for_video, respond=_trickling),
     ),
     Faulty(
         "work-before-answer",
         "does 700 ms of work on each message before it answers",
         ("receiver.time.fast-ack",),
-        Policy(store=partial(_after_work, seconds=0.7)),
+        ReceiverBehaviour(store=partial(_after_work, seconds=0.7)),
     ),
     Faulty(
         "one-message-at-a-time",
@@ -174,12 +174,12 @@ TIMING = (
         "slow-body-refused",
         "gives a body one second to come, and answers 408 to a slower one",
         ("receiver.time.slow-sender",),
-        Policy(receive=_impatient),
+        ReceiverBehaviour(receive=_impatient),
     ),
     Faulty(
         "decodes-each-chunk",
         "decodes each chunk of a body by itself, and refuses one that is split inside a character",
         ("receiver.time.slow-sender",),
-        Policy(receive=_decoding_each),
+        ReceiverBehaviour(receive=_decoding_each),
     ),
 )

@@ -16,10 +16,10 @@ from conformance.model.errors import InputError
 from conformance.protocol import configuration as config
 from conformance.protocol.configuration import Configuration, named
 from conformance.protocol.dialect import Secret
-from conformance.sender import behaviour as practice
+from conformance.sender import behaviour as behaviour
 from conformance.sender.app import Settings
-from conformance.sender.attempt import Answer, Outgoing, Reply, exchange
-from conformance.sender.behaviour import Practice
+from conformance.sender.attempt import Answer, AttemptReply, Outgoing, exchange
+from conformance.sender.behaviour import SenderBehaviour
 
 
 def _in_milliseconds(configuration: Configuration) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _converted(given: object, base: Configuration | None) -> Configuration:
     )
 
 
-def _anything() -> tuple[Practice, set[Configuration]]:
+def _anything() -> tuple[SenderBehaviour, set[Configuration]]:
     """Invalid configurations are stored, and among those that are given back. They get no messages."""
     invalid: set[Configuration] = set()
 
@@ -75,12 +75,12 @@ def _anything() -> tuple[Practice, set[Configuration]]:
 
     def recipients(configurations: Mapping[int, Configuration], message: Any) -> list[int]:
         valid = {i: each for i, each in configurations.items() if each not in invalid}
-        return practice.recipients(valid, message)
+        return behaviour.recipients(valid, message)
 
-    return Practice(read=read, recipients=recipients), invalid
+    return SenderBehaviour(read=read, recipients=recipients), invalid
 
 
-def _stored_first() -> Practice:
+def _stored_first() -> SenderBehaviour:
     """The answer says what is wrong, and comes too late."""
     anything, invalid = _anything()
     told: set[Configuration] = set()
@@ -94,16 +94,16 @@ def _stored_first() -> Practice:
     return replace(anything, shown=shown)
 
 
-def _success_told(ids: set[str]) -> Practice:
+def _success_told(ids: set[str]) -> SenderBehaviour:
     """Success without having sent anything."""
 
     async def exchanged(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
         return Answer(200) if msg_id(request.body) in ids else await exchange(session, request)
 
-    return Practice(exchange=exchanged)
+    return SenderBehaviour(exchange=exchanged)
 
 
-def _success_foretold(ids: set[str]) -> Practice:
+def _success_foretold(ids: set[str]) -> SenderBehaviour:
     """The test goes into a queue, and whoever asked is told that it went well."""
     under_way: set[asyncio.Task[Answer]] = set()
 
@@ -116,10 +116,10 @@ def _success_foretold(ids: set[str]) -> Practice:
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return Answer(200)
 
-    return Practice(exchange=exchanged)
+    return SenderBehaviour(exchange=exchanged)
 
 
-def _in_a_word(reply: Reply) -> str:
+def _in_a_word(reply: AttemptReply) -> str:
     return "failed" if reply.problem else "success"
 
 
@@ -144,7 +144,7 @@ CONFIG = (
         "lists-milliseconds",
         "lists the Timeout in milliseconds",
         _rule("create-list", "update"),
-        Practice(shown=_in_milliseconds),
+        SenderBehaviour(shown=_in_milliseconds),
     ),
     FaultySender(
         "accepts-anything",
@@ -162,19 +162,19 @@ CONFIG = (
         "update-ignored",
         "answers Update with success, and changes nothing",
         _rule("update"),
-        Practice(read=_unread),
+        SenderBehaviour(read=_unread),
     ),
     FaultySender(
         "update-resets",
         "sets what an Update leaves out to its default",
         _rule("update[keeps]"),
-        Practice(read=_left_out_is_reset),
+        SenderBehaviour(read=_left_out_is_reset),
     ),
     FaultySender(
         "secret-listed",
         "lists the secrets",
         _rule("secret-hidden"),
-        Practice(shown=_with_secret),
+        SenderBehaviour(shown=_with_secret),
     ),
     FaultySender(
         "test-sends-nothing",
@@ -192,7 +192,7 @@ CONFIG = (
         "test-says-failed",
         "says of a Test that failed nothing but that",
         _rule("test[told-apart]"),
-        Practice(verdict=_in_a_word),
+        SenderBehaviour(verdict=_in_a_word),
     ),
     FaultySender(
         "https-as-http",

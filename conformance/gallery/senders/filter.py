@@ -11,7 +11,7 @@ from conformance.protocol import configuration as config
 from conformance.protocol.configuration import ALL, Configuration
 from conformance.protocol.dialect import Dialect, Secret
 from conformance.sender.attempt import Outgoing, compose
-from conformance.sender.behaviour import Practice
+from conformance.sender.behaviour import SenderBehaviour
 
 SYSTEM = 10000
 """The first msgType that is no user's message."""
@@ -19,13 +19,13 @@ SYSTEM = 10000
 Read = Mapping[str, Any]
 
 
-def _wanting(wants: Callable[[Configuration, Read], bool]) -> Practice:
+def _wanting(wants: Callable[[Configuration, Read], bool]) -> SenderBehaviour:
     """A message goes to the configurations that want it in another sense."""
 
     def recipients(configurations: Mapping[int, Configuration], message: Read) -> list[int]:
         return [ident for ident, each in configurations.items() if wants(each, message)]
 
-    return Practice(recipients=recipients)
+    return SenderBehaviour(recipients=recipients)
 
 
 def _whatever_type(configuration: Configuration, message: Read) -> bool:
@@ -74,7 +74,7 @@ def _enabled_or_true(given: object, base: Configuration | None) -> Configuration
     return replace(config.read(given, base), enabled=True)
 
 
-def _types_kept() -> Practice:
+def _types_kept() -> SenderBehaviour:
     """A filter that is made when the webhook is first seen."""
     known: dict[str, tuple[str, ...]] = {}
 
@@ -90,7 +90,7 @@ def _newest(configurations: Mapping[int, Configuration], message: Read) -> list[
     return [ident for ident in list(configurations)[-1:] if configurations[ident].wants(message)]
 
 
-def _one_secret() -> Practice:
+def _one_secret() -> SenderBehaviour:
     """A secret that is read once for the whole process."""
     first: list[Secret] = []
 
@@ -104,7 +104,7 @@ def _one_secret() -> Practice:
     ) -> Outgoing:
         return compose(dialect, replace(configuration, secret=first[0]), body, now)
 
-    return Practice(read=read, compose=composed)
+    return SenderBehaviour(read=read, compose=composed)
 
 
 def _rule(*names: str) -> tuple[str, ...]:
@@ -158,7 +158,7 @@ FILTER = (
         "disabled-delivers",
         "lets its default of true win over an Enabled that is false",
         _rule("disabled"),
-        Practice(read=_enabled_or_true),
+        SenderBehaviour(read=_enabled_or_true),
     ),
     FaultySender(
         "update-needs-restart",
@@ -182,6 +182,6 @@ FILTER = (
         "newest-served-alone",
         "delivers to the newest configuration alone",
         _rule("fan-out"),
-        Practice(recipients=_newest),
+        SenderBehaviour(recipients=_newest),
     ),
 )

@@ -13,57 +13,61 @@ from typing import Any
 from conformance.gallery.senders.peer import FaultySender
 from conformance.protocol import delivery
 from conformance.protocol.configuration import Configuration
-from conformance.sender import behaviour as practice
+from conformance.sender import behaviour as behaviour
 from conformance.sender import event
-from conformance.sender.attempt import Reply
-from conformance.sender.behaviour import Practice
-from conformance.sender.event import Event
+from conformance.sender.attempt import AttemptReply
+from conformance.sender.behaviour import SenderBehaviour
+from conformance.sender.event import MessageEvent
 from conformance.sender.queue import Waiting
 
 QUEUED = 20
 RETRYING = 10
 
 
-def _never_known(given: object) -> Iterator[Event]:
+def _never_known(given: object) -> Iterator[MessageEvent]:
     """Rows under ids of their own, and none that is unique for a message."""
     for each in event.read(given):
         yield replace(each, msg_id=f"{each.msg_id} {secrets.token_hex(8)}")
 
 
-def _bounded_queue() -> Practice:
+def _bounded_queue() -> SenderBehaviour:
     """put_nowait, and an exception that nobody looks at."""
     queued = 0
 
     def recipients(configurations: Mapping[int, Configuration], message: Any) -> list[int]:
         nonlocal queued
-        found = practice.recipients(configurations, message)[: max(0, QUEUED - queued)]
+        found = behaviour.recipients(configurations, message)[: max(0, QUEUED - queued)]
         queued += len(found)
         return found
 
-    def judged(waiting: Waiting, reply: Reply, configuration: Configuration) -> delivery.Event:
+    def judged(
+        waiting: Waiting, reply: AttemptReply, configuration: Configuration
+    ) -> delivery.DeliveryEvent:
         nonlocal queued
-        found = practice.outcome(waiting, reply, configuration)
-        queued -= found is not delivery.Event.REFUSED
+        found = behaviour.outcome(waiting, reply, configuration)
+        queued -= found is not delivery.DeliveryEvent.REFUSED
         return found
 
-    return Practice(recipients=recipients, outcome=judged)
+    return SenderBehaviour(recipients=recipients, outcome=judged)
 
 
-def _bounded_retries() -> Practice:
+def _bounded_retries() -> SenderBehaviour:
     """A retry finds no free worker."""
     retrying: set[int] = set()
 
-    def judged(waiting: Waiting, reply: Reply, configuration: Configuration) -> delivery.Event:
-        found = practice.outcome(waiting, reply, configuration)
-        if found is not delivery.Event.REFUSED:
+    def judged(
+        waiting: Waiting, reply: AttemptReply, configuration: Configuration
+    ) -> delivery.DeliveryEvent:
+        found = behaviour.outcome(waiting, reply, configuration)
+        if found is not delivery.DeliveryEvent.REFUSED:
             retrying.discard(waiting.id)
         elif waiting.id not in retrying and len(retrying) >= RETRYING:
-            return delivery.Event.EXHAUSTED
+            return delivery.DeliveryEvent.EXHAUSTED
         else:
             retrying.add(waiting.id)
         return found
 
-    return Practice(outcome=judged)
+    return SenderBehaviour(outcome=judged)
 
 
 LOSS = (
@@ -71,7 +75,7 @@ LOSS = (
         "delivers-twice",
         "delivers a message once more when it is given once more",
         ("sender.duplicate.suppressed",),
-        Practice(events=_never_known),
+        SenderBehaviour(events=_never_known),
     ),
     FaultySender(
         "queue-drops",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from conformance.gallery.senders.peer import FaultySender, Message, writing
-from conformance.sender.behaviour import Practice, test_message
+from conformance.sender.behaviour import SenderBehaviour, test_message
 
 LONGEST = 4096
 _DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\ufeff]")
@@ -62,7 +62,7 @@ def _users_wrapped(message: Message) -> Message:
     return message | {name: {"string": message[name]} for name in ("fromUser", "toUser")}
 
 
-def _text(change: Callable[[str], str]) -> Practice:
+def _text(change: Callable[[str], str]) -> SenderBehaviour:
     """Texts are changed, and nothing else is."""
 
     def changed(message: Message) -> Message:
@@ -165,12 +165,12 @@ MESSAGE = (
         "test-pings",
         "sends something else than a message for a Test",
         _rule("schema"),
-        Practice(test=lambda now: {"event": "ping", "timestamp": int(now)}),
+        SenderBehaviour(test=lambda now: {"event": "ping", "timestamp": int(now)}),
     ),
     FaultySender(
         "test-id-fixed",
         "gives every test message the same msgId",
         _rule("msgid-unique"),
-        Practice(test=lambda now: test_message(now) | {"msgId": "test-message"}),
+        SenderBehaviour(test=lambda now: test_message(now) | {"msgId": "test-message"}),
     ),
 )

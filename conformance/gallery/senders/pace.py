@@ -12,10 +12,10 @@ import aiohttp
 
 from conformance.gallery.senders.peer import FaultySender
 from conformance.protocol.configuration import Configuration
-from conformance.protocol.delivery import Backoff, Event
+from conformance.protocol.delivery import Backoff, DeliveryEvent
 from conformance.sender.app import Settings
-from conformance.sender.attempt import Answer, Outgoing, Reply, exchange
-from conformance.sender.behaviour import Practice, outcome
+from conformance.sender.attempt import Answer, AttemptReply, Outgoing, exchange
+from conformance.sender.behaviour import SenderBehaviour, outcome
 from conformance.sender.queue import Waiting
 from conformance.sender.worker import Pace
 
@@ -53,7 +53,7 @@ def _slowly_growing(backoff: Backoff, attempt: int, draw: float) -> float:
     return LONG * replace(backoff, factor=1.2).wait(attempt, draw)
 
 
-def _shared_workers() -> Practice:
+def _shared_workers() -> SenderBehaviour:
     """A pool of connections that one endpoint can fill."""
     pool = asyncio.Semaphore(WORKERS)
 
@@ -61,21 +61,23 @@ def _shared_workers() -> Practice:
         async with pool:
             return await exchange(session, request)
 
-    return Practice(exchange=in_turn)
+    return SenderBehaviour(exchange=in_turn)
 
 
-def _within(seconds: Callable[[float], float]) -> Practice:
+def _within(seconds: Callable[[float], float]) -> SenderBehaviour:
     """Another deadline than the guide's or the configured one."""
 
-    def judged(waiting: Waiting, reply: Reply, configuration: Configuration) -> Event:
+    def judged(
+        waiting: Waiting, reply: AttemptReply, configuration: Configuration
+    ) -> DeliveryEvent:
         # Whether it came in time has been judged already.
         return outcome(waiting, replace(reply, elapsed=0.0), configuration)
 
-    return Practice(deadline=seconds, outcome=judged)
+    return SenderBehaviour(deadline=seconds, outcome=judged)
 
 
 def _backoff(name: str, fault: str, wait: Callable[[Backoff, int, float], float]) -> FaultySender:
-    return FaultySender(name, fault, ("sender.retry.backoff",), Practice(wait=wait))
+    return FaultySender(name, fault, ("sender.retry.backoff",), SenderBehaviour(wait=wait))
 
 
 PACE = (
@@ -101,7 +103,7 @@ PACE = (
         "collects-first",
         f"collects messages for {COLLECTED:g} seconds before it sends any",
         ("sender.time.real-time",),
-        Practice(first_attempt=lambda now: now + COLLECTED),
+        SenderBehaviour(first_attempt=lambda now: now + COLLECTED),
     ),
     FaultySender(
         "waits-for-ever",

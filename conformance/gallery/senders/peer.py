@@ -15,7 +15,7 @@ from conformance.protocol.dialect import Dialect, sign
 from conformance.protocol.encodings import compact
 from conformance.sender.app import Settings
 from conformance.sender.attempt import Outgoing, compose
-from conformance.sender.behaviour import Practice, test_message
+from conformance.sender.behaviour import SenderBehaviour, test_message
 
 Message = dict[str, Any]
 Change = Callable[[Outgoing], Outgoing]
@@ -27,7 +27,7 @@ class FaultySender:
 
     `fault` says in a sentence what it does wrong; `caught_by` are the rules that must find it, each
     of them, and no other rule of their groups may: `rule`, or `rule[case]` where only a case that
-    weighs less is broken. `practice` is what makes a fresh one where the fault keeps a state; a fault
+    weighs less is broken. `behaviour` is what makes a fresh one where the fault keeps a state; a fault
     may also lie in the `settings`, or in the `clock`. `beside` are rules (globs) whose messages bring
     the fault to light for a rule that looks at the whole run.
     """
@@ -35,14 +35,16 @@ class FaultySender:
     name: str
     fault: str
     caught_by: tuple[str, ...]
-    practice: Practice | Callable[[], Practice] = field(default_factory=Practice)
+    behaviour: SenderBehaviour | Callable[[], SenderBehaviour] = field(
+        default_factory=SenderBehaviour
+    )
     beside: tuple[str, ...] = ()
     settings: Settings = field(default_factory=Settings)
     clock: Clock = field(default_factory=Clock)
 
-    def fresh(self) -> Practice:
+    def fresh(self) -> SenderBehaviour:
         """The practice for one run."""
-        return self.practice if isinstance(self.practice, Practice) else self.practice()
+        return self.behaviour if isinstance(self.behaviour, SenderBehaviour) else self.behaviour()
 
 
 def msg_id(body: bytes) -> str:
@@ -50,9 +52,9 @@ def msg_id(body: bytes) -> str:
     return str(json.loads(body)["msgId"])
 
 
-def sending(change: Change) -> Practice:
+def sending(change: Change) -> SenderBehaviour:
     """Every request is changed after it has been composed as it should be."""
-    return Practice(compose=partial(_changed, change=change))
+    return SenderBehaviour(compose=partial(_changed, change=change))
 
 
 def _changed(
@@ -61,9 +63,9 @@ def _changed(
     return change(compose(dialect, configuration, body, now))
 
 
-def writing(change: Callable[[Message], Mapping[str, Any]]) -> Practice:
+def writing(change: Callable[[Message], Mapping[str, Any]]) -> SenderBehaviour:
     """Every message is changed, and then signed and sent as it should be."""
-    return Practice(compose=partial(_rewritten, change=change))
+    return SenderBehaviour(compose=partial(_rewritten, change=change))
 
 
 def _rewritten(
@@ -77,7 +79,7 @@ def _rewritten(
     return compose(dialect, configuration, compact(change(json.loads(body))), now)
 
 
-def retrying(change: Callable[[Dialect, Configuration, bytes, float], Outgoing]) -> Practice:
+def retrying(change: Callable[[Dialect, Configuration, bytes, float], Outgoing]) -> SenderBehaviour:
     """`change` composes every attempt of a message but the first."""
     made: Counter[tuple[str, str]] = Counter()
 
@@ -89,11 +91,11 @@ def retrying(change: Callable[[Dialect, Configuration, bytes, float], Outgoing])
         step = compose if made[message] == 1 else change
         return step(dialect, configuration, body, now)
 
-    return Practice(compose=composed)
+    return SenderBehaviour(compose=composed)
 
 
-def testing(practice: Callable[[set[str]], Practice]) -> Practice:
-    """`practice` gets the ids of the test messages, which grow with every Test."""
+def testing(behaviour: Callable[[set[str]], SenderBehaviour]) -> SenderBehaviour:
+    """`behaviour` gets the ids of the test messages, which grow with every Test."""
     ids: set[str] = set()
 
     def test(now: float) -> Message:
@@ -101,7 +103,7 @@ def testing(practice: Callable[[set[str]], Practice]) -> Practice:
         ids.add(fields["msgId"])
         return fields
 
-    return replace(practice(ids), test=test)
+    return replace(behaviour(ids), test=test)
 
 
 def without_signature(request: Outgoing) -> Outgoing:

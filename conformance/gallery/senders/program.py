@@ -19,7 +19,7 @@ from pathlib import Path
 
 from conformance.protocol.delivery import Backoff
 from conformance.scenario import dialects as dialect
-from conformance.sender.app import Settings, sending
+from conformance.sender.app import Settings, serving_sender
 from conformance.sender.worker import Pace
 
 AT_START = {
@@ -40,7 +40,7 @@ def _forget(db: Path, statement: str) -> None:
 
 async def _serve(db: Path, port: int, base: float) -> None:
     settings = Settings(pace=Pace(Backoff(base=base)))
-    async with sending(dialect.load("guide"), settings, port=port, db=str(db)) as url:
+    async with serving_sender(dialect.load("guide"), settings, port=port, db=str(db)) as url:
         sys.stdout.write(url + "\n")
         sys.stdout.flush()
         await asyncio.Event().wait()

@@ -16,61 +16,67 @@ import aiohttp
 from conformance.gallery.senders.peer import FaultySender, msg_id, retrying
 from conformance.protocol import configuration as config
 from conformance.protocol.configuration import Configuration
-from conformance.protocol.delivery import Event, deadline
+from conformance.protocol.delivery import DeliveryEvent, deadline
 from conformance.protocol.dialect import Dialect
 from conformance.protocol.encodings import compact
-from conformance.sender.attempt import Answer, Outgoing, Reply, compose, exchange
-from conformance.sender.behaviour import Practice, outcome
+from conformance.sender.attempt import Answer, AttemptReply, Outgoing, compose, exchange
+from conformance.sender.behaviour import SenderBehaviour, outcome
 from conformance.sender.queue import Waiting
 
 
-def _accepting(accepts: Callable[[int], bool]) -> Practice:
+def _accepting(accepts: Callable[[int], bool]) -> SenderBehaviour:
     """Other statuses count as delivered too."""
 
-    def judged(waiting: Waiting, reply: Reply, configuration: Configuration) -> Event:
+    def judged(
+        waiting: Waiting, reply: AttemptReply, configuration: Configuration
+    ) -> DeliveryEvent:
         if reply.status is not None and accepts(reply.status):
-            return Event.ACCEPTED
+            return DeliveryEvent.ACCEPTED
         return outcome(waiting, reply, configuration)
 
-    return Practice(outcome=judged)
+    return SenderBehaviour(outcome=judged)
 
 
-def _giving_up(hopeless: Callable[[Reply, Configuration], bool]) -> Practice:
+def _giving_up(hopeless: Callable[[AttemptReply, Configuration], bool]) -> SenderBehaviour:
     """Some failures are not tried again."""
 
-    def judged(waiting: Waiting, reply: Reply, configuration: Configuration) -> Event:
+    def judged(
+        waiting: Waiting, reply: AttemptReply, configuration: Configuration
+    ) -> DeliveryEvent:
         found = outcome(waiting, reply, configuration)
-        if found is Event.REFUSED and hopeless(reply, configuration):
-            return Event.EXHAUSTED
+        if found is DeliveryEvent.REFUSED and hopeless(reply, configuration):
+            return DeliveryEvent.EXHAUSTED
         return found
 
-    return Practice(outcome=judged)
+    return SenderBehaviour(outcome=judged)
 
 
-def _is_client_error(reply: Reply, configuration: Configuration) -> bool:
+def _is_client_error(reply: AttemptReply, configuration: Configuration) -> bool:
     return reply.status is not None and 400 <= reply.status < 500
 
 
-def _is_timeout(reply: Reply, configuration: Configuration) -> bool:
+def _is_timeout(reply: AttemptReply, configuration: Configuration) -> bool:
     return reply.status is None and reply.elapsed > 0.9 * deadline(configuration.timeout)
 
 
-def _is_connection_fault(reply: Reply, configuration: Configuration) -> bool:
+def _is_connection_fault(reply: AttemptReply, configuration: Configuration) -> bool:
     return reply.status is None and not _is_timeout(reply, configuration)
 
 
-def _is_reset(reply: Reply, configuration: Configuration) -> bool:
+def _is_reset(reply: AttemptReply, configuration: Configuration) -> bool:
     return "closed the connection" in (reply.problem or "")
 
 
-def _retries(change: Callable[[int], int]) -> Practice:
+def _retries(change: Callable[[int], int]) -> SenderBehaviour:
     """RetryCount is taken for another number."""
 
-    def judged(waiting: Waiting, reply: Reply, configuration: Configuration) -> Event:
+    def judged(
+        waiting: Waiting, reply: AttemptReply, configuration: Configuration
+    ) -> DeliveryEvent:
         count = change(configuration.retry_count)
         return outcome(waiting, reply, replace(configuration, retry_count=count))
 
-    return Practice(outcome=judged)
+    return SenderBehaviour(outcome=judged)
 
 
 def _zero_is_left_out(given: object, base: Configuration | None) -> Configuration:
@@ -79,36 +85,42 @@ def _zero_is_left_out(given: object, base: Configuration | None) -> Configuratio
     return replace(configuration, retry_count=configuration.retry_count or 3)
 
 
-def _one_deadline() -> Practice:
+def _one_deadline() -> SenderBehaviour:
     """One context with a time-out around the whole loop of attempts."""
     begun: dict[int, float] = {}
 
-    def judged(waiting: Waiting, reply: Reply, configuration: Configuration) -> Event:
+    def judged(
+        waiting: Waiting, reply: AttemptReply, configuration: Configuration
+    ) -> DeliveryEvent:
         now = time.monotonic()
         began = begun.setdefault(waiting.id, now - reply.elapsed)
         found = outcome(waiting, reply, configuration)
         over = now - began >= deadline(configuration.timeout)
-        return Event.EXHAUSTED if found is Event.REFUSED and over else found
+        return DeliveryEvent.EXHAUSTED if found is DeliveryEvent.REFUSED and over else found
 
-    return Practice(outcome=judged)
+    return SenderBehaviour(outcome=judged)
 
 
-def _faults_for_free() -> Practice:
+def _faults_for_free() -> SenderBehaviour:
     """What the HTTP library sends again by itself is not counted."""
     broken: Counter[int] = Counter()
 
-    def judged(waiting: Waiting, reply: Reply, configuration: Configuration) -> Event:
+    def judged(
+        waiting: Waiting, reply: AttemptReply, configuration: Configuration
+    ) -> DeliveryEvent:
         broken[waiting.id] += _is_connection_fault(reply, configuration)
         counted = replace(waiting, attempts=waiting.attempts - broken[waiting.id])
         return outcome(counted, reply, configuration)
 
-    return Practice(outcome=judged)
+    return SenderBehaviour(outcome=judged)
 
 
-def _timer_left(waiting: Waiting, reply: Reply, configuration: Configuration) -> Event:
+def _timer_left(
+    waiting: Waiting, reply: AttemptReply, configuration: Configuration
+) -> DeliveryEvent:
     """A retry that was planned before the first one was answered."""
     if reply.status == 200 and waiting.attempts == 1:
-        return Event.REFUSED
+        return DeliveryEvent.REFUSED
     return outcome(waiting, reply, configuration)
 
 
@@ -178,7 +190,7 @@ def _new_id(dialect: Dialect, configuration: Configuration, body: bytes, now: fl
     return compose(dialect, configuration, compact(fresh), now)
 
 
-def _first_signature() -> Practice:
+def _first_signature() -> SenderBehaviour:
     """The signature is kept with the message, and the timestamp is not."""
     kept: dict[tuple[str, str], str] = {}
 
@@ -190,7 +202,7 @@ def _first_signature() -> Practice:
         first = kept.setdefault((configuration.url, msg_id(body)), request.headers[name])
         return replace(request, headers=request.headers | {name: first})
 
-    return Practice(compose=composed)
+    return SenderBehaviour(compose=composed)
 
 
 def _rule(*names: str) -> tuple[str, ...]:
@@ -220,25 +232,25 @@ RETRY = (
         "follows-redirects",
         "follows redirects, and takes the answer at their end for the receiver's",
         _rule("no-redirect", "on-non-200"),
-        Practice(exchange=_following),
+        SenderBehaviour(exchange=_following),
     ),
     FaultySender(
         "follows-307-and-308",
         "sends a message on to wherever a 307 or 308 leads",
         _rule("no-redirect"),
-        Practice(exchange=_following_kept_methods),
+        SenderBehaviour(exchange=_following_kept_methods),
     ),
     FaultySender(
         "reads-the-answer",
         "takes a 200 with an error in its body for a failure",
         _rule("status-alone"),
-        Practice(exchange=partial(_parsing, fits=_is_no_error)),
+        SenderBehaviour(exchange=partial(_parsing, fits=_is_no_error)),
     ),
     FaultySender(
         "expects-json",
         "takes a 200 whose body is not JSON for a failure",
         _rule("status-alone"),
-        Practice(exchange=partial(_parsing, fits=_is_json)),
+        SenderBehaviour(exchange=partial(_parsing, fits=_is_json)),
     ),
     FaultySender(
         "timeout-is-final",
@@ -262,7 +274,7 @@ RETRY = (
         "head-is-enough",
         "decides by the head of an answer, and does not wait for the rest",
         (*_rule("on-connection-fault[half]"), "sender.time.deadline[dripping]"),
-        Practice(exchange=_by_the_head),
+        SenderBehaviour(exchange=_by_the_head),
     ),
     FaultySender(
         "count-is-attempts",
@@ -280,7 +292,7 @@ RETRY = (
         "no-retries-is-three",
         "takes a RetryCount of 0 for one that was left out",
         _rule("count"),
-        Practice(read=_zero_is_left_out),
+        SenderBehaviour(read=_zero_is_left_out),
     ),
     FaultySender(
         "one-deadline-for-all",
@@ -298,7 +310,7 @@ RETRY = (
         "timer-left-running",
         "sends once more after a retry was answered 200",
         _rule("none-after-200"),
-        Practice(outcome=_timer_left),
+        SenderBehaviour(outcome=_timer_left),
     ),
     FaultySender(
         "new-id-on-retry",

@@ -14,7 +14,7 @@ from conformance.gallery.child_process import restarting, running
 from conformance.gallery.receivers.process import STACKS
 from conformance.gallery.senders.peer import FaultySender
 from conformance.scenario import dialects
-from conformance.sender.app import sending
+from conformance.sender.app import serving_sender
 
 BACKOFF = 0.1
 """Seconds before the first retry."""
@@ -86,7 +86,9 @@ async def in_process(sender: FaultySender, ca: Path | None = None) -> AsyncItera
     tls = settings.tls or (ssl.create_default_context(cafile=ca) if ca else None)
     settings = replace(settings, pace=replace(settings.pace, backoff=backoff), tls=tls)
     dialect = dialects.load("guide")
-    async with sending(dialect, settings, clock=sender.clock, practice=sender.fresh()) as url:
+    async with serving_sender(
+        dialect, settings, clock=sender.clock, behaviour=sender.fresh()
+    ) as url:
         yield Served(url)
 
 

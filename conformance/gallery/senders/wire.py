@@ -26,7 +26,7 @@ from conformance.protocol.configuration import Configuration
 from conformance.protocol.dialect import Dialect, parse_template
 from conformance.protocol.encodings import ascii_only, spaced_ascii
 from conformance.sender.attempt import Outgoing, compose
-from conformance.sender.behaviour import Practice, test_message
+from conformance.sender.behaviour import SenderBehaviour, test_message
 
 HOUR = 3600.0
 
@@ -122,7 +122,7 @@ def _an_hour_old(
     return compose(dialect, configuration, body, now - HOUR)
 
 
-def _tests_unsigned(ids: set[str]) -> Practice:
+def _tests_unsigned(ids: set[str]) -> SenderBehaviour:
     def change(request: Outgoing) -> Outgoing:
         return without_signature(request) if msg_id(request.body) in ids else request
 
@@ -162,49 +162,49 @@ WIRE = (
         "milliseconds",
         "stamps its requests in milliseconds",
         _rule("timestamp-header"),
-        Practice(compose=partial(_stamped, text=lambda now: str(int(now * 1000)))),
+        SenderBehaviour(compose=partial(_stamped, text=lambda now: str(int(now * 1000)))),
     ),
     FaultySender(
         "fractional-seconds",
         "stamps its requests with a fraction of a second",
         _rule("timestamp-header"),
-        Practice(compose=partial(_stamped, text=lambda now: f"{now:.6f}")),
+        SenderBehaviour(compose=partial(_stamped, text=lambda now: f"{now:.6f}")),
     ),
     FaultySender(
         "iso-time",
         "stamps its requests with a date and a time in ISO 8601",
         _rule("timestamp-header"),
-        Practice(compose=partial(_stamped, text=_iso)),
+        SenderBehaviour(compose=partial(_stamped, text=_iso)),
     ),
     FaultySender(
         "upper-case-signature",
         "writes the signature in upper-case hex, as Convert.ToHexString does",
         _rule("signature-header"),
-        Practice(compose=partial(_signature, form=str.upper)),
+        SenderBehaviour(compose=partial(_signature, form=str.upper)),
     ),
     FaultySender(
         "base64-signature",
         "writes the signature in Base64",
         _rule("signature-header"),
-        Practice(compose=partial(_signature, form=_in_base64)),
+        SenderBehaviour(compose=partial(_signature, form=_in_base64)),
     ),
     FaultySender(
         "prefixed-signature",
         "puts sha256= in front of the signature",
         _rule("signature-header"),
-        Practice(compose=partial(_signature, form=lambda digest: f"sha256={digest}")),
+        SenderBehaviour(compose=partial(_signature, form=lambda digest: f"sha256={digest}")),
     ),
     FaultySender(
         "colon-missing",
         "signs the timestamp and the body without the colon between them",
         _rule("signature"),
-        Practice(compose=partial(_over, template="{timestamp}{body}")),
+        SenderBehaviour(compose=partial(_over, template="{timestamp}{body}")),
     ),
     FaultySender(
         "signs-the-body-alone",
         "signs the body without the timestamp",
         _rule("signature"),
-        Practice(compose=partial(_over, template="{body}")),
+        SenderBehaviour(compose=partial(_over, template="{body}")),
     ),
     FaultySender(
         "encodes-twice",
@@ -216,7 +216,7 @@ WIRE = (
         "signs-escaped-text",
         "signs JSON with escapes and sends it without, so that Chinese text does not verify",
         _rule("signature"),
-        Practice(compose=_signs_escapes),
+        SenderBehaviour(compose=_signs_escapes),
     ),
     FaultySender(
         "clock-an-hour-behind",
@@ -247,7 +247,7 @@ WIRE = (
         "test-created-in-milliseconds",
         "creates its test message in milliseconds, long after it is sent",
         _rule("timestamp-agrees"),
-        Practice(test=lambda now: test_message(now) | {"createTime": int(now * 1000)}),
+        SenderBehaviour(test=lambda now: test_message(now) | {"createTime": int(now * 1000)}),
         beside=("sender.config.test",),
     ),
     FaultySender(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from conformance.checks.receiver.case import judge
-from conformance.checks.receiver.profile import Facts
+from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.model.exchange import Request, Role
 from conformance.model.rules import Finding, Level, Unjudged
 from conformance.scenario.receiver import Case, parse_step
 from tests.engine.hand_made import SCHEME, SIGNER, exchange, told
 
 URL = "http://receiver/webhook"
-FACTS = Facts(URL, SIGNER.dialect, SCHEME, frozenset({200}), 5.0, observed=True)
+FACTS = ReceiverProfile(URL, SIGNER.dialect, SCHEME, frozenset({200}), 5.0, observed=True)
 KNOWN = [
     {"send": {"as": "known"}, "expect": {"status": "accepted"}},
     {"send": {"again": "known"}, "expect": {"status": "refused", "processed": "unchanged"}},

@@ -16,13 +16,13 @@ FACTS = replace(FACTS, waits=((1.0,), (2.0,)))
 SECOND = message(msgId="2")
 
 
-def judged(*exchanges, facts=FACTS, **words):
-    return judge(case(**words), exchanges, facts)
+def judged(*exchanges, profile=FACTS, **words):
+    return judge(case(**words), exchanges, profile)
 
 
-def says(*exchanges, facts=FACTS, **words):
+def says(*exchanges, profile=FACTS, **words):
     """What the only finding says."""
-    (found,) = judged(*exchanges, facts=facts, **words)
+    (found,) = judged(*exchanges, profile=profile, **words)
     assert isinstance(found, Finding)
     return told([found])[0]
 
@@ -163,7 +163,7 @@ def test_it_is_told_how_many_of_many_did_not_arrive():
 
 def test_a_slow_sender_is_told_by_the_time_that_it_was_given():
     slow = replace(FACTS, latency=7.0)
-    assert "within 21 s" in says(given(), facts=slow, steps=emitting({"arrives": True}))
+    assert "within 21 s" in says(given(), profile=slow, steps=emitting({"arrives": True}))
 
 
 def test_what_must_not_arrive_and_does_is_told():
@@ -293,8 +293,8 @@ def test_a_message_given_twice_is_judged_by_all_of_its_attempts():
     assert says(*twice, steps=steps) == "answered 200 at attempt 1, and sent again 1.0 s later"
 
 
-def told_of(*exchanges, facts=FACTS, **words):
-    return shown(case(**words), exchanges, facts).en
+def told_of(*exchanges, profile=FACTS, **words):
+    return shown(case(**words), exchanges, profile).en
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ from conformance.protocol.tampering import Signer
 from tests.engine.hand_made import API, FACTS, SECRET, called, step, told
 
 
-def check(name, seen, facts=FACTS):
-    return NAMED[name](seen, facts, Level.MUST)
+def check(name, seen, profile=FACTS):
+    return NAMED[name](seen, profile, Level.MUST)
 
 
-def finding(name, seen, facts=FACTS):
+def finding(name, seen, profile=FACTS):
     """What the check's one finding says."""
-    (found,) = check(name, seen, facts)
+    (found,) = check(name, seen, profile)
     assert isinstance(found, Finding)
     assert found.exchanges
     return told([found])[0]
@@ -128,9 +128,9 @@ def test_what_was_refused_and_is_listed_all_the_same_is_told():
 
 
 def with_secret(shown, secret=SECRET):
-    facts = replace(FACTS, asked=Signer(FACTS.asked.dialect, Secret(secret)))
+    profile = replace(FACTS, asked=Signer(FACTS.asked.dialect, Secret(secret)))
     calls = [called("List", shown if isinstance(shown, bytes) else [SETTINGS | {"Secret": shown}])]
-    return step(*calls, steps=[{"call": "List"}]), facts
+    return step(*calls, steps=[{"call": "List"}]), profile
 
 
 @pytest.mark.parametrize("shown", ["********", "a li****", "", None, "(hidden)"])

@@ -20,7 +20,7 @@ from conformance.model.exchange import Fault
 from tests.engine.hand_made import FACTS, attempt, attempts
 
 
-def facts(firsts=(), seconds=(), latency=0.0):
+def profile(firsts=(), seconds=(), latency=0.0):
     return replace(FACTS, waits=(firsts, seconds), latency=latency)
 
 
@@ -40,7 +40,7 @@ def facts(firsts=(), seconds=(), latency=0.0):
     ],
 )
 def test_the_next_wait_is_worked_out_from_those_that_were_seen(firsts, seconds, attempt, wait):
-    assert facts(firsts, seconds).wait(attempt) == pytest.approx(wait)
+    assert profile(firsts, seconds).wait(attempt) == pytest.approx(wait)
 
 
 @pytest.mark.parametrize(
@@ -53,18 +53,18 @@ def test_the_next_wait_is_worked_out_from_those_that_were_seen(firsts, seconds, 
     ],
 )
 def test_what_must_come_is_given_more_time_than_what_must_not(firsts, attempt, patience, quiet):
-    seen = facts(firsts)
+    seen = profile(firsts)
     assert (seen.patience(attempt), seen.quiet_after(attempt)) == (patience, quiet)
 
 
 def test_an_attempt_that_must_come_is_waited_for_however_steep_the_waits_grow():
-    seen = facts((0.2,), (1.6,))
+    seen = profile((0.2,), (1.6,))
     assert seen.patience(3) > 2 * 12.8 > 2 * seen.quiet_after(3)
 
 
 @pytest.mark.parametrize("attempt", range(1, 12))
 def test_patience_outlasts_every_jitter_of_doubling_waits(attempt):
-    seen = facts((0.82, 1.0, 1.19), (1.6, 2.0, 2.4))
+    seen = profile((0.82, 1.0, 1.19), (1.6, 2.0, 2.4))
     longest = min(60.0, 1.2 * 2 ** (attempt - 1))
     assert seen.patience(attempt) > seen.quiet_after(attempt) > longest
 
@@ -77,7 +77,7 @@ def test_patience_outlasts_every_jitter_of_doubling_waits(attempt):
     ],
 )
 def test_a_first_attempt_is_waited_for_as_long_as_the_sender_takes(latency, arrival, quiet):
-    seen = facts(latency=latency)
+    seen = profile(latency=latency)
     assert (seen.arrival, seen.quiet) == pytest.approx((arrival, quiet))
 
 
@@ -85,7 +85,7 @@ EMITTED = 100.0
 
 
 def due(*came, most=None, **seen):
-    return facts(**({"firsts": (2.0,), "seconds": (4.0,)} | seen)).due(came, EMITTED, most)
+    return profile(**({"firsts": (2.0,), "seconds": (4.0,)} | seen)).due(came, EMITTED, most)
 
 
 def test_what_never_came_is_waited_for_from_when_it_was_given():
@@ -148,4 +148,4 @@ def test_an_attempt_without_an_end_is_under_way():
     ],
 )
 def test_retries_that_are_over_at_once_do_not_outlast_a_refusal(firsts, retry_count, outlasts):
-    assert facts(firsts).outlasts_refusal(retry_count) is outlasts
+    assert profile(firsts).outlasts_refusal(retry_count) is outlasts

@@ -26,21 +26,21 @@ from tests.engine.hand_made import (
 )
 
 
-def check(name, seen, facts=FACTS):
-    return NAMED[name](seen, facts, Level.MUST)
+def check(name, seen, profile=FACTS):
+    return NAMED[name](seen, profile, Level.MUST)
 
 
-def finding(name, seen, facts=FACTS):
+def finding(name, seen, profile=FACTS):
     """What the check's one finding says."""
-    (found,) = check(name, seen, facts)
+    (found,) = check(name, seen, profile)
     assert isinstance(found, Finding)
     assert found.level is Level.MUST
     assert found.exchanges
     return told([found])[0]
 
 
-def unjudged(name, seen, facts=FACTS):
-    (found,) = check(name, seen, facts)
+def unjudged(name, seen, profile=FACTS):
+    (found,) = check(name, seen, profile)
     assert isinstance(found, Unjudged)
     return told([found])[0]
 
@@ -182,8 +182,8 @@ def test_a_secret_that_is_used_after_its_update_is_told():
 
 
 def test_in_an_unknown_scheme_no_secret_is_judged():
-    facts = replace(FACTS, scheme=None)
-    assert "not known" in unjudged("new-secret", renewed(SECRET), facts)
+    profile = replace(FACTS, scheme=None)
+    assert "not known" in unjudged("new-secret", renewed(SECRET), profile)
 
 
 TESTS = [{"call": "Test"}, {"call": "Test"}]

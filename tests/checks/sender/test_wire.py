@@ -34,8 +34,8 @@ from tests.engine.hand_made import (
 CHECKS = sorted(WIRE_CHECKS)
 
 
-def check(name, *came, facts=FACTS, level=Level.MUST):
-    return WIRE_CHECKS[f"wire-{name}"](came, facts, level)
+def check(name, *came, profile=FACTS, level=Level.MUST):
+    return WIRE_CHECKS[f"wire-{name}"](came, profile, level)
 
 
 def right(**more):
@@ -44,9 +44,9 @@ def right(**more):
     return [link, *attempts(0.1, 1.2, 3.3), attempt(message(content="", msgId="3"))]
 
 
-def findings(came, facts=FACTS):
+def findings(came, profile=FACTS):
     """What each check finds, for those that find anything."""
-    found = {name: judge(came, facts, Level.MUST) for name, judge in WIRE_CHECKS.items()}
+    found = {name: judge(came, profile, Level.MUST) for name, judge in WIRE_CHECKS.items()}
     return {name: each for name, each in found.items() if each}
 
 
@@ -296,7 +296,7 @@ def test_a_signature_under_headers_of_another_dialect_is_named():
     dialect = replace(GUIDE, name="other", signature_header="X-Other")
     scheme = Scheme(Signer(dialect, SECRET), None, Text("another header", "另一個請求頭"))
     came = attempt(without=["X-Webhook-Signature"])
-    (found,) = check("signature", came, facts=replace(FACTS, scheme=scheme))
+    (found,) = check("signature", came, profile=replace(FACTS, scheme=scheme))
     assert told([found]) == ["the signature fits another header, not what was asked for"]
 
 
@@ -305,22 +305,22 @@ MILLISECONDS = replace(GUIDE, timestamp_unit="milliseconds", encoding="base64")
 
 def test_another_dialect_is_judged_by_its_own_unit_and_encoding():
     signer = Signer(MILLISECONDS, SECRET)
-    facts = replace(FACTS, asked=signer, scheme=Scheme(signer, None, NO_TEXT))
+    profile = replace(FACTS, asked=signer, scheme=Scheme(signer, None, NO_TEXT))
     stamp = b"%d321" % NOW
     body = json.dumps(message("link")).encode()
     came = attempt(
         message("link"), body=body, stamp=stamp, signature=sign(MILLISECONDS, SECRET, stamp, body)
     )
-    assert findings([came], facts) == {}
+    assert findings([came], profile) == {}
 
 
 def test_another_dialect_too_is_broken_by_what_is_not_in_it():
-    facts = replace(FACTS, asked=Signer(MILLISECONDS, SECRET))
+    profile = replace(FACTS, asked=Signer(MILLISECONDS, SECRET))
     for name in ("timestamp-header", "signature-header"):
-        (found,) = check(name, attempt(), facts=facts)
+        (found,) = check(name, attempt(), profile=profile)
         assert told([found])
     stale = attempt(stamp=b"%d000" % (NOW - 100))
-    assert "100 s old" in told(check("timestamp-fresh", stale, facts=facts))[0]
+    assert "100 s old" in told(check("timestamp-fresh", stale, profile=profile))[0]
 
 
 @pytest.mark.parametrize("depth", [100, 400, 700, 900, 990, 5000])
@@ -359,4 +359,4 @@ def test_the_scheme_of_the_facts_is_not_taken_for_what_was_asked():
     came = attempt(
         signature=sign(spoken.signer.dialect, SECRET, b"%d" % NOW, attempt().request.body)
     )
-    assert check("signature", came, facts=replace(FACTS, scheme=spoken))
+    assert check("signature", came, profile=replace(FACTS, scheme=spoken))

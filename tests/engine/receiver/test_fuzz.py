@@ -16,8 +16,8 @@ import pytest
 from aiohttp import web
 
 from conformance import check_receiver
-from conformance.engine.receiver.run import Run
-from conformance.fuzz.campaign import campaign as hunt
+from conformance.engine.receiver.run import ReceiverRun
+from conformance.fuzz.campaign import campaign as campaign
 from conformance.gallery.receivers.fuzz import FUZZ
 from conformance.gallery.receivers.process import PAIRS, pair
 from conformance.model.rules import Level, Outcome, Verdict
@@ -26,9 +26,9 @@ from conformance.protocol.dialect import Secret
 from conformance.protocol.encodings import FORMS
 from conformance.protocol.tampering import Signer
 from conformance.protocol.validation import problems
-from conformance.receiver import behaviour as policy
+from conformance.receiver import behaviour as behaviour
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
-from conformance.receiver.behaviour import Answer, Policy, authenticate, read
+from conformance.receiver.behaviour import ReceiverBehaviour, Response, authenticate, read
 from conformance.receiver.inbox import Inbox
 from conformance.scenario.dialects import load
 from tests.patience import PATIENCE
@@ -42,15 +42,18 @@ PEERS = {peer.name: peer for peer in FUZZ}
 
 
 @contextlib.asynccontextmanager
-async def receiver(policy=None):
+async def receiver(behaviour=None):
     signer = Signer(GUIDE, Secret(SECRET.encode()))
-    async with Inbox(":memory:") as inbox, serving(policy or Policy(), inbox, signer) as base:
+    async with (
+        Inbox(":memory:") as inbox,
+        serving(behaviour or ReceiverBehaviour(), inbox, signer) as base,
+    ):
         yield base
 
 
-async def fuzz(policy=None, rules=EVERY, *, observer=True, dialect=GUIDE, **more):
+async def fuzz(behaviour=None, rules=EVERY, *, observer=True, dialect=GUIDE, **more):
     """The report of a run with the fuzz rules alone, and no folder of examples."""
-    async with receiver(policy) as base:
+    async with receiver(behaviour) as base:
         options = Options(
             url=base + ENDPOINT,
             secret=Secret(SECRET.encode()),
@@ -59,7 +62,7 @@ async def fuzz(policy=None, rules=EVERY, *, observer=True, dialect=GUIDE, **more
             observer_url=base + OBSERVER if observer else None,
             **more,
         )
-        return await Run(options).report()
+        return await ReceiverRun(options).report()
 
 
 def result(report, name):
@@ -70,9 +73,9 @@ def refusing(wrong, answer=None):
     """A receiver that answers 500, or `answer`, to messages that `wrong` says something of."""
 
     def process(message):
-        return (answer or Answer(500)) if wrong(message) else None
+        return (answer or Response(500)) if wrong(message) else None
 
-    return Policy(process=process)
+    return ReceiverBehaviour(process=process)
 
 
 async def test_a_correct_receiver_passes_and_the_result_says_how_much_was_tried():
@@ -131,12 +134,12 @@ async def test_the_smallest_example_has_one_oddity_and_nothing_else():
 async def test_failures_are_told_apart_by_status_and_place():
     def process(message):
         if "\0" in message.get("fromUser", ""):
-            return Answer(500)
+            return Response(500)
         if message.get("isHistory"):
-            return Answer(500)
-        return Answer(400) if message.get("msgType") == 49 else None
+            return Response(500)
+        return Response(400) if message.get("msgType") == 49 else None
 
-    found = result(await fuzz(Policy(process=process), MESSAGES[:1], fuzz=400), "valid")
+    found = result(await fuzz(ReceiverBehaviour(process=process), MESSAGES[:1], fuzz=400), "valid")
     assert "(1)" in found.message.en
     assert "with fromUser with U+0000" in found.message.en
     assert "isHistory" in found.message.en
@@ -207,9 +210,9 @@ async def test_what_fails_now_and_then_is_no_finding_and_is_told():
     def process(message):
         nonlocal seen
         seen += 1
-        return Answer(500) if seen % 40 == 0 else None
+        return Response(500) if seen % 40 == 0 else None
 
-    found = result(await fuzz(Policy(process=process), MESSAGES[:1]), "valid")
+    found = result(await fuzz(ReceiverBehaviour(process=process), MESSAGES[:1]), "valid")
     assert found.outcome is Outcome.PASS
     assert "failed once, and not when sent again" in found.message.en
 
@@ -223,9 +226,9 @@ async def test_a_rate_limit_is_not_judged(kind, status):
     async def receive(request):
         nonlocal seen
         seen += 1
-        return Answer(status) if seen % 60 > 40 else await policy.receive(request)
+        return Response(status) if seen % 60 > 40 else await behaviour.receive(request)
 
-    found = result(await fuzz(Policy(receive=receive), [f"receiver.fuzz.{kind}"]), kind)
+    found = result(await fuzz(ReceiverBehaviour(receive=receive), [f"receiver.fuzz.{kind}"]), kind)
     assert found.outcome is Outcome.ERROR
     assert str(status) in found.message.en
 
@@ -233,30 +236,30 @@ async def test_a_rate_limit_is_not_judged(kind, status):
 async def test_a_receiver_that_signs_rewritten_json_is_not_told_of_it_again():
     def rewritten(body):
         parsed = read(body)
-        return body if isinstance(parsed, Answer) else FORMS["spaced-ascii"](parsed)
+        return body if isinstance(parsed, Response) else FORMS["spaced-ascii"](parsed)
 
-    policy = Policy(authenticate=partial(authenticate, signed=rewritten))
-    report = await fuzz(policy, (*MESSAGES[:2], "receiver.signature.raw-bytes"))
+    behaviour = ReceiverBehaviour(authenticate=partial(authenticate, signed=rewritten))
+    report = await fuzz(behaviour, (*MESSAGES[:2], "receiver.signature.raw-bytes"))
     assert {result(report, name).outcome for name in ("valid", "malformed")} == {Outcome.PASS}
 
 
 async def test_a_receiver_of_links_alone_is_told_of_texts_once():
-    report = await fuzz(refusing(lambda m: m["msgType"] == 1, Answer(400)), MESSAGES[:1])
+    report = await fuzz(refusing(lambda m: m["msgType"] == 1, Response(400)), MESSAGES[:1])
     assert "msgType 1" in result(report, "valid").message.en
     assert "(2)" not in result(report, "valid").message.en
 
 
 async def _hanging(request):
-    body = await Policy().receive(request)
+    body = await ReceiverBehaviour().receive(request)
     if isinstance(body, bytes) and b"NaN" in body:
         await asyncio.sleep(2)
     return body
 
 
 async def test_a_hang_must_not_be_whatever_the_body(monkeypatch):
-    monkeypatch.setattr(hunt, "SHRINK_SECONDS", 2.0)
+    monkeypatch.setattr(campaign, "SHRINK_SECONDS", 2.0)
     quick = replace(GUIDE, deadline=0.2)
-    report = await fuzz(Policy(receive=_hanging), MESSAGES[1:2], dialect=quick, fuzz=500)
+    report = await fuzz(ReceiverBehaviour(receive=_hanging), MESSAGES[1:2], dialect=quick, fuzz=500)
     found = result(report, "malformed")
     assert (found.outcome, found.level) == (Outcome.FAIL, Level.MUST)
     assert "gave no whole answer" in found.message.en
@@ -264,16 +267,18 @@ async def test_a_hang_must_not_be_whatever_the_body(monkeypatch):
 
 
 async def test_a_late_answer_to_a_valid_message_is_told(monkeypatch):
-    monkeypatch.setattr(hunt, "SHRINK_SECONDS", 2.0)
+    monkeypatch.setattr(campaign, "SHRINK_SECONDS", 2.0)
 
     async def receive(request):
-        body = await Policy().receive(request)
+        body = await ReceiverBehaviour().receive(request)
         if isinstance(body, bytes) and b'"isHistory":true' in body:
             await asyncio.sleep(0.4)
         return body
 
     quick = replace(GUIDE, deadline=0.2)
-    found = result(await fuzz(Policy(receive=receive), MESSAGES[:1], dialect=quick), "valid")
+    found = result(
+        await fuzz(ReceiverBehaviour(receive=receive), MESSAGES[:1], dialect=quick), "valid"
+    )
     assert (found.outcome, found.level) == (Outcome.FAIL, Level.MUST)
     assert "the answer took longer than 0.2 s" in found.message.en
 
@@ -282,7 +287,7 @@ async def test_a_target_that_dies_is_told_with_what_it_died_of_and_the_run_ends(
     dying = next(each for each in PAIRS if each.name == "process-dies-of-nesting")
     async with pair(dying) as options:
         rules = (*EVERY, "receiver.http.alive")
-        report = await Run(replace(options, rules=rules, fuzz=500)).report()
+        report = await ReceiverRun(replace(options, rules=rules, fuzz=500)).report()
     killed = result(report, "malformed")
     assert (killed.outcome, killed.level) == (Outcome.FAIL, Level.MUST)
     assert re.match(
@@ -302,9 +307,9 @@ async def test_a_target_that_refuses_everything_afterwards_is_as_good_as_dead():
     def process(message):
         nonlocal poisoned
         poisoned = poisoned or message.get("msgType") == 9999
-        return Answer(500) if poisoned else None
+        return Response(500) if poisoned else None
 
-    found = result(await fuzz(Policy(process=process), MESSAGES[:1], fuzz=500), "valid")
+    found = result(await fuzz(ReceiverBehaviour(process=process), MESSAGES[:1], fuzz=500), "valid")
     assert (found.outcome, found.level) == (Outcome.FAIL, Level.MUST)
     assert "no longer accepts plain valid messages" in found.message.en
     assert '"msgType":9999' in found.message.en
@@ -338,7 +343,7 @@ async def test_a_sequence_that_was_found_can_be_saved_and_run_again(noted, tmp_p
     text, rule = scenario_file(noted)
     (tmp_path / "sequence.yaml").write_text(text, encoding="utf-8")
     noting = PEERS["id-noted-before-check"].fresh()
-    for one, outcome in ((noting, Outcome.FAIL), (Policy(), Outcome.PASS)):
+    for one, outcome in ((noting, Outcome.FAIL), (ReceiverBehaviour(), Outcome.PASS)):
         report = await fuzz(one, (rule,), scenarios=(tmp_path / "sequence.yaml",))
         assert [each.outcome for each in report.results] == [outcome]
 
@@ -356,7 +361,7 @@ async def test_without_an_observer_the_answers_tell_sequences_too():
 
 
 async def test_without_any_observer_sequences_are_skipped():
-    alike = Policy(acknowledge=lambda arrival, new: Answer(200))
+    alike = ReceiverBehaviour(acknowledge=lambda arrival, new: Response(200))
     report = await fuzz(alike, SEQUENCE, observer=False)
     assert result(report, "sequence").outcome is Outcome.SKIP
 
@@ -365,7 +370,7 @@ async def test_restarts_are_part_of_sequences_where_they_can_be_done():
     correct = next(each for each in PAIRS if each.fault is None)
     async with pair(correct) as options:
         rules = SEQUENCE
-        report = await Run(replace(options, rules=rules, fuzz=10)).report()
+        report = await ReceiverRun(replace(options, rules=rules, fuzz=10)).report()
     assert report.verdict is Verdict.PASS
 
 

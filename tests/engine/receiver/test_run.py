@@ -19,7 +19,7 @@ from conformance.protocol.encodings import FORMS
 from conformance.protocol.tampering import Signer
 from conformance.protocol.validation import problems
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
-from conformance.receiver.behaviour import Answer, Policy, authenticate, read
+from conformance.receiver.behaviour import ReceiverBehaviour, Response, authenticate, read
 from conformance.receiver.inbox import Inbox
 from conformance.scenario import dialects
 from tests.patience import PATIENCE
@@ -31,9 +31,12 @@ SOME = ("receiver.accepts.*", "receiver.signature.*", "receiver.http.alive")
 
 
 @contextlib.asynccontextmanager
-async def receiver(policy=None, dialect=GUIDE, secret=KEY):
+async def receiver(behaviour=None, dialect=GUIDE, secret=KEY):
     signer = Signer(dialect, Secret(secret))
-    async with Inbox(":memory:") as inbox, serving(policy or Policy(), inbox, signer) as base:
+    async with (
+        Inbox(":memory:") as inbox,
+        serving(behaviour or ReceiverBehaviour(), inbox, signer) as base,
+    ):
         yield base
 
 
@@ -53,7 +56,7 @@ def broken(report):
 
 def refusing(status):
     """A receiver that answers everything `status`."""
-    return Policy(authenticate=lambda headers, body, signer, now: Answer(status))
+    return ReceiverBehaviour(authenticate=lambda headers, body, signer, now: Response(status))
 
 
 async def test_the_report_fits_its_schema():
@@ -103,10 +106,10 @@ async def test_a_secret_that_was_decoded_first_is_found_out(given, key):
 async def test_a_signature_over_rewritten_json_is_one_failure(form):
     def rewritten(body):
         parsed = read(body)
-        return body if isinstance(parsed, Answer) else FORMS[form](parsed)
+        return body if isinstance(parsed, Response) else FORMS[form](parsed)
 
-    policy = Policy(authenticate=partial(authenticate, signed=rewritten))
-    async with receiver(policy) as base:
+    behaviour = ReceiverBehaviour(authenticate=partial(authenticate, signed=rewritten))
+    async with receiver(behaviour) as base:
         report = await check(base)
     assert [each.rule.id for each in report.failures] == ["receiver.signature.raw-bytes"]
     assert "written again" in report.failures[0].message.en
@@ -143,22 +146,24 @@ async def test_a_receiver_that_warms_up_is_not_taken_for_one_of_another_scheme()
         nonlocal seen
         seen += 1
         # Ready just when compact JSON is tried, which is what was sent in the first place.
-        return Answer(503) if seen <= 4 else authenticate(headers, body, signer, now)
+        return Response(503) if seen <= 4 else authenticate(headers, body, signer, now)
 
-    async with receiver(Policy(authenticate=warming)) as base:
+    async with receiver(ReceiverBehaviour(authenticate=warming)) as base:
         report = await check(base, rules=("receiver.accepts.*", "receiver.signature.raw-bytes"))
     assert broken(report) == set()
 
 
 async def test_another_2xx_is_one_failure_and_counts_as_accepted():
-    policy = Policy(acknowledge=lambda arrival, new: Answer(204))
-    async with receiver(policy) as base:
+    behaviour = ReceiverBehaviour(acknowledge=lambda arrival, new: Response(204))
+    async with receiver(behaviour) as base:
         report = await check(base)
     assert [each.rule.id for each in report.failures] == ["receiver.accepts.status-exactly-200"]
 
 
 async def test_a_receiver_that_accepts_everything_cannot_pass():
-    async with receiver(Policy(authenticate=lambda headers, body, signer, now: None)) as base:
+    async with receiver(
+        ReceiverBehaviour(authenticate=lambda headers, body, signer, now: None)
+    ) as base:
         report = await check(base)
     assert report.verdict is Verdict.FAIL
     assert "not checked at all" in report.cause.en
@@ -170,9 +175,9 @@ async def test_a_receiver_that_begins_to_refuse_is_no_pass_for_refusals():
     def tired(headers, body, signer, now):
         nonlocal seen
         seen += 1
-        return Answer(403) if seen > 40 else authenticate(headers, body, signer, now)
+        return Response(403) if seen > 40 else authenticate(headers, body, signer, now)
 
-    async with receiver(Policy(authenticate=tired)) as base:
+    async with receiver(ReceiverBehaviour(authenticate=tired)) as base:
         report = await check(base, rules=("receiver.signature.*", "receiver.http.alive"))
     assert report.verdict is not Verdict.PASS
     forged = [r for r in report.results if r.rule.id == "receiver.signature.missing-both"]
@@ -184,13 +189,13 @@ async def test_a_receiver_that_dies_is_a_failure_of_alive():
 
     async def receive(request):
         nonlocal dead
-        body = await Policy().receive(request)
+        body = await ReceiverBehaviour().receive(request)
         dead = dead or body.startswith(b"msgId=")
         if dead:
             request.transport.abort()
         return body
 
-    async with receiver(Policy(receive=receive)) as base:
+    async with receiver(ReceiverBehaviour(receive=receive)) as base:
         report = await check(base, rules=("receiver.body.*", "receiver.http.alive"))
     assert "receiver.http.alive" in broken(report)
 
@@ -257,9 +262,9 @@ async def test_a_target_that_cannot_be_reached_ends_as_error(url, said):
 async def test_a_run_ends_within_its_timeout():
     async def slow(request, answer):
         await asyncio.sleep(0.4)
-        return await Policy().respond(request, answer)
+        return await ReceiverBehaviour().respond(request, answer)
 
-    async with receiver(Policy(respond=slow)) as base:
+    async with receiver(ReceiverBehaviour(respond=slow)) as base:
         report = await asyncio.wait_for(check(base, rules=(), timeout=3), PATIENCE)
     assert report.verdict is not Verdict.PASS
     assert "time ran out" in report.cause.en
@@ -318,7 +323,7 @@ async def test_an_unknown_check_is_told_before_the_run(tmp_path):
 
 
 async def test_a_receiver_whose_dedup_cannot_be_seen_is_told_so_beside_the_verdict():
-    alike = Policy(acknowledge=lambda arrival, new: Answer(200))
+    alike = ReceiverBehaviour(acknowledge=lambda arrival, new: Response(200))
     async with receiver(alike) as base:
         report = await check(base, rules=("receiver.duplicate.*", "receiver.accepts.*"))
     assert report.verdict is Verdict.PASS
@@ -341,7 +346,7 @@ async def test_an_answer_of_blanks_alone_is_looked_through_in_no_time():
     async def respond(request, answer):
         return web.Response(status=answer.status, body=b"\n" * 60_000)
 
-    async with receiver(Policy(respond=respond)) as base:
+    async with receiver(ReceiverBehaviour(respond=respond)) as base:
         report = await asyncio.wait_for(check(base, rules=("receiver.http.*",)), PATIENCE)
     assert "receiver.http.reveals-nothing" not in broken(report)
 
@@ -363,14 +368,14 @@ async def test_what_an_answer_reveals_is_told(body, leak):
     async def respond(request, answer):
         return web.Response(status=answer.status, body=body, headers=coding)
 
-    async with receiver(Policy(respond=respond)) as base:
+    async with receiver(ReceiverBehaviour(respond=respond)) as base:
         report = await check(base, rules=("receiver.http.reveals-nothing", "receiver.accepts.*"))
     assert ("receiver.http.reveals-nothing" in broken(report)) is leak
 
 
 async def test_a_secret_that_json_escapes_is_known_in_an_answer():
     odd = 'of "ä" house/door'
-    leaky = Policy(respond=lambda request, answer: as_json(answer, {"expected": odd}))
+    leaky = ReceiverBehaviour(respond=lambda request, answer: as_json(answer, {"expected": odd}))
     async with receiver(leaky, secret=odd.encode()) as base:
         report = await check(
             base, rules=("receiver.http.reveals-nothing", "receiver.accepts.*"), secret=odd
@@ -399,9 +404,9 @@ async def test_a_rate_limit_is_an_error_and_no_failure():
     def limited(headers, body, signer, now):
         nonlocal seen
         seen += 1
-        return Answer(429) if seen > 30 else authenticate(headers, body, signer, now)
+        return Response(429) if seen > 30 else authenticate(headers, body, signer, now)
 
-    async with receiver(Policy(authenticate=limited)) as base:
+    async with receiver(ReceiverBehaviour(authenticate=limited)) as base:
         report = await check(base)
     assert report.summary()[Outcome.FAIL] == 0
     assert report.verdict is Verdict.ERROR
@@ -412,16 +417,18 @@ async def test_not_now_is_no_refusal_of_a_forgery():
     def busy(headers, body, signer, now):
         refusal = authenticate(headers, body, signer, now)
         overlong = any(len(value) > 64 for name, value in headers if name.endswith(b"Signature"))
-        return Answer(503) if refusal and overlong else refusal
+        return Response(503) if refusal and overlong else refusal
 
-    async with receiver(Policy(authenticate=busy)) as base:
+    async with receiver(ReceiverBehaviour(authenticate=busy)) as base:
         report = await check(base, rules=("receiver.signature.overlong", "receiver.accepts.*"))
     overlong = [r for r in report.results if r.rule.id == "receiver.signature.overlong"]
     assert {each.outcome for each in overlong} == {Outcome.SKIP}
 
 
 async def test_no_report_holds_the_secret():
-    leaky = Policy(acknowledge=lambda arrival, new: Answer(200, f"signed with {SECRET}"))
+    leaky = ReceiverBehaviour(
+        acknowledge=lambda arrival, new: Response(200, f"signed with {SECRET}")
+    )
     async with receiver(leaky) as base:
         report = await check(base, rules=("receiver.http.*",))
     assert "receiver.http.reveals-nothing" in broken(report)
@@ -438,7 +445,7 @@ async def test_without_an_observer_the_answers_tell_and_the_result_says_so():
 
 
 async def test_without_any_observer_the_rule_is_skipped_with_what_it_needs():
-    alike = Policy(acknowledge=lambda arrival, new: Answer(200))
+    alike = ReceiverBehaviour(acknowledge=lambda arrival, new: Response(200))
     async with receiver(alike) as base:
         report = await check(base, rules=("receiver.duplicate.*",))
     once = [r for r in report.results if r.rule.id == "receiver.duplicate.processed-once"]

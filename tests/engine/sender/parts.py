@@ -14,7 +14,7 @@ from conformance import check_sender
 from conformance.model.rules import Outcome
 from conformance.protocol.delivery import Backoff
 from conformance.scenario.dialects import load
-from conformance.sender.app import Settings, sending
+from conformance.sender.app import Settings, serving_sender
 from conformance.sender.worker import Pace
 from tests.sender.parts import ask
 
@@ -29,7 +29,7 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is no
 
 def reference(**settings):
     dialect = settings.pop("dialect", None) or load("guide")
-    return sending(dialect, Settings(pace=PACE, **settings))
+    return serving_sender(dialect, Settings(pace=PACE, **settings))
 
 
 async def check(api, rules=QUICK, emit=True, **options):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from conformance.fuzz import messages
 from conformance.protocol.delivery import State
 from conformance.protocol.validation import message_problems
-from conformance.sender.attempt import Reply
+from conformance.sender.attempt import AttemptReply
 from tests.sender.parts import NOW, SECRET, Got, api, call, create, endpoint, event
 from tests.sender.turned import HOOK, Attempt, sender
 
@@ -59,7 +59,7 @@ def test_any_message_arrives_unchanged_in_schema_and_signed_over_its_bytes(
 
 
 REPLIES = st.builds(
-    Reply,
+    AttemptReply,
     st.sampled_from([200, 200, 201, 204, 302, 400, 404, 429, 500, 503, None]),
     st.just("told"),
     st.sampled_from([0.0, 0.5, 1.0, 4.9, 5.1, 9.5]),
@@ -73,9 +73,9 @@ class Life:
     attempts are answered, the last answer ever again."""
 
     given: tuple[int, ...]
-    replies: tuple[Reply, ...]
+    replies: tuple[AttemptReply, ...]
 
-    def reply(self, attempt: int) -> Reply:
+    def reply(self, attempt: int) -> AttemptReply:
         return self.replies[min(attempt, len(self.replies)) - 1]
 
 
@@ -108,7 +108,7 @@ def test_whatever_the_answers_attempts_come_when_the_protocol_says(
 ) -> None:
     made: dict[str, list[Attempt]] = defaultdict(list)
 
-    def answer(attempt: Attempt) -> Reply:
+    def answer(attempt: Attempt) -> AttemptReply:
         msg_id = json.loads(attempt.body)["msgId"]
         made[msg_id].append(attempt)
         return lives[int(msg_id)].reply(len(made[msg_id]))

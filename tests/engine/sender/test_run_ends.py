@@ -18,7 +18,7 @@ from conformance.protocol.delivery import Backoff
 from conformance.reporting.files import Files
 from conformance.reporting.html.page import fragment
 from conformance.scenario.dialects import load
-from conformance.sender.app import Settings, sending
+from conformance.sender.app import Settings, sender_case
 from conformance.sender.worker import Pace
 from tests.engine.sender.parts import (
     SECRET,
@@ -201,7 +201,7 @@ async def test_a_run_that_is_broken_off_takes_its_configurations_away():
 
 async def test_what_waits_too_long_for_the_timeout_is_skipped_with_figures():
     slow = Settings(pace=Pace(Backoff(base=1)))
-    async with sending(load("guide"), slow) as api:
+    async with sender_case(load("guide"), slow) as api:
         report = await check(api, ("sender.retry.backoff", "sender.wire.*"), timeout=15)
     (backoff,) = of(report, "sender.retry.backoff")
     assert backoff.outcome is Outcome.SKIP
