@@ -1,8 +1,8 @@
 """What a sender decides about a message, step by step; the steps gathered in a `SenderBehaviour`.
 
 `SenderBehaviour()` conforms to every sender rule. A faulty sender replaces one step of it
-(`dataclasses.replace`). All steps are pure but for `exchange`, which uses the network, and `test`, which draws an id.
-Knows nothing of when the steps are taken.
+(`dataclasses.replace`). All steps are pure but for `exchange`, which uses the network,
+and `test`, which draws an id. Knows nothing of when the steps are taken.
 """
 
 from __future__ import annotations
