@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from conformance.model.clock import Clock
-from conformance.model.rules import Finding, Unjudged
+from conformance.model.rules import GRAVITY, Finding, Unjudged
 from conformance.model.text import Text
 
 EVERY = 0.1
@@ -86,8 +86,20 @@ class Stalls:
 
 
 def sound(found: Iterable[Finding | Unjudged], lost: float) -> list[Finding | Unjudged]:
-    """What a case came to, without what may be the work of a loss of `lost` seconds."""
-    return [each for each in found if not _is_spoilt(each, lost)]
+    """What a case came to, without what may be the work of a loss of `lost` seconds; nothing at all where
+    that was the gravest."""
+    left: list[Finding | Unjudged] = []
+    doubtful: list[Finding | Unjudged] = []
+    for each in found:
+        (doubtful if _is_spoilt(each, lost) else left).append(each)
+    if doubtful and _gravity(left) < max(1, _gravity(doubtful)):
+        return []
+    return left
+
+
+def _gravity(found: Iterable[Finding | Unjudged]) -> int:
+    weights = (1 + GRAVITY[each.level] for each in found if isinstance(each, Finding))
+    return max(weights, default=0)
 
 
 def _is_spoilt(each: Finding | Unjudged, lost: float) -> bool:
@@ -98,8 +110,9 @@ def _is_spoilt(each: Finding | Unjudged, lost: float) -> bool:
 
 def spoilt(found: Sequence[Finding | Unjudged]) -> list[Finding | Unjudged]:
     """What is said of a case of which nothing else was left, should it not be run again."""
-    reasons: list[Finding | Unjudged] = [each for each in found if isinstance(each, Unjudged)]
-    return reasons or [Unjudged(_STALLED, error=True)]
+    if any(isinstance(each, Finding) for each in found):
+        return [Unjudged(_STALLED, error=True)]
+    return list(found)
 
 
 _STALLED = Text(

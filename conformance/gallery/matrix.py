@@ -46,7 +46,7 @@ APART, CALM = 0.2, 1.0
 """Seconds between the beginnings of two peers, whose first moments are the busiest; and those for which
 the process must not have been held up before one more begins."""
 
-TIMEOUT = 600.0
+TIMEOUT = 300.0
 """Seconds for the run against one peer, which has the processor for a share of them."""
 
 SHARE = "conformance.gallery.share"

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.model.errors import InputError
+from conformance.model.report import EXIT_STATUS as STATUSES
+from conformance.model.rules import Outcome, Verdict
 from conformance.protocol.validation import problems
 
 EXIT_STATUS = "exit status"
@@ -29,6 +31,7 @@ ABSENT = "absent"
 SIDES = ("receiver", "sender")
 EVERY_CASE = "[*]"
 _EITHER = "|"
+_NOT_JUDGED = {Outcome.ERROR.value, str(STATUSES[Verdict.ERROR])}
 
 Outcomes = Mapping[str, str]
 """Name → outcome, of one look at one peer. A name is that of a result, or EXIT_STATUS."""
@@ -68,10 +71,11 @@ class Difference:
 
 
 def row(looks: Sequence[Look]) -> Row:
-    """The outcomes that were seen in `looks` at one peer. One in which it was not run counts only where
-    it was never run."""
+    """The outcomes that were seen in `looks` at one peer. What was not judged at one look, or not run at
+    all, counts only where no other look judged it: a busy machine does that, and not the peer."""
     run = [look for look in looks if look.obstacle is None] or looks
-    return {name: _seen(name, run) for name in _names(look.outcomes for look in run)}
+    names = _names(look.outcomes for look in run)
+    return {name: _judged(_seen(name, run)) for name in names}
 
 
 def agree(looks: Sequence[Look]) -> bool:
@@ -126,6 +130,10 @@ def _names(rows: Iterable[Mapping[str, Any]]) -> set[str]:
 
 def _seen(name: str, looks: Iterable[Look]) -> frozenset[str]:
     return frozenset(look.outcomes.get(name, ABSENT) for look in looks)
+
+
+def _judged(seen: frozenset[str]) -> frozenset[str]:
+    return seen - _NOT_JUDGED or seen
 
 
 def _place(name: str) -> tuple[bool, str]:

@@ -35,9 +35,6 @@ from conformance.trace.store import whole_file
 WORKERS = 2 * (os.cpu_count() or 1)
 """Peers side by side: most of the time they wait."""
 
-LOOKS = 3
-"""Looks at a peer that differs, the first beside others and the rest by itself."""
-
 LOOKED_AT_AGAIN = 48
 """Peers that may differ for the machine's sake; where more do, it is the build that differs."""
 
@@ -60,12 +57,14 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What came of comparing: the differences by peer, and those that were looked at again."""
+    """What came of comparing: the differences by peer, and the peers that were looked at again. Where too
+    many differ for that, `confirmed` is false: the differences rest on one look."""
 
     peers: int
     obstacles: Mapping[str, str]
     differences: tuple[Difference, ...]
     again: tuple[str, ...]
+    confirmed: bool
     seconds: float
 
 
@@ -134,14 +133,15 @@ async def compare(
     expected = _rows(record, only)
     both = [name for name in names if name in expected]
     looks = _Looks(judge, progress)
-    again: list[str] = []
-    differing = both
-    for number in range(LOOKS):
-        if number and len(differing) > LOOKED_AT_AGAIN:
-            break
-        again += differing if number == 1 else []
-        await looks.look(differing, 1 if number else WORKERS)
-        differing = [n for n in differing if differences(n, expected[n], looks.by_peer[n])]
+
+    async def look(peers: Sequence[str], workers: int) -> list[str]:
+        await looks.look(peers, workers)
+        return [n for n in peers if differences(n, expected[n], looks.by_peer[n])]
+
+    differing = again = await look(both, WORKERS)
+    confirmed = len(differing) <= LOOKED_AT_AGAIN
+    if confirmed:
+        differing = await look(await look(differing, 1), 1)
     found = dict(peer_differences(expected, names))
     ordered = [
         difference
@@ -152,8 +152,14 @@ async def compare(
             else differences(name, expected[name], looks.by_peer[name])
         )
     ]
-    seconds = time.monotonic() - begin
-    return Compared(len(both), looks.obstacles(), tuple(ordered), tuple(again), seconds)
+    return Compared(
+        len(both),
+        looks.obstacles(),
+        tuple(ordered),
+        tuple(again) if confirmed else (),
+        confirmed,
+        time.monotonic() - begin,
+    )
 
 
 def read(path: Path, option: str) -> Record:

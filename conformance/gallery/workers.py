@@ -25,6 +25,8 @@ from conformance.gallery.record import EXIT_STATUS, Look, not_run
 from conformance.model.errors import HarnessError
 
 SEED = 1
+TIMEOUT = 600.0
+"""Seconds for one peer: on a busy machine a run of the usual length would leave out what takes long."""
 LINE = 1 << 20
 """Bytes that an answer may have."""
 
@@ -38,7 +40,7 @@ async def judge(peer: Peer) -> Look:
         return not_run(missing)
     try:
         async with peer.serve() as options:
-            report = await report_on(replace(options, rules=(), fuzz=0, seed=SEED))
+            report = await report_on(replace(options, rules=(), fuzz=0, seed=SEED, timeout=TIMEOUT))
     except Exception as fault:  # a build that breaks on one peer is compared by the others
         _LOG.exception("%s could not be judged", peer.name)
         return not_run(f"{type(fault).__name__}: {fault}")

@@ -52,7 +52,12 @@ def show_compared(
         f"  ({found.peers} peers, {found.seconds:.0f} s",
         f"（{found.peers} 個對象，{found.seconds:.0f} 秒",
     )
-    if found.again:
+    if not found.confirmed:
+        summary += Text(
+            "; too many to be looked at again: each was seen once",
+            "；為數過多，未再次判定：各只判定一次",
+        )
+    elif found.again:
         some = _some(found.again)
         summary += Text(f"; looked at again: {some}", f"；再次判定：{some}")
     _print([*lines, *_obstacles(found.obstacles), summary + Text(")", "）")], language, console)

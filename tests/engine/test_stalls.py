@@ -68,6 +68,7 @@ def test_what_is_not_watched_was_not_held_up():
 
 
 CLEAR = Finding(Level.MUST, NO_TEXT)
+LIGHT = Finding(Level.MAY, NO_TEXT)
 CLOSE = Finding(Level.MUST, NO_TEXT, slack=0.5)
 
 
@@ -77,7 +78,9 @@ CLOSE = Finding(Level.MUST, NO_TEXT, slack=0.5)
         pytest.param([CLEAR], 9.0, [CLEAR], id="what does not rest on the time stands"),
         pytest.param([CLOSE], 0.4, [CLOSE], id="a shorter loss cannot have made it"),
         pytest.param([CLOSE], 0.6, [], id="a longer loss may have made it"),
-        pytest.param([CLEAR, CLOSE], 0.6, [CLEAR], id="one of two"),
+        pytest.param([CLEAR, CLOSE], 0.6, [CLEAR], id="one of two that weigh the same"),
+        pytest.param([LIGHT, CLOSE], 0.6, [], id="the graver of two"),
+        pytest.param([Unjudged(NO_TEXT), CLOSE], 0.6, [], id="a finding beside a skip"),
         pytest.param([Unjudged(NO_TEXT)], 9.0, [Unjudged(NO_TEXT)], id="a skip stands"),
         pytest.param([Unjudged(NO_TEXT, error=True)], FORGIVEN + 0.1, [], id="an error does not"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def looked(status: str = "0", **outcomes: str) -> Look:
 PASSED = looked(rule="pass", a="pass", b="pass")
 FAILED = looked("1", rule="pass", a="fail", b="fail")
 ONE_CASE = looked("1", rule="pass", a="fail", b="pass")
+UNJUDGED = looked("3", rule="pass", a="error", b="pass")
 A_CASE_LESS = looked(rule="pass", a="pass")
 
 
@@ -68,6 +70,8 @@ def recorded(*looks: Look, peer: str = "reference") -> Record:
         ),
         pytest.param([not_run("needs node")], {STATUS: "none"}, id="not run"),
         pytest.param([not_run("no port"), PASSED], {}, id="run at one look"),
+        pytest.param([UNJUDGED, UNJUDGED], {STATUS: "3", CASES[0]: "error"}, id="not judged"),
+        pytest.param([UNJUDGED, PASSED], {}, id="judged at one look"),
     ],
 )
 def test_a_peer_is_kept_as_what_is_unusual_in_it(looks: list[Look], line: Outcomes) -> None:
@@ -259,7 +263,7 @@ async def test_a_build_in_which_many_peers_differ_is_looked_at_once() -> None:
     found = await compare({"receiver": {name: row([FAILED]) for name in names}}, names, judge=stub)
     assert len(stub.calls) == 1
     assert {each.peer for each in found.differences} == set(names)
-    assert found.again == ()
+    assert (found.again, found.confirmed) == ((), False)
 
 
 async def test_peers_that_only_one_side_has_are_differences_and_are_not_judged() -> None:
@@ -315,6 +319,7 @@ COMPARED = record_run.Compared(
         change("r[c]", "warn", "absent"),
     ),
     ("peer",),
+    True,
     61.2,
 )
 PLACE = Path("record.json")
@@ -342,8 +347,20 @@ def test_differences_are_shown_in_chinese() -> None:
     ]
 
 
+def test_differences_that_rest_on_one_look_are_shown_as_such() -> None:
+    found = replace(COMPARED, again=(), confirmed=False)
+    assert shown(show_compared, found, PLACE, "en")[-1] == (
+        "5 differences from record.json, in 3 peers  "
+        "(4 peers, 61 s; too many to be looked at again: each was seen once)"
+    )
+    assert shown(show_compared, found, PLACE, "zh-Hant")[-1] == (
+        "與 record.json 有 5 處不同，涉及 3 個對象"
+        "（4 個對象，61 秒；為數過多，未再次判定：各只判定一次）"
+    )
+
+
 def test_no_difference_is_one_line() -> None:
-    found = record_run.Compared(2, {}, (), (), 9.9)
+    found = record_run.Compared(2, {}, (), (), True, 9.9)
     assert shown(show_compared, found, PLACE, "en") == [
         "no difference from record.json  (2 peers, 10 s)"
     ]

@@ -139,7 +139,7 @@ async def _whole_run() -> Report:
     async with Inbox(MEMORY) as inbox, serving(faulty, inbox, signer) as base:
         options = Options(
             url=base + ENDPOINT, secret=signer.secret, dialect=signer.dialect,
-            observer_url=base + OBSERVER,
+            observer_url=base + OBSERVER, fuzz=20,
         )  # fmt: skip
         return await ReceiverRun(options).report()
 
@@ -387,8 +387,8 @@ def test_a_full_run_is_small_and_soon_ready(shown: Any, whole: Report, tmp_path:
 @pytest.mark.parametrize(
     "spread",
     [
-        pytest.param(20_000, id="one-rule"),
-        pytest.param(100, id="200-rules"),
+        pytest.param(20_000, id="one-rule", marks=pytest.mark.soak),
+        pytest.param(100, id="200-rules", marks=pytest.mark.soak),
         pytest.param(1, id="rules"),
     ],
 )

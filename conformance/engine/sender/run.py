@@ -94,6 +94,7 @@ class SenderRun:
         self._complete = False
         self._stalls = Stalls(self._clock)
         self._held_up: list[Pair] = []  # cases to run again, since this process was held up
+        self._skipped: set[Key] = set()  # those of them that were skips
         self._until = 0.0
 
     def listen(self, listener: Listener) -> None:
@@ -325,11 +326,19 @@ class SenderRun:
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
         done = not found or (again and not stalled)
-        if again and stalled:
+        if again and stalled and not self._is_skipped_again(rule, case, found):
             self._held_up.append((scenario, case))
         figures = shown(case, exchanges, session.profile)
         self._settle(scenario, case, found, exchanges, seconds, figures, tell=done, judged=judged)
         return done
+
+    def _is_skipped_again(self, rule: str, case: Case, found: Sequence[Judgement]) -> bool:
+        """Whether a case is a skip, and was one when it was held up before: a machine that is too slow to
+        show more is no reason to go on until the time is used up."""
+        skipped = not any(isinstance(each, Unjudged) and each.error for each in found)
+        before = (rule, case.name) in self._skipped
+        self._skipped |= {(rule, case.name)} if skipped else set()
+        return skipped and before
 
     def _settle(
         self,
