@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
+TESTS = "tests/"
+
 CLOCKED = {
-    f"test_{name}.py"
-    for name in (
-        "check_sender",
-        "check_sender_ends",
-        "gallery",
-        "load_run",
-    )
+    "engine/sender/test_run.py",
+    "engine/sender/test_run_ends.py",
+    "gallery/test_matrix.py",
+    "gallery/test_senders.py",
+    "load/test_run.py",
 }
 """Modules that judge by the clock, or that load this machine: one after the other."""
 
 SLOW = [
-    f"test_{name}.py"
-    for name in (
-        "fuzz_run",
-        "pytest_plugin",
-        "judge_again",
-        "pages_report",
-        "pages_live",
-        "run",
-        "cli",
-        "docs_guides",
-        "docs",
-        "receiver_process",
-        "sender_process",
-        "notebooks",
-    )
+    "engine/receiver/test_fuzz.py",
+    "pytest_plugin/test_receiver.py",
+    "engine/test_rejudge.py",
+    "reporting/test_in_chromium.py",
+    "live/test_in_chromium.py",
+    "engine/receiver/test_run.py",
+    "cli/test_main.py",
+    "docs/test_guides.py",
+    "docs/test_readme.py",
+    "receiver/test_process.py",
+    "sender/test_process.py",
+    "docs/test_notebooks.py",
 ]
 """The slowest of the others, slowest first."""
 
@@ -46,7 +41,7 @@ class Clocked(LoadScopeScheduling):  # type: ignore[misc]
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        name = Path(nodeid.partition("::")[0]).name
+        name = nodeid.partition("::")[0].removeprefix(TESTS)
         return "clocked" if name in CLOCKED else name
 
     def _assign_work_unit(self, node: WorkerController) -> None:

@@ -15,7 +15,8 @@ def test_modules_that_judge_by_the_clock_go_to_one_worker():
     scope = Clocked._split_scope
     assert {scope(None, f"tests/{name}::test_it") for name in CLOCKED} == {"clocked"}
     assert scope(None, "tests/test_text.py::test_it[a::b]") == "test_text.py"
-    assert {*CLOCKED, *SLOW} <= {path.name for path in TESTS.rglob("test_*.py")}
+    there = {path.relative_to(TESTS).as_posix() for path in TESTS.rglob("test_*.py")}
+    assert {*CLOCKED, *SLOW} <= there
 
 
 def test_from_a_checkout_the_items_of_the_suite_need_no_extra():
