@@ -49,7 +49,7 @@ def _register_displays() -> None:
     get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
     shell = get_ipython() if get_ipython is not None else None
     if shell is not None:
-        import_module("conformance.reporting.displays").register(shell)
+        import_module("conformance.reporting.notebook.displays").register(shell)
 
 
 _register_displays()

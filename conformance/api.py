@@ -19,8 +19,8 @@ from conformance.options.receiver import Options, read_header
 from conformance.options.run import EXAMPLES, FUZZ
 from conformance.options.secrets import read_secret
 from conformance.options.sender import SenderOptions, read_listen
-from conformance.reporting.displays import ShownResult
-from conformance.reporting.notebook import live
+from conformance.reporting.notebook.displays import ShownResult
+from conformance.reporting.notebook.progress import live
 from conformance.reporting.terminal import plain
 from conformance.scenario import dialects
 from conformance.trace import Trace

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from conformance.live.explain import Explainer, Looked
+from conformance.live.explainer import Explainer, Looked
 from conformance.live.feed import LARGEST, MOST, Arrived
 from conformance.model.escaping import visible
 from conformance.model.text import Text
 from conformance.protocol.tampering import Signer
 from conformance.receiver.masking import Mask
-from conformance.reporting.pages.escaped import decoded, runs
+from conformance.reporting.pages.escaped_text import decode, escape_runs
 
 _LONGEST_ID, _PREVIEW = 200, 120
 _LONGEST_HEADER, _MOST_HEADERS = 2000, 100
@@ -61,7 +61,7 @@ class Shown:
             **self.row(number, arrived),
             "first": self._runs(f"{arrived.method} {arrived.path}".encode("utf-8", "replace")),
             "headers": [[self._runs(name), self._runs(value)] for name, value in headers],
-            "content": runs(decoded(body, _LONGEST_BODY)),
+            "content": escape_runs(decode(body, _LONGEST_BODY)),
             "size": arrived.size,
             "shown": min(arrived.size, _LONGEST_BODY),
             "problems": [self._word(each, 400) for each in self._looked(number, arrived).problems],
@@ -88,7 +88,7 @@ class Shown:
         return visible(cut).replace("\n", "\\n").replace("\t", "\\t")
 
     def _runs(self, value: bytes) -> list[str]:
-        return runs(decoded(self._mask(value), _LONGEST_HEADER), lines=False)
+        return escape_runs(decode(self._mask(value), _LONGEST_HEADER), lines=False)
 
 
 def _pair(text: Text) -> list[str]:

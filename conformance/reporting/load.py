@@ -1,6 +1,6 @@
-"""A load run for people: a few lines of text, and one HTML page with its charts.
+"""A load run for people: a few lines of text, and one HTML page with charts.
 
-Both are made from the run's document, as `schemas/load.schema.json` describes it.
+Both are made from the run's document, which `schemas/load.schema.json` describes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from conformance.reporting.terminal import NAMES, VERDICTS
 
 ORDER = ("fail", "error", "skip", "pass")
 PLACE = "/hookproof"
-"""Where Locust's web UI shows the verdict of its last run."""
+"""The path in Locust's web UI that shows the verdict of the last run."""
 
 _WORDS = {
     "rate": Text("rate", "速率"),
@@ -32,11 +32,11 @@ _WORDS = {
     "fix": Text("fix", "修正"),
     "offered": Text("offered", "應發"),
     "sent": Text("sent", "已送"),
-    "achieved": Text("answered rightly", "正確響應"),
-    "wrong": Text("went wrong", "出錯"),
+    "achieved": Text("answered correctly", "正確響應"),
+    "wrong": Text("failed", "出錯"),
     "unpaced": Text("as fast as answers came", "隨響應速度發送"),
-    "per-second": Text("requests a second", "每秒請求數"),
-    "how-long": Text("how long answers took", "響應時間"),
+    "per-second": Text("requests per second", "每秒請求數"),
+    "how-long": Text("response times", "響應時間"),
     "users": Text("users", "使用者"),
     "workers": Text("workers", "worker"),
     "dialect": Text("dialect", "方言"),
@@ -51,16 +51,17 @@ _WORDS = {
 
 
 def plain(document: dict[str, Any], *, quiet: bool = False) -> str:
-    """The run as text; `quiet` gives its last line alone."""
+    """The run as text; with `quiet` only its last line."""
     parts = [] if quiet else [_head(document), _figures(document), _checks(document)]
-    return "\n\n".join("\n".join(each) for each in [*parts, [_last(document)]] if each) + "\n"
+    parts.append([_last(document)])
+    return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
 
 
 def page(document: dict[str, Any]) -> str:
-    """The run as one HTML file: no script, nothing from the network."""
+    """The run as one HTML file without script that loads nothing from the network."""
     language = document["language"]
     template = environment("reporting").get_template("load.html.j2")
-    checks = sorted(document["checks"], key=lambda each: ORDER.index(each["outcome"]))
+    checks = sorted(document["checks"], key=lambda check: ORDER.index(check["outcome"]))
     return template.render(
         run=document,
         w={name: text.in_(language) for name, text in _WORDS.items()},
@@ -74,7 +75,7 @@ def page(document: dict[str, Any]) -> str:
 
 
 def write(document: dict[str, Any], files: Files) -> None:
-    """Write the JSON and the HTML file, where they are wanted. Raises InputError."""
+    """Write the JSON and the HTML file, if `files` has them. Raises InputError."""
     if files.json is not None:
         text = json.dumps(document, ensure_ascii=False, indent=1)
         put("json", files.json, text + "\n")
@@ -83,12 +84,12 @@ def write(document: dict[str, Any], files: Files) -> None:
 
 
 def faces(environment: Any) -> Callable[[dict[str, Any]], None]:
-    """What becomes of each run that Locust's `environment` ends: printed, written to the files of
-    --verdict-json and --verdict-html, and shown in the web UI. Raises InputError for such a file that
-    cannot be written."""
-    given = environment.parsed_options
+    """A function to call with the document of each run that Locust's `environment` ends. It prints the
+    run, writes it to the files of --verdict-json and --verdict-html, and shows it in the web UI.
+    Raises InputError if such a file cannot be written."""
+    options = environment.parsed_options
     json_file, html_file = (
-        Path(name) if name else None for name in (given.verdict_json, given.verdict_html)
+        Path(name) if name else None for name in (options.verdict_json, options.verdict_html)
     )
     files = Files(json=json_file, html=html_file)
     files.check("verdict-")
@@ -98,7 +99,7 @@ def faces(environment: Any) -> Callable[[dict[str, Any]], None]:
         @environment.web_ui.app.route(PLACE)  # type: ignore[untyped-decorator]
         @environment.web_ui.auth_required_if_enabled  # type: ignore[untyped-decorator]
         def hookproof() -> str:
-            return page(last[0]) if last else _WORDS["none"].in_(given.lang)
+            return page(last[0]) if last else _WORDS["none"].in_(options.lang)
 
     def show(document: dict[str, Any]) -> None:
         last[:] = [document]
@@ -120,7 +121,7 @@ def _figures(document: dict[str, Any]) -> list[str]:
 
 
 def _pairs(document: dict[str, Any]) -> list[str]:
-    """A name and what was measured, two blanks between them."""
+    """Lines of a name and a figure, with two spaces between them."""
     language, rate, latency = document["language"], document["rate"], document["latency"]
     word = {name: text.in_(language) for name, text in _WORDS.items()}
     if not document["users"]:
@@ -131,8 +132,8 @@ def _pairs(document: dict[str, Any]) -> list[str]:
     sent = f"{rate['sent']:,.0f}/s {word['sent']}"
     right = f"{rate['achieved']:,.0f}/s {word['achieved']}"
     lines = [f"{word['rate']}  {offered}, {sent}, {right}, {document['seconds']:.1f} s"]
-    shown = [f"{name} {_time(each)}" for name, each in latency.items() if each is not None]
-    lines.append(f"{word['latency']}  {'  '.join(shown)}")
+    times = [f"{name} {_time(time)}" for name, time in latency.items() if time is not None]
+    lines.append(f"{word['latency']}  {'  '.join(times)}")
     late = document["late_starts"]
     if rate["paced"]:
         held, own = late["held_up"], late["generator"]
@@ -150,27 +151,28 @@ def _pairs(document: dict[str, Any]) -> list[str]:
 
 def _checks(document: dict[str, Any]) -> list[str]:
     language, lines = document["language"], []
-    if len({each["message"] for each in document["checks"]}) == 1:
-        return []  # one cause, which the last line tells
-    for each in sorted(document["checks"], key=lambda check: ORDER.index(check["outcome"])):
-        name = NAMES[Outcome(each["outcome"])].in_(language)
-        failed = each["outcome"] == "fail"
+    if len({check["message"] for check in document["checks"]}) == 1:
+        return []  # one root cause, which the last line states
+    for check in sorted(document["checks"], key=lambda check: ORDER.index(check["outcome"])):
+        name = NAMES[Outcome(check["outcome"])].in_(language)
+        failed = check["outcome"] == "fail"
         lines.append(
-            f"{name.upper() if failed else name:5} {each['check']:9} {visible(each['message'])}"
+            f"{name.upper() if failed else name:5} {check['check']:9} {visible(check['message'])}"
         )
-        if each["examples"]:
-            lines.append(f"{'':16}{_WORDS['examples'].in_(language)} {', '.join(each['examples'])}")
+        if check["examples"]:
+            examples = ", ".join(check["examples"])
+            lines.append(f"{'':16}{_WORDS['examples'].in_(language)} {examples}")
         if failed:
-            fix = f"{_WORDS['fix'].in_(language)}: {each['fix']}"
+            fix = f"{_WORDS['fix'].in_(language)}: {check['fix']}"
             lines += textwrap.wrap(fix, 96, initial_indent=" " * 16, subsequent_indent=" " * 16)
     return lines
 
 
 def _last(document: dict[str, Any]) -> str:
     text, _ = VERDICTS[Verdict(document["verdict"])]
-    named = [each["check"] for each in document["checks"] if each["outcome"] == "fail"]
-    cause = [each["message"] for each in document["checks"] if each["outcome"] == "error"]
-    rest = ", ".join(named) if named else visible(cause[0]) if cause else ""
+    failures = [check["check"] for check in document["checks"] if check["outcome"] == "fail"]
+    errors = [check["message"] for check in document["checks"] if check["outcome"] == "error"]
+    rest = ", ".join(failures) if failures else visible(errors[0]) if errors else ""
     return f"{text.in_(document['language'])}  {document['seconds']:.1f} s  {rest}".rstrip()
 
 

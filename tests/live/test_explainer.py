@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from conformance.live.explain import Body, Explainer, Looked, Signature
+from conformance.live.explainer import Body, Explainer, Looked, Signature
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 from conformance.scenario.dialects import load
