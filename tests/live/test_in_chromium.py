@@ -141,7 +141,7 @@ def test_a_delivery_is_shown_whole(receiver: Receiver, pages: Pages) -> None:
     page = pages.open(receiver.url)
     rows(page).first.click()
     expect(page.locator("#one-heading")).to_have_text("Delivery訊息 1")
-    expect(page.locator("#one-signature")).to_contain_text("rightly signed")
+    expect(page.locator("#one-signature")).to_contain_text("correctly signed")
     expect(page.locator("#one-body li")).to_have_text(["msgType must be an integer, not '1'"])
     expect(page.locator("#one-answer")).to_contain_text("200")
     expect(page.locator("#bytes")).to_contain_text(content.decode())
