@@ -31,7 +31,7 @@ ABSENT = "absent"
 SIDES = ("receiver", "sender")
 EVERY_CASE = "[*]"
 _EITHER = "|"
-_NOT_JUDGED = {Outcome.ERROR.value, str(STATUSES[Verdict.ERROR])}
+_NOT_JUDGED = frozenset({Outcome.ERROR.value, str(STATUSES[Verdict.ERROR])})
 
 Outcomes = Mapping[str, str]
 """Name → outcome, of one look at one peer. A name is that of a result, or EXIT_STATUS."""
@@ -70,12 +70,17 @@ class Difference:
     after: frozenset[str]
 
 
-def row(looks: Sequence[Look]) -> Row:
-    """The outcomes that were seen in `looks` at one peer. What was not judged at one look, or not run at
-    all, counts only where no other look judged it: a busy machine does that, and not the peer."""
-    run = [look for look in looks if look.obstacle is None] or looks
-    names = _names(look.outcomes for look in run)
-    return {name: _judged(_seen(name, run)) for name in names}
+def row(looks: Sequence[Look], alone: Sequence[Look] = ()) -> Row:
+    """The outcomes that were seen in `looks` at one peer beside others, and in those at it `alone`.
+
+    Where the latter judged everything, it was the machine that left something unjudged in the former:
+    that counts only for what nothing else was seen of. So does a look in which the peer was not run.
+    """
+    run = [look for look in (*looks, *alone) if look.obstacle is None] or looks
+    seen = {name: _seen(name, run) for name in _names(look.outcomes for look in run)}
+    if alone and not any(_unjudged(look) for look in alone):
+        seen = {name: outcomes - _NOT_JUDGED or outcomes for name, outcomes in seen.items()}
+    return seen
 
 
 def agree(looks: Sequence[Look]) -> bool:
@@ -84,12 +89,16 @@ def agree(looks: Sequence[Look]) -> bool:
 
 
 def differences(peer: str, expected: Row, looks: Sequence[Look]) -> list[Difference]:
-    """What is in none of `looks` as `expected`, sorted by name, the exit status first. Of a peer that
-    was run on one side only, the exit status says it all."""
+    """What is in none of `looks` as `expected`, sorted by name, the exit status first.
+
+    Of a peer that was run on one side only, the exit status says it all. Of one that leaves now this
+    case unjudged and now that, no case that is left unjudged is a difference.
+    """
     found = []
+    tolerated = _NOT_JUDGED if any(map(_sometimes_unjudged, expected.values())) else frozenset()
     for name in sorted(_names([expected, *(look.outcomes for look in looks)]), key=_place):
         before, after = expected.get(name, frozenset({ABSENT})), _seen(name, looks)
-        if not before & after:
+        if not (before | tolerated) & after:
             found.append(Difference(peer, name, before, after))
     one_sided = found and NOT_RUN in found[0].before | found[0].after
     return found[:1] if one_sided else found
@@ -132,8 +141,12 @@ def _seen(name: str, looks: Iterable[Look]) -> frozenset[str]:
     return frozenset(look.outcomes.get(name, ABSENT) for look in looks)
 
 
-def _judged(seen: frozenset[str]) -> frozenset[str]:
-    return seen - _NOT_JUDGED or seen
+def _unjudged(look: Look) -> bool:
+    return not _NOT_JUDGED.isdisjoint(look.outcomes.values())
+
+
+def _sometimes_unjudged(outcomes: frozenset[str]) -> bool:
+    return Outcome.ERROR in outcomes and len(outcomes) > 1
 
 
 def _place(name: str) -> tuple[bool, str]:

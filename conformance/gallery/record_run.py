@@ -113,7 +113,8 @@ async def take(
     await looks.look(unstable, 1)
     taken: dict[str, dict[str, Row]] = {}
     for peer in peers:
-        taken.setdefault(peer.side, {})[peer.name] = row(looks.by_peer[peer.name])
+        seen = looks.by_peer[peer.name]
+        taken.setdefault(peer.side, {})[peer.name] = row(seen[:2], seen[2:])
     return Taken(taken, looks.obstacles(), tuple(unstable), time.monotonic() - begin)
 
 

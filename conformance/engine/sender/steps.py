@@ -235,7 +235,7 @@ class SenderCaseRun:
             if seen.attempts is not None:
                 await self._session.until(endpoint, self._attempted(endpoint, ids, seen.attempts))
             if seen.arrives is False:
-                await self._session.until(endpoint, lambda: since + self._session.profile.quiet)
+                await self._session.until(endpoint, self._quiet(ids, since))
             elif seen.arrives:
                 await self._session.until(endpoint, self._arrived(endpoint, ids, since))
             if seen.check == "as-answered":
@@ -268,6 +268,13 @@ class SenderCaseRun:
             return max(waiting, default=None)
 
         return settled
+
+    def _quiet(self, ids: Sequence[str], since: float) -> Settled:
+        """Nothing is to come for so long after the messages were given, and after what came of them."""
+        given = [self._emitted[msg_id] for msg_id in ids if msg_id in self._emitted]
+        own = by_message(self._post.endpoint)
+        last = max([since, last_sign(own, ids), *given])
+        return lambda: last + self._session.profile.quiet
 
     def _arrived(self, endpoint: MockEndpoint, ids: Sequence[str], since: float) -> Settled:
         """Each message at least once; or, after a call of Test, anything at all."""
