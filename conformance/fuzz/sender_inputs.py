@@ -16,7 +16,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
-from conformance.fuzz.campaign.campaign import Leave
+from conformance.fuzz.campaign.campaign import EndRound
 from conformance.fuzz.strategies.valid import MEDIA, valid_contents
 from conformance.fuzz.strategies.values import TELLING, texts
 from conformance.scenario.sender import OK, ScriptedAnswer
@@ -108,9 +108,9 @@ def _drawn(
     def collect(batch: list[Any]) -> None:
         found.update((spelled(each), each) for each in batch)
         if len(found) >= count:
-            raise Leave
+            raise EndRound
 
-    with suppress(Leave):
+    with suppress(EndRound):
         collect()
     some = list(found)[:count]
     return tuple(found[each] for each in sorted(some, key=lambda text: (len(text), text)))

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from hypothesis import strategies as st
 
-from conformance.fuzz.campaign.campaign import MOST, Campaign
+from conformance.fuzz.campaign.campaign import MAX_FAILURES, Campaign
 from conformance.fuzz.campaign.outcomes import Aborted, Failure, TargetDown
 
 NUMBERS = st.integers(0, 10_000)
@@ -24,7 +24,13 @@ class Target:
     def __init__(self, rule, **campaign):
         self.rule = rule
         self.tried = []
-        bounds = {"wanted": 300, "seed": 1, "until": 60.0, "monotonic": lambda: 0.0, **campaign}
+        bounds = {
+            "example_limit": 300,
+            "seed": 1,
+            "until": 60.0,
+            "monotonic": lambda: 0.0,
+            **campaign,
+        }
         confirm = bounds.pop("confirm", lambda each: self.rule(each.evidence))
         self.campaign = Campaign(rule="rule", target="target", confirm=confirm, **bounds)
 
@@ -48,7 +54,7 @@ def over(limit, what="500"):
 
 def test_what_holds_is_tried_as_often_as_was_wanted():
     campaign = Target(lambda number: None).run()
-    assert (campaign.tried, campaign.found, campaign.short, campaign.ended) == (
+    assert (campaign.tried, campaign.failures, campaign.short, campaign.stop_reason) == (
         300,
         [],
         False,
@@ -58,12 +64,12 @@ def test_what_holds_is_tried_as_often_as_was_wanted():
 
 def test_a_failure_is_made_as_small_as_it_goes():
     campaign = Target(over(1234)).run()
-    assert [each.evidence for each in campaign.found] == [1235]
+    assert [each.evidence for each in campaign.failures] == [1235]
 
 
 def test_failures_are_told_apart_by_what_was_seen():
     campaign = Target(lambda n: failure("500" if n % 2 else "400", n) if n > 99 else None).run()
-    assert sorted((each.what, each.evidence) for each in campaign.found) == [
+    assert sorted((each.what, each.evidence) for each in campaign.failures) == [
         ("400", 100),
         ("500", 101),
     ]
@@ -73,7 +79,7 @@ def test_failures_are_told_apart_by_where_they_are():
     campaign = Target(
         lambda n: failure("500", n, "odd" if n % 2 else "even") if n > 99 else None
     ).run()
-    assert sorted(each.evidence for each in campaign.found) == [100, 101]
+    assert sorted(each.evidence for each in campaign.failures) == [100, 101]
 
 
 def test_a_failure_that_covers_another_hides_it():
@@ -85,15 +91,15 @@ def test_a_failure_that_covers_another_hides_it():
 
 
 def test_a_hunt_ends_with_so_many_failures():
-    campaign = Target(lambda n: failure(str(n % 50), n), wanted=10_000).run()
-    assert len(campaign.found) == MOST
+    campaign = Target(lambda n: failure(str(n % 50), n), example_limit=10_000).run()
+    assert len(campaign.failures) == MAX_FAILURES
     assert campaign.tried < 10_000
     assert not campaign.short
 
 
 def test_a_hunt_ends_when_most_of_what_it_tries_is_known():
-    campaign = Target(lambda n: failure("500", n), wanted=10_000).run()
-    assert len(campaign.found) == 1
+    campaign = Target(lambda n: failure("500", n), example_limit=10_000).run()
+    assert len(campaign.failures) == 1
     assert campaign.tried < 200
 
 
@@ -125,25 +131,25 @@ def test_what_was_found_when_time_ran_out_is_told_as_it_is():
         return failure("500", number) if number > 5000 else None
 
     campaign = Target(rule, until=3.0, monotonic=lambda: now[0]).run()
-    assert len(campaign.found) == 1
-    assert campaign.found[0].evidence > 5000
+    assert len(campaign.failures) == 1
+    assert campaign.failures[0].evidence > 5000
 
 
 def test_a_death_ends_the_hunt_and_is_told():
     campaign = Target(lambda n: TargetDown(n) if n > 5000 else None).run()
-    assert campaign.ended.evidence > 5000
+    assert campaign.stop_reason.evidence > 5000
     assert campaign.tried < 300
     assert not campaign.short
 
 
 def test_a_halt_ends_the_hunt_and_is_told():
     campaign = Target(lambda n: Aborted("rate limit") if n > 5000 else None).run()
-    assert campaign.ended == Aborted("rate limit")
+    assert campaign.stop_reason == Aborted("rate limit")
 
 
 def test_what_fails_once_and_not_again_is_counted_and_not_found():
     campaign = Target(over(9000), confirm=lambda each: None).run()
-    assert campaign.found == []
+    assert campaign.failures == []
     assert campaign.unsteady > 0
 
 
@@ -158,32 +164,32 @@ def test_a_failure_that_cannot_be_made_smaller_is_told_as_it_was_met():
         return None
 
     campaign = Target(rule).run()
-    assert [each.evidence for each in campaign.found] == met
+    assert [each.evidence for each in campaign.failures] == met
 
 
 def test_what_failed_is_tried_first_next_time(tmp_path):
     Target(over(1234), examples=tmp_path).run()
-    again = Target(over(1234), examples=tmp_path, seed=2, wanted=1)
+    again = Target(over(1234), examples=tmp_path, seed=2, example_limit=1)
     again.run()
     assert 1235 in again.tried[:8]
-    assert len(again.campaign.found) == 1
+    assert len(again.campaign.failures) == 1
 
 
 def test_what_fails_no_longer_is_forgotten(tmp_path):
     Target(over(1234), examples=tmp_path).run()
     Target(lambda n: None, examples=tmp_path).run()
-    again = Target(lambda n: None, examples=tmp_path, seed=2, wanted=1)
+    again = Target(lambda n: None, examples=tmp_path, seed=2, example_limit=1)
     again.run()
     assert 1235 not in again.tried
 
 
 def test_what_a_target_died_of_is_kept(tmp_path):
     killed = Target(
-        lambda n: TargetDown(n) if n > 9990 else None, wanted=100_000, examples=tmp_path
+        lambda n: TargetDown(n) if n > 9990 else None, example_limit=100_000, examples=tmp_path
     )
     killed.run()
-    killer = killed.campaign.ended.evidence
-    again = Target(lambda n: None, examples=tmp_path, seed=3, wanted=8)
+    killer = killed.campaign.stop_reason.evidence
+    again = Target(lambda n: None, examples=tmp_path, seed=3, example_limit=8)
     again.run()
     assert killer in again.tried
 
@@ -197,11 +203,11 @@ def test_a_folder_that_cannot_be_written_is_no_fault(tmp_path):
     place = tmp_path / "file"
     place.write_text("")
     campaign = Target(over(1234), examples=place / "examples").run()
-    assert len(campaign.found) == 1
+    assert len(campaign.failures) == 1
 
 
-@pytest.mark.parametrize("wanted", [1, 7, 9, 200])
-def test_as_many_are_tried_as_were_wanted(wanted):
-    target = Target(lambda n: None, wanted=wanted)
+@pytest.mark.parametrize("limit", [1, 7, 9, 200])
+def test_as_many_are_tried_as_the_limit_allows(limit):
+    target = Target(lambda n: None, example_limit=limit)
     target.run()
-    assert len(target.tried) == wanted
+    assert len(target.tried) == limit

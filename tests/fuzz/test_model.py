@@ -15,7 +15,7 @@ def told(*actions, accepted=True):
     for action in actions:
         good = accepted and action.kind == "send"
         model.note(action, model.steps(action), accepted=good)
-    return model.told()
+    return model.scenario_steps()
 
 
 FIRST = Action("send", "m1")

@@ -40,7 +40,7 @@ Actions = tuple[Action, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ScenarioSteps:
     """A sequence as steps of a scenario file, with all that is expected; `kinds` say for each step what
     was done with its message."""
 
@@ -116,7 +116,7 @@ class Model:
         elif action.kind == "forge":
             message.bad = at
 
-    def told(self) -> Told:
+    def scenario_steps(self) -> ScenarioSteps:
         """The steps, with the effects that each message must have had by now."""
         steps = [dict(step) for step in self._steps]
         kinds = [frozenset({kind}) for kind in self._kinds]
@@ -130,7 +130,7 @@ class Model:
                 wanted["level"] = "SHOULD"
             steps[at]["expect"] = [*steps[at].get("expect", []), wanted]
             kinds[at] = frozenset(message.kinds)
-        return Told(steps, kinds)
+        return ScenarioSteps(steps, kinds)
 
     def _name(self, action: Action) -> Words:
         return {"again" if action.name in self._messages else "as": action.name}
