@@ -383,13 +383,13 @@ def load_receiver(
     options = {name.replace("_", "-"): value for name, value in given.items()}
     options |= {"seed": read_seed(seed), "progress": int(sys.stderr.isatty() and not quiet)}
 
-    def tell(line: str) -> None:
+    def print_line(line: str) -> None:
         click.echo(line, err=True)
 
-    document, status = load(url, secret, options, locust, tell)
-    if document is not None:
-        write(document, files)
-        click.echo(plain(document, quiet=quiet), nl=False)
+    report, status = load(url, secret, options, locust, print_line)
+    if report is not None:
+        write(report, files)
+        click.echo(plain(report, quiet=quiet), nl=False)
     sys.exit(status)
 
 
