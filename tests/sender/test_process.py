@@ -26,7 +26,7 @@ import pytest
 
 from conformance.model.errors import InputError
 from conformance.scenario.dialects import load
-from conformance.sender.app import serving_sender
+from conformance.sender.app import Settings, serving_sender
 from tests.patience import PATIENCE
 from tests.places import ROOT
 from tests.sender.parts import SECRET, Got, ask, endpoint, event, status
@@ -34,6 +34,7 @@ from tests.sender.parts import SECRET, Got, ask, endpoint, event, status
 # A start costs most of a second of imports, a fork of what has imported them nothing.
 NURSERY = """
 import {loop} as loop, os, sys
+from dataclasses import replace
 from conformance.protocol.delivery import Backoff
 from conformance.protocol.dialect import Secret
 from conformance.scenario.dialects import load
@@ -46,7 +47,7 @@ message_problems({{}})
 for db in sys.stdin:
     child = os.fork()
     if child == 0:
-        loop.run(serve("127.0.0.1", 0, db.strip(), dialect, settings))
+        loop.run(serve(dialect, replace(settings, db=db.strip())))
         os._exit(0)
     print("child", child, flush=True)
     _, how = os.waitpid(child, 0)
@@ -217,14 +218,14 @@ async def test_a_port_that_is_taken_is_the_users_to_change() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(InputError, match=f"--port: {port} on 127.0.0.1 is in use already"):
-            async with serving_sender(load("guide"), port=port):
+            async with serving_sender(load("guide"), Settings(port=port)):
                 pass
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 async def test_a_host_that_is_not_here_is_the_users_to_change(host: str) -> None:
     with pytest.raises(InputError, match=f"--host: {re.escape(host)} is no address of this"):
-        async with serving_sender(load("guide"), host=host):
+        async with serving_sender(load("guide"), Settings(host=host)):
             pass
 
 
