@@ -404,11 +404,12 @@ def serve_receiver(host: str, port: int, secret: str, db: str | None, dialect: s
     from conformance.live.page import Live
     from conformance.options.secrets import read_secret
     from conformance.protocol.tampering import Signer
-    from conformance.receiver.app import serve
+    from conformance.receiver.app import Settings, serve
     from conformance.scenario.dialects import load
 
     signer = Signer(load(dialect), read_secret(secret))
-    _run(serve(host, port, signer, db or ":memory:", Live(signer, host)))
+    settings = Settings(host=host, port=port, follower=Live(signer, host))
+    _run(serve(signer, db or ":memory:", settings))
 
 
 @serve.command("sender")
@@ -442,11 +443,14 @@ def serve_sender(
             f"--backoff-base: must be more than 0 and at most {Backoff().cap:g} seconds"
         )
     settings = Settings(
+        host=host,
+        port=port,
+        db=db or ":memory:",
         pace=Pace(backoff=Backoff(base=backoff_base)),
         deny_private=deny_private,
         api_key=read_secret(api_key, "--api-key") if api_key is not None else None,
     )
-    _run(serve(host, port, db or ":memory:", load(dialect), settings))
+    _run(serve(load(dialect), settings))
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

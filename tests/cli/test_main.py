@@ -104,7 +104,7 @@ EMIT = ["--emit-url", "http://127.0.0.1:9/emit"]
             [NOBODY, "--secret", "s", "--listen", "8080"], "--listen: '8080'", id="listen"
         ),
         pytest.param(
-            [NOBODY, "--secret", "s", "--listen", "192.0.2.1:0"], "cannot be had", id="not here"
+            [NOBODY, "--secret", "s", "--listen", "192.0.2.1:0"], "is not available", id="not here"
         ),
         pytest.param(
             [NOBODY, "--secret", "s", "--public-url", "h"], "--public-url", id="public URL"

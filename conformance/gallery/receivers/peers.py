@@ -26,7 +26,7 @@ from conformance.gallery.receivers.timing import TIMING
 from conformance.gallery.receivers.transport import TRANSPORT
 from conformance.options.receiver import Options
 from conformance.protocol.tampering import Signer
-from conformance.receiver.app import ENDPOINT, OBSERVER, serving
+from conformance.receiver.app import ENDPOINT, OBSERVER, Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.scenario import dialects
@@ -49,7 +49,7 @@ async def _in_process(
     context = await asyncio.to_thread(certificates.self_signed) if tls else None
     async with (
         Inbox(MEMORY) as inbox,
-        serving(behaviour(), inbox, signer, tls=context) as base,
+        serving(behaviour(), inbox, signer, Settings(tls=context)) as base,
     ):
         yield Options(
             url=base + ENDPOINT,

@@ -22,7 +22,7 @@ from aiohttp import web
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 from conformance.receiver import behaviour as behaviour
-from conformance.receiver.app import ENDPOINT, serving
+from conformance.receiver.app import ENDPOINT, Settings, serving
 from conformance.receiver.behaviour import Arrival, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Inbox
 from conformance.scenario import dialects as dialect
@@ -102,7 +102,7 @@ async def _serve(name: str, db: str, port: int) -> None:
     signer = Signer(dialect.load("guide"), Secret(os.environ[SECRET].encode()))
     async with (
         Inbox(db) as inbox,
-        serving(POLICIES[name](inbox), inbox, signer, port=port) as url,
+        serving(POLICIES[name](inbox), inbox, signer, Settings(port=port)) as url,
     ):
         sys.stdout.write(url + ENDPOINT + "\n")
         sys.stdout.flush()

@@ -39,8 +39,8 @@ def _forget(db: Path, statement: str) -> None:
 
 
 async def _serve(db: Path, port: int, base: float) -> None:
-    settings = Settings(pace=Pace(Backoff(base=base)))
-    async with serving_sender(dialect.load("guide"), settings, port=port, db=str(db)) as url:
+    settings = Settings(port=port, db=str(db), pace=Pace(Backoff(base=base)))
+    async with serving_sender(dialect.load("guide"), settings) as url:
         sys.stdout.write(url + "\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
