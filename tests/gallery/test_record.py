@@ -181,7 +181,7 @@ def test_a_new_case_is_a_difference() -> None:
         pytest.param(b"{", "is not JSON", id="cut off"),
         pytest.param(b"\xff", "is not JSON", id="no text"),
         pytest.param(b"[" * 100_000, "is not JSON", id="nested"),
-        pytest.param(b"[]", r"is no record .* \(whole\) must be an object", id="an array"),
+        pytest.param(b"[]", r"is not a record .* \(whole\) must be an object", id="an array"),
         pytest.param(b'{"results": []}', "results is not a known field", id="a report"),
         pytest.param(b'{"sender": {"usual": {}}}', "sender.peers is missing", id="half a side"),
         pytest.param(
@@ -431,7 +431,7 @@ async def test_a_worker_that_ends_is_a_fault_of_the_harness(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(workers.sys, "executable", "/bin/false")
-    with pytest.raises(HarnessError, match="judged reference ended with 1"):
+    with pytest.raises(HarnessError, match="judged reference exited with 1"):
         await judge_in_workers(["reference"], 2, lambda: None)
 
 
