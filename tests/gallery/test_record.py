@@ -35,7 +35,7 @@ from conformance.gallery.record_run import LOOKED_AT_AGAIN, WORKERS, compare, re
 from conformance.gallery.workers import judge, judge_in_workers
 from conformance.model.errors import HarnessError, InputError
 from conformance.protocol.validation import problems
-from conformance.reporting.selftest_record import show_compared, show_recorded
+from conformance.reporting.selftest import show_compared, show_recorded
 from conformance.scenario.receiver import built_in, select
 
 RULE, CASES = "receiver.body.empty", ("receiver.body.form[a]", "receiver.body.form[b]")
@@ -354,13 +354,13 @@ PLACE = Path("record.json")
 
 def test_differences_are_shown_one_on_a_line() -> None:
     assert shown(show_compared, COMPARED, PLACE, "en") == [
-        "gone  a peer of the record that is gone",
-        "new  a new peer, which the record has not",
+        "gone  a peer of the record that no longer exists",
+        "new  a new peer, not in the record",
         "peer  r[a]: was note|pass, now fail",
         "peer  r[b]: new: pass",
         "peer  r[c]: gone (was warn)",
         r"node-http  not run: needs node\x1b",
-        "5 differences from record.json, in 3 peers  (4 peers, 61 s; looked at again: peer)",
+        "5 differences from record.json, in 3 peers  (4 peers, 61 s; judged again: peer)",
     ]
 
 
@@ -378,7 +378,7 @@ def test_differences_that_rest_on_one_look_are_shown_as_such() -> None:
     found = replace(COMPARED, again=(), confirmed=False)
     assert shown(show_compared, found, PLACE, "en")[-1] == (
         "5 differences from record.json, in 3 peers  "
-        "(4 peers, 61 s; too many to be looked at again: each was seen once)"
+        "(4 peers, 61 s; too many to judge again: each was seen once)"
     )
     assert shown(show_compared, found, PLACE, "zh-Hant")[-1] == (
         "與 record.json 有 5 處不同，涉及 3 個對象"
@@ -400,8 +400,7 @@ def test_what_was_recorded_is_one_line() -> None:
     names = tuple(f"p{number}" for number in range(10))
     taken = record_run.Taken(recorded(PASSED), {}, names, 9.9)
     assert shown(show_recorded, taken, PLACE, "en") == [
-        "recorded 1 peers in record.json (10 s; not the same at every look: "
-        "p0, p1, p2, p3, p4, p5, p6, p7 +2)"
+        "recorded 1 peers in record.json (10 s; outcomes varied: p0, p1, p2, p3, p4, p5, p6, p7 +2)"
     ]
     assert shown(show_recorded, taken, PLACE, "zh-Hant") == [
         "已將 1 個對象記錄於 record.json（10 秒；每次判定不盡相同：p0, p1, p2, p3, p4, p5, p6, p7 +2）"
