@@ -109,7 +109,7 @@ def _look(stored: Stored, given: dict[str, Any]) -> None:
 
 def _check_rule(stored: Stored, pattern: str) -> None:
     """Raises InputError for a name that fits no rule: neither one in the file nor one that there is."""
-    from conformance.scenario.receiver import built_in, meant
+    from conformance.scenario.load import built_in, meant
     from conformance.trace import TraceFilter
 
     name = pattern.partition("[")[0] if pattern.endswith("]") else pattern

@@ -14,7 +14,7 @@ from random import Random
 from conformance.protocol.dialect import Dialect
 from conformance.protocol.encodings import compact
 from conformance.protocol.message import CONTENT, build
-from conformance.protocol.tampering import DAMAGES, Damage
+from conformance.protocol.tampering import TAMPERINGS, Tampering
 
 UTTERANCES = 600
 GROUPS = 1000
@@ -100,10 +100,10 @@ def draw(seed: int) -> tuple[Utterance, ...]:
     return tuple(tuple(_utterance(random)) for _ in range(UTTERANCES))
 
 
-def forgeries(dialect: Dialect) -> tuple[Damage, ...]:
+def forgeries(dialect: Dialect) -> tuple[Tampering, ...]:
     """What can be done to a signed request so that no receiver of `dialect` may accept it."""
     names = [each for each in FORGED if dialect.signs_timestamp or each not in _OF_THE_TIMESTAMP]
-    return tuple(DAMAGES[name] for name in names)
+    return tuple(TAMPERINGS[name] for name in names)
 
 
 def _utterance(random: Random) -> Iterator[Template]:

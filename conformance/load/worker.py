@@ -17,7 +17,7 @@ from conformance.load.connection_pool import USER_AGENT, Reply
 from conformance.load.ledger import ACKNOWLEDGED, Came, Figures, Kind, Ledger
 from conformance.load.settings import Settings
 from conformance.load.traffic import Utterance, draw, forgeries
-from conformance.protocol.tampering import Damage
+from conformance.protocol.tampering import Tampering
 
 TICK = 0.02
 STALL = 0.05
@@ -65,7 +65,7 @@ class Part:
         self.figures: Figures = self.ledger.figures
         self.within = max(1, settings.repeat_within // workers)
         self.utterances: tuple[Utterance, ...] = draw(settings.seed)
-        self.forgeries: tuple[Damage, ...] = forgeries(settings.dialect)
+        self.forgeries: tuple[Tampering, ...] = forgeries(settings.dialect)
         self.clock = Clock(self.figures.ticks)
         self.numbers: Iterator[int] = count()
         self._began = perf_counter()

@@ -86,7 +86,9 @@ EMIT = ["--emit-url", "http://127.0.0.1:9/emit"]
         pytest.param(["localhost:5001", "--secret", "s"], "http:// or https://", id="no scheme"),
         pytest.param([f"{NOBODY}?key=K", "--secret", "s"], "--api-key", id="the key in the URL"),
         pytest.param(
-            [NOBODY, "--secret", "s", *EMIT, "--emit-command", "cat"], "give one of them", id="both"
+            [NOBODY, "--secret", "s", *EMIT, "--emit-command", "cat"],
+            "pass only one of them",
+            id="both",
         ),
         pytest.param([NOBODY, "--secret", "s", "--emit-url", "h"], "--emit-url", id="emit URL"),
         pytest.param(

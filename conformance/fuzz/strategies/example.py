@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.model.text import Text
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import build
-from conformance.protocol.tampering import Damage
+from conformance.protocol.tampering import Tampering
 
 ID = "{id}"
 """Stands in a msgId for the digits that make it one of its own."""
@@ -46,7 +46,7 @@ class Oddity:
     without: tuple[str, ...] = ()
     form: str | None = None
     edit: Callable[[bytes], bytes] | None = None
-    damage: Damage | None = None
+    damage: Tampering | None = None
     headers: Mapping[str, str | None] = field(default_factory=dict)
     simpler: Oddity | None = None
 
@@ -58,7 +58,7 @@ class Example:
     oddities: tuple[Oddity, ...] = ()
 
     @property
-    def damage(self) -> Damage | None:
+    def damage(self) -> Tampering | None:
         """What is done to the request after it was signed."""
         return next((each.damage for each in self.oddities if each.damage is not None), None)
 
@@ -88,7 +88,7 @@ class Example:
     def body(self, digits: str, now: float, *, form: str = "compact", kind: str = "text") -> bytes:
         """The body that is signed, written in `form` unless an oddity asks for another."""
         form = next((each.form for each in self.oddities if each.form is not None), form)
-        body = FORMS[form](self.fields(digits, now, kind))
+        body = ENCODINGS[form](self.fields(digits, now, kind))
         for each in self.oddities:
             body = each.edit(body) if each.edit is not None else body
         return body

@@ -18,7 +18,7 @@ from conformance.gallery.peer import Faulty
 from conformance.gallery.receivers.forged import FORGED, as_text, both, checking, rule
 from conformance.model.exchange import Headers
 from conformance.protocol.dialect import Dialect, parse_template
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.tampering import Signer
 from conformance.receiver import behaviour as behaviour
 from conformance.receiver.behaviour import ReceiverBehaviour, Response, authenticate
@@ -47,7 +47,7 @@ def _spelled(
 
 def _rewritten(body: bytes, *, form: str) -> bytes:
     try:
-        return FORMS[form](json.loads(body))
+        return ENCODINGS[form](json.loads(body))
     except (ValueError, RecursionError):
         return body
 

@@ -14,7 +14,7 @@ import aiohttp
 from conformance.gallery.senders.peer import FaultySender, msg_id, sending, testing
 from conformance.model.errors import InputError
 from conformance.protocol import configuration as config
-from conformance.protocol.configuration import Configuration, named
+from conformance.protocol.configuration import Configuration, known_fields
 from conformance.protocol.dialect import Secret
 from conformance.sender import behaviour as behaviour
 from conformance.sender.app import Settings
@@ -23,13 +23,13 @@ from conformance.sender.behaviour import SenderBehaviour
 
 
 def _in_milliseconds(configuration: Configuration) -> dict[str, Any]:
-    fields = configuration.shown()
+    fields = configuration.public_fields()
     return fields | {"Timeout": fields["Timeout"] * 1000}
 
 
 def _with_secret(configuration: Configuration) -> dict[str, Any]:
     """The record as it is stored."""
-    return configuration.shown() | {"Secret": configuration.secret.decode()}
+    return configuration.public_fields() | {"Secret": configuration.secret.decode()}
 
 
 def _unread(given: object, base: Configuration | None) -> Configuration:
@@ -49,7 +49,7 @@ def _number(value: object, default: int) -> int:
 
 def _converted(given: object, base: Configuration | None) -> Configuration:
     """Converts what it gets to what it needs, and so finds nothing wrong."""
-    fields = named(given) if isinstance(given, dict) else {}
+    fields = known_fields(given) if isinstance(given, dict) else {}
     types = fields.get("MessageTypes", ["*"])
     return Configuration(
         url=str(fields.get("URL") or ""),
@@ -89,7 +89,7 @@ def _stored_first() -> SenderBehaviour:
         if configuration in invalid - told:
             told.add(configuration)
             raise InputError("the configuration is not valid")
-        return configuration.shown()
+        return configuration.public_fields()
 
     return replace(anything, shown=shown)
 
