@@ -16,7 +16,7 @@ from typing import Any
 from conformance.model.exchange import Headers
 from conformance.model.text import NO_TEXT, Text
 from conformance.protocol.dialect import Dialect, verify
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.fast_validation import message_fits
 from conformance.protocol.signing import Scheme, others
 from conformance.protocol.tampering import Signer
@@ -181,7 +181,7 @@ def _parsed(body: bytes) -> tuple[Any, Text]:
 
 def _written(form: str, value: Any) -> bytes:
     try:
-        return FORMS[form](value)
+        return ENCODINGS[form](value)
     except (ValueError, RecursionError):  # a lone surrogate cannot be written as UTF-8
         return b""
 
@@ -193,7 +193,7 @@ def _but(asked: Dialect, scheme: Scheme) -> Text:
     if colon and dialect.string_to_sign == "{timestamp}{body}" and scheme.rewritten is None:
         said = Text("but without the colon", "但少了冒號")
     else:
-        said = Text("but over ", "但簽的是：") + scheme.said
+        said = Text("but over ", "但簽的是：") + scheme.description
     if dialect.signature_header.lower() == asked.signature_header.lower():
         return said
     name = dialect.signature_header

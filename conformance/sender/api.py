@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from conformance.model.errors import InputError
-from conformance.protocol.configuration import Configuration, named
+from conformance.protocol.configuration import Configuration, known_fields
 from conformance.protocol.delivery import State
 from conformance.protocol.dialect import Secret
 from conformance.protocol.encodings import compact
@@ -111,7 +111,7 @@ class Api:
     async def _config(self, request: web.Request) -> Any:
         body = await json_body(request, LARGEST)
         async with self._configuring:
-            url = named(body).get("URL") if isinstance(body, dict) else None
+            url = known_fields(body).get("URL") if isinstance(body, dict) else None
             ident = self._registry.by_url(url)
             if ident is None:
                 configuration = self._behaviour.read(body, None)
@@ -269,7 +269,7 @@ class Api:
         ident = ids[-1] if ids else parameter(request, "id")
         if ident is not None:
             return self._require(identifier(ident))
-        by_url = self._registry.by_url(named(body).get("URL"))
+        by_url = self._registry.by_url(known_fields(body).get("URL"))
         if by_url is not None:
             return by_url
         if len(self._registry.configurations) != 1:

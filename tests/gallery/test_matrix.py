@@ -19,7 +19,7 @@ from conformance.gallery.receivers.process import PAIRS, Pair, pair
 from conformance.model.errors import HarnessError, InputError
 from conformance.model.rules import Level
 from conformance.reporting.selftest import show
-from conformance.scenario.receiver import built_in
+from conformance.scenario.load import built_in
 from tests.gallery.parts import check, judged, one_for_each_rule, peers_of, rules_of
 
 BINDING = {each.rule.id for each in built_in("receiver") if each.rule.level is not Level.MAY}

@@ -36,7 +36,7 @@ from conformance.gallery.workers import judge, judge_in_workers
 from conformance.model.errors import HarnessError, InputError
 from conformance.protocol.validation import problems
 from conformance.reporting.selftest import show_compared, show_recorded
-from conformance.scenario.receiver import built_in, select
+from conformance.scenario.load import built_in, select
 
 RULE, CASES = "receiver.body.empty", ("receiver.body.form[a]", "receiver.body.form[b]")
 STATUS = "exit status"

@@ -20,7 +20,7 @@ from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, 
 from conformance.model.exchange import Role
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
-from conformance.scenario.receiver import Scenario
+from conformance.scenario.records import Scenario
 
 CONFIRMED = 3
 """So often a sequence is carried out once more until it fails again."""

@@ -16,7 +16,8 @@ from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, 
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.model.rules import Finding, Level, Unjudged
 from conformance.model.text import Text
-from conformance.scenario.receiver import Case, Expect, Scenario, Step, parse_step
+from conformance.scenario.receiver import Expect, Step, parse_step
+from conformance.scenario.records import Case, Scenario
 
 KEPT = 3000
 """Exchanges of all sequences that go into the trace, beside those that show a failure."""
@@ -146,7 +147,7 @@ class Sequences:
         for index, step in enumerate(steps):
             wanted = [each.processed for each in step.expects if each.processed is not None]
             if wanted and step.send is not None:
-                sent = self._case.sent(step.send.again or step.send.name or "")
+                sent = self._case.sent(step.send.repeat_of or step.send.name or "")
                 about += [(index, each.msg_id, int(wanted[0])) for each in sent[:1]]
         self._keep()
         try:

@@ -17,7 +17,7 @@ import aiohttp
 from conformance.gallery.senders.peer import FaultySender, msg_id, sending, testing
 from conformance.model.errors import InputError
 from conformance.protocol import configuration as config
-from conformance.protocol.configuration import Configuration, named
+from conformance.protocol.configuration import Configuration
 from conformance.protocol.dialect import Secret
 from conformance.sender import behaviour
 from conformance.sender.app import Settings
@@ -26,13 +26,13 @@ from conformance.sender.behaviour import SenderBehaviour
 
 
 def _show_milliseconds(configuration: Configuration) -> dict[str, Any]:
-    fields = configuration.shown()
+    fields = configuration.public_fields()
     return fields | {"Timeout": fields["Timeout"] * 1000}
 
 
 def _show_secret(configuration: Configuration) -> dict[str, Any]:
     """Shows the record as it is stored."""
-    return configuration.shown() | {"Secret": configuration.secret.decode()}
+    return configuration.public_fields() | {"Secret": configuration.secret.decode()}
 
 
 def _store_nothing(request: object, base: Configuration | None) -> Configuration:
@@ -52,7 +52,7 @@ def _number(value: object, default: int) -> int:
 
 def _convert(request: object, base: Configuration | None) -> Configuration:
     """Converts every field to the type it needs, and so never finds an error."""
-    fields = named(request) if isinstance(request, dict) else {}
+    fields = known_fields(request) if isinstance(request, dict) else {}
     types = fields.get("MessageTypes", ["*"])
     return Configuration(
         url=str(fields.get("URL") or ""),
@@ -92,7 +92,7 @@ def _store_first() -> SenderBehaviour:
         if configuration in invalid - reported:
             reported.add(configuration)
             raise InputError("the configuration is not valid")
-        return configuration.shown()
+        return configuration.public_fields()
 
     return replace(accepting, shown=shown)
 
