@@ -56,8 +56,8 @@ def load(url: str, secret: str, locust: tuple[str, ...], **arguments: Any) -> No
     def print_progress(line: str) -> None:
         click.echo(line, err=True)
 
-    document, status = run_load(url, secret, options, locust, print_progress)
-    if document is not None:
-        write(document, files)
-        click.echo(plain(document, quiet=quiet), nl=False)
+    report, status = run_load(url, secret, options, locust, print_progress)
+    if report is not None:
+        write(report, files)
+        click.echo(plain(report, quiet=quiet), nl=False)
     sys.exit(status)

@@ -27,11 +27,12 @@ def serve_receiver(host: str, port: int, secret: str, db: str | None, dialect: s
     from conformance.live.page import LivePage
     from conformance.options.secrets import read_secret
     from conformance.protocol.tampering import Signer
-    from conformance.receiver.app import serve
+    from conformance.receiver.app import Settings, serve
     from conformance.scenario.dialects import load
 
     signer = Signer(load(dialect), read_secret(secret))
-    run_async(serve(host, port, signer, db or ":memory:", LivePage(signer, host)))
+    settings = Settings(host=host, port=port, follower=LivePage(signer, host))
+    run_async(serve(signer, db or ":memory:", settings))
 
 
 @serve.command("sender")
@@ -58,8 +59,11 @@ def serve_sender(host: str, port: int, db: str | None, dialect: str, **arguments
             f"--backoff-base: must be more than 0 and at most {Backoff().cap:g} seconds"
         )
     settings = Settings(
+        host=host,
+        port=port,
+        db=db or ":memory:",
         pace=Pace(backoff=Backoff(base=base)),
         deny_private=arguments["deny_private"],
         api_key=read_secret(key, "--api-key") if key is not None else None,
     )
-    run_async(serve(host, port, db or ":memory:", load(dialect), settings))
+    run_async(serve(load(dialect), settings))

@@ -115,7 +115,7 @@ def _view(stored: Stored, arguments: dict[str, Any]) -> None:
 
 def _check_rule(stored: Stored, pattern: str) -> None:
     """Raises InputError for a pattern that fits no rule, neither one in the file nor a built-in one."""
-    from conformance.scenario.receiver import built_in, meant
+    from conformance.scenario.load import built_in, meant
     from conformance.trace import TraceFilter
 
     name = pattern.partition("[")[0] if pattern.endswith("]") else pattern

@@ -13,7 +13,7 @@ from typing import Any
 from conformance import __version__
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.recorded_profile import as_data
-from conformance.checks.sender.signing import signature_of, spoken
+from conformance.checks.sender.signing import scheme_of, signature_of
 from conformance.checks.sender.wire import WIRE_CHECKS, deliveries
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange
@@ -23,7 +23,8 @@ from conformance.model.text import Text
 from conformance.options.secrets import other_secret
 from conformance.protocol.dialect import Dialect, Secret
 from conformance.protocol.tampering import Signer
-from conformance.scenario.receiver import Scenario, built_in
+from conformance.scenario.load import built_in
+from conformance.scenario.records import Scenario
 
 TRIED = 50
 """Signed deliveries of which one must show how the sender signs."""
@@ -68,7 +69,7 @@ def _profile(came: Sequence[Exchange], secret: Secret | None, dialect: Dialect) 
     scheme = None
     if secret is not None:
         signed = (each for each in came if signature_of(each, dialect) and not each.masked)
-        seen = (spoken(each, asked) for each in islice(signed, TRIED))
+        seen = (scheme_of(each, asked) for each in islice(signed, TRIED))
         scheme = next((each for each in seen if each is not None), None)
     return SenderProfile(asked=asked, other_secret=other_secret(asked.secret), scheme=scheme)
 

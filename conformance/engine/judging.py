@@ -12,11 +12,11 @@ from typing import Any
 from conformance.checks.receiver import recorded_profile, whole_run
 from conformance.checks.receiver.case import judge
 from conformance.checks.receiver.profile import ReceiverProfile
-from conformance.checks.receiver.root_causes import past
+from conformance.checks.receiver.root_causes import without_root_cause
 from conformance.checks.sender import case as sender_case
 from conformance.checks.sender import recorded_profile as sender_recorded
 from conformance.checks.sender import step_checks, wire
-from conformance.checks.sender.pass_evidence import shown
+from conformance.checks.sender.pass_evidence import describe_pass
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.signing import fits
 from conformance.checks.sender.test_reports import told_apart
@@ -27,7 +27,7 @@ from conformance.model.report import Result
 from conformance.model.rules import Judgement
 from conformance.model.text import NO_TEXT
 from conformance.protocol.dialect import Secret, sign
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario.records import Case, Scenario
 from conformance.trace import MASK
 
 
@@ -55,7 +55,9 @@ def _judge_receiver(
     scenario: Scenario, case: Case, exchanges: Sequence[Exchange], profile: ReceiverProfile
 ) -> list[Judgement]:
     found = judge(case, exchanges, profile)
-    return past(scenario.rule.id, case is scenario.cases[0], found, exchanges, profile)
+    return without_root_cause(
+        scenario.rule.id, found, exchanges, profile, first=case is scenario.cases[0]
+    )
 
 
 def _told_by_answers(case: Case, profile: ReceiverProfile) -> bool:
@@ -90,12 +92,14 @@ def _judge_sender(
 
 def _checks_of(case: Case) -> set[str]:
     actions = case.sender_case.actions if case.sender_case is not None else ()
-    return {seen.check for action in actions for seen in action.seen if seen.check is not None}
+    return {
+        seen.check for action in actions for seen in action.expectations if seen.check is not None
+    }
 
 
 def _reads_answers(case: Case, profile: SenderProfile) -> bool:
     actions = case.sender_case.actions if case.sender_case is not None else ()
-    calls = any(seen.call is not None for action in actions for seen in action.seen)
+    calls = any(seen.call is not None for action in actions for seen in action.expectations)
     return calls or bool(_checks_of(case) & step_checks.NEED_BODIES)
 
 
@@ -112,7 +116,7 @@ def _result_of_sender(
 ) -> Result:
     beside = [each.id for each in exchanges if case.acts]
     result = concluded(scenario, case, found, beside, seconds=seconds, strict=strict)
-    figures = shown(case, exchanges, profile) if case.acts else NO_TEXT
+    figures = describe_pass(case, exchanges, profile) if case.acts else NO_TEXT
     return replace(result, message=result.message or figures)
 
 

@@ -15,8 +15,8 @@ from conformance.model.report import Result, in_order
 from conformance.model.rules import Finding, Judgement, Outcome, Unjudged
 from conformance.model.text import Text
 from conformance.options.run import RunOptions
-from conformance.scenario import receiver as scenarios
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario import load as scenarios
+from conformance.scenario.records import Case, Scenario
 from conformance.trace import Trace
 
 Listener = Callable[[Result], None]
@@ -119,7 +119,7 @@ def _of_steps(scenario: Scenario) -> list[str]:
         seen.check
         for case in scenario.cases
         for action in case.sender_case.actions
-        for seen in action.seen
+        for seen in action.expectations
         if seen.check is not None
     ]
 

@@ -16,7 +16,7 @@ from typing import Any
 from conformance.model.exchange import Headers
 from conformance.model.text import NO_TEXT, Text
 from conformance.protocol.dialect import Dialect, verify
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.fast_validation import message_fits
 from conformance.protocol.signing import Scheme, others
 from conformance.protocol.tampering import Signer
@@ -192,7 +192,7 @@ def _parsed(body: bytes) -> tuple[Any, Text]:
 
 def _encode(encoding: str, value: Any) -> bytes:
     try:
-        return FORMS[encoding](value)
+        return ENCODINGS[encoding](value)
     except (ValueError, RecursionError):  # a lone surrogate cannot be encoded as UTF-8
         return b""
 
@@ -205,7 +205,7 @@ def _difference(expected: Dialect, scheme: Scheme) -> Text:
     if colon and dialect.string_to_sign == "{timestamp}{body}" and scheme.rewritten is None:
         text = Text("but without the colon", "但少了冒號")
     else:
-        text = Text("but over ", "但簽的是：") + scheme.said
+        text = Text("but over ", "但簽的是：") + scheme.description
     if dialect.signature_header.lower() == expected.signature_header.lower():
         return text
     name = dialect.signature_header

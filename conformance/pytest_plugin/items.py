@@ -18,8 +18,9 @@ from conformance.model.escaping import visible
 from conformance.model.report import Result
 from conformance.model.rules import Outcome
 from conformance.pytest_plugin.target import LINES, HookproofWarning, SenderTarget, Target
-from conformance.scenario.receiver import Case, Scenario, load, select
-from conformance.scenario.receiver import built_in as shipped
+from conformance.scenario.load import built_in as shipped
+from conformance.scenario.load import load, select
+from conformance.scenario.records import Case, Scenario
 
 WIDTH = 96
 

@@ -29,7 +29,7 @@ from conformance.protocol.dialect import Secret
 from conformance.pytest_plugin.target import LINES, SEED, SenderTarget, Target
 from conformance.reporting.files import Files
 from conformance.scenario import dialects
-from conformance.scenario.receiver import built_in, select
+from conformance.scenario.load import built_in, select
 
 LONG_NAMES = {"--seed:": "--hookproof-seed:", "--trace:": "--hookproof-trace:"}
 """Options with another name here, since pytest reserves the short ones."""

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 
 from conformance.model.text import Text
-from conformance.scenario.receiver import Scenario, built_in
+from conformance.scenario.load import built_in
+from conformance.scenario.records import Scenario
 
 SIDES = ("receiver", "sender")
 

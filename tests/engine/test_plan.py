@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.checks.sender.step_checks import NAMED
+from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.engine.plan import Plan
 from conformance.engine.sender.run import CHECKS
 from conformance.model.rules import Outcome
@@ -21,7 +21,7 @@ def kept(outcome: Outcome, *, tell: bool) -> list[tuple[Outcome, str]]:
     options = SenderOptions(
         api_url="http://localhost:1/v1", secret=Secret(b"k"), dialect=load("guide")
     )
-    plan = Plan("sender", options, CHECKS, NAMED, lambda each: None)
+    plan = Plan("sender", options, CHECKS, STEP_CHECKS, lambda each: None)
     plan.settle(result(outcome, message=Text("it was late", "晚了")), tell=tell)
     plan.listener = lambda each: told.append((each.outcome, each.message.en))
     plan.tell_the_rest()

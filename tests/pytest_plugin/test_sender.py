@@ -80,7 +80,7 @@ def test_a_file_may_hold_rules_about_both_sides(
     result = run("-v", f"--endpoint={base}/webhook/receiver", *sender_at(api))
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
-        ["*sender.house.odd (MUST)*", "arrived, and must not", "sender.house.odd (MUST, beyond*"]
+        ["*sender.house.odd (MUST)*", "arrived, but must not", "sender.house.odd (MUST, beyond*"]
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from conformance.model.exchange import Answer, Exchange, Headers, Request, Role, Transport
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import DAMAGES, Signer
+from conformance.protocol.tampering import TAMPERINGS, Signer
 from conformance.reporting.html.exchange import ExchangeRenderer, ExchangeView
 from conformance.scenario.dialects import load
 
@@ -22,7 +22,7 @@ def sent(number: int, damage: str | None = None, *, msg_id: str = "1") -> Exchan
     """A request of the suite, signed and then damaged."""
     signed = SIGNER.sign(STAMP, BODY)
     if damage is not None:
-        signed = DAMAGES[damage](signed, SIGNER)
+        signed = TAMPERINGS[damage](signed, SIGNER)
     headers: Headers = ((b"Content-Type", b"application/json"),)
     if signed.timestamp is not None:
         headers += ((b"X-Webhook-Timestamp", signed.timestamp),)

@@ -13,10 +13,10 @@ from conformance.engine.exchanges import USER_AGENT
 from conformance.model.errors import HarnessError
 from conformance.model.exchange import Request, Signing
 from conformance.protocol.dialect import Dialect
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import build
-from conformance.protocol.mutations import EDITS
-from conformance.protocol.tampering import DAMAGES, Damage, Signed, quoted
+from conformance.protocol.mutations import MUTATIONS
+from conformance.protocol.tampering import TAMPERINGS, Signed, Tampering, quoted
 from conformance.scenario.receiver import Send
 
 _NOW = re.compile(r"\{now([+-]\d+)?\}")
@@ -49,13 +49,15 @@ def compose(
 ) -> ComposedRequest:
     """The request that `send` describes. `msg_id` is a fresh id, `now` seconds since the epoch,
     `named` holds what earlier steps sent under a name (for a list of them, the one that is meant)."""
-    earlier = named.get(send.again or send.id_of or "")
+    earlier = named.get(send.repeat_of or send.id_of or "")
     if send.exact and earlier is not None:
         return earlier
     dialect = profile.scheme.signer.dialect
     fields = _fields(send, msg_id, now, profile, earlier)
-    form = earlier.form if send.again and earlier and send.form == "compact" else send.form
-    literal = earlier.body if send.again and earlier else send.body
+    form = (
+        earlier.form if send.repeat_of and earlier and send.encoding == "compact" else send.encoding
+    )
+    literal = earlier.body if send.repeat_of and earlier else send.body
     body = _body(send, fields, profile.form if form == "compact" else form, literal)
     stamp = dialect.timestamp(now)
     if send.timestamp is not None:
@@ -65,12 +67,14 @@ def compose(
     words = _shell_stamp(send)
     signing = replace(signed.signing, stamp=words, signed_stamp=words.strip())
     signed = replace(signed, timestamp=stamp, signing=signing)
-    if send.damage is not None:
-        damaged = DAMAGES[send.damage](signed, profile.scheme.signer)
+    if send.tampering is not None:
+        damaged = TAMPERINGS[send.tampering](signed, profile.scheme.signer)
         if (damaged.timestamp, damaged.signatures, damaged.body) == (
             (signed.timestamp, signed.signatures, signed.body)
         ):
-            raise HarnessError(f"the damage {send.damage} finds nothing to change in this message")
+            raise HarnessError(
+                f"the damage {send.tampering} finds nothing to change in this message"
+            )
         signed = damaged
     if send.signature_of is not None:
         other = named[send.signature_of].signed
@@ -88,7 +92,7 @@ def compose(
 
 def compose_body(
     body: bytes,
-    damage: Damage | None,
+    damage: Tampering | None,
     headers: Mapping[str, str | None],
     msg_id: str,
     now: float,
@@ -107,7 +111,7 @@ def compose_body(
 def _fields(
     send: Send, msg_id: str, now: float, profile: ReceiverProfile, earlier: ComposedRequest | None
 ) -> dict[str, Any]:
-    if send.again is not None and earlier is not None:
+    if send.repeat_of is not None and earlier is not None:
         fields = dict(earlier.fields)
     else:
         kind = profile.plain if send.message == "plain" else send.message
@@ -144,12 +148,12 @@ def _sized(kind: str, content: object, size: int) -> str:
 def _body(send: Send, fields: dict[str, Any], form: str, literal: str | None) -> bytes:
     if send.method in ("GET", "HEAD"):
         return b""
-    body = literal.encode() if literal is not None else FORMS[form](fields)
-    if send.edit is None:
+    body = literal.encode() if literal is not None else ENCODINGS[form](fields)
+    if send.mutation is None:
         return body
-    edited = EDITS[send.edit](body)
+    edited = MUTATIONS[send.mutation](body)
     if edited == body:
-        raise HarnessError(f"the edit {send.edit} finds nothing to change in this message")
+        raise HarnessError(f"the edit {send.mutation} finds nothing to change in this message")
     return edited
 
 

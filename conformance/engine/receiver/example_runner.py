@@ -12,14 +12,16 @@ from conformance.engine.exchanges import At
 from conformance.engine.receiver.compose import ComposedRequest, compose_body
 from conformance.engine.receiver.preflight import lives
 from conformance.engine.receiver.session import Session
-from conformance.fuzz.campaign.outcomes import Aborted, Failure, Seen, TargetDown
+from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, TargetDown
 from conformance.fuzz.strategies.example import Example, Shape
 from conformance.model.exchange import Exchange, Request, Role
 from conformance.model.rules import GRAVITY, Finding, Judgement, Level, Unjudged
 from conformance.model.text import Text
 from conformance.protocol.dialect import verify
 from conformance.protocol.tampering import Signed, Signer
-from conformance.scenario.receiver import Case, Expect, Scenario, Send, Step, built_in
+from conformance.scenario.load import built_in
+from conformance.scenario.receiver import Expect, Send, Step
+from conformance.scenario.records import Case, Scenario
 
 EXPECTED = {"valid": "accepted", "malformed": "no-5xx", "forged": "refused"}
 """kind of fuzzing → the status that is expected."""
@@ -60,7 +62,7 @@ class ExampleRunner:
 
     async def attempt(
         self, examples: Sequence[Example], *, shrinking: bool, until: float
-    ) -> tuple[int, Seen]:
+    ) -> tuple[int, ExampleResult]:
         """Try `examples` in turn until one fails; how many were tried, and what came of the last. Ends
         early at `until`. When shrinking, what has passed before is not sent again."""
         session = self._session
@@ -93,7 +95,7 @@ class ExampleRunner:
         again = Shown(shown.example, exchange, shown.level, finding.message, shown.where)
         return Failure(failure.what, failure.marks, failure.origin, failure.size, again)
 
-    async def _try(self, example: Example, *, shrinking: bool) -> Seen:
+    async def _try(self, example: Example, *, shrinking: bool) -> ExampleResult:
         exchange, found = await self._send(example)
         if exchange.answer is None and not await lives(self._session):
             return self._death(example, exchange, _GONE)

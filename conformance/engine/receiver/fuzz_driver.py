@@ -16,11 +16,11 @@ from conformance.engine.receiver.example_runner import ExampleRunner
 from conformance.engine.receiver.sequence_runner import Sequences
 from conformance.engine.receiver.session import Session
 from conformance.fuzz.campaign.model import Actions, one_by_one, shortest
-from conformance.fuzz.campaign.outcomes import Aborted, Failure, Seen, TargetDown
+from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, TargetDown
 from conformance.model.exchange import Role
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
-from conformance.scenario.receiver import Scenario
+from conformance.scenario.records import Scenario
 
 CONFIRMED = 3
 """So often a sequence is carried out once more until it fails again."""
@@ -52,7 +52,7 @@ async def campaign(session: Session, scenario: Scenario, seconds: float) -> Camp
         bounds = {
             "rule": scenario.rule.id,
             "target": _place(options.url),
-            "wanted": options.fuzz,
+            "example_limit": options.fuzz,
             "seed": options.seed,
             "until": session.clock.monotonic() + seconds,
             "monotonic": session.clock.monotonic,
@@ -81,7 +81,7 @@ def _examples(
     runner = ExampleRunner(session, scenario)
     hunted = fuzz.Campaign(confirm=lambda failure: bridge.ask(runner.confirm(failure)), **bounds)
 
-    def attempt(batch: Sequence[Any]) -> Seen:
+    def attempt(batch: Sequence[Any]) -> ExampleResult:
         work = runner.attempt(batch, shrinking=hunted.shrinking, until=hunted.until)
         tried, seen = bridge.ask(work)
         hunted.tried += 0 if hunted.shrinking else tried
@@ -136,12 +136,12 @@ def _sequences(
 
 def _haul(hunted: fuzz.Campaign, unsteady: int) -> CampaignResult:
     return CampaignResult(
-        wanted=hunted.wanted,
+        wanted=hunted.example_limit,
         tried=hunted.tried,
         short=hunted.short,
         unsteady=hunted.unsteady + unsteady,
-        found=tuple(hunted.found),
-        ended=hunted.ended,
+        found=tuple(hunted.failures),
+        ended=hunted.stop_reason,
     )
 
 

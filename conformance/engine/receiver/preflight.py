@@ -20,7 +20,7 @@ from conformance.engine.receiver.session import BETWEEN, PLAIN, Session
 from conformance.engine.stop import NO_TLS, Stop, speaks_no_tls
 from conformance.model.exchange import Answer, Exchange, Fault, Role
 from conformance.model.text import Text
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import TYPES
 from conformance.protocol.signing import REWRITTEN, Scheme, others
 from conformance.protocol.tampering import Signed
@@ -50,7 +50,7 @@ async def diagnose(session: Session) -> Stop | None:
     if not any(each.status in session.profile.accepted for each in plain):
         plain = [await session.plain(Role.DIAGNOSE, BEFORE) for _ in range(PLAIN_MESSAGES)]
     await _look_for_rewriting(session)
-    forged = session.compose(Send(damage="wrong-secret"))
+    forged = session.compose(Send(tampering="wrong-secret"))
     refused = await session.exchange(forged, Role.DIAGNOSE, BEFORE)
     session.profile = replace(session.profile, refusal=(refused.status, refused.fault))
     # Learning comes with plain messages one at a time, which also tell how fast the target answers.
@@ -140,7 +140,7 @@ async def _look_for_rewriting(session: Session) -> None:
     if profile.scheme.rewritten is not None:
         return
     content = {"content": TELLING} if profile.plain == "text" else {}
-    indented = Send(form="indented", fields=content)
+    indented = Send(encoding="indented", fields=content)
     exchange = await session.exchange(session.compose(indented), Role.DIAGNOSE, BEFORE)
     if exchange.status in profile.accepted:
         return
@@ -156,7 +156,7 @@ def _signed(session: Session, send: Send, scheme: Scheme) -> ComposedRequest:
     """The request for `send`, signed by `scheme` over what it signs and sent as it stands."""
     sent = session.compose(send)
     body = sent.request.body
-    over = FORMS[scheme.rewritten](sent.fields) if scheme.rewritten is not None else body
+    over = ENCODINGS[scheme.rewritten](sent.fields) if scheme.rewritten is not None else body
     dialect = scheme.signer.dialect
     own = session.profile.scheme.signer.dialect
     replaced = {each.lower().encode() for each in (own.timestamp_header, own.signature_header)}
@@ -199,7 +199,7 @@ async def _learn_observer(session: Session) -> None:
     repeats: list[Answer] = []
     sent = session.compose(PLAIN)
     for mark in LEARNING.replace(" ", ""):
-        again = Send(again="it")
+        again = Send(repeat_of="it")
         sent = session.compose(PLAIN) if mark == "F" else session.compose(again, {"it": sent})
         exchange = await session.exchange(sent, Role.DIAGNOSE, BEFORE)
         if exchange.answer is not None and exchange.fault is None:

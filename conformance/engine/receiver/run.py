@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from conformance.checks.receiver.case import judge
-from conformance.checks.receiver.crash_suspects import named, suspects
+from conformance.checks.receiver.crash_suspects import describe_suspects, suspects
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.recorded_profile import as_data
-from conformance.checks.receiver.root_causes import past
+from conformance.checks.receiver.root_causes import without_root_cause
 from conformance.checks.receiver.whole_run import CHECKS
 from conformance.checks.receiver.wording import RATE_LIMIT
 from conformance.engine.metadata import (
@@ -46,10 +46,10 @@ from conformance.model.report import Report, Result
 from conformance.model.rules import Judgement, Outcome, Unjudged, verdict
 from conformance.model.text import NO_TEXT, Text
 from conformance.options.receiver import Options, spellings
-from conformance.options.secrets import is_telling
+from conformance.options.secrets import is_distinctive
 from conformance.protocol.signing import Scheme
 from conformance.protocol.tampering import Signer
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario.records import Case, Scenario
 from conformance.trace import Trace
 from conformance.wire.client import Wire, tls_context
 
@@ -238,7 +238,9 @@ class ReceiverRun:
         rule is in the run, of what it died."""
         if any(each.rule.id == AFTER.rule for each in self.plan.chosen):
             return _NOT_JUDGED + _GONE + _SEE_ALIVE
-        self._died = self._died or _GONE + named(suspects(session.trace, self.options.url))
+        self._died = self._died or _GONE + describe_suspects(
+            suspects(session.trace, self.options.url)
+        )
         return _NOT_JUDGED + self._died
 
     def _takes_too_long(self, session: Session, group: Sequence[Pair]) -> bool:
@@ -293,7 +295,9 @@ class ReceiverRun:
         if stalled:
             left, judged = spoilt(found), False
         found = left
-        found = past(rule, case is scenario.cases[0], found, exchanges, session.profile)
+        found = without_root_cause(
+            rule, found, exchanges, session.profile, first=case is scenario.cases[0]
+        )
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
         if stalled:
@@ -412,7 +416,7 @@ class ReceiverRun:
             for each in self.plan.results()
         ]
         profile = session.profile
-        understood = bool(profile.scheme.said) or any(
+        understood = bool(profile.scheme.description) or any(
             each.role is Role.PLAIN and each.status in profile.accepted for each in trace
         )
         report = Report(
@@ -440,7 +444,9 @@ class ReceiverRun:
         )
         # Only now: what is told of the run may hold a secret too.
         secret = bytes(profile.scheme.signer.secret)
-        trace.mask(spellings(self.options) | ({secret} if is_telling(secret) else set()), secret)
+        trace.mask(
+            spellings(self.options) | ({secret} if is_distinctive(secret) else set()), secret
+        )
         return report
 
     def _cause(

@@ -11,12 +11,13 @@ from conformance.engine.exchanges import At
 from conformance.engine.receiver.preflight import lives
 from conformance.engine.receiver.session import EFFECT_SECONDS, Session
 from conformance.engine.receiver.steps import CaseRun
-from conformance.fuzz.campaign.model import Action, Actions, Model, Told, Words
-from conformance.fuzz.campaign.outcomes import Aborted, Failure, Seen, TargetDown
+from conformance.fuzz.campaign.model import Action, Actions, Model, ScenarioSteps, Words
+from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, TargetDown
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.model.rules import Finding, Level, Unjudged
 from conformance.model.text import Text
-from conformance.scenario.receiver import Case, Expect, Scenario, Step, parse_step
+from conformance.scenario.receiver import Expect, Step, parse_step
+from conformance.scenario.records import Case, Scenario
 
 KEPT = 3000
 """Exchanges of all sequences that go into the trace, beside those that show a failure."""
@@ -58,7 +59,7 @@ class Sequences:
         self._count = 0
         self._exchanges: list[Exchange] = []
 
-    async def act(self, action: Action) -> Seen:
+    async def act(self, action: Action) -> ExampleResult:
         """Carry out one action; what ends the hunt, if anything does."""
         steps = self.model.steps(action)
         made: list[Exchange] = []
@@ -76,14 +77,14 @@ class Sequences:
         self.model.note(action, steps, accepted=accepted)
         silent = [e for e in made if e.answer is None and e.fault is not Fault.GIVEN_UP]
         if silent and not await lives(self._session):
-            return TargetDown(self._shown(self.model.told(), silent, Level.MUST, _GONE))
+            return TargetDown(self._shown(self.model.scenario_steps(), silent, Level.MUST, _GONE))
         return None
 
-    async def settle(self) -> Seen:
+    async def settle(self) -> ExampleResult:
         """What the sequence came to, at a quick look."""
-        return await self._look(self.model.told(), self._quick)
+        return await self._look(self.model.scenario_steps(), self._quick)
 
-    async def run(self, actions: Actions, *, patient: bool) -> Seen:
+    async def run(self, actions: Actions, *, patient: bool) -> ExampleResult:
         """Carry out a whole sequence by itself; `patient` waits for effects as long as rules do, and
         has every exchange in the trace."""
         self.begin()
@@ -94,7 +95,7 @@ class Sequences:
                 if seen is not None:
                     return seen
             seconds = EFFECT_SECONDS if patient else self._quick
-            return await self._look(self.model.told(), seconds)
+            return await self._look(self.model.scenario_steps(), seconds)
         finally:
             self._whole = False
 
@@ -107,7 +108,7 @@ class Sequences:
         trace = self._session.trace
         self._session.keeping = self._whole or len(trace) - self._start < KEPT
 
-    async def _look(self, told: Told, seconds: float) -> Seen:
+    async def _look(self, told: ScenarioSteps, seconds: float) -> ExampleResult:
         steps = [parse_step(words, self._rule.level) for words in told.steps]
         every = list(self._exchanges)
         if self._session.profile.observed:
@@ -146,7 +147,7 @@ class Sequences:
         for index, step in enumerate(steps):
             wanted = [each.processed for each in step.expects if each.processed is not None]
             if wanted and step.send is not None:
-                sent = self._case.sent(step.send.again or step.send.name or "")
+                sent = self._case.sent(step.send.repeat_of or step.send.name or "")
                 about += [(index, each.msg_id, int(wanted[0])) for each in sent[:1]]
         self._keep()
         try:
@@ -172,7 +173,7 @@ class Sequences:
         return exchange.role is not Role.CONTROL or exchange.status in accepted
 
     def _shown(
-        self, told: Told, exchanges: Sequence[Exchange], level: Level, said: Text
+        self, told: ScenarioSteps, exchanges: Sequence[Exchange], level: Level, said: Text
     ) -> SequenceShown:
         ids = dict.fromkeys(each.id for each in exchanges if each.id and each.role is Role.PROBE)
         return SequenceShown(tuple(self._done), tuple(told.steps), tuple(ids), level, said)

@@ -11,7 +11,8 @@ from conformance.engine.exchanges import At
 from conformance.engine.receiver.compose import ComposedRequest
 from conformance.engine.receiver.session import BETWEEN, Session
 from conformance.model.exchange import Exchange, Fault, Role
-from conformance.scenario.receiver import Case, Send, Step
+from conformance.scenario.receiver import Send, Step
+from conformance.scenario.records import Case
 from conformance.wire.raw import Connection, Gate
 
 RETRIES = 3
@@ -81,8 +82,8 @@ class CaseRun:
         ids: list[str] = []
         wanted = [expect.processed for expect in step.expects if expect.processed is not None]
         observed = bool(wanted) and self._session.profile.observed
-        if observed and wanted == ["unchanged"] and step.send is not None and step.send.again:
-            ids = [sent.msg_id for sent in self._named[step.send.again]]
+        if observed and wanted == ["unchanged"] and step.send is not None and step.send.repeat_of:
+            ids = [sent.msg_id for sent in self._named[step.send.repeat_of]]
             found = await self._session.effects(ids, 1, self._at(index))
         if step.send is not None and step.send.background:
             self._behind.append(asyncio.ensure_future(self._send(index, step.send)))
@@ -125,10 +126,10 @@ class CaseRun:
 
     def _compose(self, send: Send) -> list[ComposedRequest]:
         session = self._session
-        if send.again is not None:
-            earlier = self._named[send.again][-(send.last or 0) :]
+        if send.repeat_of is not None:
+            earlier = self._named[send.repeat_of][-(send.last or 0) :]
             requests = [
-                session.compose(send, {**self._first_of_each(), send.again: sent})
+                session.compose(send, {**self._first_of_each(), send.repeat_of: sent})
                 for sent in earlier
             ]
         else:
@@ -149,13 +150,13 @@ class CaseRun:
             send is not None
             and send.method == "POST"
             and not (
-                send.damage
-                or send.edit
+                send.tampering
+                or send.mutation
                 or send.body
                 or send.signature_of
                 or send.without
                 or send.timestamp
-                or send.again  # its id may be known since it was sent first
+                or send.repeat_of  # its id may be known since it was sent first
                 or send.id_of
             )
         )
@@ -172,7 +173,7 @@ class CaseRun:
             ]
 
     async def _resend(self, index: int) -> list[Exchange]:
-        again = Send(again="it")
+        again = Send(repeat_of="it")
         waiting = list({sent.msg_id: sent for sent in self._busy}.values())[:MOST_RETRIED]
         found: list[Exchange] = []
         for sent in waiting:

@@ -13,7 +13,7 @@ from conformance.engine.sender.session import SETTINGS
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
 from conformance.options.sender import SenderOptions
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario.records import Case, Scenario
 from conformance.serving import certificates
 
 
@@ -30,7 +30,7 @@ def obstacle(
         "local": options.public_url is None,
     }
     needs = list(scenario.needs)
-    if case.sender_case.listener.way in (
+    if case.sender_case.endpoint.kind in (
         "refusing",
         "untrusted",
     ):  # on a port that no tunnel leads to
@@ -61,7 +61,7 @@ def duration(case: Case, profile: SenderProfile) -> float:
     expected = [
         seen.attempts
         for action in case.sender_case.actions
-        for seen in action.seen
+        for seen in action.expectations
         if seen.attempts is not None
     ]
     total = 5.0 if case.sender_case.holds_up else 1.0
@@ -72,25 +72,27 @@ def duration(case: Case, profile: SenderProfile) -> float:
         retry_count, timeout = (_settings(case)[n] for n in ("RetryCount", "Timeout"))
         total += sum(profile.wait(attempt) + timeout for attempt in range(1, retry_count + 1))
         total += profile.quiet_after(retry_count + 1)
-    return total + sum(min(UNDER_WAY, each.delay) for each in case.sender_case.listener.answers)
+    return total + sum(min(UNDER_WAY, each.delay) for each in case.sender_case.endpoint.answers)
 
 
 def _settings(case: Case) -> dict[str, Any]:
     """The settings of a case's configuration."""
-    return {**SETTINGS, **case.sender_case.listener.configure}
+    return {**SETTINGS, **case.sender_case.endpoint.configure}
 
 
 def _over_too_soon(case: Case, profile: SenderProfile) -> bool:
     """Whether the retries of a message to an endpoint that refuses may end before it listens."""
-    listener = case.sender_case.listener
+    listener = case.sender_case.endpoint
     retry_count = _settings(case)["RetryCount"]
-    emitted_to = case.sender_case.emits and listener.way == "refusing"
+    emitted_to = case.sender_case.emits and listener.kind == "refusing"
     return emitted_to and profile.retries and not profile.outlasts_refusal(retry_count)
 
 
 def _shows_no_retry(scenario: Scenario, case: Case) -> bool:
     """Whether a sender that never tries again is found in a case, or is right in it."""
-    expected = [seen.attempts for action in case.sender_case.actions for seen in action.seen]
+    expected = [
+        seen.attempts for action in case.sender_case.actions for seen in action.expectations
+    ]
     once = not case.sender_case.drawn and all(
         attempts in (None, (1, None), (1, 1)) for attempts in expected
     )

@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from conformance.checks.sender.api import found, message, succeeded
-from conformance.checks.sender.signing import spoken
+from conformance.checks.sender.api import configuration_of, message, succeeded
+from conformance.checks.sender.signing import scheme_of
 from conformance.checks.sender.waits import waits
 from conformance.engine.sender.session import (
     BEFORE,
@@ -155,7 +155,9 @@ async def _keeps_several(session: SenderSession, first: Registration) -> None:
     second = await session.configure(Endpoint(configure=LISTED), BEFORE)
     try:
         listed = await session.call("List", BEFORE)
-        shown = [found(listed, each.endpoint.url) is not None for each in (first, second)]
+        shown = [
+            configuration_of(listed, each.endpoint.url) is not None for each in (first, second)
+        ]
         session.profile = replace(session.profile, lists_several=all(shown))
         before = len(first.endpoint.arrivals)
         await session.call("Test", BEFORE, id=second.ident)
@@ -215,7 +217,7 @@ async def _retries(session: SenderSession, registration: Registration) -> None:
     seen = [waits(by_message(registration.endpoint)[event.msg_id]) for event in events]
     firsts = tuple(each[0] for each in seen if each)
     seconds = tuple(each[1] for each in seen if len(each) > 1)
-    session.profile = replace(session.profile, waits=(firsts, seconds), given=given)
+    session.profile = replace(session.profile, waits=(firsts, seconds), retry_watch=given)
 
 
 async def _arrival(
@@ -238,7 +240,7 @@ async def _until(
 
 
 def _learn_scheme(session: SenderSession, came: Exchange) -> None:
-    scheme = spoken(came, session.profile.asked)
+    scheme = scheme_of(came, session.profile.asked)
     session.profile = replace(session.profile, scheme=scheme)
 
 
@@ -253,7 +255,7 @@ def _said_by(emitted: Exchange) -> Text:
 def _where(session: SenderSession, registration: Registration) -> Text:
     url = registration.endpoint.url
     said = Text(f"It was told to send to {url}. ", f"它應發送到 {url}。")
-    if session.options.public_url is None and session.options.elsewhere:
+    if session.options.public_url is None and session.options.is_remote:
         return said + _LISTEN
     return said + _CHECK if session.options.emits else said
 

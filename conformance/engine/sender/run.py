@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from conformance.checks.sender.case import judge
-from conformance.checks.sender.pass_evidence import shown
+from conformance.checks.sender.pass_evidence import describe_pass
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.recorded_profile import as_data
-from conformance.checks.sender.step_checks import NAMED
+from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.checks.sender.test_reports import told_apart
 from conformance.checks.sender.wire import WIRE_CHECKS
 from conformance.engine.metadata import NOTHING_PASSED, TIME_RAN_OUT, Key, conclude, mark_superseded
@@ -44,7 +44,7 @@ from conformance.options.secrets import hide, other_secret
 from conformance.options.sender import SenderOptions, spellings
 from conformance.protocol.tampering import Signer
 from conformance.receiver.mock import Mock, listening
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario.records import Case, Scenario
 from conformance.serving import certificates
 from conformance.wire.client import Wire, tls_context
 
@@ -86,7 +86,7 @@ class SenderRun:
         language: str = "en",
     ) -> None:
         self.options = options
-        self.plan = Plan("sender", options, CHECKS, NAMED, listener)
+        self.plan = Plan("sender", options, CHECKS, STEP_CHECKS, listener)
         self._clock = clock or Clock()
         self.language = language
         self._tls = tls_context(options.ca, system=options.secure)
@@ -231,9 +231,9 @@ class SenderRun:
         groups: dict[str, list[Pair]] = {}
         for number, pair in enumerate(pairs):
             sender_case = pair[1].sender_case
-            alike = json.dumps(SETTINGS | dict(sender_case.listener.configure), sort_keys=True)
+            alike = json.dumps(SETTINGS | dict(sender_case.endpoint.configure), sort_keys=True)
             alone = sender_case.other is None or not sender_case.other.configured
-            plain = sender_case.listener.way is None and alone and not sender_case.calls
+            plain = sender_case.endpoint.kind is None and alone and not sender_case.calls
             groups.setdefault(alike if plain else str(number), []).append(pair)
         suspects: list[Pair] = []
         longest_first = sorted(
@@ -245,7 +245,7 @@ class SenderRun:
                 done = [await self._case(session, *pair) for pair in group]
             else:
                 kinds = [kind for pair in group for kind in pair[1].sender_case.kinds]
-                listener = replace(sender_case.listener, answers=())
+                listener = replace(sender_case.endpoint, answers=())
                 registration = await session.configure(
                     listener, BEFORE, kinds or [session.channel(crowded=True)]
                 )
@@ -328,7 +328,7 @@ class SenderRun:
         done = not found or (again and not stalled)
         if again and stalled and not self._is_skipped_again(rule, case, found):
             self._held_up.append((scenario, case))
-        figures = shown(case, exchanges, session.profile)
+        figures = describe_pass(case, exchanges, session.profile)
         self._settle(scenario, case, found, exchanges, seconds, figures, tell=done, judged=judged)
         return done
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from conformance.checks.sender.api import found, ident_of, succeeded
+from conformance.checks.sender.api import configuration_of, ident_of, succeeded
 from conformance.checks.sender.profile import SenderProfile
 from conformance.engine.command import output_of
 from conformance.engine.exchanges import USER_AGENT, At, exchange_of
@@ -157,8 +157,8 @@ class SenderSession:
         for messages of `kinds`. `scripted`: it answers everything as `listener` says, redirecting to
         `to`; else the messages that are assigned to it alone. `other` is a scenario's second one,
         with a secret of its own."""
-        mock = self.mocks.get(listener.way or "", self.mocks[""])
-        endpoint = mock.refusing_endpoint() if listener.way == "refusing" else mock.endpoint()
+        mock = self.mocks.get(listener.kind or "", self.mocks[""])
+        endpoint = mock.refusing_endpoint() if listener.kind == "refusing" else mock.endpoint()
         if scripted:
             endpoint.script(self.answers(listener.answers, to))
         kind, types = self._kind(listener, kinds)
@@ -191,7 +191,9 @@ class SenderSession:
         return answer
 
     async def _listed_id(self, registration: Registration) -> object:
-        listed = found(await self.call("List", At(case="between")), registration.endpoint.url)
+        listed = configuration_of(
+            await self.call("List", At(case="between")), registration.endpoint.url
+        )
         return (listed or {}).get("id")
 
     async def unregister(self, registration: Registration) -> None:

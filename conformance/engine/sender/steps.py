@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from conformance import fuzz
 from conformance.checks.sender.api import message
-from conformance.checks.sender.attempt_count import promised
+from conformance.checks.sender.attempt_count import expected_attempts
 from conformance.engine.command import AGAIN_SECONDS, restart
 from conformance.engine.exchanges import At
 from conformance.engine.sender.session import (
@@ -23,7 +23,7 @@ from conformance.model.exchange import Exchange
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
 from conformance.receiver.mock import MockEndpoint, RefusingEndpoint
-from conformance.scenario.receiver import Case
+from conformance.scenario.records import Case
 from conformance.scenario.sender import Action, Call, Emit
 
 EMIT_TRIES, PATIENT_TRIES = 5, 50
@@ -64,7 +64,7 @@ class SenderCaseRun:
         self._sending = case.sender_case
         self._at = At(rule, case.name)
         self._shared = registration
-        self._answers = case.sender_case.listener.answers
+        self._answers = case.sender_case.endpoint.answers
         self._other: Registration | None = None
         self._named: dict[str, list[EmittedMessage]] = {}
         self._steps: dict[str, int] = {}  # msgId → the step that gave it last
@@ -88,7 +88,7 @@ class SenderCaseRun:
                 _stands(self._other)
             if self._shared is None:
                 registration = await session.configure(
-                    sender_case.listener,
+                    sender_case.endpoint,
                     self._at,
                     kinds,
                     scripted=not sender_case.emits,  # a Test has an id that nobody can know before
@@ -138,8 +138,8 @@ class SenderCaseRun:
 
     async def _emit(self, index: int, emit: Emit, at: At) -> None:
         session, registration = self._session, self._post
-        if emit.again is not None:
-            events = self._named[emit.again]
+        if emit.repeat_of is not None:
+            events = self._named[emit.repeat_of]
         elif emit.drawn is not None:
             events = await self._drawn(emit)
         else:
@@ -230,12 +230,12 @@ class SenderCaseRun:
     async def _wait(self, index: int, action: Action, since: float) -> None:
         """Wait for what the step's expectations are about."""
         ids = [msg_id for msg_id, step in self._steps.items() if step == index]
-        for seen in action.seen:
+        for seen in action.expectations:
             endpoint = self._other.endpoint if seen.other and self._other else self._post.endpoint
             if seen.attempts is not None:
                 await self._session.until(endpoint, self._attempted(endpoint, ids, seen.attempts))
             if seen.arrives is False:
-                await self._session.until(endpoint, lambda: since + self._session.profile.quiet)
+                await self._session.until(endpoint, self._quiet(ids, since))
             elif seen.arrives:
                 await self._session.until(endpoint, self._arrived(endpoint, ids, since))
             if seen.check == "as-answered":
@@ -257,7 +257,7 @@ class SenderCaseRun:
             waiting = []
             for msg_id in ids:
                 attempts = came[msg_id]
-                least, most = wanted or (promised(attempts, retry_count),) * 2
+                least, most = wanted or (expected_attempts(attempts, retry_count),) * 2
                 if len(attempts) >= least and (most is None or len(attempts) > most):
                     continue
                 if msg_id in self._emitted:
@@ -268,6 +268,13 @@ class SenderCaseRun:
             return max(waiting, default=None)
 
         return settled
+
+    def _quiet(self, ids: Sequence[str], since: float) -> Settled:
+        """Nothing is to come for so long after the messages were given, and after what came of them."""
+        given = [self._emitted[msg_id] for msg_id in ids if msg_id in self._emitted]
+        own = by_message(self._post.endpoint)
+        last = max([since, last_sign(own, ids), *given])
+        return lambda: last + self._session.profile.quiet
 
     def _arrived(self, endpoint: MockEndpoint, ids: Sequence[str], since: float) -> Settled:
         """Each message at least once; or, after a call of Test, anything at all."""
