@@ -308,5 +308,8 @@ def test_a_judged_capture_can_be_kept_as_a_trace(path):
 
 
 def test_a_trace_without_deliveries_is_not_judged():
-    with Trace([]).stored() as stored, pytest.raises(InputError, match="no delivery"):
+    with (
+        Trace([]).stored() as stored,
+        pytest.raises(InputError, match="neither a run nor deliveries"),
+    ):
         judge_again(stored, KEY)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from conformance.engine.stalls import CHAIN, EVERY, FORGIVEN, NOTED, Stalls, sound
+from conformance.engine.stalls import CHAIN, INTERVAL, SHORTEST, TOLERANCE, Stalls, drop_unreliable
 from conformance.model.clock import Clock
 from conformance.model.rules import Finding, Level, Unjudged
 from conformance.model.text import NO_TEXT
@@ -26,7 +26,7 @@ class Late(Clock):
 
 async def looks(clock, number):
     """Lets the clock be looked at `number` times."""
-    until = clock.time + number * (EVERY + clock.by)
+    until = clock.time + number * (INTERVAL + clock.by)
     while clock.time < until - 1e-6:  # noqa: ASYNC110 - its time stands still
         await asyncio.sleep(0)
 
@@ -36,8 +36,10 @@ async def looks(clock, number):
     [
         pytest.param(CHAIN, CHAIN, 3 * CHAIN, True, id="far apart"),
         pytest.param(0.2, 0.6, 0.6, True, id="close together"),
-        pytest.param(NOTED + 0.01, 3 * (NOTED + 0.01), 3 * (NOTED + 0.01), True, id="short"),
-        pytest.param(NOTED - 0.01, 0, 0, False, id="too short to be noted"),
+        pytest.param(
+            SHORTEST + 0.01, 3 * (SHORTEST + 0.01), 3 * (SHORTEST + 0.01), True, id="short"
+        ),
+        pytest.param(SHORTEST - 0.01, 0, 0, False, id="too short to be noted"),
     ],
 )
 async def test_a_look_that_comes_late_is_a_stall_of_that_length(by, worst, lost, spoils):
@@ -82,8 +84,8 @@ CLOSE = Finding(Level.MUST, NO_TEXT, slack=0.5)
         pytest.param([LIGHT, CLOSE], 0.6, [], id="the graver of two"),
         pytest.param([Unjudged(NO_TEXT), CLOSE], 0.6, [], id="a finding beside a skip"),
         pytest.param([Unjudged(NO_TEXT)], 9.0, [Unjudged(NO_TEXT)], id="a skip stands"),
-        pytest.param([Unjudged(NO_TEXT, error=True)], FORGIVEN + 0.1, [], id="an error does not"),
+        pytest.param([Unjudged(NO_TEXT, error=True)], TOLERANCE + 0.1, [], id="an error does not"),
     ],
 )
 def test_what_a_loss_of_time_may_have_made_is_left_out(found, lost, left):
-    assert sound(found, lost) == left
+    assert drop_unreliable(found, lost) == left

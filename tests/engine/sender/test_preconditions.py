@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.engine.sender.preconditions import obstacle
+from conformance.engine.sender.preconditions import skip_reason
 from conformance.options.sender import SenderOptions
 from conformance.protocol.dialect import Secret
 from conformance.scenario.dialects import load
@@ -19,7 +19,7 @@ def told(rule: str, name: str | None = None, **given: object) -> str:
     )
     scenario = next(each for each in built_in("sender") if each.rule.id == rule)
     case = next(each for each in scenario.cases if each.name == name)
-    found = obstacle(scenario, case, options, FACTS, left=1000.0)
+    found = skip_reason(scenario, case, options, FACTS, left=1000.0)
     return found.reason.en if found is not None else ""
 
 

@@ -357,7 +357,7 @@ async def test_a_case_whose_configuration_is_refused_is_not_judged(status, outco
     (refused,) = of(report, "sender.retry.on-timeout")
     assert refused.outcome is outcome
     assert refused.message.en == (
-        f"not judged: the sender did not take this configuration ({status}: Timeout too short)"
+        f"not judged: the sender did not accept this configuration ({status}: Timeout too short)"
     )
     assert broken(report) == set()
 

@@ -18,7 +18,7 @@ from conformance.protocol.delivery import Backoff
 from conformance.reporting.files import Files
 from conformance.reporting.html.page import fragment
 from conformance.scenario.dialects import load
-from conformance.sender.app import Settings, sender_case
+from conformance.sender.app import Settings, serving_sender
 from conformance.sender.worker import Pace
 from tests.engine.sender.parts import (
     SECRET,
@@ -67,7 +67,7 @@ def answering(status, body, kind="application/json"):
     ("connected", "said"),
     [
         pytest.param(silent, "no answer in time", id="silent"),
-        pytest.param(garbage, "no answer that is HTTP", id="garbage"),
+        pytest.param(garbage, "no HTTP answer", id="garbage"),
         pytest.param(close, "no answer", id="closes"),
         pytest.param(answering(404, b"Not Found"), "API_URL is the base of Config, List", id="404"),
         pytest.param(answering(401, b"{}"), "it may need --api-key", id="401"),
@@ -201,7 +201,7 @@ async def test_a_run_that_is_broken_off_takes_its_configurations_away():
 
 async def test_what_waits_too_long_for_the_timeout_is_skipped_with_figures():
     slow = Settings(pace=Pace(Backoff(base=1)))
-    async with sender_case(load("guide"), slow) as api:
+    async with serving_sender(load("guide"), slow) as api:
         report = await check(api, ("sender.retry.backoff", "sender.wire.*"), timeout=15)
     (backoff,) = of(report, "sender.retry.backoff")
     assert backoff.outcome is Outcome.SKIP
