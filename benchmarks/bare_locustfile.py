@@ -4,7 +4,7 @@ from locust import FastHttpUser, task
 
 from conformance.load.traffic import draw
 
-SIZES = [len(each.body(2**62, 1_790_000_000)) for utterance in draw(1) for each in utterance]
+SIZES = [len(each.body(2**62, 1_790_000_000)) for burst in draw(1) for each in burst]
 BODY = b"x" * (sum(SIZES) // len(SIZES))
 
 

@@ -11,12 +11,12 @@ CLOCKED = {
     "engine/sender/test_run.py",
     "engine/sender/test_run_ends.py",
     "gallery/test_matrix.py",
-    "gallery/test_senders.py",
     "load/test_run.py",
 }
 """Modules that judge by the clock, or that load this machine: one after the other."""
 
 SLOW = [
+    "gallery/test_senders.py",
     "engine/receiver/test_fuzz.py",
     "pytest_plugin/test_receiver.py",
     "engine/test_rejudge.py",

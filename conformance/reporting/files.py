@@ -36,7 +36,7 @@ class Files:
         """Raise InputError for a path that cannot be written; said before the run, not after it.
         `prefix` is how the options' names begin."""
         if self.redact and self.trace is None:
-            raise InputError("--redact goes with --trace: it is about what a trace holds")
+            raise InputError("--redact needs --trace: it hides what the trace holds")
         for option, path in self._wanted():
             check_writable(prefix + option, path)
         if self.trace is not None:

@@ -56,7 +56,7 @@ def plain(report: Report, *, quiet: bool = False) -> str:
     return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 
 
-def tell(report: Report, *, quiet: bool = False) -> None:
+def print_report(report: Report, *, quiet: bool = False) -> None:
     """Print the report to standard output, in colours where that is a terminal."""
     console = Console(highlight=False)
     if console.is_terminal:

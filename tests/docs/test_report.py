@@ -13,7 +13,7 @@ from conformance.live.translations import FAULTS
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 from conformance.protocol.validation import validator
-from conformance.receiver.app import serving
+from conformance.receiver.app import Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.reporting.html.evidence import ROOM
@@ -33,7 +33,7 @@ async def test_the_printed_requests_script_the_answers_and_forget_them() -> None
     live = Live(signer, "127.0.0.1")
     async with (
         Inbox(MEMORY) as inbox,
-        serving(ReceiverBehaviour(), inbox, signer, follower=live) as base,
+        serving(ReceiverBehaviour(), inbox, signer, Settings(follower=live)) as base,
     ):
 
         async def run(line: str) -> Any:

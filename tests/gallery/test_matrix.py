@@ -104,7 +104,7 @@ async def test_peers_of_two_processes_come_out_in_the_order_of_the_gallery():
 
 async def test_a_process_that_judges_and_fails_is_told_of(monkeypatch):
     monkeypatch.setattr(matrix, "SHARE", "conformance.gallery.unknown")
-    with pytest.raises(HarnessError, match="judged peers ended with 1"):
+    with pytest.raises(HarnessError, match="judged peers exited with 1"):
         await run_matrix(["answers-201"])
 
 
@@ -178,7 +178,7 @@ async def test_processes_end_with_their_run():
 
 
 async def test_a_peer_that_does_not_come_to_serve_is_told_of():
-    with pytest.raises(HarnessError, match=r"program unknown .* did not come to serve"):
+    with pytest.raises(HarnessError, match=r"program unknown .* did not start to serve"):
         async with pair(Pair("unknown")):
             pass
 

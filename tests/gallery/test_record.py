@@ -24,6 +24,7 @@ from conformance.gallery.record import (
     Look,
     Outcomes,
     Record,
+    Row,
     as_text,
     differences,
     not_run,
@@ -34,7 +35,7 @@ from conformance.gallery.record_run import LOOKED_AT_AGAIN, WORKERS, compare, re
 from conformance.gallery.workers import judge, judge_in_workers
 from conformance.model.errors import HarnessError, InputError
 from conformance.protocol.validation import problems
-from conformance.reporting.selftest_record import show_compared, show_recorded
+from conformance.reporting.selftest import show_compared, show_recorded
 from conformance.scenario.receiver import built_in, select
 
 RULE, CASES = "receiver.body.empty", ("receiver.body.form[a]", "receiver.body.form[b]")
@@ -71,7 +72,9 @@ def recorded(*looks: Look, peer: str = "reference") -> Record:
         pytest.param([not_run("needs node")], {STATUS: "none"}, id="not run"),
         pytest.param([not_run("no port"), PASSED], {}, id="run at one look"),
         pytest.param([UNJUDGED, UNJUDGED], {STATUS: "3", CASES[0]: "error"}, id="not judged"),
-        pytest.param([UNJUDGED, PASSED], {}, id="judged at one look"),
+        pytest.param(
+            [UNJUDGED, PASSED], {STATUS: "0|3", CASES[0]: "error|pass"}, id="judged at one look"
+        ),
     ],
 )
 def test_a_peer_is_kept_as_what_is_unusual_in_it(looks: list[Look], line: Outcomes) -> None:
@@ -139,6 +142,30 @@ def test_a_difference_is_what_no_look_saw_as_recorded(
     assert differences("peer", row([PASSED]), looks) == expected
 
 
+@pytest.mark.parametrize(
+    ("alone", "expected"),
+    [
+        pytest.param(PASSED, row([PASSED]), id="all judged: it was the machine"),
+        pytest.param(ONE_CASE, row([PASSED, ONE_CASE]), id="all judged, and otherwise"),
+        pytest.param(UNJUDGED, row([UNJUDGED, PASSED]), id="it is the peer"),
+    ],
+)
+def test_a_look_by_itself_says_whether_the_machine_left_something_unjudged(
+    alone: Look, expected: Row
+) -> None:
+    assert row([UNJUDGED, PASSED], [alone]) == expected
+
+
+def test_a_peer_that_leaves_now_this_and_now_that_unjudged_may_leave_anything() -> None:
+    expected = row([UNJUDGED, PASSED])
+    assert differences("peer", expected, [looked("3", rule="error", a="pass", b="error")]) == []
+    assert differences("peer", expected, [FAILED]) == [
+        Difference("peer", STATUS, frozenset({"0", "3"}), frozenset({"1"})),
+        Difference("peer", CASES[0], frozenset({"error", "pass"}), frozenset({"fail"})),
+        change(CASES[1], "pass", "fail"),
+    ]
+
+
 def test_each_outcome_that_was_recorded_is_none() -> None:
     assert differences("peer", row([PASSED, FAILED]), [ONE_CASE]) == []
 
@@ -154,7 +181,7 @@ def test_a_new_case_is_a_difference() -> None:
         pytest.param(b"{", "is not JSON", id="cut off"),
         pytest.param(b"\xff", "is not JSON", id="no text"),
         pytest.param(b"[" * 100_000, "is not JSON", id="nested"),
-        pytest.param(b"[]", r"is no record .* \(whole\) must be an object", id="an array"),
+        pytest.param(b"[]", r"is not a record .* \(whole\) must be an object", id="an array"),
         pytest.param(b'{"results": []}', "results is not a known field", id="a report"),
         pytest.param(b'{"sender": {"usual": {}}}', "sender.peers is missing", id="half a side"),
         pytest.param(
@@ -233,7 +260,7 @@ async def test_where_they_do_not_agree_one_by_itself_is_kept_beside_them() -> No
     stub = Stub(PASSED, ONE_CASE, FAILED)
     taken = await take(ONLY, judge=stub)
     assert stub.calls == [BESIDE, BESIDE, ALONE]
-    assert taken.record["receiver"]["reference"] == row([PASSED, ONE_CASE, FAILED])
+    assert taken.record["receiver"]["reference"] == row([PASSED, ONE_CASE], [FAILED])
     assert taken.unstable == ("reference",)
 
 
@@ -327,13 +354,13 @@ PLACE = Path("record.json")
 
 def test_differences_are_shown_one_on_a_line() -> None:
     assert shown(show_compared, COMPARED, PLACE, "en") == [
-        "gone  a peer of the record that is gone",
-        "new  a new peer, which the record has not",
+        "gone  a peer of the record that no longer exists",
+        "new  a new peer, not in the record",
         "peer  r[a]: was note|pass, now fail",
         "peer  r[b]: new: pass",
         "peer  r[c]: gone (was warn)",
         r"node-http  not run: needs node\x1b",
-        "5 differences from record.json, in 3 peers  (4 peers, 61 s; looked at again: peer)",
+        "5 differences from record.json, in 3 peers  (4 peers, 61 s; judged again: peer)",
     ]
 
 
@@ -351,7 +378,7 @@ def test_differences_that_rest_on_one_look_are_shown_as_such() -> None:
     found = replace(COMPARED, again=(), confirmed=False)
     assert shown(show_compared, found, PLACE, "en")[-1] == (
         "5 differences from record.json, in 3 peers  "
-        "(4 peers, 61 s; too many to be looked at again: each was seen once)"
+        "(4 peers, 61 s; too many to judge again: each was seen once)"
     )
     assert shown(show_compared, found, PLACE, "zh-Hant")[-1] == (
         "與 record.json 有 5 處不同，涉及 3 個對象"
@@ -373,8 +400,7 @@ def test_what_was_recorded_is_one_line() -> None:
     names = tuple(f"p{number}" for number in range(10))
     taken = record_run.Taken(recorded(PASSED), {}, names, 9.9)
     assert shown(show_recorded, taken, PLACE, "en") == [
-        "recorded 1 peers in record.json (10 s; not the same at every look: "
-        "p0, p1, p2, p3, p4, p5, p6, p7 +2)"
+        "recorded 1 peers in record.json (10 s; outcomes varied: p0, p1, p2, p3, p4, p5, p6, p7 +2)"
     ]
     assert shown(show_recorded, taken, PLACE, "zh-Hant") == [
         "已將 1 個對象記錄於 record.json（10 秒；每次判定不盡相同：p0, p1, p2, p3, p4, p5, p6, p7 +2）"
@@ -404,7 +430,7 @@ async def test_a_worker_that_ends_is_a_fault_of_the_harness(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(workers.sys, "executable", "/bin/false")
-    with pytest.raises(HarnessError, match="judged reference ended with 1"):
+    with pytest.raises(HarnessError, match="judged reference exited with 1"):
         await judge_in_workers(["reference"], 2, lambda: None)
 
 

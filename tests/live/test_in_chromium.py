@@ -18,7 +18,7 @@ import pytest
 from conformance.api import wait_for
 from conformance.protocol.dialect import Secret, load
 from conformance.protocol.tampering import Signer
-from conformance.receiver.app import ENDPOINT, serving
+from conformance.receiver.app import ENDPOINT, Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.storage.database import MEMORY
@@ -52,7 +52,7 @@ class Receiver:
         signer = Signer(load("guide"), Secret(SECRET.encode()))
         inbox = await self._serving.enter_async_context(Inbox(MEMORY))
         return await self._serving.enter_async_context(
-            serving(ReceiverBehaviour(), inbox, signer, "127.0.0.1", port)
+            serving(ReceiverBehaviour(), inbox, signer, Settings(port=port))
         )
 
     def stop(self) -> None:

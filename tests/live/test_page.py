@@ -17,7 +17,7 @@ from conformance.live import page as live
 from conformance.model.clock import Clock
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
-from conformance.receiver.app import ENDPOINT, serving
+from conformance.receiver.app import ENDPOINT, Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.scenario.dialects import load
@@ -102,8 +102,8 @@ async def site(policy: ReceiverBehaviour | None = None) -> AsyncIterator[Site]:
             policy or ReceiverBehaviour(),
             inbox,
             signer,
+            Settings(follower=live.Live(signer, "127.0.0.1")),
             clock=clock,
-            follower=live.Live(signer, "127.0.0.1"),
         ) as base,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)) as client,
     ):

@@ -12,7 +12,7 @@ from conformance.engine.exchanges import Place
 from conformance.engine.receiver.compose import ComposedRequest, SendContext, compose_body
 from conformance.engine.receiver.preflight import lives
 from conformance.engine.receiver.session import Session
-from conformance.fuzz.campaign.outcomes import Aborted, Failure, Seen, TargetDown
+from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, TargetDown
 from conformance.fuzz.strategies.example import Example, Shape
 from conformance.model.exchange import Exchange, Request, Role
 from conformance.model.rules import GRAVITY, Finding, Judgement, Level, Unjudged
@@ -60,7 +60,7 @@ class ExampleRunner:
 
     async def attempt(
         self, examples: Sequence[Example], *, shrinking: bool, until: float
-    ) -> tuple[int, Seen]:
+    ) -> tuple[int, ExampleResult]:
         """Try `examples` in turn until one fails. Returns how many were tried, and the last one's outcome.
         Ends early at `until` (monotonic). When shrinking, a request that passed is not sent again."""
         session = self._session
@@ -94,7 +94,7 @@ class ExampleRunner:
         evidence = replace(evidence, exchange=exchange, message=finding.message)
         return Failure(failure.what, failure.marks, failure.origin, failure.size, evidence)
 
-    async def _attempt_one(self, example: Example, *, shrinking: bool) -> Seen:
+    async def _attempt_one(self, example: Example, *, shrinking: bool) -> ExampleResult:
         profile = self._session.profile
         exchange, judgements = await self._send(example)
         if exchange.answer is None and not await lives(self._session):

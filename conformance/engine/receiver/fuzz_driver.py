@@ -18,7 +18,7 @@ from conformance.engine.receiver.example_runner import ExampleRunner
 from conformance.engine.receiver.sequence_runner import SequenceRunner
 from conformance.engine.receiver.session import Session
 from conformance.fuzz.campaign.model import Actions, one_by_one, shortest
-from conformance.fuzz.campaign.outcomes import Aborted, Failure, Seen, TargetDown
+from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, TargetDown
 from conformance.model.exchange import Role
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
@@ -53,7 +53,7 @@ async def run_campaign(session: Session, scenario: Scenario, seconds: float) -> 
         bounds = {
             "rule": scenario.rule.id,
             "target": _target_name(options.url),
-            "wanted": options.fuzz,
+            "example_limit": options.fuzz,
             "seed": options.seed,
             "until": session.clock.monotonic() + seconds,
             "monotonic": session.clock.monotonic,
@@ -81,7 +81,7 @@ def _examples(
     runner = ExampleRunner(session, scenario)
     campaign = fuzz.Campaign(confirm=lambda failure: portal.call(runner.confirm(failure)), **bounds)
 
-    def attempt(batch: Sequence[Any]) -> Seen:
+    def attempt(batch: Sequence[Any]) -> ExampleResult:
         work = runner.attempt(batch, shrinking=campaign.shrinking, until=campaign.until)
         attempted, outcome = portal.call(work)
         campaign.tried += 0 if campaign.shrinking else attempted
@@ -139,12 +139,12 @@ def _sequences(
 
 def _result_of(campaign: fuzz.Campaign, unsteady: int) -> CampaignResult:
     return CampaignResult(
-        planned=campaign.wanted,
+        planned=campaign.example_limit,
         attempted=campaign.tried,
         out_of_time=campaign.short,
         unsteady=campaign.unsteady + unsteady,
-        failures=tuple(campaign.found),
-        end=campaign.ended,
+        failures=tuple(campaign.failures),
+        end=campaign.stop_reason,
     )
 
 

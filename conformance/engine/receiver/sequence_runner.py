@@ -10,8 +10,8 @@ from conformance.engine.exchanges import Place
 from conformance.engine.receiver.preflight import lives
 from conformance.engine.receiver.session import EFFECT_SECONDS, Session
 from conformance.engine.receiver.steps import CaseRun
-from conformance.fuzz.campaign.model import Action, Actions, Model, Told, Words
-from conformance.fuzz.campaign.outcomes import Aborted, Failure, Seen, TargetDown
+from conformance.fuzz.campaign.model import Action, Actions, Model, ScenarioSteps, Words
+from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, TargetDown
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.model.rules import Finding, Level, Unjudged
 from conformance.model.text import Text
@@ -57,7 +57,7 @@ class SequenceRunner:
         self._count = 0
         self._exchanges: list[Exchange] = []
 
-    async def act(self, action: Action) -> Seen:
+    async def act(self, action: Action) -> ExampleResult:
         """Carry out one action. Returns TargetDown when the target died of it, else None."""
         steps = self.model.steps(action)
         exchanges: list[Exchange] = []
@@ -75,14 +75,16 @@ class SequenceRunner:
         self.model.note(action, steps, accepted=accepted)
         silent = [e for e in exchanges if e.answer is None and e.fault is not Fault.GIVEN_UP]
         if silent and not await lives(self._session):
-            return TargetDown(self._evidence(self.model.told(), silent, Level.MUST, _NO_ANSWER))
+            return TargetDown(
+                self._evidence(self.model.scenario_steps(), silent, Level.MUST, _NO_ANSWER)
+            )
         return None
 
-    async def settle(self) -> Seen:
+    async def settle(self) -> ExampleResult:
         """The outcome of the sequence so far, after a short wait for its effects."""
-        return await self._outcome(self.model.told(), self._short_wait)
+        return await self._outcome(self.model.scenario_steps(), self._short_wait)
 
-    async def run(self, actions: Actions, *, patient: bool) -> Seen:
+    async def run(self, actions: Actions, *, patient: bool) -> ExampleResult:
         """Run a whole sequence by itself. With `patient`, waits for effects as long as rules do, and
         records every exchange in the trace."""
         self.begin()
@@ -93,7 +95,7 @@ class SequenceRunner:
                 if outcome is not None:
                     return outcome
             seconds = EFFECT_SECONDS if patient else self._short_wait
-            return await self._outcome(self.model.told(), seconds)
+            return await self._outcome(self.model.scenario_steps(), seconds)
         finally:
             self._record_all = False
 
@@ -106,13 +108,13 @@ class SequenceRunner:
         trace = self._session.trace
         self._session.recording = self._record_all or len(trace) - self._start < MOST_RECORDED
 
-    async def _outcome(self, told: Told, seconds: float) -> Seen:
-        steps = [parse_step(words, self._rule.level) for words in told.steps]
+    async def _outcome(self, scenario_steps: ScenarioSteps, seconds: float) -> ExampleResult:
+        steps = [parse_step(words, self._rule.level) for words in scenario_steps.steps]
         exchanges = list(self._exchanges)
         if self._session.profile.observed:
             observed = await self._observe(steps, seconds)
             if any(map(self._is_refused_control, observed)) and not await lives(self._session):
-                return TargetDown(self._evidence(told, exchanges, Level.MUST, _NO_ANSWER))
+                return TargetDown(self._evidence(scenario_steps, exchanges, Level.MUST, _NO_ANSWER))
             exchanges += observed
         failures = []
         for index, step in enumerate(steps):
@@ -122,8 +124,12 @@ class SequenceRunner:
                     return Aborted(judgement)
                 if isinstance(judgement, Finding):
                     what = _symptom(expect, index, exchanges)
-                    evidence = self._evidence(told, exchanges, judgement.level, judgement.message)
-                    failures.append(Failure(what, told.kinds[index], what, len(steps), evidence))
+                    evidence = self._evidence(
+                        scenario_steps, exchanges, judgement.level, judgement.message
+                    )
+                    failures.append(
+                        Failure(what, scenario_steps.kinds[index], what, len(steps), evidence)
+                    )
         new = (failure for failure in failures if not self._known(failure))
         return next(new, failures[0] if failures else None)
 
@@ -170,10 +176,16 @@ class SequenceRunner:
         return exchange.role is Role.CONTROL and exchange.status not in accepted
 
     def _evidence(
-        self, told: Told, exchanges: Sequence[Exchange], level: Level, message: Text
+        self,
+        scenario_steps: ScenarioSteps,
+        exchanges: Sequence[Exchange],
+        level: Level,
+        message: Text,
     ) -> SequenceEvidence:
         ids = dict.fromkeys(each.id for each in exchanges if each.id and each.role is Role.PROBE)
-        return SequenceEvidence(tuple(self._actions), tuple(told.steps), tuple(ids), level, message)
+        return SequenceEvidence(
+            tuple(self._actions), tuple(scenario_steps.steps), tuple(ids), level, message
+        )
 
 
 def _symptom(expect: Expect, index: int, exchanges: Sequence[Exchange]) -> str:

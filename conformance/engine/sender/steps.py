@@ -241,14 +241,14 @@ class SenderCaseRun:
     async def _wait(self, index: int, action: Action, since: float) -> None:
         """Wait for what the step expects."""
         ids = [msg_id for msg_id, step in self._steps.items() if step == index]
-        until, quiet = self._session.until, self._session.profile.quiet
+        until = self._session.until
         for expected in action.seen:
             other = self._other if expected.other else None
             endpoint = (other or self._registration).endpoint
             if expected.attempts is not None:
                 await until(endpoint, self._enough_attempts(endpoint, ids, expected.attempts))
             if expected.arrives is False:
-                await until(endpoint, lambda: since + quiet)
+                await until(endpoint, self._quiet(ids, since))
             elif expected.arrives:
                 await until(endpoint, self._all_arrived(endpoint, ids, since))
             if expected.check == "as-answered":
@@ -281,6 +281,14 @@ class SenderCaseRun:
             return max(deadlines, default=None)
 
         return settled
+
+    def _quiet(self, ids: Sequence[str], since: float) -> Settled:
+        """Settled after the profile's quiet time without a new arrival. It begins when the messages were
+        emitted, or with the last arrival for them at the case's own endpoint."""
+        starts = [self._emit_times[msg_id] for msg_id in ids if msg_id in self._emit_times]
+        own = by_message(self._registration.endpoint)
+        last = max([since, last_arrival(own, ids), *starts])
+        return lambda: last + self._session.profile.quiet
 
     def _all_arrived(self, endpoint: MockEndpoint, ids: Sequence[str], since: float) -> Settled:
         """Settled when each message has arrived at least once; or, after a call of Test, when anything has

@@ -260,7 +260,7 @@ async def test_behind_a_public_url_what_cannot_be_seen_is_skipped(unused_tcp_por
 async def test_a_port_that_is_taken_is_told(unused_tcp_port):
     async with reference() as api, listening(silent, unused_tcp_port):
         with pytest.raises(
-            InputError, match=f"--listen: 127.0.0.1:{unused_tcp_port} cannot be had"
+            InputError, match=f"--listen: 127.0.0.1:{unused_tcp_port} is not available"
         ):
             await check(api, listen=f"127.0.0.1:{unused_tcp_port}")
 
