@@ -96,12 +96,17 @@ def _judge_sender(
 
 def _checks_of(case: Case) -> set[str]:
     actions = case.sender_case.actions if case.sender_case is not None else ()
-    return {seen.check for action in actions for seen in action.seen if seen.check is not None}
+    return {
+        expectation.check
+        for action in actions
+        for expectation in action.seen
+        if expectation.check is not None
+    }
 
 
 def _reads_answers(case: Case, profile: SenderProfile) -> bool:
     actions = case.sender_case.actions if case.sender_case is not None else ()
-    calls = any(seen.call is not None for action in actions for seen in action.seen)
+    calls = any(expectation.call is not None for action in actions for expectation in action.seen)
     return calls or bool(_checks_of(case) & step_checks.NEED_BODIES)
 
 

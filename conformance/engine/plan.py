@@ -125,11 +125,11 @@ def exchanges_over(
 
 def _step_checks_of(scenario: Scenario) -> list[str]:
     return [
-        seen.check
+        expectation.check
         for case in scenario.cases
         for action in case.sender_case.actions
-        for seen in action.seen
-        if seen.check is not None
+        for expectation in action.seen
+        if expectation.check is not None
     ]
 
 

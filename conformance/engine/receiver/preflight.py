@@ -148,8 +148,8 @@ async def _look_for_rewriting(session: Session) -> None:
     exchange = await session.exchange(session.compose(indented), Role.DIAGNOSE, BEFORE)
     if exchange.status in profile.accepted:
         return
-    for form, said in REWRITTEN.items():
-        scheme = Scheme(profile.scheme.signer, form, said)
+    for form, text in REWRITTEN.items():
+        scheme = Scheme(profile.scheme.signer, form, text)
         exchange = await session.exchange(_signed(session, indented, scheme), Role.DIAGNOSE, BEFORE)
         if exchange.status in profile.accepted:
             session.profile = replace(profile, scheme=scheme)

@@ -353,10 +353,12 @@ class ReceiverRun:
                 judgement = Unjudged(self._gone, error=True)  # the check would see some cases only
             if judgement is None and scenario.check is not None:
                 over = self._exchanges_over(scenario, session)
-                found = CHECKS[scenario.check](over, session.profile, scenario.rule.level)
-                if not found and not (self._complete and over):
-                    found = [Unjudged(TIME_RAN_OUT, error=True)]
-                self._settle(session, scenario, case, found, over if found else (), judged=True)
+                judgements = CHECKS[scenario.check](over, session.profile, scenario.rule.level)
+                if not judgements and not (self._complete and over):
+                    judgements = [Unjudged(TIME_RAN_OUT, error=True)]
+                self._settle(
+                    session, scenario, case, judgements, over if judgements else (), judged=True
+                )
                 continue
             judgement = judgement or Unjudged(TIME_RAN_OUT, error=True)
             self._settle(session, scenario, case, [judgement])

@@ -108,13 +108,13 @@ class SequenceRunner:
         trace = self._session.trace
         self._session.recording = self._record_all or len(trace) - self._start < MOST_RECORDED
 
-    async def _outcome(self, scenario_steps: ScenarioSteps, seconds: float) -> ExampleResult:
-        steps = [parse_step(words, self._rule.level) for words in scenario_steps.steps]
+    async def _outcome(self, sequence: ScenarioSteps, seconds: float) -> ExampleResult:
+        steps = [parse_step(words, self._rule.level) for words in sequence.steps]
         exchanges = list(self._exchanges)
         if self._session.profile.observed:
             observed = await self._observe(steps, seconds)
             if any(map(self._is_refused_control, observed)) and not await lives(self._session):
-                return TargetDown(self._evidence(scenario_steps, exchanges, Level.MUST, _NO_ANSWER))
+                return TargetDown(self._evidence(sequence, exchanges, Level.MUST, _NO_ANSWER))
             exchanges += observed
         failures = []
         for index, step in enumerate(steps):
@@ -125,10 +125,10 @@ class SequenceRunner:
                 if isinstance(judgement, Finding):
                     what = _symptom(expect, index, exchanges)
                     evidence = self._evidence(
-                        scenario_steps, exchanges, judgement.level, judgement.message
+                        sequence, exchanges, judgement.level, judgement.message
                     )
                     failures.append(
-                        Failure(what, scenario_steps.kinds[index], what, len(steps), evidence)
+                        Failure(what, sequence.kinds[index], what, len(steps), evidence)
                     )
         new = (failure for failure in failures if not self._known(failure))
         return next(new, failures[0] if failures else None)
@@ -177,14 +177,14 @@ class SequenceRunner:
 
     def _evidence(
         self,
-        scenario_steps: ScenarioSteps,
+        sequence: ScenarioSteps,
         exchanges: Sequence[Exchange],
         level: Level,
         message: Text,
     ) -> SequenceEvidence:
         ids = dict.fromkeys(each.id for each in exchanges if each.id and each.role is Role.PROBE)
         return SequenceEvidence(
-            tuple(self._actions), tuple(scenario_steps.steps), tuple(ids), level, message
+            tuple(self._actions), tuple(sequence.steps), tuple(ids), level, message
         )
 
 

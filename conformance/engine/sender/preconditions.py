@@ -56,10 +56,10 @@ def skip_reason(
 def duration(case: Case, profile: SenderProfile) -> float:
     """About how many seconds a case takes."""
     expected = [
-        seen.attempts
+        expectation.attempts
         for action in case.sender_case.actions
-        for seen in action.seen
-        if seen.attempts is not None
+        for expectation in action.seen
+        if expectation.attempts is not None
     ]
     total = 5.0 if case.sender_case.holds_up else 1.0
     for least, most in expected:
@@ -86,8 +86,10 @@ def _over_too_soon(case: Case, profile: SenderProfile) -> bool:
 
 
 def _shows_no_retry(scenario: Scenario, case: Case) -> bool:
-    """Whether the case says something about a sender that never retries: it is right, or is found out."""
-    expected = [seen.attempts for action in case.sender_case.actions for seen in action.seen]
+    """Whether the case can be judged although the sender never retries."""
+    expected = [
+        expectation.attempts for action in case.sender_case.actions for expectation in action.seen
+    ]
     once = not case.sender_case.drawn and all(
         attempts in (None, (1, None), (1, 1)) for attempts in expected
     )
