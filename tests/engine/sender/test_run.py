@@ -1,6 +1,6 @@
-"""Runs against a live sender from end to end: what is diagnosed, what is judged past it, how a run ends.
+"""Whole runs against a live sender: what preflight finds out, what is judged after it, how a run ends.
 
-The sender is the reference one, in this process, but where a test is about one of another kind.
+The sender is the reference sender, in this process, unless a test is about one of another kind.
 """
 
 from __future__ import annotations

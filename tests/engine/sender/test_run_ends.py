@@ -1,6 +1,6 @@
-"""Runs that cannot go well: nothing there that is a sender, secrets given back, time that ends.
+"""Runs that end badly: no sender there, secrets in answers, no time left.
 
-The sender is the reference one, in this process, but where a test is about one of another kind.
+The sender is the reference sender, in this process, unless a test is about one of another kind.
 """
 
 from __future__ import annotations
