@@ -68,7 +68,7 @@ def answering(status, body, kind="application/json"):
     [
         pytest.param(silent, "no answer in time", id="silent"),
         pytest.param(garbage, "no HTTP answer", id="garbage"),
-        pytest.param(close, "no answer", id="closes"),
+        pytest.param(close, "no HTTP answer", id="closes"),
         pytest.param(answering(404, b"Not Found"), "API_URL is the base of Config, List", id="404"),
         pytest.param(answering(401, b"{}"), "it may need --api-key", id="401"),
         pytest.param(
