@@ -1,8 +1,8 @@
-"""When this process was held up itself: what it saw late may have been in time.
+"""Measures when this process itself was stalled, and which judgements that makes unreliable.
 
-A busy machine, or a burst of work in the same process, delays everything that this process does. A case
-is run again when it was held up for as long as it takes to make its finding. Knows neither sides nor
-rules.
+A busy machine, or a burst of work in the same process, delays everything that this process does: what it
+saw late may have been in time. A case is run again when the process was stalled for long enough to
+explain its finding. Knows neither sides nor rules.
 """
 
 from __future__ import annotations
@@ -12,111 +12,111 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from conformance.model.clock import Clock
-from conformance.model.rules import GRAVITY, Finding, Unjudged
+from conformance.model.rules import GRAVITY, Finding, Judgement, Unjudged
 from conformance.model.text import Text
 
-EVERY = 0.1
-"""Seconds between two looks at the clock."""
-NOTED = 0.05
-"""Seconds by which a look must be late to be noted."""
+INTERVAL = 0.1
+"""Seconds between two readings of the clock."""
+SHORTEST = 0.05
+"""Seconds by which a reading must be late to count as a stall."""
 CHAIN = 2.0
-"""Seconds in which stalls add up: an answer takes several steps, and each of them may be late."""
-FORGIVEN = 0.15
-"""Seconds at a stretch that change nothing that is not measured to the second."""
+"""Seconds within which stalls add up: an answer takes several steps, and each of them may be late."""
+TOLERANCE = 0.15
+"""Seconds of stalls that only affect what is measured in fractions of a second."""
 
 
 class Stalls:
-    """When this process was held up, as far as it is watched."""
+    """The stalls of this process while they are being watched. Times are monotonic."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._noted: list[tuple[float, float]] = []  # when it ended, and its seconds
-        self._looked: float | None = None
+        self._stalls: list[tuple[float, float]] = []  # (end, seconds)
+        self._last_reading: float | None = None
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Look at the clock all the time within the context."""
-        looker = asyncio.create_task(self._look(), name="stalls")
+        """Read the clock every INTERVAL seconds within the context."""
+        watcher = asyncio.create_task(self._watch(), name="stalls")
         try:
             yield
         finally:
-            looker.cancel()
-            await asyncio.wait([looker])
-            self._looked = None
+            watcher.cancel()
+            await asyncio.wait([watcher])
+            self._last_reading = None
 
-    async def _look(self) -> None:
+    async def _watch(self) -> None:
         while True:
-            self._looked = self._clock.monotonic()
-            await self._clock.sleep(EVERY)
+            self._last_reading = self._clock.monotonic()
+            await self._clock.sleep(INTERVAL)
             late = self._late()
-            if late > NOTED:
-                self._noted.append((self._clock.monotonic(), late))
+            if late > SHORTEST:
+                self._stalls.append((self._clock.monotonic(), late))
 
     def _late(self) -> float:
-        """Seconds by which the next look is late by now."""
-        if self._looked is None:
+        """Seconds by which the next reading is late already."""
+        if self._last_reading is None:
             return 0.0
-        return self._clock.monotonic() - self._looked - EVERY
+        return self._clock.monotonic() - self._last_reading - INTERVAL
 
     def _since(self, begin: float) -> list[float]:
-        noted = [late for ended, late in self._noted if ended >= begin]
-        late = self._late()  # of a stall that has just ended, and was not looked at
-        return [*noted, late] if late > NOTED else noted
+        stalls = [late for ended, late in self._stalls if ended >= begin]
+        late = self._late()  # of a stall that has just ended, before the next reading
+        return [*stalls, late] if late > SHORTEST else stalls
 
     def worst(self, since: float) -> float:
-        """The most seconds that were lost within CHAIN seconds, `since` a monotonic time."""
-        noted = [*self._noted, (self._clock.monotonic(), self._late())]
-        recent = [(ended, late) for ended, late in noted if ended >= since and late > NOTED]
+        """The most seconds that were lost within any CHAIN seconds after `since`."""
+        stalls = [*self._stalls, (self._clock.monotonic(), self._late())]
+        recent = [(ended, late) for ended, late in stalls if ended >= since and late > SHORTEST]
         sums = (
             sum(late for end, late in recent if 0 <= end - ended <= CHAIN) for ended, _ in recent
         )
         return max(sums, default=0.0)
 
     def lost(self, since: float) -> float:
-        """The seconds for which it was held up in all, `since` a monotonic time."""
+        """The seconds for which the process was stalled after `since`, in all."""
         return sum(self._since(since))
 
     def just_before(self, when: float) -> float:
-        """The seconds for which it was held up at a stretch that ended at `when`, a monotonic time."""
-        return max(self._since(when - EVERY), default=0.0)
+        """The seconds of the longest stall that ended no more than INTERVAL seconds before `when`."""
+        return max(self._since(when - INTERVAL), default=0.0)
 
     def any(self, since: float) -> bool:
-        """Whether there was a loss of more than FORGIVEN seconds, `since` a monotonic time."""
-        return self.worst(since) > FORGIVEN
+        """Whether more than TOLERANCE seconds were lost after `since`."""
+        return self.worst(since) > TOLERANCE
 
 
-def sound(found: Iterable[Finding | Unjudged], lost: float) -> list[Finding | Unjudged]:
-    """What a case came to, without what may be the work of a loss of `lost` seconds; nothing at all where
-    that was the gravest."""
-    left: list[Finding | Unjudged] = []
-    doubtful: list[Finding | Unjudged] = []
-    for each in found:
-        (doubtful if _is_spoilt(each, lost) else left).append(each)
-    if doubtful and _gravity(left) < max(1, _gravity(doubtful)):
+def drop_unreliable(judgements: Iterable[Judgement], lost: float) -> list[Judgement]:
+    """The judgements of a case that a stall of `lost` seconds cannot have caused; none at all where the
+    gravest of them may be due to the stall."""
+    reliable: list[Judgement] = []
+    doubtful: list[Judgement] = []
+    for judgement in judgements:
+        (doubtful if _may_be_due_to(judgement, lost) else reliable).append(judgement)
+    if doubtful and _gravity(reliable) < max(1, _gravity(doubtful)):
         return []
-    return left
+    return reliable
 
 
-def _gravity(found: Iterable[Finding | Unjudged]) -> int:
-    weights = (1 + GRAVITY[each.level] for each in found if isinstance(each, Finding))
+def _gravity(judgements: Iterable[Judgement]) -> int:
+    weights = (1 + GRAVITY[each.level] for each in judgements if isinstance(each, Finding))
     return max(weights, default=0)
 
 
-def _is_spoilt(each: Finding | Unjudged, lost: float) -> bool:
-    if each.slack is not None:
-        return each.slack <= lost
-    return isinstance(each, Unjudged) and each.error and lost > FORGIVEN
+def _may_be_due_to(judgement: Judgement, lost: float) -> bool:
+    if judgement.slack is not None:
+        return judgement.slack <= lost
+    return isinstance(judgement, Unjudged) and judgement.error and lost > TOLERANCE
 
 
-def spoilt(found: Sequence[Finding | Unjudged]) -> list[Finding | Unjudged]:
-    """What is said of a case of which nothing else was left, should it not be run again."""
-    if any(isinstance(each, Finding) for each in found):
+def as_stalled(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """What is reported of a case of which no reliable judgement is left, should it not be run again."""
+    if any(isinstance(each, Finding) for each in judgements):
         return [Unjudged(_STALLED, error=True)]
-    return list(found)
+    return list(judgements)
 
 
 _STALLED = Text(
-    "not judged: Hookproof itself was held up whenever it ran this, and what it saw late may have been "
-    "in time: give a longer --timeout, or a machine that is less busy",
+    "not judged: Hookproof itself was stalled every time it ran this, so what seemed late may have been "
+    "in time: give a longer --timeout, or use a less busy machine",
     "未判定：每次執行時 Hookproof 自己都被耽擱，看似遲到的可能其實準時：請加長 --timeout，或換較不忙碌的機器",
 )

@@ -1,10 +1,10 @@
-"""Being held up is noticed and measured, by a clock that a test turns."""
+"""Stalls of this process are measured, by a clock that a test turns."""
 
 import asyncio
 
 import pytest
 
-from conformance.engine.stalls import CHAIN, EVERY, FORGIVEN, NOTED, Stalls, sound
+from conformance.engine.stalls import CHAIN, INTERVAL, SHORTEST, TOLERANCE, Stalls, drop_unreliable
 from conformance.model.clock import Clock
 from conformance.model.rules import Finding, Level, Unjudged
 from conformance.model.text import NO_TEXT
@@ -24,9 +24,9 @@ class Late(Clock):
         await asyncio.sleep(0)
 
 
-async def looks(clock, number):
-    """Lets the clock be looked at `number` times."""
-    until = clock.time + number * (EVERY + clock.by)
+async def readings(clock, number):
+    """Lets the clock be read `number` times."""
+    until = clock.time + number * (INTERVAL + clock.by)
     while clock.time < until - 1e-6:  # noqa: ASYNC110 - its time stands still
         await asyncio.sleep(0)
 
@@ -36,34 +36,36 @@ async def looks(clock, number):
     [
         pytest.param(CHAIN, CHAIN, 3 * CHAIN, True, id="far apart"),
         pytest.param(0.2, 0.6, 0.6, True, id="close together"),
-        pytest.param(NOTED + 0.01, 3 * (NOTED + 0.01), 3 * (NOTED + 0.01), True, id="short"),
-        pytest.param(NOTED - 0.01, 0, 0, False, id="too short to be noted"),
+        pytest.param(
+            SHORTEST + 0.01, 3 * (SHORTEST + 0.01), 3 * (SHORTEST + 0.01), True, id="short"
+        ),
+        pytest.param(SHORTEST - 0.01, 0, 0, False, id="too short to count"),
     ],
 )
-async def test_a_look_that_comes_late_is_a_stall_of_that_length(by, worst, lost, spoils):
+async def test_a_late_reading_is_a_stall_of_that_length(by, worst, lost, spoils):
     clock = Late(by)
     stalls = Stalls(clock)
     async with stalls.watching():
         begin = clock.time
-        await looks(clock, 3)
+        await readings(clock, 3)
         assert stalls.worst(begin) == pytest.approx(worst)
         assert stalls.lost(begin) == pytest.approx(lost)
         assert stalls.any(begin) is spoils
     assert stalls.lost(clock.time + 1) == 0
 
 
-async def test_a_stall_that_has_not_been_looked_at_counts_already():
+async def test_a_stall_counts_before_the_next_reading():
     clock = Late(0.0)
     stalls = Stalls(clock)
     async with stalls.watching():
-        await looks(clock, 1)
+        await readings(clock, 1)
         begin = clock.time
         clock.time += 3.0
         assert stalls.worst(begin) == pytest.approx(3.0)
         assert stalls.any(begin)
 
 
-def test_what_is_not_watched_was_not_held_up():
+def test_without_watching_there_are_no_stalls():
     assert Stalls(Late(1.0)).lost(0.0) == 0
 
 
@@ -73,17 +75,17 @@ CLOSE = Finding(Level.MUST, NO_TEXT, slack=0.5)
 
 
 @pytest.mark.parametrize(
-    ("found", "lost", "left"),
+    ("judgements", "lost", "reliable"),
     [
-        pytest.param([CLEAR], 9.0, [CLEAR], id="what does not rest on the time stands"),
-        pytest.param([CLOSE], 0.4, [CLOSE], id="a shorter loss cannot have made it"),
-        pytest.param([CLOSE], 0.6, [], id="a longer loss may have made it"),
-        pytest.param([CLEAR, CLOSE], 0.6, [CLEAR], id="one of two that weigh the same"),
+        pytest.param([CLEAR], 9.0, [CLEAR], id="a finding that does not depend on time stays"),
+        pytest.param([CLOSE], 0.4, [CLOSE], id="a shorter stall cannot have caused it"),
+        pytest.param([CLOSE], 0.6, [], id="a longer stall may have caused it"),
+        pytest.param([CLEAR, CLOSE], 0.6, [CLEAR], id="one of two of the same gravity"),
         pytest.param([LIGHT, CLOSE], 0.6, [], id="the graver of two"),
         pytest.param([Unjudged(NO_TEXT), CLOSE], 0.6, [], id="a finding beside a skip"),
-        pytest.param([Unjudged(NO_TEXT)], 9.0, [Unjudged(NO_TEXT)], id="a skip stands"),
-        pytest.param([Unjudged(NO_TEXT, error=True)], FORGIVEN + 0.1, [], id="an error does not"),
+        pytest.param([Unjudged(NO_TEXT)], 9.0, [Unjudged(NO_TEXT)], id="a skip stays"),
+        pytest.param([Unjudged(NO_TEXT, error=True)], TOLERANCE + 0.1, [], id="an error does not"),
     ],
 )
-def test_what_a_loss_of_time_may_have_made_is_left_out(found, lost, left):
-    assert sound(found, lost) == left
+def test_judgements_that_a_stall_may_have_caused_are_dropped(judgements, lost, reliable):
+    assert drop_unreliable(judgements, lost) == reliable

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conformance.checks.receiver.profile import ReceiverProfile
-from conformance.engine.receiver.compose import compose_body
+from conformance.engine.receiver.compose import SendContext, compose_body
 from conformance.fuzz import (
     forged_deliveries,
     malformed_bodies,
@@ -342,9 +342,8 @@ def check_shell_line(where, example, folder):
     profile = ReceiverProfile(
         "http://h/", GUIDE, Scheme(signer, None, NO_TEXT), frozenset({200}), 5.0
     )
-    sent = compose_body(
-        example.body(DIGITS, NOW), example.damage, {}, DIGITS, NOW, "http://h/", profile
-    )
+    context = SendContext(DIGITS, NOW, "http://h/", profile)
+    sent = compose_body(example.body(DIGITS, NOW), example.damage, {}, context)
     line = curl(_exchange(sent), GUIDE)
     subprocess.run(
         ["sh", "-c", SHELL.replace("LINE", line)],

@@ -95,7 +95,7 @@ def test_a_masked_body_is_marked(path):
     [
         pytest.param("{", "not a line of JSON", id="no JSON"),
         pytest.param("[]", "must be an object", id="no object"),
-        pytest.param('{"body": ""}', "no `headers`, so it is no capture", id="no headers"),
+        pytest.param('{"body": ""}', "no `headers`, so it is not a capture", id="no headers"),
         pytest.param('{"headers": {}}', "body|forms", id="no body"),
         pytest.param('{"headers": {}, "body": {"msgId": "1"}}',
                      "body must be a string, not an object", id="a parsed body"),

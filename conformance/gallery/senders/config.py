@@ -17,7 +17,7 @@ import aiohttp
 from conformance.gallery.senders.peer import FaultySender, msg_id, sending, testing
 from conformance.model.errors import InputError
 from conformance.protocol import configuration as config
-from conformance.protocol.configuration import Configuration
+from conformance.protocol.configuration import Configuration, known_fields
 from conformance.protocol.dialect import Secret
 from conformance.sender import behaviour
 from conformance.sender.app import Settings

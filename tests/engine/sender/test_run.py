@@ -1,6 +1,6 @@
-"""Runs against a live sender from end to end: what is diagnosed, what is judged past it, how a run ends.
+"""Whole runs against a live sender: what preflight finds out, what is judged after it, how a run ends.
 
-The sender is the reference one, in this process, but where a test is about one of another kind.
+The sender is the reference sender, in this process, unless a test is about one of another kind.
 """
 
 from __future__ import annotations
@@ -357,7 +357,7 @@ async def test_a_case_whose_configuration_is_refused_is_not_judged(status, outco
     (refused,) = of(report, "sender.retry.on-timeout")
     assert refused.outcome is outcome
     assert refused.message.en == (
-        f"not judged: the sender did not take this configuration ({status}: Timeout too short)"
+        f"not judged: the sender did not accept this configuration ({status}: Timeout too short)"
     )
     assert broken(report) == set()
 
