@@ -16,11 +16,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from conformance.api import wait_for
-from conformance.protocol.dialect import Secret, load
+from conformance.live.page import LivePage
+from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 from conformance.receiver.app import ENDPOINT, Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
+from conformance.scenario.dialects import load
 from conformance.storage.database import MEMORY
 from tests.patience import PATIENCE
 from tests.reporting.browser import PHONE, WIDTHS, Pages, accessibility_faults, too_wide
@@ -52,7 +54,12 @@ class Receiver:
         signer = Signer(load("guide"), Secret(SECRET.encode()))
         inbox = await self._serving.enter_async_context(Inbox(MEMORY))
         return await self._serving.enter_async_context(
-            serving(ReceiverBehaviour(), inbox, signer, Settings(port=port))
+            serving(
+                ReceiverBehaviour(),
+                inbox,
+                signer,
+                Settings(port=port, follower=LivePage(signer, "127.0.0.1")),
+            )
         )
 
     def stop(self) -> None:
