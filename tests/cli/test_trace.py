@@ -219,9 +219,9 @@ def test_it_says_what_changed_between_two_runs(good, bad):
         (["{bad}", "--show", "99999"], "no exchange in .* has the id 99999"),
         (["{bad}", "--follow", "nobody"], "has the msgId nobody"),
         (["{bad}", "--secret", "x"], "--secret goes with --judge"),
-        (["{bad}", "--status", "odd"], "--status: 'odd' is none"),
-        (["{bad}", "--export", "har", "{bad}"], "is there already: choose another name"),
-        (["{bad}", "--export", "parquet", "-"], "parquet is no text"),
+        (["{bad}", "--status", "odd"], "--status: 'odd' is not a status"),
+        (["{bad}", "--export", "har", "{bad}"], "exists already: choose another name"),
+        (["{bad}", "--export", "parquet", "-"], "parquet is not a text format"),
         (["{bad}", "--judge", "--secret", "env:NOT_SET_ANYWHERE"], "is not set"),
     ],
 )
