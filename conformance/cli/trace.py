@@ -13,7 +13,7 @@ import click
 from conformance.model.errors import InputError
 
 if TYPE_CHECKING:
-    from conformance.trace import Stored, TraceFilter
+    from conformance.trace import StoredTrace, TraceFilter
 
 FILE = click.Path(path_type=Path)
 EXPORTS = click.Choice(["jsonl", "har", "parquet", "trace"])
@@ -61,12 +61,12 @@ def trace(files: Sequence[Path], **given: Any) -> None:
     """Look into a trace that a run wrote with --trace FILE, or into a capture of deliveries (JSON
     Lines). Without an option it says what is in it."""
     _check_usage(files, given)
-    from conformance.trace import Stored
+    from conformance.trace import StoredTrace
 
     if given["diff"]:
-        with Stored.open(files[0]) as before, Stored.open(files[1]) as after:
+        with StoredTrace.open(files[0]) as before, StoredTrace.open(files[1]) as after:
             _diff(before, after, given["lang"])
-    with Stored.open_any(files[0]) as opened:
+    with StoredTrace.open_any(files[0]) as opened:
         stored = opened.redacted() if given["redact"] else opened
         _look(stored, given)
 
@@ -84,7 +84,7 @@ def _check_usage(files: Sequence[Path], given: dict[str, Any]) -> None:
             raise InputError(f"--{name} goes with --judge")
 
 
-def _look(stored: Stored, given: dict[str, Any]) -> None:
+def _look(stored: StoredTrace, given: dict[str, Any]) -> None:
     from conformance.trace import TraceFilter
 
     trace_filter = TraceFilter(given["rule"], given["msg_id"], given["statuses"], given["slow"])
@@ -107,7 +107,7 @@ def _look(stored: Stored, given: dict[str, Any]) -> None:
         _print(summary(stored.summary(), stored.results, stored.path, language))
 
 
-def _check_rule(stored: Stored, pattern: str) -> None:
+def _check_rule(stored: StoredTrace, pattern: str) -> None:
     """Raises InputError for a name that fits no rule: neither one in the file nor one that there is."""
     from conformance.scenario.receiver import built_in, meant
     from conformance.trace import TraceFilter
@@ -127,11 +127,11 @@ def _print(lines: Iterable[str]) -> None:
         click.echo(line)
 
 
-def _list(stored: Stored, trace_filter: TraceFilter, limit: int) -> None:
+def _list(stored: StoredTrace, trace_filter: TraceFilter, limit: int) -> None:
     from conformance.reporting.trace_view import line
 
     outcomes = {(each.rule.id, each.case): each.outcome for each in stored.results}
-    for each, attempt in stored.attempted(trace_filter, limit or -1):
+    for each, attempt in stored.find_with_attempts(trace_filter, limit or -1):
         click.echo(line(each, attempt, outcomes.get((each.rule or "", each.case))))
     found = stored.count(trace_filter)
     if 0 < limit < found:
@@ -140,7 +140,7 @@ def _list(stored: Stored, trace_filter: TraceFilter, limit: int) -> None:
         click.echo("nothing fits")
 
 
-def _show(stored: Stored, number: int, language: str) -> None:
+def _show(stored: StoredTrace, number: int, language: str) -> None:
     from conformance.reporting.trace_view import exchange
 
     try:
@@ -151,7 +151,7 @@ def _show(stored: Stored, number: int, language: str) -> None:
     _print(exchange(found, epoch, stored.results, language))
 
 
-def _follow(stored: Stored, msg_id: str) -> None:
+def _follow(stored: StoredTrace, msg_id: str) -> None:
     from conformance.reporting.trace_view import message
     from conformance.trace import TraceFilter
 
@@ -163,7 +163,7 @@ def _follow(stored: Stored, msg_id: str) -> None:
     _print(message(found, stored.accepted))
 
 
-def _export(stored: Stored, given: tuple[str, Path], trace_filter: TraceFilter) -> None:
+def _export(stored: StoredTrace, given: tuple[str, Path], trace_filter: TraceFilter) -> None:
     from conformance.trace.export import STDOUT, export
 
     kind, path = given
@@ -172,7 +172,7 @@ def _export(stored: Stored, given: tuple[str, Path], trace_filter: TraceFilter) 
         click.echo(f"{path}: {number:,} exchange{'' if number == 1 else 's'}")
 
 
-def _diff(before: Stored, after: Stored, language: str) -> None:
+def _diff(before: StoredTrace, after: StoredTrace, language: str) -> None:
     from conformance.reporting.compare import compare
     from conformance.reporting.trace_view import comparison
 
@@ -187,7 +187,7 @@ def _diff(before: Stored, after: Stored, language: str) -> None:
     sys.exit(1 if found.worse else 0)
 
 
-def _judge(stored: Stored, given: dict[str, Any]) -> None:
+def _judge(stored: StoredTrace, given: dict[str, Any]) -> None:
     from conformance.engine.rejudge import judge_again
     from conformance.options.secrets import read_secret
     from conformance.reporting.files import Files

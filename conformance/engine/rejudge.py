@@ -23,11 +23,11 @@ from conformance.protocol.dialect import Dialect, Secret
 from conformance.protocol.validation import problems
 from conformance.scenario.dialects import load
 from conformance.scenario.receiver import Case, Scenario, recorded
-from conformance.trace import Stored, Trace
+from conformance.trace import StoredTrace, Trace
 
 
 def judge_again(
-    stored: Stored,
+    stored: StoredTrace,
     secret: Secret | None,
     *,
     dialect: Dialect | None = None,

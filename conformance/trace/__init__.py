@@ -8,6 +8,6 @@ from conformance.trace.filter import TraceFilter
 from conformance.trace.masking import MASK
 from conformance.trace.memory import Trace
 from conformance.trace.store import check_place
-from conformance.trace.stored import Stored
+from conformance.trace.stored import StoredTrace
 
-__all__ = ["MASK", "Stored", "Trace", "TraceFilter", "check_place"]
+__all__ = ["MASK", "StoredTrace", "Trace", "TraceFilter", "check_place"]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from conformance.model.exchange import Role
 from conformance.protocol.delivery import State
-from conformance.trace.tables import DELIVERING
+from conformance.trace.tables import DELIVERY_ROLES
 
 COLUMNS = (
     "id", "role", "rule", "case", "msg_id", "url", "status", "fault", "started", "sent", "ended",
@@ -67,4 +67,4 @@ def _delivery_rows(frame: pd.DataFrame) -> pd.DataFrame:
     attempts = frame[has_message & (frame["role"] == Role.ATTEMPT.value)]
     if len(attempts):
         return attempts
-    return frame[has_message & frame["role"].isin([role.value for role in DELIVERING])]
+    return frame[has_message & frame["role"].isin([role.value for role in DELIVERY_ROLES])]

@@ -16,14 +16,14 @@ from conformance.model.extras import extra
 from conformance.trace.filter import TraceFilter
 from conformance.trace.har import har
 from conformance.trace.store import whole_file, write
-from conformance.trace.stored import FRAMES, Stored
+from conformance.trace.stored import FRAMES, StoredTrace
 from conformance.trace.tables import NARROW, WIDE
 
 STDOUT = Path("-")
 TEXTS = ("jsonl", "har")
 
 
-def export(stored: Stored, kind: str, path: Path, trace_filter: TraceFilter) -> int:
+def export(stored: StoredTrace, kind: str, path: Path, trace_filter: TraceFilter) -> int:
     """Write the exchanges that match to a new file, and return how many they are.
 
     `kind` is a key of KINDS; the text formats may go to STDOUT as well. Raises InputError for a file
@@ -37,7 +37,7 @@ def export(stored: Stored, kind: str, path: Path, trace_filter: TraceFilter) -> 
     return stored.count(trace_filter)
 
 
-def _jsonl(stored: Stored, path: Path, trace_filter: TraceFilter) -> None:
+def _jsonl(stored: StoredTrace, path: Path, trace_filter: TraceFilter) -> None:
     epoch = (stored.run or {}).get("epoch")
     lines = (
         json.dumps(as_json(exchange, epoch), ensure_ascii=False) + "\n"
@@ -46,11 +46,11 @@ def _jsonl(stored: Stored, path: Path, trace_filter: TraceFilter) -> None:
     _write(path, lines)
 
 
-def _har(stored: Stored, path: Path, trace_filter: TraceFilter) -> None:
+def _har(stored: StoredTrace, path: Path, trace_filter: TraceFilter) -> None:
     _write(path, har(stored.find(trace_filter), (stored.run or {}).get("epoch", 0.0)))
 
 
-def _parquet(stored: Stored, path: Path, trace_filter: TraceFilter) -> None:
+def _parquet(stored: StoredTrace, path: Path, trace_filter: TraceFilter) -> None:
     frames, columns = extra(*FRAMES), (*NARROW, *WIDE)
     parquet = extra("pyarrow.parquet", FRAMES[1])
     with (
@@ -61,13 +61,13 @@ def _parquet(stored: Stored, path: Path, trace_filter: TraceFilter) -> None:
             file.write_batch(batch)
 
 
-def _trace(stored: Stored, path: Path, trace_filter: TraceFilter) -> None:
+def _trace(stored: StoredTrace, path: Path, trace_filter: TraceFilter) -> None:
     if trace_filter:
         raise InputError("--export trace: copies a whole trace: leave out the filters")
     write(path, stored, stored.run, stored.rules, stored.results)
 
 
-KINDS: dict[str, Callable[[Stored, Path, TraceFilter], None]] = {
+KINDS: dict[str, Callable[[StoredTrace, Path, TraceFilter], None]] = {
     "jsonl": _jsonl,
     "har": _har,
     "parquet": _parquet,

@@ -13,7 +13,7 @@ from conformance.model.result import Result
 from conformance.trace.masking import mask_exchange, mask_json
 from conformance.trace.redact import redact_exchange, redact_result, redact_run, signature_headers
 from conformance.trace.store import write
-from conformance.trace.stored import Stored
+from conformance.trace.stored import StoredTrace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ class Trace:
     """Exchanges in the order in which they ended. Ids are positions, from 1, until `number` is called.
 
     `run`, `rules` and `results` are set at the end of the run: its metadata, its rules as records of
-    their YAML, and its results (see `Stored`).
+    their YAML, and its results (see `StoredTrace`).
     """
 
     def __init__(self, exchanges: Iterable[Exchange] = ()) -> None:
@@ -33,9 +33,9 @@ class Trace:
         self.results: tuple[Result, ...] = ()
 
     @staticmethod
-    def open(path: str | PathLike[str]) -> Stored:
+    def open(path: str | PathLike[str]) -> StoredTrace:
         """The trace in a file, read lazily. Raises InputError for a file that is not a trace."""
-        return Stored.open(Path(path))
+        return StoredTrace.open(Path(path))
 
     def __len__(self) -> int:
         return len(self.exchanges)
@@ -92,14 +92,14 @@ class Trace:
         """
         write(path, self.exchanges, self.run, self.rules, self.results)
 
-    def stored(self) -> Stored:
+    def stored(self) -> StoredTrace:
         """A copy of the present state in the tables of a trace file, without a path."""
-        return Stored.of(self.exchanges, self.run, self.rules, self.results)
+        return StoredTrace.of(self.exchanges, self.run, self.rules, self.results)
 
     def frame(self, *, bodies: bool = False) -> pd.DataFrame:
-        """A row for each HTTP exchange; see `Stored.frame`."""
+        """A row for each HTTP exchange; see `StoredTrace.frame`."""
         return self.stored().frame(bodies=bodies)
 
     def attempts(self) -> pd.DataFrame:
-        """A row for each delivery; see `Stored.attempts`."""
+        """A row for each delivery; see `StoredTrace.attempts`."""
         return self.stored().attempts()

@@ -40,7 +40,7 @@ _NAMES = {"case": '"case"'}  # an SQL keyword
 _TABLES = {"meta", "rules", "results", "evidence", "exchanges", "contents"}
 
 
-class Stored:  # noqa: PLR0904 - waits until it and `Trace` become one reader
+class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one reader
     """A trace file, or a private copy of a trace. It is a context manager; `close` releases the file."""
 
     def __init__(self, store: sqlite3.Connection, path: Path | None = None) -> None:
@@ -128,7 +128,7 @@ class Stored:  # noqa: PLR0904 - waits until it and `Trace` become one reader
                 exchange = exchange_from(row)
             yield exchange
 
-    def attempted(
+    def find_with_attempts(
         self, trace_filter: TraceFilter, limit: int = -1
     ) -> Iterator[tuple[Exchange, int | None]]:
         """The matching exchanges, each with the number of its attempt (from 1): by id, or with a

@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance.model.result import Result
 from conformance.model.rules import Outcome
-from conformance.trace.tables import DELIVERING
+from conformance.trace.tables import DELIVERY_ROLES
 
 SHARES = (0.5, 0.95, 0.99, 1.0)
 """The quantiles of answer times that a summary shows; the last one is the slowest."""
@@ -18,7 +18,7 @@ SHARES = (0.5, 0.95, 0.99, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`cames` counts the replies by role: each is a status, or the fault in its place. `times` are
+    """`replies` counts the replies by role: each is a status, or the fault in its place. `times` are
     the quantiles SHARES of the seconds from the last byte of a delivery to that of its whole answer,
     and `slowest` is the exchange of the last; both are empty when nothing was answered. `seconds` is
     the time from the first request to the last answer."""
@@ -26,7 +26,7 @@ class Summary:
     exchanges: int
     messages: int
     seconds: float
-    cames: Mapping[str, Mapping[str, int]]
+    replies: Mapping[str, Mapping[str, int]]
     times: tuple[float, ...]
     slowest: int | None
     outcomes: Mapping[Outcome, int]
@@ -39,7 +39,7 @@ class Summary:
         return ", ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for n, what in numbers)
 
 
-def told(times: Sequence[float]) -> str:
+def format_quantiles(times: Sequence[float]) -> str:
     """Quantiles of answer times, as text."""
     if not times:
         return ""
@@ -52,11 +52,11 @@ def summarise(
     store: sqlite3.Connection, run: Mapping[str, Any] | None, results: Sequence[Result]
 ) -> Summary:
     """The summary of the tables in `store`."""
-    cames: dict[str, dict[str, int]] = {}
+    replies: dict[str, dict[str, int]] = {}
     for role, status, fault, number in store.execute(
         "SELECT role, status, fault, count(*) FROM exchanges GROUP BY 1, 2, 3 ORDER BY 1, 3, 2"
     ):
-        cames.setdefault(role, {})[str(fault or status or "none")] = number
+        replies.setdefault(role, {})[str(fault or status or "none")] = number
     answered = store.execute(f"SELECT count(*) FROM exchanges WHERE {_ANSWERED}").fetchone()[0]
     first, last = store.execute("SELECT min(started), max(ended) FROM exchanges").fetchone()
     times, slowest = _times(store, answered)
@@ -64,7 +64,7 @@ def summarise(
         exchanges=store.execute("SELECT count(*) FROM exchanges").fetchone()[0],
         messages=store.execute("SELECT count(DISTINCT msg_id) FROM exchanges").fetchone()[0],
         seconds=(last or 0.0) - (first or 0.0),
-        cames=cames,
+        replies=replies,
         times=times,
         slowest=slowest,
         outcomes=Counter(each.outcome for each in results),
@@ -86,5 +86,5 @@ def _times(store: sqlite3.Connection, answered: int) -> tuple[tuple[float, ...],
     return tuple(seconds for seconds, _ in rows), rows[-1][1]
 
 
-_ROLES = ", ".join(f"'{role}'" for role in sorted(DELIVERING))
+_ROLES = ", ".join(f"'{role}'" for role in sorted(DELIVERY_ROLES))
 _ANSWERED = f"role IN ({_ROLES}) AND fault IS NULL AND status IS NOT NULL"

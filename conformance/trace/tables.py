@@ -107,7 +107,7 @@ WIDE = (
     "request_headers", "request_body", "answer_headers", "answer_body", "answer_cut", "signing",
 )  # fmt: skip
 
-DELIVERING = frozenset(set(Role) - {Role.OBSERVE, Role.API, Role.EMIT})
+DELIVERY_ROLES = frozenset(set(Role) - {Role.OBSERVE, Role.API, Role.EMIT})
 """Roles of exchanges that carry a message to a receiver."""
 
 Row = tuple[Any, ...]
@@ -118,7 +118,7 @@ def with_attempts(exchanges: Iterable[Exchange]) -> Iterator[tuple[Exchange, int
     endpoint, and so on; None for an exchange that is not a delivery."""
     counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for exchange in exchanges:
-        if exchange.msg_id is None or exchange.role not in DELIVERING:
+        if exchange.msg_id is None or exchange.role not in DELIVERY_ROLES:
             yield exchange, None
             continue
         endpoint_counts = counts[exchange.request.url.partition("?")[0]]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from conformance.model.errors import InputError
 from conformance.model.exchange import Fault, Masked, Role
 from conformance.protocol.validation import problems, validator
-from conformance.trace import Stored
+from conformance.trace import StoredTrace
 from conformance.trace.capture import is_capture, read
 
 LINE = {
@@ -134,7 +134,7 @@ def test_a_capture_is_recognised_by_its_beginning(path, content, is_one):
 
 def test_a_capture_opens_like_a_trace(path):
     captured(path, LINE, {**LINE, "time": LINE["time"] + 2, "status": 500})
-    with Stored.open_any(path) as stored:
+    with StoredTrace.open_any(path) as stored:
         assert len(stored) == 2
         assert stored.run is None
         assert [row[0] for row in stored.rows(columns=["attempt"])] == [1, 2]
@@ -179,7 +179,7 @@ def test_a_line_without_a_time_gets_that_of_the_line_before(path):
 
 def test_a_redacted_capture_keeps_its_signature_headers(path):
     captured(path, {**LINE, "headers": {**LINE["headers"], "Cookie": "s"}})
-    with Stored.open_any(path) as stored, stored.redacted() as left:
+    with StoredTrace.open_any(path) as stored, stored.redacted() as left:
         (each,) = left
     assert dict(each.request.headers) == {
         b"X-Webhook-Timestamp": b"1700000000",

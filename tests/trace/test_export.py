@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 from conformance.model.errors import InputError
 from conformance.model.exchange import Answer, Fault, Request, Role, Transport
 from conformance.protocol.validation import problems, validator
-from conformance.trace import Stored, Trace, TraceFilter
+from conformance.trace import StoredTrace, Trace, TraceFilter
 from conformance.trace.export import as_json, export
 from conformance.trace.har import entry, har
 from tests.places import ROOT, TESTS
@@ -179,10 +179,10 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.trace.parts import exchange
 from conformance.model.errors import InputError
-from conformance.trace import Stored, TraceFilter
+from conformance.trace import StoredTrace, TraceFilter
 from conformance.trace.export import export
 
-with Stored.of((exchange(id=number) for number in range(1, 3000)), None, {{}}, ()) as stored:
+with StoredTrace.of((exchange(id=number) for number in range(1, 3000)), None, {{}}, ()) as stored:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
     try:
@@ -227,5 +227,5 @@ def test_a_stored_trace_is_exported_lazily():
 
 def test_a_copy_is_independent_of_its_source(tmp_path):
     Trace([exchange()]).save(tmp_path / "run.db")
-    with Stored.open(tmp_path / "run.db") as opened, opened.redacted() as copy:
+    with StoredTrace.open(tmp_path / "run.db") as opened, opened.redacted() as copy:
         assert len(copy) == len(opened) == 1

@@ -4,7 +4,7 @@ import pytest
 
 from conformance.model.errors import InputError
 from conformance.model.exchange import Answer, Fault
-from conformance.trace import Stored, TraceFilter
+from conformance.trace import StoredTrace, TraceFilter
 from tests.trace.parts import attempt, exchange
 
 SENT = [
@@ -35,14 +35,14 @@ SENT = [
     ],
 )
 def test_a_filter_selects_the_matching_exchanges(trace_filter, ids):
-    with Stored.of(SENT, None, {}, ()) as stored:
+    with StoredTrace.of(SENT, None, {}, ()) as stored:
         assert [each.id for each in stored.find(trace_filter)] == ids
         assert stored.count(trace_filter) == len(ids)
 
 
 def test_slow_exchanges_are_listed_slowest_first():
-    with Stored.of(SENT, None, {}, ()) as stored:
-        ids = [each.id for each, _ in stored.attempted(TraceFilter(slow=0.4), 2)]
+    with StoredTrace.of(SENT, None, {}, ()) as stored:
+        ids = [each.id for each, _ in stored.find_with_attempts(TraceFilter(slow=0.4), 2)]
     assert ids == [6, 3]
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from conformance.model.errors import InputError
 from conformance.model.exchange import Fault, Role
-from conformance.trace import Stored, Trace, check_place
+from conformance.trace import StoredTrace, Trace, check_place
 from conformance.trace.store import write
 from conformance.trace.tables import APPLICATION_ID, VERSION
 from tests.places import ROOT
@@ -32,13 +32,13 @@ def path(tmp_path):
 @given(each=exchanges)
 @settings(max_examples=200, deadline=None)
 def test_an_exchange_is_read_back_unchanged(each):
-    with Stored.of([each], None, {}, ()) as stored:
+    with StoredTrace.of([each], None, {}, ()) as stored:
         assert list(stored) == [each]
 
 
 def test_a_lone_surrogate_is_escaped():
     odd = "\ud83d"
-    with Stored.of([exchange(msg_id=odd, detail=odd)], None, {}, ()) as stored:
+    with StoredTrace.of([exchange(msg_id=odd, detail=odd)], None, {}, ()) as stored:
         assert stored[1].msg_id == stored[1].detail == "\\ud83d"
 
 
@@ -68,7 +68,7 @@ def test_attempts_are_counted_by_endpoint_and_message():
         exchange(id=5, request=exchange().request.__class__("POST", url + "?a=1", (), b"")),
         exchange(id=6, request=exchange().request.__class__("POST", "http://other/", (), b"")),
     ]
-    with Stored.of(sent, None, {}, ()) as stored:
+    with StoredTrace.of(sent, None, {}, ()) as stored:
         counted = [row[0] for row in stored.rows(columns=["attempt"])]
     assert counted == [1, 1, 2, None, 3, 1]
 
@@ -265,9 +265,9 @@ def test_the_summary_counts_the_replies():
         exchange(id=3, answer=None, fault=Fault.TIMEOUT),
         exchange(id=4, role=Role.OBSERVE, ended=99.0),
     ]
-    with Stored.of(sent, None, {}, ()) as stored:
+    with StoredTrace.of(sent, None, {}, ()) as stored:
         summary = stored.summary()
     assert (summary.exchanges, summary.messages) == (4, 1)
-    assert summary.cames == {"observe": {"200": 1}, "probe": {"200": 2, "timeout": 1}}
+    assert summary.replies == {"observe": {"200": 1}, "probe": {"200": 2, "timeout": 1}}
     assert summary.times == pytest.approx((8.0, 8.0, 8.0, 8.0))
     assert summary.slowest == 2

@@ -91,7 +91,7 @@ def _stored_first() -> SenderBehaviour:
             raise InputError("the configuration is not valid")
         return configuration.shown()
 
-    return replace(anything, shown=shown)
+    return replace(anything, public_fields=shown)
 
 
 def _success_told(ids: set[str]) -> SenderBehaviour:
@@ -144,7 +144,7 @@ CONFIG = (
         "lists-milliseconds",
         "lists the Timeout in milliseconds",
         _rule("create-list", "update"),
-        SenderBehaviour(shown=_in_milliseconds),
+        SenderBehaviour(public_fields=_in_milliseconds),
     ),
     FaultySender(
         "accepts-anything",
@@ -174,7 +174,7 @@ CONFIG = (
         "secret-listed",
         "lists the secrets",
         _rule("secret-hidden"),
-        SenderBehaviour(shown=_with_secret),
+        SenderBehaviour(public_fields=_with_secret),
     ),
     FaultySender(
         "test-sends-nothing",
