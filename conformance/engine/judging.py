@@ -12,6 +12,7 @@ from typing import Any
 from conformance.checks.receiver import recorded_profile, whole_run
 from conformance.checks.receiver.case import judge
 from conformance.checks.receiver.profile import ReceiverProfile
+from conformance.checks.receiver.root_causes import without_root_cause
 from conformance.checks.sender import case as sender_case
 from conformance.checks.sender import recorded_profile as sender_recorded
 from conformance.checks.sender import step_checks, wire

@@ -18,8 +18,8 @@ from conformance.model.rules import Outcome
 from conformance.reporting.cards import card, pre, wire
 from conformance.reporting.html.page import fragment
 from conformance.reporting.pages.escaped import marked
-from conformance.trace import Stored, Trace
-from conformance.trace.summary import Summary, told
+from conformance.trace import StoredTrace, Trace
+from conformance.trace.summary import Summary, format_quantiles
 
 SHOWN = 2
 """Exchanges that a result shows."""
@@ -74,12 +74,17 @@ def shown_result_display(result: ShownResult) -> str:
 def summary_display(summary: Summary) -> str:
     """A trace in numbers."""
     target = f"{summary.run['side']} {summary.run['target']}" if summary.run is not None else ""
-    cames = [
+    replies = [
         (role, ", ".join(f"{came}: {number:,}" for came, number in of_role.items()))
-        for role, of_role in summary.cames.items()
+        for role, of_role in summary.replies.items()
     ]
     outcomes = ", ".join(f"{number} {outcome}" for outcome, number in summary.outcomes.items())
-    rows = [("target", target), ("results", outcomes), *cames, ("answered in", told(summary.times))]
+    rows = [
+        ("target", target),
+        ("results", outcomes),
+        *replies,
+        ("answered in", format_quantiles(summary.times)),
+    ]
     return card(f"Trace of {summary.size}", rows)
 
 
@@ -88,7 +93,7 @@ def trace_display(trace: Trace) -> str:
     return stored_display(trace.stored())
 
 
-def stored_display(stored: Stored) -> str:
+def stored_display(stored: StoredTrace) -> str:
     """The summary of a trace in a file."""
     return summary_display(stored.summary())
 
@@ -98,7 +103,7 @@ DISPLAYS: dict[type[Any], Callable[[Any], str]] = {
     Report: fragment,
     Result: result_display,
     ShownResult: shown_result_display,
-    Stored: stored_display,
+    StoredTrace: stored_display,
     Summary: summary_display,
     Trace: trace_display,
 }

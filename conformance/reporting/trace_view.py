@@ -17,8 +17,8 @@ from conformance.model.exchange import Exchange, Headers, Role
 from conformance.model.result import Result
 from conformance.model.rules import Outcome, Verdict
 from conformance.reporting.compare import Change, Comparison
-from conformance.trace.summary import Summary, told
-from conformance.trace.tables import DELIVERING
+from conformance.trace.summary import Summary, format_quantiles
+from conformance.trace.tables import DELIVERY_ROLES
 
 LONGEST = 4096
 """Bytes of a body that are shown."""
@@ -46,11 +46,11 @@ def summary(
         yield _verdict(run, found.outcomes)
     yield f"{found.size}, {found.seconds:.1f} s"
     yield ""
-    for role, came in found.cames.items():
+    for role, came in found.replies.items():
         counts = ", ".join(f"{number:,} × {what}" for what, number in came.items())
         yield f"  {role:10} {counts}"
     if found.times:
-        yield f"  answered in {told(found.times)} (#{found.slowest})"
+        yield f"  answered in {format_quantiles(found.times)} (#{found.slowest})"
     broken = [each for each in results if each.outcome in BROKEN]
     if broken:
         yield ""
@@ -149,7 +149,7 @@ def message(found: Sequence[Exchange], accepted: Iterable[int]) -> Iterator[str]
     """All that happened to one message: `found` in the order in which it began."""
     by_endpoint: dict[str, list[Exchange]] = {}
     for each in found:
-        endpoint = each.request.url.partition("?")[0] if each.role in DELIVERING else each.role
+        endpoint = each.request.url.partition("?")[0] if each.role in DELIVERY_ROLES else each.role
         by_endpoint.setdefault(endpoint, []).append(each)
     begin, good = min(each.started for each in found), frozenset(accepted)
     effects = [count(each) for each in found if each.role is Role.OBSERVE]
@@ -160,7 +160,7 @@ def message(found: Sequence[Exchange], accepted: Iterable[int]) -> Iterator[str]
             waited = each.started - before.ended if before is not None else None
             yield _attempt(each, number, each.started - begin, waited)
             before = each
-        if exchanges[0].role in DELIVERING:
+        if exchanges[0].role in DELIVERY_ROLES:
             yield f"  {_delivered(exchanges, begin, good, effects[-1] if effects else None)}"
 
 

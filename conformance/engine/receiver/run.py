@@ -18,6 +18,7 @@ from conformance.checks.receiver.case import judge
 from conformance.checks.receiver.crash_suspects import describe_suspects, suspects
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.recorded_profile import as_data
+from conformance.checks.receiver.root_causes import without_root_cause
 from conformance.checks.receiver.whole_run import CHECKS
 from conformance.checks.receiver.wording import RATE_LIMIT
 from conformance.engine.metadata import (

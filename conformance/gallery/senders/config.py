@@ -94,7 +94,7 @@ def _store_first() -> SenderBehaviour:
             raise InputError("the configuration is not valid")
         return configuration.public_fields()
 
-    return replace(accepting, shown=shown)
+    return replace(accepting, public_fields=shown)
 
 
 def _report_success(ids: set[str]) -> SenderBehaviour:
@@ -147,7 +147,7 @@ CONFIG = (
         "lists-milliseconds",
         "lists Timeout in milliseconds",
         _rule("create-list", "update"),
-        SenderBehaviour(shown=_show_milliseconds),
+        SenderBehaviour(public_fields=_show_milliseconds),
     ),
     FaultySender(
         "accepts-anything",
@@ -177,7 +177,7 @@ CONFIG = (
         "secret-listed",
         "lists the secret",
         _rule("secret-hidden"),
-        SenderBehaviour(shown=_show_secret),
+        SenderBehaviour(public_fields=_show_secret),
     ),
     FaultySender(
         "test-sends-nothing",
