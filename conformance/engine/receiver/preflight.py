@@ -80,10 +80,10 @@ async def _look_for_single_use(session: Session, plain: Sequence[Exchange]) -> N
     taken = [each.status in session.profile.accepted for each in plain]
     if not taken[0] or all(taken):
         return
-    await session.wire.share_connections(False)
+    await session.wire.share_connections(reuse=False)
     fresh = [await session.plain(Role.DIAGNOSE, BEFORE) for _ in range(PLAIN_MESSAGES)]
     if not all(each.status in session.profile.accepted for each in fresh):
-        await session.wire.share_connections(True)
+        await session.wire.share_connections(reuse=True)
 
 
 async def _understand(session: Session, plain: Sequence[Exchange]) -> Stop | None:

@@ -463,7 +463,7 @@ def _served(options: SenderOptions) -> ssl.SSLContext | None:
     """What the mock receiver serves https with, if it does. Raises InputError."""
     if options.tls_cert is None or options.tls_key is None:
         return None
-    return certificates.given(options.tls_cert, options.tls_key)
+    return certificates.load(options.tls_cert, options.tls_key)
 
 
 _NOT_EMITTED = Text(
