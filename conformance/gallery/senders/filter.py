@@ -162,7 +162,7 @@ FILTER = (
     ),
     FaultySender(
         "update-needs-restart",
-        "keeps a webhook's first MessageTypes until it is restarted",
+        "keeps a webhook's first MessageTypes until a restart",
         _rule("update-applies"),
         _keep_types,
     ),
