@@ -479,7 +479,7 @@ def _tls_of_mock(options: SenderOptions) -> ssl.SSLContext | None:
     """The context for the mock receiver's https; None for http. Raises InputError."""
     if options.tls_cert is None or options.tls_key is None:
         return None
-    return certificates.given(options.tls_cert, options.tls_key)
+    return certificates.load(options.tls_cert, options.tls_key)
 
 
 _NOT_EMITTED = Text(
