@@ -158,7 +158,7 @@ def test_a_look_by_itself_says_whether_the_machine_left_something_unjudged(
 
 def test_a_peer_that_leaves_now_this_and_now_that_unjudged_may_leave_anything() -> None:
     expected = row([UNJUDGED, PASSED])
-    assert differences("peer", expected, [looked("3", rule="error", a="pass", b="error")]) == []
+    assert differences("peer", expected, [look("3", rule="error", a="pass", b="error")]) == []
     assert differences("peer", expected, [FAILED]) == [
         Difference("peer", STATUS, frozenset({"0", "3"}), frozenset({"1"})),
         Difference("peer", CASES[0], frozenset({"error", "pass"}), frozenset({"fail"})),
