@@ -16,10 +16,10 @@ from conformance.checks.receiver.root_causes import without_root_cause
 from conformance.checks.sender import case as sender_case
 from conformance.checks.sender import recorded_profile as sender_recorded
 from conformance.checks.sender import step_checks, wire
+from conformance.checks.sender.endpoint_reports import told_apart
 from conformance.checks.sender.pass_evidence import describe_pass
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.signing import fits
-from conformance.checks.sender.test_reports import told_apart
 from conformance.engine.receiver.results import result_of
 from conformance.engine.results import decide_result
 from conformance.model.exchange import Exchange, Headers, Masked, Role

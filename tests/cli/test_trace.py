@@ -98,7 +98,7 @@ def test_it_shows_one_exchange(bad):
     listed = hookproof_trace(bad, "--rule", "receiver.signature.wrong-secret[json]")
     number = next(line for line in listed.splitlines() if "probe" in line).split()[0][1:]
     output = hookproof_trace(bad, "--show", number)
-    assert "damaged on purpose" in output
+    assert "tampered with on purpose" in output
     assert "POST http://127.0.0.1" in output
     assert "X-Webhook-Signature: " in output
     assert "fail   receiver.signature.wrong-secret[json]" in output

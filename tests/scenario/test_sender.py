@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from conformance.checks.sender.endpoint_reports import told_apart
 from conformance.checks.sender.step_checks import STEP_CHECKS
-from conformance.checks.sender.test_reports import told_apart
 from conformance.checks.sender.wire import WIRE_CHECKS
 from conformance.model.errors import InputError
 from conformance.model.rules import Level

@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from conformance.model.exchange import Answer, Fault, Masked, Request, Role
-from conformance.reporting.displays import exchange_display, trace_display
+from conformance.reporting.notebook.displays import exchange_display, trace_display
 from conformance.trace import Trace
 from tests.trace.parts import exchange
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from conformance.checks.sender.api import configuration_of, configurations, succeeded
 from conformance.checks.sender.attempt_count import as_answered
+from conformance.checks.sender.endpoint_reports import test_failed
 from conformance.checks.sender.profile import SenderProfile, retry_after
 from conformance.checks.sender.signing import fits, signature_of
 from conformance.checks.sender.step import Fields, StepExchanges, fields_of, has_whole_body
-from conformance.checks.sender.test_reports import test_failed
 from conformance.checks.sender.waits import (
     BLUR,
     FEWEST,

@@ -19,11 +19,11 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from conformance.checks.sender.case import judge
+from conformance.checks.sender.endpoint_reports import told_apart
 from conformance.checks.sender.pass_evidence import describe_pass
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.recorded_profile import as_data
 from conformance.checks.sender.step_checks import STEP_CHECKS
-from conformance.checks.sender.test_reports import told_apart
 from conformance.checks.sender.wire import WIRE_CHECKS
 from conformance.engine.metadata import (
     NOTHING_PASSED,

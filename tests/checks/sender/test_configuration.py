@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from conformance.checks.sender.endpoint_reports import told_apart
 from conformance.checks.sender.step_checks import STEP_CHECKS
-from conformance.checks.sender.test_reports import told_apart
 from conformance.model.exchange import Fault
 from conformance.model.rules import Finding, Level
 from conformance.protocol.dialect import Secret
