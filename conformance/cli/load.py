@@ -56,7 +56,7 @@ def load(url: str, secret: str, locust: tuple[str, ...], **arguments: Any) -> No
     def print_progress(line: str) -> None:
         click.echo(line, err=True)
 
-    document, status = run_load(url, secret, options, locust, print_progress)
+    report, status = run_load(url, secret, options, locust, print_progress)
     if report is not None:
         write(report, files)
         click.echo(plain(report, quiet=quiet), nl=False)

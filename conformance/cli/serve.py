@@ -24,14 +24,14 @@ def serve() -> None:
 @dialect_option
 def serve_receiver(host: str, port: int, secret: str, db: str | None, dialect: str) -> None:
     """Run the reference receiver until it is stopped."""
-    from conformance.live.page import Live
+    from conformance.live.page import LivePage
     from conformance.options.secrets import read_secret
     from conformance.protocol.tampering import Signer
     from conformance.receiver.app import Settings, serve
     from conformance.scenario.dialects import load
 
     signer = Signer(load(dialect), read_secret(secret))
-    settings = Settings(host=host, port=port, follower=Live(signer, host))
+    settings = Settings(host=host, port=port, follower=LivePage(signer, host))
     run_async(serve(signer, db or ":memory:", settings))
 
 

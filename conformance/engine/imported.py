@@ -13,7 +13,7 @@ from typing import Any
 from conformance import __version__
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.recorded_profile import as_data
-from conformance.checks.sender.signing import signature_of, spoken
+from conformance.checks.sender.signing import scheme_of, signature_of
 from conformance.checks.sender.wire import WIRE_CHECKS, deliveries
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange
@@ -23,7 +23,8 @@ from conformance.model.text import Text
 from conformance.options.secrets import other_secret
 from conformance.protocol.dialect import Dialect, Secret
 from conformance.protocol.tampering import Signer
-from conformance.scenario.receiver import Scenario, built_in
+from conformance.scenario.load import built_in
+from conformance.scenario.records import Scenario
 
 MOST_PROBES = 50
 """Signed deliveries that are examined at most to learn how the sender signs."""
@@ -73,7 +74,7 @@ def _profile(
     scheme = None
     if secret is not None:
         probes = islice(_verifiable(captured, dialect), MOST_PROBES)
-        schemes = (spoken(delivery, asked) for delivery in probes)
+        schemes = (scheme_of(delivery, asked) for delivery in probes)
         scheme = next((scheme for scheme in schemes if scheme is not None), None)
     return SenderProfile(asked=asked, other_secret=other_secret(asked.secret), scheme=scheme)
 

@@ -12,14 +12,14 @@ from typing import Any
 from conformance.checks.receiver import recorded_profile, whole_run
 from conformance.checks.receiver.case import judge
 from conformance.checks.receiver.profile import ReceiverProfile
-from conformance.checks.receiver.root_causes import past
+from conformance.checks.receiver.root_causes import without_root_cause
 from conformance.checks.sender import case as sender_case
 from conformance.checks.sender import recorded_profile as sender_recorded
 from conformance.checks.sender import step_checks, wire
-from conformance.checks.sender.pass_evidence import shown
+from conformance.checks.sender.endpoint_reports import told_apart
+from conformance.checks.sender.pass_evidence import describe_pass
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.signing import fits
-from conformance.checks.sender.test_reports import told_apart
 from conformance.engine.receiver.results import result_of
 from conformance.engine.results import decide_result
 from conformance.model.exchange import Exchange, Headers, Masked, Role
@@ -27,7 +27,7 @@ from conformance.model.report import Result
 from conformance.model.rules import Judgement
 from conformance.model.text import NO_TEXT
 from conformance.protocol.dialect import Secret, sign
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario.records import Case, Scenario
 from conformance.trace import MASK
 
 
@@ -58,7 +58,9 @@ def _judge_receiver(
     scenario: Scenario, case: Case, exchanges: Sequence[Exchange], profile: ReceiverProfile
 ) -> list[Judgement]:
     judgements = judge(case, exchanges, profile)
-    return past(scenario.rule.id, case is scenario.cases[0], judgements, exchanges, profile)
+    return without_root_cause(
+        scenario.rule.id, judgements, exchanges, profile, first=case is scenario.cases[0]
+    )
 
 
 def _infers_effects(case: Case, profile: ReceiverProfile) -> bool:
@@ -99,14 +101,16 @@ def _checks_of(case: Case) -> set[str]:
     return {
         expectation.check
         for action in actions
-        for expectation in action.seen
+        for expectation in action.expectations
         if expectation.check is not None
     }
 
 
 def _reads_answers(case: Case, profile: SenderProfile) -> bool:
     actions = case.sender_case.actions if case.sender_case is not None else ()
-    calls = any(expectation.call is not None for action in actions for expectation in action.seen)
+    calls = any(
+        expectation.call is not None for action in actions for expectation in action.expectations
+    )
     return calls or bool(_checks_of(case) & step_checks.NEED_BODIES)
 
 
@@ -123,7 +127,7 @@ def _result_of_sender(  # noqa: PLR0913 - one CaseRecord will take their place
 ) -> Result:
     context = [exchange.id for exchange in exchanges if case.acts]
     result = decide_result(scenario, case, judgements, context, seconds=seconds, strict=strict)
-    figures = shown(case, exchanges, profile) if case.acts else NO_TEXT
+    figures = describe_pass(case, exchanges, profile) if case.acts else NO_TEXT
     return replace(result, message=result.message or figures)
 
 

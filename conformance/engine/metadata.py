@@ -10,7 +10,7 @@ from conformance import __version__
 from conformance.model.exchange import Exchange, Headers
 from conformance.model.report import Report
 from conformance.model.text import Text
-from conformance.scenario.receiver import Scenario
+from conformance.scenario.records import Scenario
 from conformance.trace import Trace
 
 Key = tuple[str, str | None]

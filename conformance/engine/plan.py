@@ -18,8 +18,8 @@ from conformance.model.report import Result, in_order
 from conformance.model.rules import Finding, Judgement, Outcome, Unjudged
 from conformance.model.text import Text
 from conformance.options.run import RunOptions
-from conformance.scenario import receiver as scenarios
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario import load as scenarios
+from conformance.scenario.records import Case, Scenario
 from conformance.trace import Trace
 
 Listener = Callable[[Result], None]
@@ -128,7 +128,7 @@ def _step_checks_of(scenario: Scenario) -> list[str]:
         expectation.check
         for case in scenario.cases
         for action in case.sender_case.actions
-        for expectation in action.seen
+        for expectation in action.expectations
         if expectation.check is not None
     ]
 

@@ -22,12 +22,13 @@ from conformance.model.text import Text
 from conformance.protocol.dialect import Dialect, Secret
 from conformance.protocol.validation import problems
 from conformance.scenario.dialects import load
-from conformance.scenario.receiver import Case, Scenario, recorded
-from conformance.trace import Stored, Trace
+from conformance.scenario.load import recorded
+from conformance.scenario.records import Case, Scenario
+from conformance.trace import StoredTrace, Trace
 
 
 def judge_again(
-    stored: Stored,
+    stored: StoredTrace,
     secret: Secret | None,
     *,
     dialect: Dialect | None = None,

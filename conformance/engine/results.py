@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from conformance.model.report import Result
 from conformance.model.rules import BROKEN, GRAVITY, Finding, Judgement, Outcome, Unjudged
 from conformance.model.text import NO_TEXT, Text
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario.records import Case, Scenario
 
 MOST_EXCHANGES = 20
 """Exchanges that a result cites at most."""

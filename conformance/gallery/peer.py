@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from conformance.options.run import RunOptions
 from conformance.receiver.behaviour import ReceiverBehaviour
-from conformance.scenario.receiver import built_in, select
+from conformance.scenario.load import built_in, select
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from random import Random
 from conformance.protocol.dialect import Dialect
 from conformance.protocol.encodings import compact
 from conformance.protocol.message import CONTENT, build
-from conformance.protocol.tampering import DAMAGES, Damage
+from conformance.protocol.tampering import TAMPERINGS, Tampering
 
 BURSTS = 600
 """Bursts that are drawn; after these the users start again from the first."""
@@ -101,14 +101,14 @@ def draw(seed: int) -> tuple[Burst, ...]:
     return tuple(tuple(_burst(random)) for _ in range(BURSTS))
 
 
-def forgeries(dialect: Dialect) -> tuple[Damage, ...]:
+def forgeries(dialect: Dialect) -> tuple[Tampering, ...]:
     """The ways of tampering after which no receiver of `dialect` may accept a signed request."""
     names = [
         kind
         for kind in FORGERY_KINDS
         if dialect.signs_timestamp or kind not in _NEEDS_SIGNED_TIMESTAMP
     ]
-    return tuple(DAMAGES[name] for name in names)
+    return tuple(TAMPERINGS[name] for name in names)
 
 
 def _burst(random: Random) -> Iterator[Template]:

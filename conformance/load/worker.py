@@ -17,7 +17,7 @@ from conformance.load.connection_pool import USER_AGENT, Reply
 from conformance.load.ledger import ACKNOWLEDGED, Figures, Kind, Ledger, ResponseClass
 from conformance.load.settings import Settings
 from conformance.load.traffic import Burst, draw, forgeries
-from conformance.protocol.tampering import Damage
+from conformance.protocol.tampering import Tampering
 
 TICK = 0.02
 """Seconds between two looks at the process's own clock."""
@@ -68,7 +68,7 @@ class Worker:
         self.figures: Figures = self.ledger.figures
         self.repeat_window = max(1, settings.repeat_within // workers)
         self.bursts: tuple[Burst, ...] = draw(settings.seed)
-        self.forgeries: tuple[Damage, ...] = forgeries(settings.dialect)
+        self.forgeries: tuple[Tampering, ...] = forgeries(settings.dialect)
         self.clock = Clock(self.figures.ticks)
         self.user_numbers: Iterator[int] = count()
         self._start = perf_counter()

@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from conformance.model.errors import InputError
-from conformance.protocol.configuration import Configuration, named
+from conformance.protocol.configuration import Configuration, known_fields
 from conformance.protocol.delivery import State
 from conformance.protocol.dialect import Secret
 from conformance.protocol.encodings import compact
@@ -111,7 +111,7 @@ class Api:
     async def _config(self, request: web.Request) -> Any:
         body = await json_body(request, LARGEST)
         async with self._configuring:
-            url = named(body).get("URL") if isinstance(body, dict) else None
+            url = known_fields(body).get("URL") if isinstance(body, dict) else None
             ident = self._registry.by_url(url)
             if ident is None:
                 configuration = self._behaviour.read(body, None)
@@ -123,7 +123,7 @@ class Api:
                 configuration = self._behaviour.read(body, defaults)
                 await self._registry.change(ident, configuration)
             self._deliveries.put(ident, configuration)
-        return {"ID": ident} | self._behaviour.shown(configuration)
+        return {"ID": ident} | self._behaviour.public_fields(configuration)
 
     async def _update(self, request: web.Request) -> Any:
         body = await json_body(request, LARGEST)
@@ -136,7 +136,7 @@ class Api:
                 raise Refusal(409, "URL is another configuration's: update or delete that one")
             await self._registry.change(ident, configuration)
             self._deliveries.put(ident, configuration)
-        return {"ID": ident} | self._behaviour.shown(configuration)
+        return {"ID": ident} | self._behaviour.public_fields(configuration)
 
     async def _delete(self, request: web.Request) -> Any:
         async with self._configuring:
@@ -152,7 +152,7 @@ class Api:
 
     async def _list(self, request: web.Request) -> Any:
         return [
-            {"ID": ident} | self._behaviour.shown(configuration)
+            {"ID": ident} | self._behaviour.public_fields(configuration)
             for ident, configuration in self._registry.configurations.items()
         ]
 
@@ -269,7 +269,7 @@ class Api:
         ident = ids[-1] if ids else parameter(request, "id")
         if ident is not None:
             return self._require(identifier(ident))
-        by_url = self._registry.by_url(named(body).get("URL"))
+        by_url = self._registry.by_url(known_fields(body).get("URL"))
         if by_url is not None:
             return by_url
         if len(self._registry.configurations) != 1:

@@ -50,7 +50,7 @@ def check(base, *options, secret=SECRET):
     [
         pytest.param(["localhost:5000/x", "--secret", "s"], "http:// or https://", id="no scheme"),
         pytest.param(["http:///x", "--secret", "s"], "needs a host", id="no host"),
-        pytest.param(["http://a b/", "--secret", "s"], "no blanks", id="blanks"),
+        pytest.param(["http://a b/", "--secret", "s"], "not contain spaces", id="spaces"),
         pytest.param(["http://u:p@h/", "--secret", "s"], "credentials", id="credentials"),
         pytest.param([DEAD, "--secret", ""], "the secret is empty", id="empty secret"),
         pytest.param([DEAD, "--secret", "env:NOT_SET_HERE"], "NOT_SET_HERE is not set", id="env"),
@@ -86,14 +86,16 @@ EMIT = ["--emit-url", "http://127.0.0.1:9/emit"]
         pytest.param(["localhost:5001", "--secret", "s"], "http:// or https://", id="no scheme"),
         pytest.param([f"{NOBODY}?key=K", "--secret", "s"], "--api-key", id="the key in the URL"),
         pytest.param(
-            [NOBODY, "--secret", "s", *EMIT, "--emit-command", "cat"], "give one of them", id="both"
+            [NOBODY, "--secret", "s", *EMIT, "--emit-command", "cat"],
+            "pass only one of them",
+            id="both",
         ),
         pytest.param([NOBODY, "--secret", "s", "--emit-url", "h"], "--emit-url", id="emit URL"),
         pytest.param(
-            [NOBODY, "--secret", "s", "--tls-cert", "c.pem"], "give both", id="no TLS key"
+            [NOBODY, "--secret", "s", "--tls-cert", "c.pem"], "pass both", id="no TLS key"
         ),
         pytest.param(
-            [NOBODY, "--secret", "s", "--tls-key", "k.pem"], "give both", id="no certificate"
+            [NOBODY, "--secret", "s", "--tls-key", "k.pem"], "pass both", id="no certificate"
         ),
         pytest.param(
             [NOBODY, "--secret", "s", "--tls-cert", "/nowhere/c", "--tls-key", "/nowhere/k"],

@@ -98,7 +98,7 @@ def test_it_shows_one_exchange(bad):
     listed = hookproof_trace(bad, "--rule", "receiver.signature.wrong-secret[json]")
     number = next(line for line in listed.splitlines() if "probe" in line).split()[0][1:]
     output = hookproof_trace(bad, "--show", number)
-    assert "damaged on purpose" in output
+    assert "tampered with on purpose" in output
     assert "POST http://127.0.0.1" in output
     assert "X-Webhook-Signature: " in output
     assert "fail   receiver.signature.wrong-secret[json]" in output
@@ -225,9 +225,9 @@ def test_it_shows_what_changed_between_two_runs(good, bad):
         (["{bad}", "--show", "99999"], "no exchange in .* has the id 99999"),
         (["{bad}", "--follow", "nobody"], "has the msgId nobody"),
         (["{bad}", "--secret", "x"], "--secret needs --judge"),
-        (["{bad}", "--status", "odd"], "--status: 'odd' is none"),
-        (["{bad}", "--export", "har", "{bad}"], "is there already: choose another name"),
-        (["{bad}", "--export", "parquet", "-"], "parquet is no text"),
+        (["{bad}", "--status", "odd"], "--status: 'odd' is not a status"),
+        (["{bad}", "--export", "har", "{bad}"], "exists already: choose another name"),
+        (["{bad}", "--export", "parquet", "-"], "parquet is not a text format"),
         (["{bad}", "--judge", "--secret", "env:NOT_SET_ANYWHERE"], "is not set"),
     ],
 )

@@ -36,7 +36,7 @@ from conformance.model.rules import Outcome
 from conformance.protocol.validation import problems
 from conformance.pytest_plugin.target import SenderTarget, Target
 from conformance.reporting.load import plain
-from conformance.scenario.receiver import built_in
+from conformance.scenario.load import built_in
 from tests.load.runs import effects, ledger, run
 from tests.patience import PATIENCE
 from tests.places import PACKAGE, ROOT

@@ -35,7 +35,7 @@ from conformance.load import settings
 from conformance.model.errors import InputError
 from conformance.model.rules import Outcome
 from conformance.pytest_plugin.target import SenderTarget, Target
-from conformance.scenario.receiver import built_in, read
+from conformance.scenario.load import built_in, read
 from tests.places import ROOT
 
 ENGLISH, CHINESE, SCENARIOS = "README.md", "README.zh-Hant.md", "scenarios/README.md"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from conformance.checks.sender.profile import SenderProfile
-from conformance.checks.sender.step import StepSeen
+from conformance.checks.sender.step import StepExchanges
 from conformance.model.exchange import Answer, Exchange, Headers, Request, Role
 from conformance.model.rules import Finding, Level, Unjudged
 from conformance.model.text import NO_TEXT
@@ -21,7 +21,7 @@ from conformance.protocol.signing import Scheme
 from conformance.protocol.tampering import Signer
 from conformance.scenario import dialects
 from conformance.scenario import sender as emission
-from conformance.scenario.receiver import Case
+from conformance.scenario.records import Case
 from conformance.scenario.sender import SenderCase
 
 NOW = 1769845800
@@ -124,9 +124,9 @@ def case(**words: Any) -> Case:
 EMIT = {"emit": {}, "expect": {"arrives": True}}
 
 
-def step(*exchanges: Exchange, index: int = 0, **words: Any) -> StepSeen:
+def step(*exchanges: Exchange, index: int = 0, **words: Any) -> StepExchanges:
     """A step that emits a message and waits for it, unless `words` say otherwise."""
-    return StepSeen(sender_case(**({"steps": [EMIT]} | words)), index, exchanges)
+    return StepExchanges(sender_case(**({"steps": [EMIT]} | words)), index, exchanges)
 
 
 def told(found: Iterable[Finding | Unjudged]) -> list[str]:

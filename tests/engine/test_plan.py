@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.checks.sender.step_checks import NAMED
+from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.engine.plan import Plan
 from conformance.engine.sender.run import CHECKS
 from conformance.model.result import Result
@@ -28,7 +28,11 @@ def plan(reports) -> Plan:
         api_url="http://localhost:1/v1", secret=Secret(b"k"), dialect=load("guide")
     )
     return Plan(
-        "sender", options, CHECKS, NAMED, lambda it: reports.append((it.outcome, it.message.en))
+        "sender",
+        options,
+        CHECKS,
+        STEP_CHECKS,
+        lambda it: reports.append((it.outcome, it.message.en)),
     )
 
 

@@ -41,7 +41,7 @@ from conformance.protocol.tampering import Signer
 from conformance.protocol.validation import message_problems, validator
 from conformance.scenario import dialects
 from conformance.scenario.dialects import load
-from conformance.scenario.receiver import built_in
+from conformance.scenario.load import built_in
 from conformance.wire.curl import curl
 
 GUIDE = load("guide")

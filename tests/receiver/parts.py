@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from conformance.live.page import Live
+from conformance.live.page import LivePage
 from conformance.model.clock import Clock
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
@@ -50,7 +50,7 @@ class ClientResponse:
 async def receiver(behaviour: ReceiverBehaviour | None = None) -> AsyncIterator[str]:
     """A receiver in memory whose clock shows NOW; yields its base URL."""
     signer = Signer(load("guide"), Secret(SECRET.encode()))
-    settings = Settings(follower=Live(signer, "127.0.0.1"))
+    settings = Settings(follower=LivePage(signer, "127.0.0.1"))
     async with (
         Inbox(MEMORY) as inbox,
         serving(

@@ -13,10 +13,10 @@ from conformance.engine.exchanges import USER_AGENT
 from conformance.model.errors import HarnessError
 from conformance.model.exchange import Request, Signing
 from conformance.protocol.dialect import Dialect
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import build
-from conformance.protocol.mutations import EDITS
-from conformance.protocol.tampering import DAMAGES, Damage, Signed, Signer, quoted
+from conformance.protocol.mutations import MUTATIONS
+from conformance.protocol.tampering import TAMPERINGS, Signed, Signer, Tampering, quoted
 from conformance.scenario.receiver import Send
 
 _NOW = re.compile(r"\{now([+-]\d+)?\}")
@@ -63,16 +63,20 @@ def compose(
 ) -> ComposedRequest:
     """The request that `send` describes. `earlier` holds, by name, one request of each earlier step that
     has a name. Raises HarnessError when a mutation or tampering changes nothing."""
-    original = earlier.get(send.again or send.id_of or "")
+    original = earlier.get(send.repeat_of or send.id_of or "")
     if send.exact and original is not None:
         return original
     fields = _fields(send, context, original)
-    form = original.form if send.again and original and send.form == "compact" else send.form
-    literal = original.body if send.again and original else send.body
+    form = (
+        original.form
+        if send.repeat_of and original and send.encoding == "compact"
+        else send.encoding
+    )
+    literal = original.body if send.repeat_of and original else send.body
     body = _body(send, fields, context.profile.form if form == "compact" else form, literal)
     signed = _sign(send, context, body)
-    if send.damage is not None:
-        signed = _tamper(send.damage, signed, context.signer)
+    if send.tampering is not None:
+        signed = _tamper(send.tampering, signed, context.signer)
     if send.signature_of is not None:
         other = earlier[send.signature_of].signed
         signing = replace(other.signing, authentic=False)
@@ -88,7 +92,10 @@ def compose(
 
 
 def compose_body(
-    body: bytes, tampering: Damage | None, headers: Mapping[str, str | None], context: SendContext
+    body: bytes,
+    tampering: Tampering | None,
+    headers: Mapping[str, str | None],
+    context: SendContext,
 ) -> ComposedRequest:
     """The request with exactly this `body`, signed now, and then tampered with, if at all."""
     signer = context.signer
@@ -112,7 +119,7 @@ def _sign(send: Send, context: SendContext, body: bytes) -> Signed:
 
 
 def _tamper(name: str, signed: Signed, signer: Signer) -> Signed:
-    tampered = DAMAGES[name](signed, signer)
+    tampered = TAMPERINGS[name](signed, signer)
     if (tampered.timestamp, tampered.signatures, tampered.body) == (
         (signed.timestamp, signed.signatures, signed.body)
     ):
@@ -122,7 +129,7 @@ def _tamper(name: str, signed: Signed, signer: Signer) -> Signed:
 
 def _fields(send: Send, context: SendContext, original: ComposedRequest | None) -> dict[str, Any]:
     now = context.now
-    if send.again is not None and original is not None:
+    if send.repeat_of is not None and original is not None:
         fields = dict(original.fields)
     else:
         kind = context.profile.plain if send.message == "plain" else send.message
@@ -159,12 +166,12 @@ def _resize(kind: str, content: object, size: int) -> str:
 def _body(send: Send, fields: dict[str, Any], form: str, literal: str | None) -> bytes:
     if send.method in ("GET", "HEAD"):
         return b""
-    body = literal.encode() if literal is not None else FORMS[form](fields)
-    if send.edit is None:
+    body = literal.encode() if literal is not None else ENCODINGS[form](fields)
+    if send.mutation is None:
         return body
-    edited = EDITS[send.edit](body)
+    edited = MUTATIONS[send.mutation](body)
     if edited == body:
-        raise HarnessError(f"the edit {send.edit} finds nothing to change in this message")
+        raise HarnessError(f"the edit {send.mutation} finds nothing to change in this message")
     return edited
 
 

@@ -19,7 +19,9 @@ from conformance.model.rules import GRAVITY, Finding, Judgement, Level, Unjudged
 from conformance.model.text import Text
 from conformance.protocol.dialect import verify
 from conformance.protocol.tampering import Signed, Signer
-from conformance.scenario.receiver import Case, Expect, Scenario, Send, Step, built_in
+from conformance.scenario.load import built_in
+from conformance.scenario.receiver import Expect, Send, Step
+from conformance.scenario.records import Case, Scenario
 
 EXPECTED = {"valid": "accepted", "malformed": "no-5xx", "forged": "refused"}
 """kind of fuzzing → the status that is expected."""

@@ -22,7 +22,7 @@ from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, 
 from conformance.model.exchange import Role
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
-from conformance.scenario.receiver import Scenario
+from conformance.scenario.records import Scenario
 
 CONFIRMATIONS = 3
 """How often a sequence is run again at most until it fails again."""

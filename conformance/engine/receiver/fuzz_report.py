@@ -25,7 +25,7 @@ from conformance.model.errors import HarnessError
 from conformance.model.escaping import visible
 from conformance.model.rules import GRAVITY, Finding, Judgement, Level, Unjudged
 from conformance.model.text import Text
-from conformance.scenario.receiver import Scenario
+from conformance.scenario.records import Scenario
 from conformance.wire.curl import curl
 
 Evidence = ExampleEvidence | SequenceEvidence

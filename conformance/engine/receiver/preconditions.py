@@ -8,7 +8,7 @@ from conformance.engine.results import join_texts
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
 from conformance.options.receiver import Options
-from conformance.scenario.receiver import Scenario
+from conformance.scenario.records import Scenario
 
 
 def skip_reason(scenario: Scenario, options: Options, profile: ReceiverProfile) -> Unjudged | None:

@@ -20,7 +20,7 @@ from conformance.engine.receiver.session import BETWEEN, PLAIN, Session
 from conformance.engine.stop import NO_TLS, Stop, speaks_no_tls
 from conformance.model.exchange import Answer, Exchange, Fault, Role
 from conformance.model.text import Text
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import TYPES
 from conformance.protocol.signing import REWRITTEN, Scheme, others
 from conformance.protocol.tampering import Signed
@@ -52,7 +52,7 @@ async def diagnose(session: Session) -> Stop | None:
     if not any(each.status in session.profile.accepted for each in plain):
         plain = [await session.plain(Role.DIAGNOSE, BEFORE) for _ in range(PLAIN_MESSAGES)]
     await _look_for_rewriting(session)
-    forged = session.compose(Send(damage="wrong-secret"))
+    forged = session.compose(Send(tampering="wrong-secret"))
     refused = await session.exchange(forged, Role.DIAGNOSE, BEFORE)
     session.profile = replace(session.profile, refusal=(refused.status, refused.fault))
     await _learn_observer(session)
@@ -144,7 +144,7 @@ async def _look_for_rewriting(session: Session) -> None:
     if profile.scheme.rewritten is not None:
         return
     content = {"content": TELLTALE} if profile.plain == "text" else {}
-    indented = Send(form="indented", fields=content)
+    indented = Send(encoding="indented", fields=content)
     exchange = await session.exchange(session.compose(indented), Role.DIAGNOSE, BEFORE)
     if exchange.status in profile.accepted:
         return
@@ -160,7 +160,7 @@ def _signed(session: Session, send: Send, scheme: Scheme) -> ComposedRequest:
     """The request for `send`, signed by `scheme` over what that scheme signs; the body stays as it is."""
     original = session.compose(send)
     body = original.request.body
-    to_sign = FORMS[scheme.rewritten](original.fields) if scheme.rewritten is not None else body
+    to_sign = ENCODINGS[scheme.rewritten](original.fields) if scheme.rewritten is not None else body
     dialect = scheme.signer.dialect
     own = session.profile.scheme.signer.dialect
     replaced = {name.lower().encode() for name in (own.timestamp_header, own.signature_header)}
@@ -206,7 +206,7 @@ async def _learn_observer(session: Session) -> None:
     repeats: list[Answer] = []
     request = session.compose(PLAIN)
     for mark in LEARNING.replace(" ", ""):
-        repeat = Send(again="it")
+        repeat = Send(repeat_of="it")
         request = (
             session.compose(PLAIN) if mark == "F" else session.compose(repeat, {"it": request})
         )

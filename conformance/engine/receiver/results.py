@@ -13,7 +13,7 @@ from conformance.model.exchange import Exchange, Headers, Role
 from conformance.model.report import Result
 from conformance.model.rules import Judgement, Outcome
 from conformance.model.text import NO_TEXT, Text
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario.records import Case, Scenario
 from conformance.wire.curl import curl
 
 

@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from conformance.checks.receiver.case import judge
-from conformance.checks.receiver.crash_suspects import named, suspects
+from conformance.checks.receiver.crash_suspects import describe_suspects, suspects
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.recorded_profile import as_data
-from conformance.checks.receiver.root_causes import past
+from conformance.checks.receiver.root_causes import without_root_cause
 from conformance.checks.receiver.whole_run import CHECKS
 from conformance.checks.receiver.wording import RATE_LIMIT
 from conformance.engine.metadata import (
@@ -46,10 +46,10 @@ from conformance.model.report import Report, Result
 from conformance.model.rules import Judgement, Outcome, Unjudged, verdict
 from conformance.model.text import NO_TEXT, Text
 from conformance.options.receiver import Options, spellings
-from conformance.options.secrets import is_telling
+from conformance.options.secrets import is_distinctive
 from conformance.protocol.signing import Scheme
 from conformance.protocol.tampering import Signer
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario.records import Case, Scenario
 from conformance.trace import Trace
 from conformance.wire.client import Wire, tls_context
 
@@ -241,7 +241,9 @@ class ReceiverRun:
         reports the death; when that rule is not in the run, it names what the target died of."""
         if any(scenario.rule.id == AFTER.rule for scenario in self.plan.chosen):
             return _NOT_JUDGED + _GONE + _SEE_ALIVE
-        self._death = self._death or _GONE + named(suspects(session.trace, self.options.url))
+        self._death = self._death or _GONE + describe_suspects(
+            suspects(session.trace, self.options.url)
+        )
         return _NOT_JUDGED + self._death
 
     def _takes_too_long(self, session: Session, group: Sequence[Pair]) -> bool:
@@ -297,7 +299,7 @@ class ReceiverRun:
         if stalled:
             reliable, judged = as_stalled(judgements), False
         first = case is scenario.cases[0]
-        judgements = past(rule, first, reliable, exchanges, session.profile)
+        judgements = without_root_cause(rule, reliable, exchanges, session.profile, first=first)
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
         if stalled:
@@ -401,7 +403,7 @@ class ReceiverRun:
             for result in self.plan.results()
         ]
         profile = session.profile
-        understood = bool(profile.scheme.said) or any(
+        understood = bool(profile.scheme.description) or any(
             each.role is Role.PLAIN and each.status in profile.accepted for each in trace
         )
         report = Report(
@@ -429,7 +431,9 @@ class ReceiverRun:
         )
         # Only now: the metadata may contain a secret too.
         secret = bytes(profile.scheme.signer.secret)
-        trace.mask(spellings(self.options) | ({secret} if is_telling(secret) else set()), secret)
+        trace.mask(
+            spellings(self.options) | ({secret} if is_distinctive(secret) else set()), secret
+        )
         return report
 
     def _cause(

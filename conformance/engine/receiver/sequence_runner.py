@@ -15,7 +15,8 @@ from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, 
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.model.rules import Finding, Level, Unjudged
 from conformance.model.text import Text
-from conformance.scenario.receiver import Case, Expect, Scenario, Step, parse_step
+from conformance.scenario.receiver import Expect, Step, parse_step
+from conformance.scenario.records import Case, Scenario
 
 MOST_RECORDED = 3000
 """Exchanges of all sequences that go into the trace, besides those that show a failure."""
@@ -151,7 +152,7 @@ class SequenceRunner:
         for index, step in enumerate(steps):
             counts = [each.processed for each in step.expects if each.processed is not None]
             if counts and step.send is not None:
-                requests = self._case.requests(step.send.again or step.send.name or "")
+                requests = self._case.requests(step.send.repeat_of or step.send.name or "")
                 expected += [(index, each.msg_id, int(counts[0])) for each in requests[:1]]
         self._limit_recording()
         try:

@@ -14,7 +14,8 @@ from conformance.engine.exchanges import Place
 from conformance.engine.receiver.compose import ComposedRequest
 from conformance.engine.receiver.session import BETWEEN, Session
 from conformance.model.exchange import Exchange, Fault, Role
-from conformance.scenario.receiver import Case, Send, Step
+from conformance.scenario.receiver import Send, Step
+from conformance.scenario.records import Case
 from conformance.wire.raw import Connection, Gate
 
 RETRIES = 3
@@ -87,8 +88,8 @@ class CaseRun:
         ids: list[str] = []
         expected = [expect.processed for expect in step.expects if expect.processed is not None]
         observed = bool(expected) and self._session.profile.observed
-        if observed and expected == ["unchanged"] and step.send is not None and step.send.again:
-            ids = [request.msg_id for request in self._by_name[step.send.again]]
+        if observed and expected == ["unchanged"] and step.send is not None and step.send.repeat_of:
+            ids = [request.msg_id for request in self._by_name[step.send.repeat_of]]
             exchanges = await self._session.effects(ids, 1, self._place(index))
         if step.observe is not None:
             ids = [request.msg_id for request in self._by_name[step.observe]]
@@ -142,10 +143,10 @@ class CaseRun:
 
     def _compose(self, send: Send) -> list[ComposedRequest]:
         session = self._session
-        if send.again is not None:
-            originals = self._by_name[send.again][-(send.last or 0) :]
+        if send.repeat_of is not None:
+            originals = self._by_name[send.repeat_of][-(send.last or 0) :]
             requests = [
-                session.compose(send, {**self._first_by_name(), send.again: original})
+                session.compose(send, {**self._first_by_name(), send.repeat_of: original})
                 for original in originals
             ]
         else:
@@ -166,13 +167,13 @@ class CaseRun:
             send is not None
             and send.method == "POST"
             and not (
-                send.damage
-                or send.edit
+                send.tampering
+                or send.mutation
                 or send.body
                 or send.signature_of
                 or send.without
                 or send.timestamp
-                or send.again  # the target may know its id from the first time
+                or send.repeat_of  # the target may know its id from the first time
                 or send.id_of
             )
         )
@@ -193,7 +194,7 @@ class CaseRun:
             ]
 
     async def _resend(self, index: int) -> list[Exchange]:
-        repeat = Send(again="it")
+        repeat = Send(repeat_of="it")
         waiting = list({request.msg_id: request for request in self._busy}.values())[:MOST_RETRIED]
         exchanges: list[Exchange] = []
         for original in waiting:

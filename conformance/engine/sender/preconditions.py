@@ -13,7 +13,7 @@ from conformance.engine.sender.session import SETTINGS
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
 from conformance.options.sender import SenderOptions
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario.records import Case, Scenario
 from conformance.serving import certificates
 
 
@@ -30,7 +30,7 @@ def skip_reason(
         "local": options.public_url is None,
     }
     needs = list(scenario.needs)
-    if case.sender_case.listener.way in ("refusing", "untrusted"):
+    if case.sender_case.endpoint.kind in ("refusing", "untrusted"):
         needs.append("local")  # its port is not the one that a tunnel leads to
     missing = [NEEDS[need] for need in needs if not available[need]]
     if missing:
@@ -58,7 +58,7 @@ def duration(case: Case, profile: SenderProfile) -> float:
     expected = [
         expectation.attempts
         for action in case.sender_case.actions
-        for expectation in action.seen
+        for expectation in action.expectations
         if expectation.attempts is not None
     ]
     total = 5.0 if case.sender_case.holds_up else 1.0
@@ -69,26 +69,28 @@ def duration(case: Case, profile: SenderProfile) -> float:
         retry_count, timeout = (_settings(case)[n] for n in ("RetryCount", "Timeout"))
         total += sum(profile.wait(attempt) + timeout for attempt in range(1, retry_count + 1))
         total += profile.quiet_after(retry_count + 1)
-    return total + sum(min(UNDER_WAY, each.delay) for each in case.sender_case.listener.answers)
+    return total + sum(min(UNDER_WAY, each.delay) for each in case.sender_case.endpoint.answers)
 
 
 def _settings(case: Case) -> dict[str, Any]:
     """The settings of a case's configuration."""
-    return {**SETTINGS, **case.sender_case.listener.configure}
+    return {**SETTINGS, **case.sender_case.endpoint.configure}
 
 
 def _over_too_soon(case: Case, profile: SenderProfile) -> bool:
     """Whether the retries to an endpoint that refuses connections may end before it accepts them."""
-    listener = case.sender_case.listener
+    listener = case.sender_case.endpoint
     retry_count = _settings(case)["RetryCount"]
-    refuses_messages = case.sender_case.emits and listener.way == "refusing"
+    refuses_messages = case.sender_case.emits and listener.kind == "refusing"
     return refuses_messages and profile.retries and not profile.outlasts_refusal(retry_count)
 
 
 def _shows_no_retry(scenario: Scenario, case: Case) -> bool:
     """Whether the case can be judged although the sender never retries."""
     expected = [
-        expectation.attempts for action in case.sender_case.actions for expectation in action.seen
+        expectation.attempts
+        for action in case.sender_case.actions
+        for expectation in action.expectations
     ]
     once = not case.sender_case.drawn and all(
         attempts in (None, (1, None), (1, 1)) for attempts in expected

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from conformance.checks.sender.api import found, message, succeeded
-from conformance.checks.sender.signing import spoken
+from conformance.checks.sender.api import configuration_of, message, succeeded
+from conformance.checks.sender.signing import scheme_of
 from conformance.checks.sender.waits import waits
 from conformance.engine.sender.session import (
     BEFORE,
@@ -160,7 +160,9 @@ async def _learn_several(session: SenderSession, first: Registration) -> None:
     second = await session.configure(Endpoint(configure=ALL_KINDS), BEFORE)
     try:
         listed = await session.call("List", BEFORE)
-        in_list = [found(listed, each.endpoint.url) is not None for each in (first, second)]
+        in_list = [
+            configuration_of(listed, each.endpoint.url) is not None for each in (first, second)
+        ]
         session.profile = replace(session.profile, lists_several=all(in_list))
         before = len(first.endpoint.arrivals)
         await session.call("Test", BEFORE, id=second.ident)
@@ -223,7 +225,9 @@ async def _learn_retries(session: SenderSession, registration: Registration) -> 
     measured = [waits(by_message(registration.endpoint)[event.msg_id]) for event in events]
     first_waits = tuple(each[0] for each in measured if each)
     second_waits = tuple(each[1] for each in measured if len(each) > 1)
-    session.profile = replace(session.profile, waits=(first_waits, second_waits), given=patience)
+    session.profile = replace(
+        session.profile, waits=(first_waits, second_waits), retry_watch=patience
+    )
 
 
 async def _arrival(
@@ -246,7 +250,7 @@ async def _until(
 
 
 def _learn_scheme(session: SenderSession, delivery: Exchange) -> None:
-    scheme = spoken(delivery, session.profile.asked)
+    scheme = scheme_of(delivery, session.profile.asked)
     session.profile = replace(session.profile, scheme=scheme)
 
 
@@ -261,7 +265,7 @@ def _answer_to(emitted: Exchange) -> Text:
 def _where(session: SenderSession, registration: Registration) -> Text:
     url = registration.endpoint.url
     text = Text(f"It should send to {url}. ", f"它應發送到 {url}。")
-    if session.options.public_url is None and session.options.elsewhere:
+    if session.options.public_url is None and session.options.is_remote:
         return text + _LISTEN
     return text + _CHECK if session.options.emits else text
 

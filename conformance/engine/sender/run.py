@@ -19,11 +19,11 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from conformance.checks.sender.case import judge
-from conformance.checks.sender.pass_evidence import shown
+from conformance.checks.sender.endpoint_reports import told_apart
+from conformance.checks.sender.pass_evidence import describe_pass
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.recorded_profile import as_data
-from conformance.checks.sender.step_checks import NAMED
-from conformance.checks.sender.test_reports import told_apart
+from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.checks.sender.wire import WIRE_CHECKS
 from conformance.engine.metadata import (
     NOTHING_PASSED,
@@ -50,7 +50,7 @@ from conformance.options.secrets import hide, other_secret
 from conformance.options.sender import SenderOptions, spellings
 from conformance.protocol.tampering import Signer
 from conformance.receiver.mock import Mock, listening
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario.records import Case, Scenario
 from conformance.serving import certificates
 from conformance.wire.client import Wire, tls_context
 
@@ -92,7 +92,7 @@ class SenderRun:
         language: str = "en",
     ) -> None:
         self.options = options
-        self.plan = Plan("sender", options, CHECKS, NAMED, listener)
+        self.plan = Plan("sender", options, CHECKS, STEP_CHECKS, listener)
         self._clock = clock or Clock()
         self.language = language
         self._tls = tls_context(options.ca, system=options.secure)
@@ -240,9 +240,9 @@ class SenderRun:
         groups: dict[str, list[Pair]] = {}
         for number, pair in enumerate(pairs):
             sender_case = pair[1].sender_case
-            settings = json.dumps(SETTINGS | dict(sender_case.listener.configure), sort_keys=True)
+            settings = json.dumps(SETTINGS | dict(sender_case.endpoint.configure), sort_keys=True)
             single = sender_case.other is None or not sender_case.other.configured
-            shareable = sender_case.listener.way is None and single and not sender_case.calls
+            shareable = sender_case.endpoint.kind is None and single and not sender_case.calls
             groups.setdefault(settings if shareable else str(number), []).append(pair)
         suspects: list[Pair] = []
         longest_first = sorted(
@@ -254,7 +254,7 @@ class SenderRun:
                 done = [await self._case(session, *pair) for pair in group]
             else:
                 kinds = [kind for pair in group for kind in pair[1].sender_case.kinds]
-                listener = replace(sender_case.listener, answers=())
+                listener = replace(sender_case.endpoint, answers=())
                 registration = await session.configure(
                     listener, BEFORE, kinds or [session.channel(crowded=True)]
                 )
@@ -343,7 +343,7 @@ class SenderRun:
             judgements,
             exchanges,
             seconds,
-            pass_message=shown(case, exchanges, session.profile),
+            pass_message=describe_pass(case, exchanges, session.profile),
             provisional=not done,
             judged=judged,
         )
@@ -479,7 +479,7 @@ def _tls_of_mock(options: SenderOptions) -> ssl.SSLContext | None:
     """The context for the mock receiver's https; None for http. Raises InputError."""
     if options.tls_cert is None or options.tls_key is None:
         return None
-    return certificates.given(options.tls_cert, options.tls_key)
+    return certificates.load(options.tls_cert, options.tls_key)
 
 
 _NOT_EMITTED = Text(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from conformance.checks.sender.api import found, ident_of, succeeded
+from conformance.checks.sender.api import configuration_of, ident_of, succeeded
 from conformance.checks.sender.profile import SenderProfile
 from conformance.engine.command import run_command
 from conformance.engine.exchanges import USER_AGENT, Place, exchange_of
@@ -171,8 +171,8 @@ class SenderSession:  # noqa: PLR0904 - the rebuild of the runner splits it
         otherwise it so answers only the messages that are assigned to it. `other` marks a scenario's
         second endpoint, which has a secret of its own.
         """
-        mock = self.mocks.get(listener.way or "", self.mocks[""])
-        endpoint = mock.refusing_endpoint() if listener.way == "refusing" else mock.endpoint()
+        mock = self.mocks.get(listener.kind or "", self.mocks[""])
+        endpoint = mock.refusing_endpoint() if listener.kind == "refusing" else mock.endpoint()
         if scripted:
             endpoint.script(self.answers(listener.answers, to))
         kind, types = self._kind(listener, kinds)
@@ -206,7 +206,9 @@ class SenderSession:  # noqa: PLR0904 - the rebuild of the runner splits it
         return answer
 
     async def _listed_id(self, registration: Registration) -> object:
-        listed = found(await self.call("List", Place(case="between")), registration.endpoint.url)
+        listed = configuration_of(
+            await self.call("List", Place(case="between")), registration.endpoint.url
+        )
         return (listed or {}).get("id")
 
     async def unregister(self, registration: Registration) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from conformance import fuzz
 from conformance.checks.sender.api import message
-from conformance.checks.sender.attempt_count import promised
+from conformance.checks.sender.attempt_count import expected_attempts
 from conformance.engine.command import POLL_SECONDS, restart
 from conformance.engine.exchanges import Place
 from conformance.engine.sender.session import (
@@ -27,7 +27,7 @@ from conformance.model.exchange import Exchange
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
 from conformance.receiver.mock import MockEndpoint, RefusingEndpoint
-from conformance.scenario.receiver import Case
+from conformance.scenario.records import Case
 from conformance.scenario.sender import Action, Call, Emit
 
 EMIT_TRIES, PATIENT_TRIES = 5, 50
@@ -69,7 +69,7 @@ class SenderCaseRun:
         self._sender_case = case.sender_case
         self._place = Place(rule, case.name)
         self._shared = registration
-        self._answers = case.sender_case.listener.answers
+        self._answers = case.sender_case.endpoint.answers
         self._other: Registration | None = None
         self._by_name: dict[str, list[EmittedMessage]] = {}
         self._steps: dict[str, int] = {}  # msgId → the step that emitted it last
@@ -93,7 +93,7 @@ class SenderCaseRun:
                 _require_active(self._other)
             if self._shared is None:
                 registration = await session.configure(
-                    sender_case.listener,
+                    sender_case.endpoint,
                     self._place,
                     kinds,
                     scripted=not sender_case.emits,  # nobody knows the id of a Test in advance
@@ -159,8 +159,8 @@ class SenderCaseRun:
     async def _events(self, emit: Emit) -> list[EmittedMessage]:
         """The events that a step emits, with the answers assigned that their attempts get."""
         session, registration = self._session, self._registration
-        if emit.again is not None:
-            return self._by_name[emit.again]
+        if emit.repeat_of is not None:
+            return self._by_name[emit.repeat_of]
         if emit.drawn is not None:
             return await self._drawn_events(emit)
         events = session.events(emit, registration.kind)
@@ -242,7 +242,7 @@ class SenderCaseRun:
         """Wait for what the step expects."""
         ids = [msg_id for msg_id, step in self._steps.items() if step == index]
         until = self._session.until
-        for expected in action.seen:
+        for expected in action.expectations:
             other = self._other if expected.other else None
             endpoint = (other or self._registration).endpoint
             if expected.attempts is not None:
@@ -270,7 +270,7 @@ class SenderCaseRun:
             deadlines = []
             for msg_id in ids:
                 attempts = by_id[msg_id]
-                least, most = expected or (promised(attempts, retry_count),) * 2
+                least, most = expected or (expected_attempts(attempts, retry_count),) * 2
                 if len(attempts) >= least and (most is None or len(attempts) > most):
                     continue
                 if msg_id in self._emit_times:

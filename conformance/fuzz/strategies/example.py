@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.model.text import Text
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import build
-from conformance.protocol.tampering import Damage
+from conformance.protocol.tampering import Tampering
 
 ID = "{id}"
 """The placeholder in a msgId for the digits that make it unique."""
@@ -46,7 +46,7 @@ class Oddity:
     without: tuple[str, ...] = ()
     form: str | None = None
     edit: Callable[[bytes], bytes] | None = None
-    damage: Damage | None = None
+    damage: Tampering | None = None
     headers: Mapping[str, str | None] = field(default_factory=dict)
     simpler: Oddity | None = None
 
@@ -58,7 +58,7 @@ class Example:
     oddities: tuple[Oddity, ...] = ()
 
     @property
-    def damage(self) -> Damage | None:
+    def damage(self) -> Tampering | None:
         """The tampering with the request after it was signed, if any."""
         return next((odd.damage for odd in self.oddities if odd.damage is not None), None)
 
@@ -88,7 +88,7 @@ class Example:
     def body(self, digits: str, now: float, *, form: str = "compact", kind: str = "text") -> bytes:
         """The body to sign, in the JSON encoding `form` unless an oddity has another."""
         form = next((odd.form for odd in self.oddities if odd.form is not None), form)
-        body = FORMS[form](self.fields(digits, now, kind))
+        body = ENCODINGS[form](self.fields(digits, now, kind))
         for oddity in self.oddities:
             body = oddity.edit(body) if oddity.edit is not None else body
         return body

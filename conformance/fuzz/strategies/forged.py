@@ -18,14 +18,14 @@ from conformance.fuzz.strategies.example import ID, Example, Oddity
 from conformance.fuzz.strategies.valid import Oddities
 from conformance.model.text import Text
 from conformance.protocol.dialect import Dialect, sign
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import build
 from conformance.protocol.tampering import (
-    DAMAGES,
+    TAMPERINGS,
     WRONG_SECRET,
-    Damage,
     Signed,
     Signer,
+    Tampering,
     on_body,
     on_signature,
     quoted,
@@ -50,7 +50,7 @@ _PADDING = (b" ", b"\n", b"\t", b"\r\n", b"\0", b"\xef\xbb\xbf")
 _UNDECODABLE = (b"\xff", b"\x80", b"\xc3", b"\xe6\xb8", b"\xed\xa0\xbd")
 
 
-def _forged(what: Text, rule: str, damage: Damage, **more: object) -> Oddity:
+def _forged(what: Text, rule: str, damage: Tampering, **more: object) -> Oddity:
     return Oddity("forged", what, (f"receiver.signature.{rule}", None), damage=damage, **more)  # type: ignore[arg-type]
 
 
@@ -161,7 +161,7 @@ def _flipped(at: int, bit: int) -> Oddity:
 
 def _field(name: str, value: object) -> Oddity:
     def change(body: bytes) -> bytes:
-        return FORMS["compact"]({**json.loads(body), name: value})
+        return ENCODINGS["compact"]({**json.loads(body), name: value})
 
     return _tampered(
         Text(f"a {name} that differs from the signed one", f"與簽名不同的 {name}"), change
@@ -172,7 +172,7 @@ def _without(name: str) -> Oddity:
     def change(body: bytes) -> bytes:
         fields = json.loads(body)
         fields.pop(name)
-        return FORMS["compact"](fields)
+        return ENCODINGS["compact"](fields)
 
     return _tampered(Text(f"{name} removed from the body", f"請求體被刪去 {name}"), change)
 
@@ -195,7 +195,7 @@ def _reencoded(form: str) -> Oddity:
     where = Text("the signed JSON in another encoding", "簽名的 JSON 改以其他形式書寫")
     # With characters to escape, so that every encoding differs from the compact one.
     fields = {"content": "測試 <1 & 2/3>"}
-    return _equal(where, lambda body: FORMS[form](json.loads(body)), fields=fields)
+    return _equal(where, lambda body: ENCODINGS[form](json.loads(body)), fields=fields)
 
 
 def _doubled(name: str) -> Oddity:
@@ -225,7 +225,7 @@ _TAMPERINGS = {
 
 
 def _by_name(name: str, what: Text, rule: str | None = None) -> Oddity:
-    return _forged(what, rule or name, DAMAGES[name])
+    return _forged(what, rule or name, TAMPERINGS[name])
 
 
 _TWO = Text("two signatures, one of them wrong", "兩個簽名，其中一個錯誤")
@@ -273,7 +273,7 @@ _BODIES: Oddities = st.one_of(
 )
 _EQUALS: Oddities = st.one_of(
     st.builds(_padded, st.sampled_from(_PADDING), before=st.booleans()),
-    st.sampled_from(sorted(FORMS.keys() - {"compact"})).map(_reencoded),
+    st.sampled_from(sorted(ENCODINGS.keys() - {"compact"})).map(_reencoded),
     st.sampled_from(("key", "msgId", "content")).map(_doubled),
     st.builds(_lossy, st.sampled_from(_UNDECODABLE), replaced=st.booleans()),
 )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from conformance.fuzz.strategies.example import ID, Example, Oddity
 from conformance.fuzz.strategies.values import INT64, KEYS, OBJECTS, VALUES, names, texts
 from conformance.model.text import Text
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import ACCOUNT, CONTENT, FRIEND, GROUP, TYPES, build
 
 Oddities = st.SearchStrategy[Oddity]
@@ -175,7 +175,7 @@ _FLAGS = st.sampled_from(
     ]
 )
 _EXTRA = st.builds(_extra, KEYS.filter(_is_extra), VALUES)
-_FORM = st.sampled_from(sorted(FORMS)).map(_form)
+_FORM = st.sampled_from(sorted(ENCODINGS)).map(_form)
 
 _OTHER_FIELDS = (_ACCOUNT, _MSG_ID, _NUMBER, _NUMBER, _FLAGS, _EXTRA, _EXTRA, _FORM, _FORM)
 ODDITIES: Oddities = st.one_of(

@@ -24,7 +24,7 @@ from conformance.gallery.receivers.forged import (
 )
 from conformance.model.exchange import Headers
 from conformance.protocol.dialect import Dialect, parse_template
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.tampering import Signer
 from conformance.receiver import behaviour
 from conformance.receiver.behaviour import ReceiverBehaviour, Response, authenticate
@@ -53,7 +53,7 @@ def _look_up_exactly(
 
 def _encode_again(body: bytes, *, form: str) -> bytes:
     try:
-        return FORMS[form](json.loads(body))
+        return ENCODINGS[form](json.loads(body))
     except (ValueError, RecursionError):
         return body
 

@@ -17,7 +17,7 @@ import aiohttp
 from conformance.gallery.senders.peer import FaultySender, msg_id, sending, testing
 from conformance.model.errors import InputError
 from conformance.protocol import configuration as config
-from conformance.protocol.configuration import Configuration, named
+from conformance.protocol.configuration import Configuration, known_fields
 from conformance.protocol.dialect import Secret
 from conformance.sender import behaviour
 from conformance.sender.app import Settings
@@ -26,33 +26,33 @@ from conformance.sender.behaviour import SenderBehaviour
 
 
 def _show_milliseconds(configuration: Configuration) -> dict[str, Any]:
-    fields = configuration.shown()
+    fields = configuration.public_fields()
     return fields | {"Timeout": fields["Timeout"] * 1000}
 
 
 def _show_secret(configuration: Configuration) -> dict[str, Any]:
     """Shows the record as it is stored."""
-    return configuration.shown() | {"Secret": configuration.secret.decode()}
+    return configuration.public_fields() | {"Secret": configuration.secret.decode()}
 
 
-def _store_nothing(request: object, base: Configuration | None) -> Configuration:
+def _store_nothing(body: object, base: Configuration | None) -> Configuration:
     """Validates the request and stores nothing."""
-    configuration = config.read(request, base)
+    configuration = config.read(body, base)
     return configuration if base is None else base
 
 
-def _reset_absent_fields(request: object, base: Configuration | None) -> Configuration:
+def _reset_absent_fields(body: object, base: Configuration | None) -> Configuration:
     """A struct whose zero values (here the defaults) overwrite the fields that the request omits."""
-    return config.read(request, base and Configuration(base.url, base.secret))
+    return config.read(body, base and Configuration(base.url, base.secret))
 
 
 def _number(value: object, default: int) -> int:
     return int(value) if isinstance(value, int | float) else default
 
 
-def _convert(request: object, base: Configuration | None) -> Configuration:
+def _convert(body: object, base: Configuration | None) -> Configuration:
     """Converts every field to the type it needs, and so never finds an error."""
-    fields = named(request) if isinstance(request, dict) else {}
+    fields = known_fields(body) if isinstance(body, dict) else {}
     types = fields.get("MessageTypes", ["*"])
     return Configuration(
         url=str(fields.get("URL") or ""),
@@ -69,11 +69,11 @@ def _accept_anything() -> tuple[SenderBehaviour, set[Configuration]]:
     """Stores invalid configurations too, and returns the set of them. They get no messages."""
     invalid: set[Configuration] = set()
 
-    def read(request: object, base: Configuration | None) -> Configuration:
+    def read(body: object, base: Configuration | None) -> Configuration:
         try:
-            return config.read(request, base)
+            return config.read(body, base)
         except InputError:
-            invalid.add(configuration := _convert(request, base))
+            invalid.add(configuration := _convert(body, base))
             return configuration
 
     def recipients(configurations: Mapping[int, Configuration], message: Any) -> list[int]:
@@ -92,9 +92,9 @@ def _store_first() -> SenderBehaviour:
         if configuration in invalid - reported:
             reported.add(configuration)
             raise InputError("the configuration is not valid")
-        return configuration.shown()
+        return configuration.public_fields()
 
-    return replace(accepting, shown=shown)
+    return replace(accepting, public_fields=shown)
 
 
 def _report_success(ids: set[str]) -> SenderBehaviour:
@@ -147,7 +147,7 @@ CONFIG = (
         "lists-milliseconds",
         "lists Timeout in milliseconds",
         _rule("create-list", "update"),
-        SenderBehaviour(shown=_show_milliseconds),
+        SenderBehaviour(public_fields=_show_milliseconds),
     ),
     FaultySender(
         "accepts-anything",
@@ -177,7 +177,7 @@ CONFIG = (
         "secret-listed",
         "lists the secret",
         _rule("secret-hidden"),
-        SenderBehaviour(shown=_show_secret),
+        SenderBehaviour(public_fields=_show_secret),
     ),
     FaultySender(
         "test-sends-nothing",

@@ -23,7 +23,7 @@ from conformance.gallery.receivers.process import PAIRS, pair
 from conformance.model.rules import Level, Outcome, Verdict
 from conformance.options.receiver import Options
 from conformance.protocol.dialect import Secret
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.tampering import Signer
 from conformance.protocol.validation import problems
 from conformance.receiver import behaviour as behaviour
@@ -240,7 +240,7 @@ async def test_a_rate_limit_is_not_judged(kind, status):
 async def test_a_receiver_that_signs_rewritten_json_is_not_told_of_it_again():
     def rewritten(body):
         parsed = read(body)
-        return body if isinstance(parsed, Response) else FORMS["spaced-ascii"](parsed)
+        return body if isinstance(parsed, Response) else ENCODINGS["spaced-ascii"](parsed)
 
     behaviour = ReceiverBehaviour(authenticate=partial(authenticate, signed=rewritten))
     report = await fuzz(behaviour, (*MESSAGES[:2], "receiver.signature.raw-bytes"))

@@ -15,7 +15,7 @@ from conformance import check_receiver
 from conformance.model.errors import InputError
 from conformance.model.rules import Outcome, Verdict
 from conformance.protocol.dialect import Secret, parse_template
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.tampering import Signer
 from conformance.protocol.validation import problems
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
@@ -106,7 +106,7 @@ async def test_a_secret_that_was_decoded_first_is_found_out(given, key):
 async def test_a_signature_over_rewritten_json_is_one_failure(form):
     def rewritten(body):
         parsed = read(body)
-        return body if isinstance(parsed, Response) else FORMS[form](parsed)
+        return body if isinstance(parsed, Response) else ENCODINGS[form](parsed)
 
     behaviour = ReceiverBehaviour(authenticate=partial(authenticate, signed=rewritten))
     async with receiver(behaviour) as base:

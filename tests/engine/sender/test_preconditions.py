@@ -8,7 +8,7 @@ from conformance.engine.sender.preconditions import skip_reason
 from conformance.options.sender import SenderOptions
 from conformance.protocol.dialect import Secret
 from conformance.scenario.dialects import load
-from conformance.scenario.receiver import built_in
+from conformance.scenario.load import built_in
 from tests.engine.hand_made import FACTS
 
 

@@ -24,7 +24,7 @@ from conformance.protocol.validation import problems
 from conformance.reporting.files import Files
 from conformance.reporting.html.page import fragment
 from conformance.scenario.dialects import load
-from conformance.scenario.receiver import built_in
+from conformance.scenario.load import built_in
 from tests.engine.sender.parts import (
     KEY,
     QUICK,
