@@ -186,7 +186,7 @@ def test_the_last_failures_can_be_run_again(run: Run, base: str) -> None:
         ),
         pytest.param(
             ["--emit-url=http://h/", "--endpoint=http://h/", "--secret=s"],
-            "--emit-url: give --sender-url URL too*",
+            "--emit-url: needs --sender-url URL too*",
             id="no-sender",
         ),
         pytest.param(
