@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from conformance.model.clock import Clock
-from conformance.model.rules import GRAVITY, Finding, Unjudged
+from conformance.model.rules import GRAVITY, Finding, Held, Judgement, Unjudged
 from conformance.model.text import Text
 
 EVERY = 0.1
@@ -85,34 +85,41 @@ class Stalls:
         return self.worst(since) > FORGIVEN
 
 
-def sound(found: Iterable[Finding | Unjudged], lost: float) -> list[Finding | Unjudged]:
+def sound(found: Iterable[Judgement], lost: float) -> list[Finding | Unjudged]:
     """What a case came to, without what may be the work of a loss of `lost` seconds; nothing at all where
-    that was the gravest."""
+    that was the gravest. What holds leaves nothing, unless a loss may have made it: see `is_spoilt`."""
     left: list[Finding | Unjudged] = []
-    doubtful: list[Finding | Unjudged] = []
+    doubtful: list[Judgement] = []
     for each in found:
-        (doubtful if _is_spoilt(each, lost) else left).append(each)
+        if _may_be_made(each, lost):
+            doubtful.append(each)
+        elif not isinstance(each, Held):
+            left.append(each)
     if doubtful and _gravity(left) < max(1, _gravity(doubtful)):
         return []
     return left
 
 
-def _gravity(found: Iterable[Finding | Unjudged]) -> int:
-    weights = (1 + GRAVITY[each.level] for each in found if isinstance(each, Finding))
+def is_spoilt(found: Sequence[Judgement], lost: float) -> bool:
+    """Whether a loss of `lost` seconds may have made all that a case came to, or hidden what is graver."""
+    return any(_may_be_made(each, lost) for each in found) and not sound(found, lost)
+
+
+def _gravity(found: Iterable[Judgement]) -> int:
+    weights = (1 + GRAVITY[each.level] for each in found if not isinstance(each, Unjudged))
     return max(weights, default=0)
 
 
-def _is_spoilt(each: Finding | Unjudged, lost: float) -> bool:
+def _may_be_made(each: Judgement, lost: float) -> bool:
     if each.slack is not None:
         return each.slack <= lost
     return isinstance(each, Unjudged) and each.error and lost > FORGIVEN
 
 
-def spoilt(found: Sequence[Finding | Unjudged]) -> list[Finding | Unjudged]:
+def spoilt(found: Sequence[Judgement]) -> list[Finding | Unjudged]:
     """What is said of a case of which nothing else was left, should it not be run again."""
-    if any(isinstance(each, Finding) for each in found):
-        return [Unjudged(_STALLED, error=True)]
-    return list(found)
+    unjudged: list[Finding | Unjudged] = [each for each in found if isinstance(each, Unjudged)]
+    return unjudged if len(unjudged) == len(found) else [Unjudged(_STALLED, error=True)]
 
 
 _STALLED = Text(

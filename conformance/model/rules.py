@@ -96,7 +96,19 @@ class Unjudged:
     slack: float | None = None
 
 
-Judgement = Finding | Unjudged
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A check's word that an expectation of this level holds, where that rests on when things were seen.
+
+    `slack` is the seconds for which the harness must have been held up for what the rule forbids to look
+    like this.
+    """
+
+    level: Level
+    slack: float
+
+
+Judgement = Finding | Unjudged | Held
 """What a check says of a case."""
 
 

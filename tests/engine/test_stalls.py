@@ -4,9 +4,18 @@ import asyncio
 
 import pytest
 
-from conformance.engine.stalls import CHAIN, EVERY, FORGIVEN, NOTED, Stalls, sound
+from conformance.engine.stalls import (
+    CHAIN,
+    EVERY,
+    FORGIVEN,
+    NOTED,
+    Stalls,
+    is_spoilt,
+    sound,
+    spoilt,
+)
 from conformance.model.clock import Clock
-from conformance.model.rules import Finding, Level, Unjudged
+from conformance.model.rules import Finding, Held, Level, Unjudged
 from conformance.model.text import NO_TEXT
 
 
@@ -87,3 +96,27 @@ CLOSE = Finding(Level.MUST, NO_TEXT, slack=0.5)
 )
 def test_what_a_loss_of_time_may_have_made_is_left_out(found, lost, left):
     assert sound(found, lost) == left
+
+
+HOLDS = Held(Level.MUST, slack=0.5)
+
+
+@pytest.mark.parametrize(
+    ("found", "lost", "spoils"),
+    [
+        pytest.param([HOLDS], 0.4, False, id="a shorter loss cannot have hidden anything"),
+        pytest.param([HOLDS], 0.6, True, id="a longer loss may have hidden a finding"),
+        pytest.param([LIGHT, HOLDS], 0.6, True, id="what is hidden may be graver than a finding"),
+        pytest.param([CLEAR, HOLDS], 0.6, False, id="it cannot"),
+        pytest.param([], 9.0, False, id="what does not rest on the time holds"),
+    ],
+)
+def test_what_holds_is_believed_only_where_no_loss_may_have_made_it(found, lost, spoils):
+    assert is_spoilt(found, lost) is spoils
+    assert HOLDS not in sound(found, lost)
+
+
+def test_what_is_not_believed_is_not_judged():
+    (said,) = spoilt([HOLDS])
+    assert isinstance(said, Unjudged)
+    assert said.error

@@ -11,7 +11,7 @@ from conformance.checks.sender.step import StepSeen
 from conformance.checks.sender.step_checks import NAMED
 from conformance.checks.sender.waits import BLUR
 from conformance.model.exchange import Exchange, Fault
-from conformance.model.rules import Finding, Judgement, Unjudged
+from conformance.model.rules import Finding, Held, Judgement, Unjudged
 from conformance.model.text import NO_TEXT, Text
 from conformance.scenario.receiver import Case
 from conformance.scenario.sender import Expectation
@@ -110,7 +110,7 @@ def _attempts(seen: Expectation, step: StepSeen, profile: SenderProfile) -> list
     few = [msg_id for msg_id in step.ids if len(came[msg_id]) < least]
     many = [msg_id for msg_id in step.ids if most is not None and len(came[msg_id]) > most]
     if not few and not many:
-        return []
+        return _answered_late(seen, step)
     msg_id = (few or many)[0]
     attempts = came[msg_id]
     count = Text(
@@ -122,6 +122,21 @@ def _attempts(seen: Expectation, step: StepSeen, profile: SenderProfile) -> list
     said = (count if len(step.ids) > 1 else NO_TEXT) + said
     slack = (slack_of_few if few else slack_of_many)(attempts, step.deadline)
     return [Finding(seen.level, said, told, slack)]
+
+
+def _answered_late(seen: Expectation, step: StepSeen) -> list[Judgement]:
+    """Attempts that were given up after the deadline, and when the mock should have answered already: it
+    was held up, and a sender that waits for too long may have been right only because of that."""
+    came = step.came(other=seen.other)
+    answers = step.sender_case.listener.answers
+    late = [
+        each.seconds - answer.delay
+        for msg_id in step.ids
+        for each, answer in zip(came[msg_id], answers, strict=False)
+        if each.fault is Fault.TIMEOUT and answer.fault in (None, "drip")
+        if each.seconds > max(step.deadline, answer.delay)
+    ]
+    return [Held(seen.level, min(late))] if late else []
 
 
 def _too_few(

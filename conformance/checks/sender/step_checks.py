@@ -21,10 +21,11 @@ from conformance.checks.sender.waits import (
     kind_of,
     mean_waits,
     slack_of,
+    slack_of_growth,
     waits,
 )
 from conformance.model.exchange import Exchange, Masked
-from conformance.model.rules import Finding, Judgement, Level, Unjudged
+from conformance.model.rules import Finding, Held, Judgement, Level, Unjudged
 from conformance.model.text import NO_TEXT, Text
 from conformance.options.secrets import is_telling
 from conformance.protocol.dialect import Secret
@@ -181,7 +182,9 @@ def exponential_waits(step: StepSeen, profile: SenderProfile, level: Level) -> l
     if kind is None:
         # Where one round of all messages takes as long as the waits, it may be that which has grown.
         crowded = spread - max(means) / BESIDE_CROWD
-        return [] if crowded < 0 else [Unjudged(_LOST_IN_CROWD, slack=crowded)]
+        if crowded >= 0:
+            return [Unjudged(_LOST_IN_CROWD, slack=crowded)]
+        return [Held(level, slack_of_growth(means))]
     # A sender with a limited rate comes back to a message once in a round, whatever its backoff.
     if spread > A_ROUND and SAME_AS_ROUND[0] < median(means) / spread < SAME_AS_ROUND[1]:
         return [Unjudged(_LOST_IN_CROWD, slack=spread - A_ROUND)]
@@ -210,8 +213,14 @@ def prompt(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgeme
     came = step.came()
     late = {i: came[i][0].started - at for i, at in given.items() if came[i]}
     msg_id = max(late, key=lambda each: late[each], default=None)
-    if msg_id is None or late[msg_id] <= PROMPT:
+    if msg_id is None:
         return []
+    if late[msg_id] <= PROMPT:
+        # The sender cannot have taken a message before it was sent: only that is sure.
+        latest = max(
+            came[str(e.msg_id)][0].started - e.started for e in step.given if came[str(e.msg_id)]
+        )
+        return [Held(level, PROMPT - late[msg_id])] if latest > PROMPT else []
     said = Text(
         f"the first attempt came {late[msg_id]:.1f} s after the message was accepted",
         f"訊息被接受後 {late[msg_id]:.1f} 秒才有首次嘗試",

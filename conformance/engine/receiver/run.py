@@ -37,7 +37,7 @@ from conformance.engine.receiver.results import Told, result_of, unchecked
 from conformance.engine.receiver.session import Session
 from conformance.engine.receiver.steps import CaseRun, is_busy
 from conformance.engine.results import joined, own_fault
-from conformance.engine.stalls import Stalls, sound, spoilt
+from conformance.engine.stalls import Stalls, is_spoilt, sound, spoilt
 from conformance.engine.stop import Stop
 from conformance.model.clock import Clock
 from conformance.model.errors import HarnessError
@@ -287,12 +287,11 @@ class ReceiverRun:
             return False
         left = sound(found, lost)
         unmeasured = any(each.detail == HELD_UP for each in exchanges)
-        stalled = not left and (bool(found) or unmeasured)
+        stalled = is_spoilt(found, lost) or (unmeasured and not left)
         if stalled and not again:
             return False
-        if stalled:
-            left, judged = spoilt(found), False
-        found = left
+        judged = judged and not stalled
+        found = [*(spoilt(found) if stalled else left)]
         found = past(rule, case is scenario.cases[0], found, exchanges, session.profile)
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin

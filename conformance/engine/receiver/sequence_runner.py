@@ -14,7 +14,7 @@ from conformance.engine.receiver.steps import CaseRun
 from conformance.fuzz.campaign.model import Action, Actions, Model, Told, Words
 from conformance.fuzz.campaign.outcomes import Aborted, Failure, Seen, TargetDown
 from conformance.model.exchange import Exchange, Fault, Role
-from conformance.model.rules import Finding, Level, Unjudged
+from conformance.model.rules import Finding, Judgement, Level, Unjudged
 from conformance.model.text import Text
 from conformance.scenario.receiver import Case, Expect, Scenario, Step, parse_step
 
@@ -130,7 +130,7 @@ class Sequences:
 
     def _judge(
         self, steps: Sequence[Step], index: int, expect: Expect, exchanges: Sequence[Exchange]
-    ) -> Finding | Unjudged | None:
+    ) -> Judgement | None:
         """What one expectation of one step comes to, by itself."""
         bare = [replace(each, expects=()) for each in steps]
         bare[index] = replace(steps[index], expects=(expect,))

@@ -32,7 +32,7 @@ from conformance.engine.sender.preconditions import duration, obstacle
 from conformance.engine.sender.preflight import diagnose
 from conformance.engine.sender.session import BEFORE, SETTINGS, Registration, SenderSession
 from conformance.engine.sender.steps import ConfigurationRefusedError, SenderCaseRun
-from conformance.engine.stalls import Stalls, sound, spoilt
+from conformance.engine.stalls import Stalls, is_spoilt, sound, spoilt
 from conformance.engine.stop import Stop
 from conformance.model.clock import Clock
 from conformance.model.errors import HarnessError
@@ -318,11 +318,9 @@ class SenderRun:
         except Exception as fault:  # a fault of the suite's own is no verdict on the target
             _LOG.exception("%s could not be judged", rule)
             exchanges, found = [], [Unjudged(own_fault(fault), error=True)]
-        left = sound(found, lost)
-        stalled = bool(found) and not left
-        if stalled:
-            left, judged = spoilt(found), False
-        found = left
+        stalled = is_spoilt(found, lost)
+        judged = judged and not stalled
+        found = [*(spoilt(found) if stalled else sound(found, lost))]
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
         done = not found or (again and not stalled)
