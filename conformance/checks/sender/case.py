@@ -125,18 +125,22 @@ def _attempts(seen: Expectation, step: StepSeen, profile: SenderProfile) -> list
 
 
 def _answered_late(seen: Expectation, step: StepSeen) -> list[Judgement]:
-    """Attempts that were given up after the deadline, and when the mock should have answered already: it
-    was held up, and a sender that waits for too long may have been right only because of that."""
+    """Attempts that were given up, where a sender that waits for too long gives up as well if the mock is
+    held up: in the place of an answer that was due, or of the head of one that drips."""
     came = step.came(other=seen.other)
     answers = step.sender_case.listener.answers
-    late = [
-        each.seconds - answer.delay
+    given_up = [
+        (each, answer)
         for msg_id in step.ids
         for each, answer in zip(came[msg_id], answers, strict=False)
-        if each.fault is Fault.TIMEOUT and answer.fault in (None, "drip")
-        if each.seconds > max(step.deadline, answer.delay)
+        if each.fault is Fault.TIMEOUT
     ]
-    return [Held(seen.level, min(late))] if late else []
+    slacks = [
+        step.deadline if answer.fault else each.seconds - answer.delay
+        for each, answer in given_up
+        if answer.fault == "drip" or (not answer.fault and answer.delay < each.seconds)
+    ]
+    return [Held(seen.level, min(slacks))] if slacks else []
 
 
 def _too_few(

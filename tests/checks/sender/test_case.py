@@ -50,15 +50,19 @@ def test_as_many_attempts_as_expected_hold(attempts, came):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "slack"),
+    ("answer", "seconds", "slack"),
     [
-        pytest.param(2.1, [], id="before the answer was due"),
-        pytest.param(2.9, [pytest.approx(0.4)], id="after it: the answer was held up"),
+        pytest.param({"delay": 2.5}, 2.1, [], id="before the answer was due"),
+        pytest.param({"delay": 2.5}, 2.9, [pytest.approx(0.4)], id="after it"),
+        pytest.param({"fault": "drip", "delay": 3}, 2.1, [2], id="after the head was due"),
+        pytest.param({"fault": "hang"}, 2.1, [], id="where none was due"),
     ],
 )
-def test_a_sender_that_gives_up_because_an_answer_was_held_up_is_not_believed(seconds, slack):
+def test_a_sender_that_gives_up_is_believed_only_as_far_as_no_answer_was_held_up(
+    answer, seconds, slack
+):
     given_up = attempt(fault=Fault.TIMEOUT, ended=seconds)
-    words = {"configure": {"Timeout": 2}, "answers": [{"delay": 2.5}, 200]}
+    words = {"configure": {"Timeout": 2}, "answers": [answer, 200]}
     found = judged(given(), given_up, attempt(at=4), steps=emitting({"attempts": "2+"}), **words)
     assert [each.slack for each in found] == slack
     assert all(isinstance(each, Held) for each in found)
