@@ -76,10 +76,6 @@ class Stalls:
         """The seconds for which it was held up in all, `since` a monotonic time."""
         return sum(self._since(since))
 
-    def just_before(self, when: float) -> float:
-        """The seconds for which it was held up at a stretch that ended at `when`, a monotonic time."""
-        return max(self._since(when - EVERY), default=0.0)
-
     def any(self, since: float) -> bool:
         """Whether there was a loss of more than FORGIVEN seconds, `since` a monotonic time."""
         return self.worst(since) > FORGIVEN

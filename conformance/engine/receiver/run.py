@@ -37,7 +37,7 @@ from conformance.engine.receiver.results import Told, result_of, unchecked
 from conformance.engine.receiver.session import Session
 from conformance.engine.receiver.steps import CaseRun, is_busy
 from conformance.engine.results import joined, own_fault
-from conformance.engine.stalls import Stalls, is_spoilt, sound, spoilt
+from conformance.engine.stalls import CHAIN, Stalls, is_spoilt, sound, spoilt
 from conformance.engine.stop import Stop
 from conformance.model.clock import Clock
 from conformance.model.errors import HarnessError
@@ -53,8 +53,9 @@ from conformance.scenario.receiver import Case, Scenario
 from conformance.trace import Trace
 from conformance.wire.client import Wire, tls_context
 
-GRACE = 1.0
-"""Seconds past the deadline for which an answer is still waited for, to say how late it is."""
+GRACE = CHAIN
+"""Seconds past the deadline for which an answer is still waited for, to say how late it is: no stall explains
+why it has not come by then."""
 
 SHARE = 0.4
 """Of the time that is left: what a scenario of very many messages may take."""

@@ -101,10 +101,10 @@ class Session:
         return self._note(exchange_of(sent.request, sent.signing, reply, role, at, sent.msg_id))
 
     def _without_stalls(self, reply: Reply) -> Reply:
-        """`reply`, given up where it is past the deadline by no more than this process was held up before
-        it was read."""
+        """`reply`, given up where it is past the deadline by no more than this process was held up while
+        it was waited for."""
         late = reply.ended - reply.sent - self.profile.deadline
-        if 0 < late <= self.stalls.just_before(reply.ended):
+        if 0 < late <= self.stalls.worst(reply.sent):
             return replace(reply, fault=Fault.GIVEN_UP, detail=HELD_UP)
         return reply
 
