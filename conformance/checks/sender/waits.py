@@ -9,7 +9,7 @@ only the waits before it can tell, and the first at the cap tells nothing: it ma
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import dropwhile, pairwise
+from itertools import combinations, dropwhile, pairwise
 from statistics import fmean, pstdev
 
 from conformance.model.exchange import Exchange
@@ -90,8 +90,10 @@ def kind_of(means: Sequence[float], scatter: float, blur: float = BLUR) -> Text 
 
 def slack_of(means: Sequence[float]) -> float:
     """The seconds that must be added to one mean wait, at least, for exponential waits to look like these:
-    of waits that double, a third one that is longer by a quarter of the fifth."""
-    return max(BLUR, means[-1] / 4)
+    of waits that double, a third one that is longer by a quarter of the fifth. A wait that is longer than a
+    later one must have been longer by the difference."""
+    drops = [earlier - later for earlier, later in combinations(means, 2)]
+    return max(BLUR, means[-1] / 4, *drops)
 
 
 def slack_of_growth(means: Sequence[float]) -> float:

@@ -14,6 +14,7 @@ from conformance.checks.sender.waits import (
     figures,
     kind_of,
     mean_waits,
+    slack_of,
     slack_of_growth,
     waits,
 )
@@ -83,6 +84,21 @@ def test_exponential_waits_are_known_with_a_cap_and_without(means):
 )  # fmt: skip
 def test_other_waits_are_told_by_their_kind(means, said):
     assert kind(*means) == said
+
+
+@pytest.mark.parametrize(
+    ("means", "slack"),
+    [
+        pytest.param((1, 2, 3, 4, 5), 1.25, id="linear"),
+        pytest.param((0.1, 0.1, 0.1, 0.1, 0.1), BLUR, id="short"),
+        pytest.param((8, 4, 2, 1, 0.5), 7.5, id="shrinking"),
+        pytest.param((1, 1, 3, 0.5, 1), 2.5, id="one drop"),
+    ],
+)
+def test_other_waits_are_as_sure_as_exponential_ones_must_be_held_up_to_look_like_them(
+    means, slack
+):
+    assert slack_of(means) == slack
 
 
 @pytest.mark.parametrize(
