@@ -22,9 +22,9 @@ from conformance.sender.worker import Pace
 WORKERS = 8
 COLLECTED = 5.0
 """Seconds."""
-LONG = 4
-"""Times the first wait of the correct sender: what a busy machine adds to a wait must be little beside
-what tells one kind of growth from another."""
+LONG, ALIKE = 3, 6
+"""Times the first wait of the correct sender, of waits that grow too little and of such that are alike: what
+a busy machine adds to a wait must be little beside what tells one kind of growth from another."""
 
 
 def _linear(backoff: Backoff, attempt: int, draw: float) -> float:
@@ -33,7 +33,7 @@ def _linear(backoff: Backoff, attempt: int, draw: float) -> float:
 
 
 def _constant(backoff: Backoff, attempt: int, draw: float) -> float:
-    return LONG * backoff.wait(1, draw)
+    return ALIKE * backoff.wait(1, draw)
 
 
 def _none(backoff: Backoff, attempt: int, draw: float) -> float:
@@ -42,7 +42,7 @@ def _none(backoff: Backoff, attempt: int, draw: float) -> float:
 
 def _shrinking(backoff: Backoff, attempt: int, draw: float) -> float:
     """By the retries that are left, instead of those that were made."""
-    return backoff.wait(max(1, 6 - attempt), draw)
+    return backoff.wait(max(1, 5 - attempt), draw)
 
 
 def _random(backoff: Backoff, attempt: int, draw: float) -> float:
@@ -50,7 +50,7 @@ def _random(backoff: Backoff, attempt: int, draw: float) -> float:
 
 
 def _slowly_growing(backoff: Backoff, attempt: int, draw: float) -> float:
-    return LONG * replace(backoff, factor=1.2).wait(attempt, draw)
+    return ALIKE * replace(backoff, factor=1.2).wait(attempt, draw)
 
 
 def _shared_workers() -> SenderBehaviour:
