@@ -14,7 +14,7 @@ from conformance.cli.options import FILE, LANGUAGE
 from conformance.model.errors import InputError
 
 if TYPE_CHECKING:
-    from conformance.trace import Stored, TraceFilter
+    from conformance.trace import StoredTrace, TraceFilter
 
 EXPORTS = click.Choice(["jsonl", "har", "parquet", "trace"])
 LISTED = 50
@@ -64,12 +64,12 @@ def trace(files: Sequence[Path], **arguments: Any) -> None:
     """Look into a trace that a run wrote with --trace FILE, or into a capture of deliveries (JSON
     Lines). Without an option it prints a summary."""
     _check_usage(files, arguments)
-    from conformance.trace import Stored
+    from conformance.trace import StoredTrace
 
     if arguments["diff"]:
-        with Stored.open(files[0]) as before, Stored.open(files[1]) as after:
+        with StoredTrace.open(files[0]) as before, StoredTrace.open(files[1]) as after:
             _diff(before, after, arguments["lang"])
-    with Stored.open_any(files[0]) as opened:
+    with StoredTrace.open_any(files[0]) as opened:
         stored = opened.redacted() if arguments["redact"] else opened
         _view(stored, arguments)
 
@@ -88,7 +88,7 @@ def _check_usage(files: Sequence[Path], arguments: dict[str, Any]) -> None:
             raise InputError(f"--{name} needs --judge")
 
 
-def _view(stored: Stored, arguments: dict[str, Any]) -> None:
+def _view(stored: StoredTrace, arguments: dict[str, Any]) -> None:
     from conformance.trace import TraceFilter
 
     trace_filter = TraceFilter(
@@ -113,7 +113,7 @@ def _view(stored: Stored, arguments: dict[str, Any]) -> None:
         _print(summary(stored.summary(), stored.results, stored.path, language))
 
 
-def _check_rule(stored: Stored, pattern: str) -> None:
+def _check_rule(stored: StoredTrace, pattern: str) -> None:
     """Raises InputError for a pattern that fits no rule, neither one in the file nor a built-in one."""
     from conformance.scenario.load import built_in, meant
     from conformance.trace import TraceFilter
@@ -133,11 +133,11 @@ def _print(lines: Iterable[str]) -> None:
         click.echo(line)
 
 
-def _list(stored: Stored, trace_filter: TraceFilter, limit: int) -> None:
+def _list(stored: StoredTrace, trace_filter: TraceFilter, limit: int) -> None:
     from conformance.reporting.trace_view import line
 
     outcomes = {(result.rule.id, result.case): result.outcome for result in stored.results}
-    for exchange, attempt in stored.attempted(trace_filter, limit or -1):
+    for exchange, attempt in stored.find_with_attempts(trace_filter, limit or -1):
         outcome = outcomes.get((exchange.rule or "", exchange.case))
         click.echo(line(exchange, attempt, outcome))
     total = stored.count(trace_filter)
@@ -147,7 +147,7 @@ def _list(stored: Stored, trace_filter: TraceFilter, limit: int) -> None:
         click.echo("nothing fits")
 
 
-def _show(stored: Stored, number: int, language: str) -> None:
+def _show(stored: StoredTrace, number: int, language: str) -> None:
     from conformance.reporting.trace_view import exchange
 
     try:
@@ -158,7 +158,7 @@ def _show(stored: Stored, number: int, language: str) -> None:
     _print(exchange(recorded, epoch, stored.results, language))
 
 
-def _follow(stored: Stored, msg_id: str) -> None:
+def _follow(stored: StoredTrace, msg_id: str) -> None:
     from conformance.reporting.trace_view import message
     from conformance.trace import TraceFilter
 
@@ -171,7 +171,7 @@ def _follow(stored: Stored, msg_id: str) -> None:
     _print(message(exchanges, stored.accepted))
 
 
-def _export(stored: Stored, destination: tuple[str, Path], trace_filter: TraceFilter) -> None:
+def _export(stored: StoredTrace, destination: tuple[str, Path], trace_filter: TraceFilter) -> None:
     from conformance.trace.export import STDOUT, export
 
     kind, path = destination
@@ -180,7 +180,7 @@ def _export(stored: Stored, destination: tuple[str, Path], trace_filter: TraceFi
         click.echo(f"{path}: {number:,} exchange{'' if number == 1 else 's'}")
 
 
-def _diff(before: Stored, after: Stored, language: str) -> None:
+def _diff(before: StoredTrace, after: StoredTrace, language: str) -> None:
     from conformance.reporting.compare import compare
     from conformance.reporting.trace_view import comparison
 
@@ -195,7 +195,7 @@ def _diff(before: Stored, after: Stored, language: str) -> None:
     sys.exit(1 if changes.worse else 0)
 
 
-def _judge(stored: Stored, arguments: dict[str, Any]) -> None:
+def _judge(stored: StoredTrace, arguments: dict[str, Any]) -> None:
     from conformance.engine.rejudge import judge_again
     from conformance.options.secrets import read_secret
     from conformance.reporting.files import Files

@@ -24,11 +24,11 @@ from conformance.protocol.validation import problems
 from conformance.scenario.dialects import load
 from conformance.scenario.load import recorded
 from conformance.scenario.records import Case, Scenario
-from conformance.trace import Stored, Trace
+from conformance.trace import StoredTrace, Trace
 
 
 def judge_again(
-    stored: Stored,
+    stored: StoredTrace,
     secret: Secret | None,
     *,
     dialect: Dialect | None = None,

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from conformance.model.clock import Clock
-from conformance.model.rules import GRAVITY, Finding, Judgement, Unjudged
+from conformance.model.rules import GRAVITY, Finding, Held, Judgement, Unjudged
 from conformance.model.text import Text
 
 INTERVAL = 0.1
@@ -76,29 +76,35 @@ class Stalls:
         """The seconds for which the process was stalled after `since`, in all."""
         return sum(self._since(since))
 
-    def just_before(self, when: float) -> float:
-        """The seconds of the longest stall that ended no more than INTERVAL seconds before `when`."""
-        return max(self._since(when - INTERVAL), default=0.0)
-
     def any(self, since: float) -> bool:
         """Whether more than TOLERANCE seconds were lost after `since`."""
         return self.worst(since) > TOLERANCE
 
 
-def drop_unreliable(judgements: Iterable[Judgement], lost: float) -> list[Judgement]:
+def drop_unreliable(judgements: Iterable[Judgement], lost: float) -> list[Finding | Unjudged]:
     """The judgements of a case that a stall of `lost` seconds cannot have caused; none at all where the
-    gravest of them may be due to the stall."""
-    reliable: list[Judgement] = []
+    gravest of them may be due to the stall. What holds leaves none: see `is_stalled`."""
+    reliable: list[Finding | Unjudged] = []
     doubtful: list[Judgement] = []
     for judgement in judgements:
-        (doubtful if _may_be_due_to(judgement, lost) else reliable).append(judgement)
+        if _may_be_due_to(judgement, lost):
+            doubtful.append(judgement)
+        elif not isinstance(judgement, Held):
+            reliable.append(judgement)
     if doubtful and _gravity(reliable) < max(1, _gravity(doubtful)):
         return []
     return reliable
 
 
+def is_stalled(judgements: Sequence[Judgement], lost: float) -> bool:
+    """Whether a stall of `lost` seconds may have caused all judgements of a case, or hidden a graver
+    one."""
+    doubtful = any(_may_be_due_to(judgement, lost) for judgement in judgements)
+    return doubtful and not drop_unreliable(judgements, lost)
+
+
 def _gravity(judgements: Iterable[Judgement]) -> int:
-    weights = (1 + GRAVITY[each.level] for each in judgements if isinstance(each, Finding))
+    weights = (1 + GRAVITY[each.level] for each in judgements if not isinstance(each, Unjudged))
     return max(weights, default=0)
 
 
@@ -108,11 +114,10 @@ def _may_be_due_to(judgement: Judgement, lost: float) -> bool:
     return isinstance(judgement, Unjudged) and judgement.error and lost > TOLERANCE
 
 
-def as_stalled(judgements: Sequence[Judgement]) -> list[Judgement]:
+def as_stalled(judgements: Sequence[Judgement]) -> list[Finding | Unjudged]:
     """What is reported of a case of which no reliable judgement is left, should it not be run again."""
-    if any(isinstance(each, Finding) for each in judgements):
-        return [Unjudged(_STALLED, error=True)]
-    return list(judgements)
+    unjudged: list[Finding | Unjudged] = [each for each in judgements if isinstance(each, Unjudged)]
+    return unjudged if len(unjudged) == len(judgements) else [Unjudged(_STALLED, error=True)]
 
 
 _STALLED = Text(

@@ -24,7 +24,7 @@ from conformance.live.translations import FAULTS, WORDS
 from conformance.live.view import RequestView
 from conformance.model.errors import InputError
 from conformance.protocol.tampering import Signer
-from conformance.receiver.events import Delivered
+from conformance.receiver.events import DeliveryNotice
 from conformance.reporting.pages.templates import asset, environment, policy
 
 EVENTS, REQUESTS, ANSWERS = "/live/events", "/live/requests", "/live/answers"
@@ -77,11 +77,11 @@ class LivePage:
         """The next scripted answer; None for the usual one."""
         return self.answers.take()
 
-    def delivered(self, delivered: Delivered) -> None:
+    def on_delivery(self, notice: DeliveryNotice) -> None:
         """Show a delivery on the pages that watch."""
-        answer, next_ = delivered.answer, delivered.next
+        answer, next_ = notice.answer, notice.next
         self.feed.add(
-            delivered.received, delivered.method, delivered.path, delivered.headers, delivered.body,
+            notice.received, notice.method, notice.path, notice.headers, notice.body,
             answer.status, answer.message,
             None if next_ is None else str(next_), None if next_ is None else next_.broken,
         )  # fmt: skip

@@ -97,8 +97,19 @@ class Unjudged:
     slack: float | None = None
 
 
-Judgement = Finding | Unjudged
-"""What a check concludes about a case, unless the case holds."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A check's statement that an expectation of this level holds, where that depends on measured times.
+
+    `slack` is the seconds of a stall that could make a violation look like this.
+    """
+
+    level: Level
+    slack: float
+
+
+Judgement = Finding | Unjudged | Held
+"""What a check concludes about a case. A case without judgements holds."""
 
 
 def verdict(outcomes: Iterable[Outcome], *, complete: bool) -> Verdict:

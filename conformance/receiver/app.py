@@ -17,7 +17,7 @@ from aiohttp import web
 from conformance.model.clock import Clock
 from conformance.protocol.tampering import Signer
 from conformance.receiver.behaviour import ReceiverBehaviour, Response
-from conformance.receiver.events import Delivered, Follower
+from conformance.receiver.events import DeliveryNotice, Follower
 from conformance.receiver.inbox import PREVIEW, Inbox
 from conformance.receiver.masking import Mask
 from conformance.receiver.script import perform
@@ -80,8 +80,8 @@ class Receiver:
         next_ = follower.next_answer() if follower is not None else None
         body, answer = await self._take(request, None if next_ is None else next_.status)
         if follower is not None:
-            follower.delivered(
-                Delivered(
+            follower.on_delivery(
+                DeliveryNotice(
                     self.clock.now(), request.method, request.raw_path, request.raw_headers,
                     body, answer, next_,
                 )

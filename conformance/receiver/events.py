@@ -31,7 +31,7 @@ class NextAnswer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class DeliveryNotice:
     """A delivery at the time `received` (Unix seconds), and the behaviour's answer to it. `next` is
     the answer that replaced it, if the follower requested one."""
 
@@ -53,5 +53,5 @@ class Follower(Protocol):
     def next_answer(self) -> NextAnswer | None:
         """The answer to the delivery that has just arrived; None for the usual one."""
 
-    def delivered(self, delivered: Delivered) -> None:
+    def on_delivery(self, notice: DeliveryNotice) -> None:
         """Learn of a delivery, before it is answered."""

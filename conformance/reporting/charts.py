@@ -17,7 +17,7 @@ from conformance.model.exchange import Fault
 from conformance.model.result import Result
 from conformance.model.rules import Outcome
 from conformance.protocol.delivery import GUIDE_DEADLINE, Backoff
-from conformance.trace.tables import DELIVERING
+from conformance.trace.tables import DELIVERY_ROLES
 
 try:
     import altair as alt
@@ -286,7 +286,7 @@ def _timeline(trace: Traced) -> pd.DataFrame:
 def _deliveries(trace: Traced) -> pd.DataFrame:
     """The exchanges that carried a message, except those that the suite itself aborted."""
     frame = trace.frame()
-    delivering = frame["role"].isin([role.value for role in DELIVERING])
+    delivering = frame["role"].isin([role.value for role in DELIVERY_ROLES])
     return frame[delivering & (frame["fault"] != Fault.GIVEN_UP.value)]
 
 

@@ -17,8 +17,8 @@ from conformance.model.exchange import Exchange, Headers, Role
 from conformance.model.result import Result
 from conformance.model.rules import Outcome, Verdict
 from conformance.reporting.compare import Change, Comparison
-from conformance.trace.summary import Summary, told
-from conformance.trace.tables import DELIVERING
+from conformance.trace.summary import Summary, format_quantiles
+from conformance.trace.tables import DELIVERY_ROLES
 
 LONGEST = 4096
 """Bytes of a body that are shown."""
@@ -46,11 +46,11 @@ def summary(
         yield _verdict(run, numbers.outcomes)
     yield f"{numbers.size}, {numbers.seconds:.1f} s"
     yield ""
-    for role, endings in numbers.cames.items():
+    for role, endings in numbers.replies.items():
         counts = ", ".join(f"{number:,} × {ending}" for ending, number in endings.items())
         yield f"  {role:10} {counts}"
     if numbers.times:
-        yield f"  answered in {told(numbers.times)} (#{numbers.slowest})"
+        yield f"  answered in {format_quantiles(numbers.times)} (#{numbers.slowest})"
     broken = [result for result in results if result.outcome in BROKEN]
     if broken:
         yield ""
@@ -154,7 +154,7 @@ def message(exchanges: Sequence[Exchange], accepted: Iterable[int]) -> Iterator[
     `accepted` are the statuses that count as success."""
     by_endpoint: dict[str, list[Exchange]] = {}
     for sent in exchanges:
-        delivering = sent.role in DELIVERING
+        delivering = sent.role in DELIVERY_ROLES
         endpoint = sent.request.url.partition("?")[0] if delivering else sent.role
         by_endpoint.setdefault(endpoint, []).append(sent)
     begin, success = min(sent.started for sent in exchanges), frozenset(accepted)
@@ -166,7 +166,7 @@ def message(exchanges: Sequence[Exchange], accepted: Iterable[int]) -> Iterator[
             wait = attempt.started - previous.ended if previous is not None else None
             yield _attempt(attempt, number, attempt.started - begin, wait)
             previous = attempt
-        if attempts[0].role in DELIVERING:
+        if attempts[0].role in DELIVERY_ROLES:
             yield f"  {_delivery(attempts, begin, success, effects[-1] if effects else None)}"
 
 

@@ -123,7 +123,7 @@ class Api:
                 configuration = self._behaviour.read(body, defaults)
                 await self._registry.change(ident, configuration)
             self._deliveries.put(ident, configuration)
-        return {"ID": ident} | self._behaviour.shown(configuration)
+        return {"ID": ident} | self._behaviour.public_fields(configuration)
 
     async def _update(self, request: web.Request) -> Any:
         body = await json_body(request, LARGEST)
@@ -136,7 +136,7 @@ class Api:
                 raise Refusal(409, "URL is another configuration's: update or delete that one")
             await self._registry.change(ident, configuration)
             self._deliveries.put(ident, configuration)
-        return {"ID": ident} | self._behaviour.shown(configuration)
+        return {"ID": ident} | self._behaviour.public_fields(configuration)
 
     async def _delete(self, request: web.Request) -> Any:
         async with self._configuring:
@@ -152,7 +152,7 @@ class Api:
 
     async def _list(self, request: web.Request) -> Any:
         return [
-            {"ID": ident} | self._behaviour.shown(configuration)
+            {"ID": ident} | self._behaviour.public_fields(configuration)
             for ident, configuration in self._registry.configurations.items()
         ]
 

@@ -79,7 +79,7 @@ class SenderBehaviour:
     outcome: Callable[[Waiting, AttemptReply, Configuration], delivery.DeliveryEvent] = outcome
     wait: Callable[[Backoff, int, float], float] = Backoff.wait
     read: Callable[[object, Configuration | None], Configuration] = config.read
-    shown: Callable[[Configuration], dict[str, Any]] = Configuration.public_fields
+    public_fields: Callable[[Configuration], dict[str, Any]] = Configuration.public_fields
     test: Callable[[float], dict[str, Any]] = test_message
     verdict: Callable[[AttemptReply], str] = verdict
 

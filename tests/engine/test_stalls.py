@@ -4,9 +4,18 @@ import asyncio
 
 import pytest
 
-from conformance.engine.stalls import CHAIN, INTERVAL, SHORTEST, TOLERANCE, Stalls, drop_unreliable
+from conformance.engine.stalls import (
+    CHAIN,
+    INTERVAL,
+    SHORTEST,
+    TOLERANCE,
+    Stalls,
+    as_stalled,
+    drop_unreliable,
+    is_stalled,
+)
 from conformance.model.clock import Clock
-from conformance.model.rules import Finding, Level, Unjudged
+from conformance.model.rules import Finding, Held, Level, Unjudged
 from conformance.model.text import NO_TEXT
 
 
@@ -89,3 +98,27 @@ CLOSE = Finding(Level.MUST, NO_TEXT, slack=0.5)
 )
 def test_judgements_that_a_stall_may_have_caused_are_dropped(judgements, lost, reliable):
     assert drop_unreliable(judgements, lost) == reliable
+
+
+HOLDS = Held(Level.MUST, slack=0.5)
+
+
+@pytest.mark.parametrize(
+    ("judgements", "lost", "stalled"),
+    [
+        pytest.param([HOLDS], 0.4, False, id="a shorter stall cannot have hidden anything"),
+        pytest.param([HOLDS], 0.6, True, id="a longer stall may have hidden a finding"),
+        pytest.param([LIGHT, HOLDS], 0.6, True, id="a hidden finding may be graver"),
+        pytest.param([CLEAR, HOLDS], 0.6, False, id="a hidden finding cannot be graver"),
+        pytest.param([], 9.0, False, id="a case that does not depend on time holds"),
+    ],
+)
+def test_a_case_holds_only_where_no_stall_may_have_hidden_a_finding(judgements, lost, stalled):
+    assert is_stalled(judgements, lost) is stalled
+    assert HOLDS not in drop_unreliable(judgements, lost)
+
+
+def test_a_stalled_case_is_not_judged():
+    (judgement,) = as_stalled([HOLDS])
+    assert isinstance(judgement, Unjudged)
+    assert judgement.error

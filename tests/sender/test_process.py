@@ -217,14 +217,14 @@ def test_curl_learns_what_is_wrong_with_a_body_of_10_mib(tmp_path: Path) -> None
 async def test_a_port_in_use_is_an_input_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(InputError, match=f"--port: {port} on 127.0.0.1 is in use already"):
+        with pytest.raises(InputError, match=f"--port: {port} on 127.0.0.1 is already in use"):
             async with serving_sender(load("guide"), Settings(port=port)):
                 pass
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 async def test_a_host_of_another_machine_is_an_input_error(host: str) -> None:
-    with pytest.raises(InputError, match=f"--host: {re.escape(host)} is no address of this"):
+    with pytest.raises(InputError, match=f"--host: {re.escape(host)} is not an address of this"):
         async with serving_sender(load("guide"), Settings(host=host)):
             pass
 

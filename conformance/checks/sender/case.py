@@ -14,7 +14,7 @@ from conformance.checks.sender.step import StepExchanges
 from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.checks.sender.waits import BLUR
 from conformance.model.exchange import Exchange, Fault
-from conformance.model.rules import Finding, Judgement, Unjudged
+from conformance.model.rules import Finding, Held, Judgement, Unjudged
 from conformance.model.text import NO_TEXT, Text
 from conformance.scenario.records import Case
 from conformance.scenario.sender import Expectation
@@ -122,7 +122,7 @@ def _attempts(
     few = [msg_id for msg_id in step.ids if len(by_message[msg_id]) < least]
     many = [msg_id for msg_id in step.ids if most is not None and len(by_message[msg_id]) > most]
     if not few and not many:
-        return []
+        return _answered_late(expectation, step)
     msg_id = (few or many)[0]
     attempts = by_message[msg_id]
     count = Text(
@@ -136,6 +136,25 @@ def _attempts(
     text = (count if len(step.ids) > 1 else NO_TEXT) + text
     slack = (slack_of_few if few else slack_of_many)(attempts, step.deadline)
     return [Finding(expectation.level, text, evidence, slack)]
+
+
+def _answered_late(expectation: Expectation, step: StepExchanges) -> list[Judgement]:
+    """`Held` for attempts that the sender gave up, where a sender that waits too long would have given up
+    too if the mock was stalled: instead of an answer that was due, or of the head of one that drips."""
+    by_message = step.attempts(other=expectation.other)
+    answers = step.sender_case.endpoint.answers
+    given_up = [
+        (attempt, answer)
+        for msg_id in step.ids
+        for attempt, answer in zip(by_message[msg_id], answers, strict=False)
+        if attempt.fault is Fault.TIMEOUT
+    ]
+    slacks = [
+        step.deadline if answer.fault else attempt.seconds - answer.delay
+        for attempt, answer in given_up
+        if answer.fault == "drip" or (not answer.fault and answer.delay < attempt.seconds)
+    ]
+    return [Held(expectation.level, min(slacks))] if slacks else []
 
 
 def _too_few(

@@ -21,10 +21,11 @@ from conformance.checks.sender.waits import (
     kind_of,
     mean_waits,
     slack_of,
+    slack_of_growth,
     waits,
 )
 from conformance.model.exchange import Exchange, Masked
-from conformance.model.rules import Finding, Judgement, Level, Unjudged
+from conformance.model.rules import Finding, Held, Judgement, Level, Unjudged
 from conformance.model.text import NO_TEXT, Text
 from conformance.options.secrets import is_distinctive
 from conformance.protocol.dialect import Secret
@@ -182,7 +183,9 @@ def exponential_waits(step: StepExchanges, profile: SenderProfile, level: Level)
     if kind is None:
         # Where a round takes as long as the waits, it may be the rounds that have grown.
         crowded = spread - max(means) / BESIDE_CROWD
-        return [] if crowded < 0 else [Unjudged(_LOST_IN_CROWD, slack=crowded)]
+        if crowded >= 0:
+            return [Unjudged(_LOST_IN_CROWD, slack=crowded)]
+        return [Held(level, slack_of_growth(means))]
     # A sender with a limited rate returns to a message once in a round, whatever its backoff.
     if spread > A_ROUND and SAME_AS_ROUND[0] < median(means) / spread < SAME_AS_ROUND[1]:
         return [Unjudged(_LOST_IN_CROWD, slack=spread - A_ROUND)]
@@ -209,13 +212,17 @@ def retry_after_respected(
 
 def prompt(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
     """The first attempt for each message begins soon after the sender has accepted it."""
-    accepted_at = {str(event.msg_id): event.ended for event in step.events}
     by_message = step.attempts()
-    firsts = {msg_id: by_message[msg_id][0] for msg_id in accepted_at if by_message[msg_id]}
-    delays = {msg_id: first.started - accepted_at[msg_id] for msg_id, first in firsts.items()}
+    events = {str(event.msg_id): event for event in step.events if by_message[str(event.msg_id)]}
+    firsts = {msg_id: by_message[msg_id][0] for msg_id in events}
+    delays = {msg_id: first.started - events[msg_id].ended for msg_id, first in firsts.items()}
     msg_id = max(delays, key=lambda key: delays[key], default=None)
-    if msg_id is None or delays[msg_id] <= PROMPT:
+    if msg_id is None:
         return []
+    if delays[msg_id] <= PROMPT:
+        # The sender cannot have accepted a message before it was sent: only that is certain.
+        latest = max(first.started - events[key].started for key, first in firsts.items())
+        return [Held(level, PROMPT - delays[msg_id])] if latest > PROMPT else []
     text = Text(
         f"the first attempt came {delays[msg_id]:.1f} s after the message was accepted",
         f"訊息被接受後 {delays[msg_id]:.1f} 秒才有首次嘗試",

@@ -9,7 +9,7 @@ only the waits before it count, and the first at the cap does not: it may have b
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import dropwhile, pairwise
+from itertools import combinations, dropwhile, pairwise
 from statistics import fmean, pstdev
 
 from conformance.model.exchange import Exchange
@@ -32,6 +32,8 @@ BLUR = 0.15
 """Seconds by which a busy machine may blur a mean wait: a first wait of 0.2 s and a second of 0.18 s, with
 longer and longer ones behind them, grow."""
 FEWEST = 4
+HALVINGS = 40
+"""Steps of the search for the straight line that measured waits are closest to."""
 
 
 def waits(attempts: Sequence[Exchange]) -> list[float]:
@@ -88,8 +90,43 @@ def kind_of(means: Sequence[float], scatter: float, blur: float = BLUR) -> Text 
 
 def slack_of(means: Sequence[float]) -> float:
     """The seconds that must be added to one mean wait, at least, for exponential waits to look like these:
-    of waits that double, a third one that is longer by a quarter of the fifth."""
-    return max(BLUR, means[-1] / 4)
+    of waits that double, a third one that is longer by a quarter of the fifth. A wait that is longer than a
+    later one must have been longer by the difference."""
+    drops = [earlier - later for earlier, later in combinations(means, 2)]
+    return max(BLUR, means[-1] / 4, *drops)
+
+
+def slack_of_growth(means: Sequence[float]) -> float:
+    """The seconds that must have been added to single mean waits, at least, for linear waits to look like
+    these, whether a cap ends them or not."""
+    waits = list(dropwhile(lambda wait: wait < NONE, means))
+    least = [_least_added(waits, free) for free in range(2, len(waits) + 1)]
+    return max(BLUR, min(least, default=0.0))
+
+
+def _least_added(waits: Sequence[float], free: int) -> float:
+    """The same for waits of which the first `free` grow, and a cap holds the rest."""
+    low, high = 0.0, min(wait / place for place, wait in enumerate(waits[1:free], 1))
+    for _ in range(HALVINGS):  # what was added is convex over the slope
+        third = (high - low) / 3
+        if _added(waits, low + third, free) < _added(waits, high - third, free):
+            high -= third
+        else:
+            low += third
+    return _added(waits, (low + high) / 2, free)
+
+
+def _added(waits: Sequence[float], slope: float, free: int) -> float:
+    """The most that was added to a wait, if the first `free` grow by `slope` and a cap holds the rest."""
+    start = _start(waits, slope, free)
+    cap = min([*waits[free:], start + slope * free])
+    linear = [start + slope * place if place < free else cap for place in range(len(waits))]
+    return max(wait - line for wait, line in zip(waits, linear, strict=True))
+
+
+def _start(waits: Sequence[float], slope: float, free: int) -> float:
+    """The first wait, if the first `free` grow by `slope` and none was shortened."""
+    return min(wait - slope * place for place, wait in enumerate(waits[:free]))
 
 
 def _bends(grown: Sequence[float]) -> bool:

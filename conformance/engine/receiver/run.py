@@ -37,7 +37,7 @@ from conformance.engine.receiver.results import FuzzJudgement, accepts_forgeries
 from conformance.engine.receiver.session import Session
 from conformance.engine.receiver.steps import CaseRun, is_busy
 from conformance.engine.results import own_fault
-from conformance.engine.stalls import Stalls, as_stalled, drop_unreliable
+from conformance.engine.stalls import CHAIN, Stalls, as_stalled, drop_unreliable, is_stalled
 from conformance.engine.stop import Stop
 from conformance.model.clock import Clock
 from conformance.model.errors import HarnessError
@@ -53,8 +53,9 @@ from conformance.scenario.records import Case, Scenario
 from conformance.trace import Trace
 from conformance.wire.client import Wire, tls_context
 
-GRACE = 1.0
-"""Seconds past the deadline for which the run still waits for an answer, to report how late it is."""
+GRACE = CHAIN
+"""Seconds past the deadline for which the run still waits for an answer, to report how late it is. No
+stall explains an answer that has not come by then."""
 
 SHARE = 0.4
 """The share of the remaining time that a scenario with very many messages may take."""
@@ -293,13 +294,18 @@ class ReceiverRun:
             return False
         reliable = drop_unreliable(judgements, lost)
         unmeasured = any(exchange.detail == HELD_UP for exchange in exchanges)
-        stalled = not reliable and (bool(judgements) or unmeasured)
+        stalled = is_stalled(judgements, lost) or (unmeasured and not reliable)
         if stalled and not last:
             return False
-        if stalled:
-            reliable, judged = as_stalled(judgements), False
+        judged = judged and not stalled
         first = case is scenario.cases[0]
-        judgements = without_root_cause(rule, reliable, exchanges, session.profile, first=first)
+        judgements = without_root_cause(
+            rule,
+            as_stalled(judgements) if stalled else reliable,
+            exchanges,
+            session.profile,
+            first=first,
+        )
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
         if stalled:

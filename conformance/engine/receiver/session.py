@@ -109,10 +109,10 @@ class Session:
         return self._record(exchange_of(composed.request, signing, reply, role, place, msg_id))
 
     def _discount_stalls(self, reply: Reply) -> Reply:
-        """`reply`, marked as given up when it is late by no more than this process was stalled just before
-        it was read."""
+        """`reply`, marked as given up when it is late by no more than this process was stalled while it
+        waited for it."""
         late = reply.ended - reply.sent - self.profile.deadline
-        if 0 < late <= self.stalls.just_before(reply.ended):
+        if 0 < late <= self.stalls.worst(reply.sent):
             return replace(reply, fault=Fault.GIVEN_UP, detail=HELD_UP)
         return reply
 

@@ -38,7 +38,7 @@ from conformance.engine.sender.preconditions import duration, skip_reason
 from conformance.engine.sender.preflight import diagnose
 from conformance.engine.sender.session import BEFORE, SETTINGS, Registration, SenderSession
 from conformance.engine.sender.steps import ConfigurationRefusedError, SenderCaseRun
-from conformance.engine.stalls import Stalls, as_stalled, drop_unreliable
+from conformance.engine.stalls import Stalls, as_stalled, drop_unreliable, is_stalled
 from conformance.engine.stop import Stop
 from conformance.model.clock import Clock
 from conformance.model.errors import HarnessError
@@ -327,11 +327,9 @@ class SenderRun:
         except Exception as fault:  # a fault of the suite itself is no verdict on the target
             _LOG.exception("%s could not be judged", rule)
             exchanges, judgements = [], [Unjudged(own_fault(fault), error=True)]
-        reliable = drop_unreliable(judgements, lost)
-        stalled = bool(judgements) and not reliable
-        if stalled:
-            reliable, judged = as_stalled(judgements), False
-        judgements = reliable
+        stalled = is_stalled(judgements, lost)
+        judged = judged and not stalled
+        judgements = [*(as_stalled(judgements) if stalled else drop_unreliable(judgements, lost))]
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
         done = not judgements or (last and not stalled)
@@ -479,7 +477,7 @@ def _tls_of_mock(options: SenderOptions) -> ssl.SSLContext | None:
     """The context for the mock receiver's https; None for http. Raises InputError."""
     if options.tls_cert is None or options.tls_key is None:
         return None
-    return certificates.given(options.tls_cert, options.tls_key)
+    return certificates.load(options.tls_cert, options.tls_key)
 
 
 _NOT_EMITTED = Text(

@@ -37,12 +37,18 @@ async def _store_after_work(
 
 
 def _work_one_by_one() -> ReceiverBehaviour:
-    """A single worker that works before it answers: the hundredth message of a burst waits 5.6 s."""
-    worker = asyncio.Lock()
+    """A single worker that works before it answers: the hundredth message of a burst waits 6.6 s.
+
+    It works by the clock: on a busy machine every piece of work would take longer, and a hundred of them
+    add up.
+    """
+    free = 0.0
 
     async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
-        async with worker:
-            return await _store_after_work(inbox, arrival, key, seconds=0.056)
+        nonlocal free
+        now = asyncio.get_running_loop().time()
+        free = max(free, now) + 0.066
+        return await _store_after_work(inbox, arrival, key, seconds=free - now)
 
     return ReceiverBehaviour(store=store)
 

@@ -35,24 +35,24 @@ def _show_secret(configuration: Configuration) -> dict[str, Any]:
     return configuration.public_fields() | {"Secret": configuration.secret.decode()}
 
 
-def _store_nothing(request: object, base: Configuration | None) -> Configuration:
+def _store_nothing(body: object, base: Configuration | None) -> Configuration:
     """Validates the request and stores nothing."""
-    configuration = config.read(request, base)
+    configuration = config.read(body, base)
     return configuration if base is None else base
 
 
-def _reset_absent_fields(request: object, base: Configuration | None) -> Configuration:
+def _reset_absent_fields(body: object, base: Configuration | None) -> Configuration:
     """A struct whose zero values (here the defaults) overwrite the fields that the request omits."""
-    return config.read(request, base and Configuration(base.url, base.secret))
+    return config.read(body, base and Configuration(base.url, base.secret))
 
 
 def _number(value: object, default: int) -> int:
     return int(value) if isinstance(value, int | float) else default
 
 
-def _convert(request: object, base: Configuration | None) -> Configuration:
+def _convert(body: object, base: Configuration | None) -> Configuration:
     """Converts every field to the type it needs, and so never finds an error."""
-    fields = known_fields(request) if isinstance(request, dict) else {}
+    fields = known_fields(body) if isinstance(body, dict) else {}
     types = fields.get("MessageTypes", ["*"])
     return Configuration(
         url=str(fields.get("URL") or ""),
@@ -69,11 +69,11 @@ def _accept_anything() -> tuple[SenderBehaviour, set[Configuration]]:
     """Stores invalid configurations too, and returns the set of them. They get no messages."""
     invalid: set[Configuration] = set()
 
-    def read(request: object, base: Configuration | None) -> Configuration:
+    def read(body: object, base: Configuration | None) -> Configuration:
         try:
-            return config.read(request, base)
+            return config.read(body, base)
         except InputError:
-            invalid.add(configuration := _convert(request, base))
+            invalid.add(configuration := _convert(body, base))
             return configuration
 
     def recipients(configurations: Mapping[int, Configuration], message: Any) -> list[int]:
@@ -94,7 +94,7 @@ def _store_first() -> SenderBehaviour:
             raise InputError("the configuration is not valid")
         return configuration.public_fields()
 
-    return replace(accepting, shown=shown)
+    return replace(accepting, public_fields=shown)
 
 
 def _report_success(ids: set[str]) -> SenderBehaviour:
@@ -147,7 +147,7 @@ CONFIG = (
         "lists-milliseconds",
         "lists Timeout in milliseconds",
         _rule("create-list", "update"),
-        SenderBehaviour(shown=_show_milliseconds),
+        SenderBehaviour(public_fields=_show_milliseconds),
     ),
     FaultySender(
         "accepts-anything",
@@ -177,7 +177,7 @@ CONFIG = (
         "secret-listed",
         "lists the secret",
         _rule("secret-hidden"),
-        SenderBehaviour(shown=_show_secret),
+        SenderBehaviour(public_fields=_show_secret),
     ),
     FaultySender(
         "test-sends-nothing",

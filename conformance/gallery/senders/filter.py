@@ -69,9 +69,9 @@ def _wants_private(configuration: Configuration, message: Message) -> bool:
     return configuration.wants(message) and not group
 
 
-def _enable_always(request: object, base: Configuration | None) -> Configuration:
-    """`enabled = request.Enabled || true`."""
-    return replace(config.read(request, base), enabled=True)
+def _enable_always(body: object, base: Configuration | None) -> Configuration:
+    """`enabled = body.Enabled || true`."""
+    return replace(config.read(body, base), enabled=True)
 
 
 def _keep_types() -> SenderBehaviour:
@@ -94,8 +94,8 @@ def _share_secret() -> SenderBehaviour:
     """Reads the secret once for the whole process."""
     secrets: list[Secret] = []
 
-    def read(request: object, base: Configuration | None) -> Configuration:
-        configuration = config.read(request, base)
+    def read(body: object, base: Configuration | None) -> Configuration:
+        configuration = config.read(body, base)
         secrets.append(configuration.secret)
         return configuration
 
@@ -162,7 +162,7 @@ FILTER = (
     ),
     FaultySender(
         "update-needs-restart",
-        "keeps a webhook's first MessageTypes until it is restarted",
+        "keeps a webhook's first MessageTypes until a restart",
         _rule("update-applies"),
         _keep_types,
     ),

@@ -22,9 +22,10 @@ from conformance.sender.worker import Pace
 
 WORKERS = 8
 BATCH_SECONDS = 5.0
-WAIT_FACTOR = 4
-"""Factor on the correct sender's first wait. The waits must differ by much more than a busy machine adds
-to them, or one kind of growth would look like another."""
+WAIT_FACTOR, FLAT_WAIT_FACTOR = 3, 6
+"""Factors on the correct sender's first wait, for waits that grow too little and for those that are alike.
+The waits must differ by much more than a busy machine adds to them, or one kind of growth would look like
+another."""
 
 
 def _wait_linearly(backoff: Backoff, attempt: int, draw: float) -> float:
@@ -33,7 +34,7 @@ def _wait_linearly(backoff: Backoff, attempt: int, draw: float) -> float:
 
 
 def _wait_constantly(backoff: Backoff, attempt: int, draw: float) -> float:
-    return WAIT_FACTOR * backoff.wait(1, draw)
+    return FLAT_WAIT_FACTOR * backoff.wait(1, draw)
 
 
 def _do_not_wait(backoff: Backoff, attempt: int, draw: float) -> float:
@@ -42,7 +43,7 @@ def _do_not_wait(backoff: Backoff, attempt: int, draw: float) -> float:
 
 def _wait_less(backoff: Backoff, attempt: int, draw: float) -> float:
     """Counts the retries that are left instead of those already made."""
-    return backoff.wait(max(1, 6 - attempt), draw)
+    return backoff.wait(max(1, 5 - attempt), draw)
 
 
 def _wait_randomly(backoff: Backoff, attempt: int, draw: float) -> float:
@@ -50,7 +51,7 @@ def _wait_randomly(backoff: Backoff, attempt: int, draw: float) -> float:
 
 
 def _wait_slightly_longer(backoff: Backoff, attempt: int, draw: float) -> float:
-    return WAIT_FACTOR * replace(backoff, factor=1.2).wait(attempt, draw)
+    return FLAT_WAIT_FACTOR * replace(backoff, factor=1.2).wait(attempt, draw)
 
 
 def _share_workers() -> SenderBehaviour:

@@ -80,9 +80,9 @@ def _retries(change: Callable[[int], int]) -> SenderBehaviour:
     return SenderBehaviour(outcome=judged)
 
 
-def _default_zero(request: object, base: Configuration | None) -> Configuration:
-    """`retries = request.RetryCount || 3`."""
-    configuration = config.read(request, base)
+def _default_zero(body: object, base: Configuration | None) -> Configuration:
+    """`retries = body.RetryCount || 3`."""
+    configuration = config.read(body, base)
     return replace(configuration, retry_count=configuration.retry_count or 3)
 
 

@@ -16,8 +16,8 @@ from conformance.gallery.senders.peer import FaultySender
 from conformance.scenario import dialects
 from conformance.sender.app import serving_sender
 
-BACKOFF = 0.1
-"""Seconds before the first retry."""
+BACKOFF = 0.3
+"""Seconds before the first retry: what a busy machine adds to a wait must be little beside it."""
 
 _TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 # The variables that make OpenSSL and Node trust a certificate.

@@ -18,8 +18,8 @@ from conformance.model.rules import Outcome
 from conformance.reporting.html.page import fragment
 from conformance.reporting.notebook.cards import card, http_message, pre
 from conformance.reporting.pages.escaped_text import escape_text
-from conformance.trace import Stored, Trace
-from conformance.trace.summary import Summary, told
+from conformance.trace import StoredTrace, Trace
+from conformance.trace.summary import Summary, format_quantiles
 
 MOST_EXCHANGES = 2
 """Exchanges that the display of a result contains."""
@@ -78,14 +78,14 @@ def summary_display(summary: Summary) -> str:
     target = f"{summary.run['side']} {summary.run['target']}" if summary.run is not None else ""
     endings_by_role = [
         (role, ", ".join(f"{ending}: {number:,}" for ending, number in endings.items()))
-        for role, endings in summary.cames.items()
+        for role, endings in summary.replies.items()
     ]
     outcomes = ", ".join(f"{number} {outcome}" for outcome, number in summary.outcomes.items())
     rows = [
         ("target", target),
         ("results", outcomes),
         *endings_by_role,
-        ("answered in", told(summary.times)),
+        ("answered in", format_quantiles(summary.times)),
     ]
     return card(f"Trace of {summary.size}", rows)
 
@@ -95,7 +95,7 @@ def trace_display(trace: Trace) -> str:
     return stored_display(trace.stored())
 
 
-def stored_display(stored: Stored) -> str:
+def stored_display(stored: StoredTrace) -> str:
     """The summary of a trace in a file."""
     return summary_display(stored.summary())
 
@@ -105,7 +105,7 @@ DISPLAYS: dict[type[Any], Callable[[Any], str]] = {
     Report: fragment,
     Result: result_display,
     ShownResult: shown_result_display,
-    Stored: stored_display,
+    StoredTrace: stored_display,
     Summary: summary_display,
     Trace: trace_display,
 }

@@ -9,7 +9,7 @@ import pytest
 
 from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.model.exchange import Role
-from conformance.model.rules import Finding, Level, Unjudged
+from conformance.model.rules import Finding, Held, Level, Unjudged
 from conformance.protocol.message import marked
 from tests.engine.hand_made import (
     EMIT,
@@ -43,6 +43,14 @@ def unjudged(name, seen, profile=FACTS):
     (found,) = check(name, seen, profile)
     assert isinstance(found, Unjudged)
     return told([found])[0]
+
+
+def held(name, seen, profile=FACTS):
+    """The slack of what holds."""
+    (found,) = check(name, seen, profile)
+    assert isinstance(found, Held)
+    assert found.level is Level.MUST
+    return found.slack
 
 
 ODD = '👩‍👩‍👧‍👦 <b>&amp;</b> "q" \\ \x01\x7f 測試'
@@ -221,7 +229,7 @@ def retried(*starts, messages=3):
 
 
 def test_doubling_waits_are_right():
-    assert check("exponential-waits", retried(0, 1, 3, 7, 15, 31)) == []
+    assert held("exponential-waits", retried(0, 1, 3, 7, 15, 31)) == pytest.approx(8)
 
 
 def test_waits_that_grow_within_the_time_of_the_crowd_are_not_judged():
@@ -230,7 +238,12 @@ def test_waits_that_grow_within_the_time_of_the_crowd_are_not_judged():
         return given(fields), *attempts(*(at + by for at in (0, 1, 3, 7, 15)), fields=fields)
 
     assert "needs a longer first wait" in unjudged("exponential-waits", step(*late(0), *late(5)))
-    assert check("exponential-waits", step(*late(0), *late(3))) == []
+    assert held("exponential-waits", step(*late(0), *late(3))) == pytest.approx(2)
+
+
+def test_linear_waits_that_a_stall_may_have_bent_hold_only_as_far_as_there_was_none():
+    bent = retried(0, 0.6, 1.6, 3.1, 5.1, 7.2)
+    assert held("exponential-waits", bent) == pytest.approx(0.15)
 
 
 def test_waits_that_are_the_rounds_of_a_sender_with_a_limited_rate_are_not_judged():
@@ -292,6 +305,11 @@ def test_a_retry_after_that_is_not_waited_for_is_told():
 @pytest.mark.parametrize("at", [-0.05, 0.1, 2.0])
 def test_a_first_attempt_that_comes_soon_is_prompt(at):
     assert check("prompt", step(given(), attempt(at=at), attempt(at=30))) == []
+
+
+def test_a_first_attempt_is_prompt_only_as_far_as_it_is_known_when_its_message_was_taken():
+    taken = replace(given(), started=-3.0)
+    assert held("prompt", step(taken, attempt(at=0.5))) == pytest.approx(1.5)
 
 
 def test_the_latest_of_all_messages_is_told():

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.checks.sender.waits import figures, kind_of, mean_waits, waits
+from conformance.checks.sender.waits import (
+    BLUR,
+    figures,
+    kind_of,
+    mean_waits,
+    slack_of,
+    slack_of_growth,
+    waits,
+)
 from tests.engine.hand_made import attempts
 
 NO_SCATTER, JITTER, WILD = 0.0, 0.115, 0.58
@@ -76,6 +84,50 @@ def test_exponential_waits_are_known_with_a_cap_and_without(means):
 )  # fmt: skip
 def test_other_waits_are_told_by_their_kind(means, said):
     assert kind(*means) == said
+
+
+@pytest.mark.parametrize(
+    ("means", "slack"),
+    [
+        pytest.param((1, 2, 3, 4, 5), 1.25, id="linear"),
+        pytest.param((0.1, 0.1, 0.1, 0.1, 0.1), BLUR, id="short"),
+        pytest.param((8, 4, 2, 1, 0.5), 7.5, id="shrinking"),
+        pytest.param((1, 1, 3, 0.5, 1), 2.5, id="one drop"),
+    ],
+)
+def test_other_waits_are_as_sure_as_exponential_ones_must_be_held_up_to_look_like_them(
+    means, slack
+):
+    assert slack_of(means) == slack
+
+
+@pytest.mark.parametrize(
+    ("means", "slack"),
+    [
+        pytest.param((1, 2, 4, 8, 16), 8, id="doubling"),
+        pytest.param((0.3, 0.6, 1.2, 2.4, 4.8), 2.4, id="doubling from less"),
+        pytest.param((1, 2, 4, 8, 8), 2, id="capped"),
+        pytest.param((1, 2, 3, 3, 3), BLUR, id="capped so early that linear waits look the same"),
+        pytest.param((0.6, 1, 1.5, 2, 2.1), BLUR, id="linear waits that a stall has bent"),
+        pytest.param((0, 1, 2, 4, 8), 2, id="at once, then doubling"),
+    ],
+)
+def test_growth_is_as_sure_as_linear_waits_must_be_held_up_to_look_like_it(means, slack):
+    assert slack_of_growth(means) == pytest.approx(slack, abs=0.01)
+
+
+@given(
+    st.floats(0, 2),
+    st.floats(0.1, 2),
+    st.integers(2, 5),
+    st.lists(st.floats(0, 3), min_size=5, max_size=5),
+)
+def test_no_stall_makes_linear_waits_look_more_surely_exponential_than_it_is_long(
+    start, slope, free, stalls
+):
+    linear = [start + slope * min(place, free) for place in range(5)]
+    bent = [wait + stall for wait, stall in zip(linear, stalls, strict=True)]
+    assert slack_of_growth(bent) <= max(BLUR, *stalls) + 1e-6
 
 
 def test_waits_that_scatter_around_one_mean_are_random():

@@ -21,6 +21,8 @@ from tests.sender.parts import ask
 SECRET = "a-secret-that-nobody-prints"
 KEY = "key-that-nobody-prints"
 PACE = Pace(Backoff(base=0.05))
+LONG_WAITS = Pace(Backoff(base=0.3))
+"""Where waits are judged: what a busy machine adds to one must be little beside it."""
 QUICK = ("sender.wire.*", "sender.config.create-list", "sender.duplicate.*")
 
 
@@ -29,7 +31,7 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is no
 
 def reference(**settings):
     dialect = settings.pop("dialect", None) or load("guide")
-    return serving_sender(dialect, Settings(pace=PACE, **settings))
+    return serving_sender(dialect, Settings(**{"pace": PACE} | settings))
 
 
 async def check(api, rules=QUICK, emit=True, **options):

@@ -27,6 +27,7 @@ from conformance.scenario.dialects import load
 from conformance.scenario.load import built_in
 from tests.engine.sender.parts import (
     KEY,
+    LONG_WAITS,
     QUICK,
     SECRET,
     broken,
@@ -50,7 +51,11 @@ def whole(certificate, tmp_path_factory):
     cert, key = certificate
 
     async def run():
-        settings = {"api_key": Secret(KEY.encode()), "tls": trusting(cert)}
+        settings = {
+            "api_key": Secret(KEY.encode()),
+            "tls": trusting(cert),
+            "pace": LONG_WAITS,
+        }
         async with reference(**settings) as api:
             report = await check(api, (), api_key=KEY, tls_cert=cert, tls_key=key)
             return report, await listed(api, f"?key={KEY}")
