@@ -1,6 +1,6 @@
 """Load with Locust: `locust -f locustfile.py --host http://localhost:5000`, with or without its web UI.
 
-The users live in `conformance.load.users`; `hookproof load` does the same in one command.
+The users are in `conformance.load.users`; `hookproof load` does the same in one command.
 """
 
 from conformance.load.plugin import attach

@@ -1,1 +1,1 @@
-"""Figures, each beside a bare baseline; see docs/performance.md."""
+"""Performance figures, each compared with a bare baseline; see docs/performance.md."""

@@ -1,10 +1,10 @@
-"""The bare user: a FastHttpUser that posts a fixed body as large as Hookproof's are on average."""
+"""The bare user: a FastHttpUser that posts a fixed body of the average size of Hookproof's."""
 
 from locust import FastHttpUser, task
 
 from conformance.load.traffic import draw
 
-SIZES = [len(each.body(2**62, 1_790_000_000)) for utterance in draw(1) for each in utterance]
+SIZES = [len(template.body(2**62, 1_790_000_000)) for burst in draw(1) for template in burst]
 BODY = b"x" * (sum(SIZES) // len(SIZES))
 
 

@@ -1,6 +1,6 @@
-"""The bare handler: reads the body and answers 200. Also the sink that senders are measured against.
+"""The bare handler: reads the body and answers 200. Senders are measured against it as well.
 
-`/count` tells how many requests it has answered.
+`/count` answers with the number of deliveries so far.
 """
 
 import asyncio
@@ -12,18 +12,18 @@ try:
 except ImportError:
     loop = asyncio
 
-taken = 0
+deliveries = 0
 
 
 async def deliver(request: web.Request) -> web.Response:
-    global taken
+    global deliveries
     await request.read()
-    taken += 1
+    deliveries += 1
     return web.Response(body=b'{"status": "success"}', content_type="application/json")
 
 
 async def count(request: web.Request) -> web.Response:
-    return web.json_response(taken)
+    return web.json_response(deliveries)
 
 
 async def main() -> None:

@@ -1,4 +1,4 @@
-"""The bare loop of a sender: signs messages made ahead and posts them, and does nothing else.
+"""The bare sender: a loop that signs prepared messages, posts them, and does nothing else.
 
 `python bare_sender.py URL SECRET MESSAGES CONCURRENCY`
 """
@@ -19,20 +19,20 @@ from benchmarks.sender import body
 
 
 async def main(url: str, secret: bytes, messages: int, concurrency: int) -> None:
-    waiting = iter([body(number) for number in range(messages)])
+    bodies = iter([body(number) for number in range(messages)])
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def work() -> None:
-            for each in waiting:
+            for content in bodies:
                 stamp = str(int(time.time()))
-                mac = hmac.digest(secret, stamp.encode() + b":" + each, "sha256").hex()
+                mac = hmac.digest(secret, stamp.encode() + b":" + content, "sha256").hex()
                 headers = {
                     "Content-Type": "application/json",
                     "X-Webhook-Timestamp": stamp,
                     "X-Webhook-Signature": mac,
                 }
                 async with session.post(
-                    url, data=each, headers=headers, allow_redirects=False
+                    url, data=content, headers=headers, allow_redirects=False
                 ) as answer:
                     await answer.read()
                     assert answer.status == 200

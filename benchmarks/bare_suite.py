@@ -1,4 +1,4 @@
-"""The bare loop: sends the requests of a trace with aiohttp, and does nothing else."""
+"""The bare suite: a loop that sends the requests of a trace with aiohttp and does nothing else."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ async def main(trace: str) -> None:
         rows = store.execute(
             "SELECT method, url, request_headers, request_body FROM whole ORDER BY started"
         ).fetchall()
-    waiting = iter(
+    requests = iter(
         [
             (method, URL(url, encoded=True), json.loads(headers), body)
             for method, url, headers, body in rows
@@ -25,14 +25,14 @@ async def main(trace: str) -> None:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def work() -> None:
-            for method, url, headers, body in waiting:
+            for method, url, headers, body in requests:
                 try:
                     async with session.request(
                         method, url, data=body, headers=headers, allow_redirects=False
                     ) as response:
                         await response.read()
                 except (aiohttp.ClientError, ValueError):
-                    pass  # the suite's broken requests are not all ones that aiohttp would send
+                    pass  # aiohttp refuses to send some of the suite's broken requests
 
         await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
 
@@ -41,5 +41,5 @@ try:
     import uvloop
 except ImportError:
     asyncio.run(main(sys.argv[1]))
-else:  # the suite uses it where it is installed, and so must its baseline
+else:  # the suite uses uvloop if it is installed, so its baseline must as well
     uvloop.run(main(sys.argv[1]))

@@ -1,5 +1,5 @@
-"""Hookproof's Locust users beside a bare FastHttpUser, one process on one core, against the bare
-handler: ids, signatures and the judging of every answer included, no observer."""
+"""Hookproof's Locust users compared with a bare FastHttpUser: one process on one core, against the bare
+handler. Includes ids, signatures and judging every answer, but no observer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ USERS, SECONDS = 50, 5
 
 
 def figures(folder: Path, rounds: int) -> list[Figure]:
-    # Forgeries would be "accepted" by the bare handler; sending them costs the same.
+    # The bare handler "accepts" forgeries; sending them costs the same.
     ours = ["-f", str(HERE.parent / "locustfile.py")]
     bare = ["-f", str(HERE / "bare_locustfile.py")]
     with serving([sys.executable, str(HERE / "bare_receiver.py")], OTHER) as sink:
@@ -28,11 +28,11 @@ def figures(folder: Path, rounds: int) -> list[Figure]:
         )
 
 
-def run(file: list[str], sink: Server, folder: Path) -> tuple[float, float]:
-    """Requests a second, and a CPU second of Locust's, its start included."""
-    command = [sys.executable, "-m", "locust", *file, "--headless", f"--users={USERS}"]
+def run(locustfile: list[str], sink: Server, folder: Path) -> tuple[float, float]:
+    """Requests per second, and per CPU second of Locust's process including its start."""
+    command = [sys.executable, "-m", "locust", *locustfile, "--headless", f"--users={USERS}"]
     command += [f"--spawn-rate={USERS}", f"--run-time={SECONDS}", f"--csv={folder / 'locust'}"]
     spent = cost([*command, f"--host={sink.url.removesuffix('/webhook/receiver')}"], MEASURED)
-    with (folder / "locust_stats.csv").open(newline="") as file_:
-        total = next(row for row in csv.DictReader(file_) if row["Name"] == "Aggregated")
+    with (folder / "locust_stats.csv").open(newline="") as file:
+        total = next(row for row in csv.DictReader(file) if row["Name"] == "Aggregated")
     return float(total["Requests/s"]), int(total["Request Count"]) / spent.cpu

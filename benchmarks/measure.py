@@ -1,7 +1,7 @@
-"""How every figure is measured: two things in turn, several rounds, the median of the pairs' ratios.
+"""How every figure is measured: two subjects in turn, several rounds, the median of the pairs' ratios.
 
-A ratio of CPU seconds holds on a busy machine; a time alone does not. Where a rate is told, it is
-beside the CPU seconds that it took.
+A ratio of CPU seconds holds on a busy machine; a time alone does not. So a rate is always reported
+beside the rate per CPU second.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ HOOKPROOF = [sys.executable, "-m", "conformance"]
 ENVIRONMENT = {**os.environ, "HOOKPROOF_SECRET": SECRET, "PYTHONPATH": str(HERE.parent)}
 CORES = sorted(os.sched_getaffinity(0))
 MEASURED, OTHER = CORES[0], CORES[-1]
-"""The core of what is measured, and that of whatever talks to it."""
+"""The CPU core of the measured process, and that of the process that talks to it."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured against what: medians over the rounds, and the ratio of each pair."""
+    """One comparison: the medians over the rounds, and the median and range of the pairs' ratios."""
 
     name: str
     unit: str
@@ -54,22 +54,23 @@ def compare(
     bare: Callable[[], tuple[float, ...]],
     rounds: int,
 ) -> list[Figure]:
-    """`ours` and `bare` in turn, after one round that is not counted. Each gives a number for each
+    """Run `ours` and `bare` in turn, after one round that does not count. Each returns a number for each
     of `names`: (name, unit, target)."""
     ours(), bare()
     pairs = [(ours(), bare()) for _ in range(rounds)]
     figures = []
     for at, (name, unit, target) in enumerate(names):
         ratios = [one[at] / other[at] for one, other in pairs]
-        mine = statistics.median(one[at] for one, _ in pairs)
-        others = statistics.median(other[at] for _, other in pairs)
+        our_median = statistics.median(one[at] for one, _ in pairs)
+        bare_median = statistics.median(other[at] for _, other in pairs)
         spread = min(ratios), max(ratios)
-        figures.append(Figure(name, unit, mine, others, statistics.median(ratios), spread, target))
+        ratio = statistics.median(ratios)
+        figures.append(Figure(name, unit, our_median, bare_median, ratio, spread, target))
     return figures
 
 
 def cost(command: list[str], core: int | None = None) -> Cost:
-    """Run `command` and read what the system accounts to it."""
+    """Run `command` and read the resources that it used."""
     begin = time.monotonic()
     process = start(command, core)
     _, _, usage = os.wait4(process.pid, 0)
@@ -78,7 +79,7 @@ def cost(command: list[str], core: int | None = None) -> Cost:
 
 
 def start(command: list[str], core: int | None = None, **options: object) -> subprocess.Popen[str]:
-    """Start `command` in the benchmarks' environment, on one core if it is given."""
+    """Start `command` in the benchmarks' environment, pinned to `core` unless that is None."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command, env=ENVIRONMENT, text=True, **{**quiet, **options})
     if core is not None:
@@ -88,7 +89,7 @@ def start(command: list[str], core: int | None = None, **options: object) -> sub
 
 @contextmanager
 def serving(command: list[str], core: int | None = None) -> Iterator[Server]:
-    """A process that serves and prints its URL in one line."""
+    """Run a server process, which prints its URL on its first line."""
     process = start(command, core, stdout=subprocess.PIPE)
     try:
         yield Server(process, process.stdout.readline().strip())
@@ -106,7 +107,7 @@ class Server:
         self.url = url
 
     def cpu(self) -> float:
-        """The CPU seconds that it has had until now."""
+        """The CPU seconds that it has used so far."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,7 +1,7 @@
-"""The reference sender with very many messages waiting, against itself with few.
+"""The reference sender with a very long queue, compared with itself with a short one.
 
-The endpoint is a process that answers 200 and reads nothing, so that it is never what is waited for:
-what is timed is from its first arrival to its last.
+The endpoint is a process that answers 200 without reading the body, so that it is never the bottleneck.
+The time runs from its first request to its last.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ import psutil
 from benchmarks.measure import HOOKPROOF, SECRET, Figure, compare
 
 FEW, MANY = 1_000, 1_000_000
-"""Messages that wait: FEW of them must be delivered as fast, however many there are."""
+"""Lengths of the queue. The next FEW deliveries must take as long with MANY messages waiting."""
 
 
 def figures(folder: Path, rounds: int) -> list[Figure]:
     large, small = folder / "large.db", folder / "small.db"
-    with endpoint() as there:
-        asyncio.run(fill(large, there.url, MANY))
+    with endpoint() as sink:
+        asyncio.run(fill(large, sink.url, MANY))
 
         def few() -> tuple[float, float]:
             small.unlink(missing_ok=True)
-            asyncio.run(fill(small, there.url, FEW))
-            return there.timed(small)
+            asyncio.run(fill(small, sink.url, FEW))
+            return sink.measure(small)
 
         return compare(
             [
                 (f"reference sender, {MANY:,} waiting / {FEW:,}", "deliveries/s", "about 1"),
                 (f"reference sender, {MANY:,} waiting / {FEW:,}", "MiB", "about 1"),
             ],
-            lambda: there.timed(large),
+            lambda: sink.measure(large),
             few,
-            3 * rounds,  # they are short
+            3 * rounds,  # each is short
         )
 
 
@@ -50,23 +50,23 @@ class Endpoint:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self.url = self._line()
+        self.url = self._read_line()
 
-    def timed(self, db: Path) -> tuple[float, float]:
-        """The next FEW deliveries of what waits in `db`: how many a second, and the memory in MiB."""
+    def measure(self, db: Path) -> tuple[float, float]:
+        """Deliver the next FEW messages in `db`; returns deliveries per second, and the memory in MiB."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{FEW}\n")
         self._process.stdin.flush()
         command = [*HOOKPROOF, "serve", "sender", "--port", "0", "--db", str(db)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        assert self._line() == "first"
-        seconds = float(self._line())
+        assert self._read_line() == "first"
+        seconds = float(self._read_line())
         memory = psutil.Process(process.pid).memory_info().rss
         process.terminate()
         process.wait()
         return FEW / seconds, memory / 2**20
 
-    def _line(self) -> str:
+    def _read_line(self) -> str:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
@@ -83,10 +83,10 @@ def endpoint() -> Iterator[Endpoint]:
 
 
 class Answers(asyncio.Protocol):
-    """Answers every request with 200, and tells when the first and the last one came."""
+    """Answers every request with 200, and prints when the first and the last one arrive."""
 
     left = count = 0
-    begun = 0.0
+    start = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
@@ -101,21 +101,21 @@ class Answers(asyncio.Protocol):
                 break
             data = data[end:]
             self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-            self._tell()
+            self._count()
         self._rest = data
 
-    def _tell(self) -> None:
+    def _count(self) -> None:
         cls = type(self)
         if cls.left == cls.count:
-            cls.begun = time.perf_counter()
+            cls.start = time.perf_counter()
             print("first", flush=True)
         cls.left -= 1
         if cls.left == 0:
-            print(time.perf_counter() - cls.begun, flush=True)
+            print(time.perf_counter() - cls.start, flush=True)
 
 
 async def serve() -> None:
-    """The endpoint's process: a URL to the output, then a count from the input for each round."""
+    """The endpoint's process: prints its URL, then reads the number of requests for each round."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Answers, "127.0.0.1", 0, backlog=1024)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/webhook/receiver", flush=True)
@@ -124,7 +124,7 @@ async def serve() -> None:
 
 
 async def fill(db: Path, url: str, count: int) -> None:
-    """Let `count` messages wait in `db` for one configuration."""
+    """Put `count` messages for one configuration into the queue in `db`."""
     from conformance.protocol.configuration import Configuration
     from conformance.protocol.dialect import Secret
     from conformance.protocol.message import build
@@ -136,8 +136,8 @@ async def fill(db: Path, url: str, count: int) -> None:
     async with Store(str(db)) as store:
         await store.registry.create(Configuration(url, Secret(SECRET.encode())))
         for at in range(0, count, 10_000):
-            some = itertools.islice(ids, min(10_000, count - at))
-            events = [build("text", str(number), now).fields() for number in some]
+            numbers = itertools.islice(ids, min(10_000, count - at))
+            events = [build("text", str(number), now).fields() for number in numbers]
             await store.accept(list(read(events)), now)
 
 

@@ -1,7 +1,7 @@
-"""The reference receiver beside a bare aiohttp handler, its core saturated by wrk.
+"""The reference receiver compared with a bare aiohttp handler, its core saturated by wrk.
 
-Every request is a message that nobody has seen, signed: wrk reads them from a file, since to sign
-them as they go out would make it the limit.
+Every request is a new, signed message. wrk reads them from a file, because it would become the
+bottleneck if it had to sign them.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from benchmarks.measure import (
     sys,
 )
 
-CONNECTIONS, SECONDS, MOST = 128, 4, 25_000
-"""Of wrk; and requests a second that it may need."""
+CONNECTIONS, SECONDS, MAX_RATE = 128, 4, 25_000
+"""wrk's connections and duration, and the most requests that it may send per second."""
 
 BODY = (
     '{"key":"wxid_hookproof_account","msgId":"%d","timestamp":%d,"fromUser":"20482048204@chatroom",'
@@ -39,7 +39,7 @@ BODY = (
 
 
 def figures(folder: Path, rounds: int) -> list[Figure]:
-    """Nothing where wrk is not installed."""
+    """The figures; none if wrk is not installed."""
     if shutil.which("wrk") is None:
         print("wrk is not installed: the receiver is not measured")
         return []
@@ -54,32 +54,32 @@ def figures(folder: Path, rounds: int) -> list[Figure]:
                 ("reference receiver / bare handler", "requests/s", "at least 0.5"),
                 ("reference receiver / bare handler", "requests/CPU s", "at least 0.5"),
             ],
-            lambda: round_of(ours, folder),
-            lambda: round_of(bare, folder),
+            lambda: measure(ours, folder),
+            lambda: measure(bare, folder),
             rounds,
         )
 
 
-def round_of(server: Server, folder: Path) -> tuple[float, float]:
-    """Requests a second, and a CPU second of the server's."""
+def measure(server: Server, folder: Path) -> tuple[float, float]:
+    """Requests per second, and per CPU second of the server."""
     file = folder / "requests"
     write_requests(file, server.url)
     before = server.cpu()
-    said = subprocess.run(
+    output = subprocess.run(
         ["taskset", "-c", str(OTHER), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s",
          str(HERE / "send.lua"), server.url, "--", str(file)],
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    requests, seconds, wrong = re.search(r"RESULT (\d+) ([\d.]+) (\d+)", said).groups()
-    assert wrong == "0", said
+    requests, seconds, wrong = re.search(r"RESULT (\d+) ([\d.]+) (\d+)", output).groups()
+    assert wrong == "0", output
     return int(requests) / float(seconds), int(requests) / (server.cpu() - before)
 
 
 def write_requests(file: Path, url: str) -> None:
-    """Whole requests, signed now, each with an id of its own; a NUL after each."""
+    """Write whole requests, signed now, each with its own id and followed by a NUL."""
     host, now, first = urlsplit(url).netloc, int(time.time()), secrets.randbelow(2**40) * 2**20
-    with file.open("wb") as written:
-        for number in range(MOST * SECONDS):
+    with file.open("wb") as requests:
+        for number in range(MAX_RATE * SECONDS):
             body = (BODY % (first + number, now, now - 2)).encode()
             mac = hmac.digest(SECRET.encode(), b"%d:%b" % (now, body), "sha256").hex()
             head = (
@@ -88,4 +88,4 @@ def write_requests(file: Path, url: str) -> None:
                 f"X-Webhook-Timestamp: {now}\r\nX-Webhook-Signature: {mac}\r\n"
                 f"Content-Length: {len(body)}\r\n\r\n"
             )
-            written.write(head.encode() + body + b"\0")
+            requests.write(head.encode() + body + b"\0")

@@ -1,7 +1,7 @@
-"""`make bench`: each figure as a ratio to a bare baseline in the same run, in turn, the median told.
+"""`make bench`: each figure as the median ratio to a bare baseline, measured in turn in the same run.
 
 Prints a table and writes benchmarks/results.json. `python -m benchmarks.run receiver sender` measures
-some of them.
+only those.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ def main(names: list[str]) -> None:
             figure for name in names or MEASURED for figure in MEASURED[name](Path(folder), ROUNDS)
         ]
     table = Table("figure", "unit", "ours", "bare", "ratio", "from … to", "target")
-    for each in figures:
-        low, high = each.spread
+    for figure in figures:
+        low, high = figure.spread
         table.add_row(
-            each.name,
-            each.unit,
-            f"{each.ours:,.4g}",
-            f"{each.bare:,.4g}",
-            f"{each.ratio:.2f}",
+            figure.name,
+            figure.unit,
+            f"{figure.ours:,.4g}",
+            f"{figure.bare:,.4g}",
+            f"{figure.ratio:.2f}",
             f"{low:.2f} … {high:.2f}",
-            each.target,
+            figure.target,
         )
     Console(width=120).print(table)
-    results = {"rounds": ROUNDS, "figures": [asdict(each) for each in figures]}
+    results = {"rounds": ROUNDS, "figures": [asdict(figure) for figure in figures]}
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
 
 

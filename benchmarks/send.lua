@@ -1,4 +1,4 @@
--- wrk sends the requests of a file, one after the other, each once.
+-- wrk sends the requests in a file in order, each once.
 local requests, n, at = {}, 0, 0
 
 function init(args)

@@ -1,7 +1,7 @@
-"""The reference sender beside a bare signing client loop, both posting to the same bare handler.
+"""The reference sender compared with a bare signing client loop, both posting to the bare handler.
 
-The sender is measured from the first event that it is given to the last delivery: it reads, judges
-and stores each event durably, delivers it, and stores what came of it.
+The sender is measured from the first event that it receives to the last delivery: it reads, validates
+and durably stores each event, delivers it, and stores the outcome.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from benchmarks.measure import (
     start,
 )
 
-MESSAGES, AT_ONCE, CONCURRENCY = 12_000, 250, 32
+MESSAGES, BATCH, CONCURRENCY = 12_000, 250, 32
 
 
 def event(number: int) -> dict[str, object]:
-    """A message event as a sender's API takes it."""
+    """A message event, as a sender's API accepts it."""
     return {
         "key": "wxid_hookproof_account",
         "msgId": str(number),
@@ -46,7 +46,7 @@ def event(number: int) -> dict[str, object]:
 
 
 def body(number: int) -> bytes:
-    """The same as it is delivered."""
+    """The body in which that event is delivered."""
     whole = event(number) | {"timestamp": int(time.time())}
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -58,48 +58,48 @@ def figures(folder: Path, rounds: int) -> list[Figure]:
         serving(serve, MEASURED) as ours,
     ):
         call(f"{ours.url}/Config", {"URL": sink.url, "Secret": SECRET, "RetryCount": 0})
-        given = iter(range(1, 1000))
+        rounds_so_far = iter(range(1, 1000))
         return compare(
             [
                 ("reference sender / bare client loop", "messages/s", "at least 0.6"),
                 ("reference sender / bare client loop", "messages/CPU s", "at least 0.6"),
             ],
-            lambda: deliver(ours, sink, next(given) * MESSAGES),
+            lambda: deliver(ours, sink, next(rounds_so_far) * MESSAGES),
             lambda: bare(sink),
             rounds,
         )
 
 
-def call(url: str, given: object = None) -> object:
-    """A call of an API: its answer's JSON."""
-    data = None if given is None else json.dumps(given, ensure_ascii=False).encode()
+def call(url: str, content: object = None) -> object:
+    """Call an API and return the JSON of its answer."""
+    data = None if content is None else json.dumps(content, ensure_ascii=False).encode()
     with urlopen(Request(url, data, {"Content-Type": "application/json"}), timeout=60) as answer:
         return json.load(answer)
 
 
 def deliver(sender: Server, sink: Server, first: int) -> tuple[float, float]:
-    """Messages a second, and a CPU second of the sender's."""
-    lists = [
-        json.dumps([event(n) for n in range(at, at + AT_ONCE)], ensure_ascii=False).encode()
-        for at in range(first, first + MESSAGES, AT_ONCE)
+    """Messages per second, and per CPU second of the sender."""
+    batches = [
+        json.dumps([event(n) for n in range(at, at + BATCH)], ensure_ascii=False).encode()
+        for at in range(first, first + MESSAGES, BATCH)
     ]
     counter = sink.url.replace("/webhook/receiver", "/count")
-    until = call(counter) + MESSAGES
+    goal = call(counter) + MESSAGES
     begin, cpu = time.perf_counter(), sender.cpu()
-    for each in lists:
-        request = Request(f"{sender.url}/Emit", each, {"Content-Type": "application/json"})
+    for batch in batches:
+        request = Request(f"{sender.url}/Emit", batch, {"Content-Type": "application/json"})
         with urlopen(request, timeout=60) as answer:
             answer.read()
-    while call(counter) < until:
+    while call(counter) < goal:
         threading.Event().wait(0.01)
     seconds = time.perf_counter() - begin
     return MESSAGES / seconds, MESSAGES / (sender.cpu() - cpu)
 
 
 def bare(sink: Server) -> tuple[float, float]:
-    """The same of the bare loop."""
+    """The same for the bare loop."""
     command = [sys.executable, "-m", "benchmarks.bare_sender", sink.url, SECRET, str(MESSAGES)]
     process = start([*command, str(CONCURRENCY)], MEASURED, stdout=subprocess.PIPE)
-    said, _ = process.communicate()
-    rate, cpu = map(float, said.split())
+    output, _ = process.communicate()
+    rate, cpu = map(float, output.split())
     return rate, cpu

@@ -1,4 +1,4 @@
-"""The receiver suite beside its bare requests, with a trace written and without; and its start-up."""
+"""The receiver suite compared with its bare requests, with and without a trace; and its start-up."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def figures(folder: Path, rounds: int) -> list[Figure]:
         base = server.url.removesuffix("/webhook/receiver")
         check = [*HOOKPROOF, "check", "receiver", server.url, *secret, "--quiet"]
         check += ["--observer-url", base + "/processed?msgId={msgId}"]
-        # What is drawn is not kept in a trace, from which the bare requests are.
+        # The bare requests come from a trace, which does not keep fuzzed ones.
         check += ["--fuzz", "0"]
         trace = folder / "trace.db"
         traced = [*check, "--trace", str(trace)]
         cost(traced)
         bare = [sys.executable, str(HERE / "bare_suite.py"), str(trace)]
 
-        def whole(command: list[str]) -> tuple[float, float, float]:
+        def measure(command: list[str]) -> tuple[float, float, float]:
             spent = cost(command)
             return spent.cpu, spent.wall, spent.memory
 
@@ -32,8 +32,8 @@ def figures(folder: Path, rounds: int) -> list[Figure]:
                     ("receiver suite / its bare requests", "wall s", "ours at most 3 s"),
                     ("receiver suite / its bare requests", "MiB", ""),
                 ],
-                lambda: whole(check),
-                lambda: whole(bare),
+                lambda: measure(check),
+                lambda: measure(bare),
                 rounds,
             ),
             *compare(
@@ -41,8 +41,8 @@ def figures(folder: Path, rounds: int) -> list[Figure]:
                     ("suite with --trace / without", "CPU s", ""),
                     ("suite with --trace / without", "wall s", "at most 1.15"),
                 ],
-                lambda: whole(traced)[:2],
-                lambda: whole(check)[:2],
+                lambda: measure(traced)[:2],
+                lambda: measure(check)[:2],
                 rounds,
             ),
             *compare(

@@ -1,6 +1,5 @@
-"""What a large trace costs: `python -m benchmarks.trace [EXCHANGES]` writes one of a million exchanges
-and reads it again, each step in a process of its own. (What a trace costs a run is among the figures
-of the suite.)
+"""The cost of a large trace: `python -m benchmarks.trace [EXCHANGES]` writes one of a million exchanges
+and reads it, each step in its own process. (The suite's figures include the cost of a trace in a run.)
 
 Prints a table and writes benchmarks/trace.json. Times are wall time on this machine.
 """
@@ -29,7 +28,7 @@ STATUSES = (200, 200, 200, 200, 401, 500)
 
 
 def exchanges(number: int) -> Iterator[Exchange]:
-    """Exchanges as a run against a receiver leaves them, none the same as another."""
+    """Exchanges like those of a run against a receiver, all of them different."""
     draw = random.Random(1)
     answer_headers = (
         (b"Content-Type", b"application/json; charset=utf-8"),
@@ -47,7 +46,7 @@ def exchanges(number: int) -> Iterator[Exchange]:
             (b"X-Webhook-Signature", b"%064x" % draw.getrandbits(256)),
         )
         begin = at * 1e-4
-        took = draw.lognormvariate(-6, 1)
+        duration = draw.lognormvariate(-6, 1)
         yield Exchange(
             id=at,
             role=Role.PROBE,
@@ -62,14 +61,16 @@ def exchanges(number: int) -> Iterator[Exchange]:
             detail="",
             started=begin,
             sent=begin + 1e-4,
-            ended=begin + 1e-4 + took,
+            ended=begin + 1e-4 + duration,
             peer="127.0.0.1",
         )
 
 
-def framing(path: str, what: str) -> list[str]:
-    """A command that makes a frame of the trace."""
-    code = f"from conformance.trace import Trace; f = Trace.open({path!r}).{what}(); assert len(f)"
+def frame_command(path: str, method: str) -> list[str]:
+    """A command that turns the trace into a data frame."""
+    code = (
+        f"from conformance.trace import Trace; f = Trace.open({path!r}).{method}(); assert len(f)"
+    )
     return [sys.executable, "-c", code]
 
 
@@ -79,26 +80,28 @@ def main(number: int) -> None:
         path = folder / "large.db"
         begin = time.monotonic()
         writer = [sys.executable, "-m", "benchmarks.trace", "write", str(path), str(number)]
-        written = cost(writer)
-        made = time.monotonic() - begin
+        writing = cost(writer)
+        seconds = time.monotonic() - begin
         steps: dict[str, tuple[Cost, str]] = {
             "hookproof trace FILE": (cost([*HOOKPROOF, "trace", str(path)]), "3 s"),
             "--slow 0.1": (cost([*HOOKPROOF, "trace", str(path), "--slow", "0.1"]), "-"),
-            "frame()": (cost(framing(str(path), "frame")), "10 s, 2,000 MiB"),
-            "attempts()": (cost(framing(str(path), "attempts")), "2,000 MiB"),
+            "frame()": (cost(frame_command(str(path), "frame")), "10 s, 2,000 MiB"),
+            "attempts()": (cost(frame_command(str(path), "attempts")), "2,000 MiB"),
         }
         size = path.stat().st_size / 2**20
     table = Table("step", "wall s", "peak MiB", "at most")
-    # The process makes the exchanges as well: the rate is a lower bound.
-    table.add_row(f"writing {number:,}", f"{made:.1f}", f"{written.memory:.0f}", "20,000/s or more")
+    # The process also creates the exchanges, so the rate is a lower bound.
+    table.add_row(
+        f"writing {number:,}", f"{seconds:.1f}", f"{writing.memory:.0f}", "20,000/s or more"
+    )
     for step, (used, most) in steps.items():
         table.add_row(step, f"{used.wall:.2f}", f"{used.memory:.0f}", most)
     console = Console()
     console.print(table)
-    console.print(f"{number / made:,.0f} exchanges/s, {size:,.0f} MiB")
+    console.print(f"{number / seconds:,.0f} exchanges/s, {size:,.0f} MiB")
     results = {
         "exchanges": number,
-        "written_per_second": number / made,
+        "written_per_second": number / seconds,
         "mib": size,
         "steps": {
             step: {"wall": used.wall, "mib": used.memory} for step, (used, _) in steps.items()

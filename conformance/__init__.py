@@ -1,6 +1,6 @@
 """Hookproof: a conformance suite for the WeChat-message webhook protocol.
 
-The names below are given lazily: importing `conformance` costs nothing, and a load test that
+The names below are imported on first use: importing `conformance` costs nothing, and a load test that
 imports `conformance.protocol.dialect` does not pull in the asynchronous engine.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "check_receiver": "conformance.api",
     "check_receiver_sync": "conformance.api",
     "check_sender": "conformance.api",
@@ -34,22 +34,22 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        home = import_module(_HOMES[name])
-        return home if _HOMES[name].endswith(f".{name}") else getattr(home, name)
+    if name in _MODULES:
+        module = import_module(_MODULES[name])
+        return module if _MODULES[name].endswith(f".{name}") else getattr(module, name)
     raise AttributeError(f"module 'conformance' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_MODULES])
 
 
 def _register_displays() -> None:
-    """Let a notebook show reports and traces. IPython is not imported to find out whether one runs."""
+    """Let a running notebook show reports and traces. Never imports IPython itself."""
     get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
     shell = get_ipython() if get_ipython is not None else None
     if shell is not None:
-        import_module("conformance.reporting.displays").register(shell)
+        import_module("conformance.reporting.notebook.displays").register(shell)
 
 
 _register_displays()

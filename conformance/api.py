@@ -1,4 +1,4 @@
-"""Running the suites from Python: awaited in a loop that runs, or from a plain script."""
+"""The suites from Python: awaited in a running event loop, or called from a plain script."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from conformance.options.receiver import Options, read_header
 from conformance.options.run import EXAMPLES, FUZZ
 from conformance.options.secrets import read_secret
 from conformance.options.sender import SenderOptions, read_listen
-from conformance.reporting.displays import ShownResult
-from conformance.reporting.notebook import live
+from conformance.reporting.notebook.displays import ShownResult
+from conformance.reporting.notebook.progress import live
 from conformance.reporting.terminal import plain
 from conformance.scenario import dialects
 from conformance.trace import Trace
@@ -29,21 +29,23 @@ T = TypeVar("T")
 
 
 class Report(Record):
-    """A report that shows itself: a rich table in Jupyter, plain text elsewhere."""
+    """A report that displays itself: as a table in Jupyter, as plain text elsewhere."""
 
     __slots__ = ()
 
     trace: Trace
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{number} {each}" for each, number in self.summary().items() if number)
+        counts = ", ".join(
+            f"{number} {outcome}" for outcome, number in self.summary().items() if number
+        )
         return f"<Report of {self.target}: {self.verdict} ({counts})>"
 
     def __str__(self) -> str:
         return plain(self)
 
 
-async def check_receiver(
+async def check_receiver(  # noqa: PLR0913 - an argument for each option, until one table declares them
     url: str,
     *,
     secret: str,
@@ -64,16 +66,16 @@ async def check_receiver(
     language: str = "en",
     on_result: Callable[[Result], None] = lambda result: None,
 ) -> Report:
-    """Judge the receiver at `url`, and report.
+    """Judge the receiver at `url`, and return the report.
 
     `secret` may be `env:NAME` or `file:PATH`; `headers` are lines `Name: value` sent with every
     request and recorded nowhere; `scenarios` are folders of the user's own scenario files.
-    `fuzz` is the number of examples for each fuzz rule (0: none of these rules), and `examples` the
-    folder in which those that fail are kept, to be tried first next time (None: they are not).
-    `timeout` is seconds for the whole run. `on_result` is called with each result as it comes.
+    `fuzz` is the number of examples for each fuzz rule (0 skips these rules); failing examples are
+    kept in the folder `examples` and tried first next time (None keeps none). `timeout` is in seconds
+    for the whole run. `on_result` is called with each result as it comes.
 
-    Raises InputError for what cannot be used as given; what is wrong with the target, or could
-    not be judged, stands in the report.
+    Raises InputError for an unusable argument. Faults of the target, and rules that could not be
+    judged, are in the report.
     """
     options = Options(
         url=url,
@@ -91,12 +93,12 @@ async def check_receiver(
         also_url=also_url,
         headers=tuple(read_header(line) for line in headers),
         ca=Path(ca) if ca is not None else None,
-        scenarios=tuple(Path(each) for each in scenarios),
+        scenarios=tuple(Path(folder) for folder in scenarios),
     )
     return await _report(ReceiverRun(options, language=language), on_result)
 
 
-async def check_sender(
+async def check_sender(  # noqa: PLR0913 - an argument for each option, until one table declares them
     api_url: str,
     *,
     secret: str,
@@ -119,15 +121,16 @@ async def check_sender(
     language: str = "en",
     on_result: Callable[[Result], None] = lambda result: None,
 ) -> Report:
-    """Judge the sender whose Config, List, Test and Update stand under `api_url`, and report.
+    """Judge the sender with the operations Config, List, Test and Update under `api_url`, and return
+    the report.
 
-    `secret` is what it is to sign with. Messages reach it through `emit_url`, which takes one event
-    as JSON, or `emit_command`, on its standard input; without either only Test is judged. The mock
+    `secret` is what it signs with. It gets its messages through `emit_url`, which takes one event as
+    JSON, or through `emit_command`, on its standard input; without either only Test is judged. The mock
     receiver listens on `listen` ("HOST:PORT"), and `public_url` is how the sender reaches it. The
     rest is as for `check_receiver`.
 
-    Raises InputError for what cannot be used as given; what is wrong with the sender, or could not
-    be judged, stands in the report.
+    Raises InputError for an unusable argument. Faults of the sender, and rules that could not be
+    judged, are in the report.
     """
     options = SenderOptions(
         api_url=api_url,
@@ -147,43 +150,43 @@ async def check_sender(
         concurrency=concurrency,
         timeout=timeout,
         ca=Path(ca) if ca is not None else None,
-        scenarios=tuple(Path(each) for each in scenarios),
+        scenarios=tuple(Path(folder) for folder in scenarios),
     )
     return await _report(SenderRun(options, language=language), on_result)
 
 
 async def _report(run: ReceiverRun | SenderRun, on_result: Callable[[Result], None]) -> Report:
-    """The report of `run`, which shows itself; in a notebook its progress shows meanwhile."""
+    """The report of `run`, able to display itself. A notebook shows the progress meanwhile."""
     with live(len(run.keys), run.language) as advance:
 
-        def told(result: Result) -> None:
+        def pass_on(result: Result) -> None:
             advance(result)
             on_result(result)
 
-        run.listen(told)
+        run.listen(pass_on)
         record = await run.report()
-    given = {each.name: getattr(record, each.name) for each in fields(record)}
-    given["results"] = tuple(_shown(each, record) for each in record.results)
-    return Report(**given)
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    values["results"] = tuple(_shown(result, record) for result in record.results)
+    return Report(**values)
 
 
 def _shown(result: Result, report: Record) -> ShownResult:
-    given = {each.name: getattr(result, each.name) for each in fields(result)}
-    return ShownResult(**given, trace=report.trace, language=report.language)
+    values = {field.name: getattr(result, field.name) for field in fields(result)}
+    return ShownResult(**values, trace=report.trace, language=report.language)
 
 
 def check_receiver_sync(url: str, **options: Any) -> Report:
-    """`check_receiver` for scripts: the same arguments, waits for the report."""
+    """`check_receiver` for scripts: takes the same arguments and waits for the report."""
     return wait_for(check_receiver(url, **options))
 
 
 def check_sender_sync(api_url: str, **options: Any) -> Report:
-    """`check_sender` for scripts: the same arguments, waits for the report."""
+    """`check_sender` for scripts: takes the same arguments and waits for the report."""
     return wait_for(check_sender(api_url, **options))
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, run on a background loop, whether or not this thread has one running."""
+    """The result of `work`, run on a background loop, so that this thread may have a running loop."""
     return asyncio.run_coroutine_threadsafe(work, _background()).result()
 
 

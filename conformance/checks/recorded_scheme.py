@@ -1,4 +1,5 @@
-"""A way of signing as the data that a trace keeps, and back; the same for both sides. Never the secret."""
+"""Converts a signing scheme to the data that a trace stores, and back, for both sides. Never stores the
+secret."""
 
 from __future__ import annotations
 
@@ -12,17 +13,17 @@ from conformance.protocol.tampering import Signer
 
 
 def scheme_data(scheme: Scheme) -> dict[str, Any]:
-    """A way of signing without its secret."""
+    """The scheme as JSON values, without its secret."""
     return {
         "dialect": asdict(scheme.signer.dialect),
         "rewritten": scheme.rewritten,
-        "said": asdict(scheme.said),
+        "said": asdict(scheme.description),
         "decoded": scheme.decoded,
     }
 
 
 def read_scheme(data: dict[str, Any], secret: Secret) -> Scheme:
-    """A way of signing with `secret`, which it may decode first."""
+    """The scheme in `data` with `secret`, which is decoded first if the scheme does that."""
     decoded = data["decoded"]
     key = SECRETS[decoded](secret) if decoded is not None and secret else secret
     signer = Signer(read_dialect(data["dialect"]), Secret(key or b""))
@@ -30,5 +31,5 @@ def read_scheme(data: dict[str, Any], secret: Secret) -> Scheme:
 
 
 def read_dialect(data: dict[str, Any]) -> Dialect:
-    """A dialect as it was when it was asked for, or found."""
+    """The dialect in `data`, as it was when the trace was recorded."""
     return Dialect(**{**data, "parts": tuple(data["parts"]), "success": tuple(data["success"])})

@@ -1,4 +1,4 @@
-"""`hookproof trace`: look into recorded runs. Like the rest of the command line, it imports late."""
+"""`hookproof trace`: look into recorded runs, judge them again, export them, compare two of them."""
 
 from __future__ import annotations
 
@@ -10,115 +10,121 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from conformance.cli.options import FILE, LANGUAGE
 from conformance.model.errors import InputError
 
 if TYPE_CHECKING:
-    from conformance.trace import Stored, TraceFilter
+    from conformance.trace import StoredTrace, TraceFilter
 
-FILE = click.Path(path_type=Path)
 EXPORTS = click.Choice(["jsonl", "har", "parquet", "trace"])
-LANGUAGE = click.Choice(["en", "zh-Hant"])
 LISTED = 50
+"""Exchanges that a list shows without --limit."""
 
 
 @click.command(short_help="Look into a recorded run, judge it again, export it.")
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE [FILE]")
-@click.option("--rule", metavar="GLOB", help="List what was sent for these rules.")
-@click.option("--msg-id", metavar="MSGID", help="List what was sent with this msgId.")
+@click.option("--rule", metavar="GLOB", help="List the exchanges of these rules.")
+@click.option("--msg-id", metavar="MSGID", help="List the exchanges with this msgId.")
 @click.option(
-    "--status", "statuses", multiple=True, help="List these: 404, 5xx, none (repeatable)."
+    "--status",
+    "statuses",
+    multiple=True,
+    help="List exchanges with this status: 404, 5xx, none (repeatable).",
 )
 @click.option(
     "--slow",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
-    help="List what took as long, or longer.",
+    help="List exchanges that took at least this long.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
     default=LISTED,
     show_default=True,
-    help="So many lines; 0 for all.",
+    help="Most lines to list; 0 for all.",
 )
-@click.option("--show", type=int, metavar="ID", help="One exchange, as it was on the wire.")
-@click.option("--follow", metavar="MSGID", help="One message through all its attempts.")
+@click.option("--show", type=int, metavar="ID", help="Show one exchange as it was on the wire.")
+@click.option("--follow", metavar="MSGID", help="Follow one message through all its attempts.")
 @click.option(
     "--export", type=(EXPORTS, FILE), metavar="FORMAT OUT", help="jsonl, har, parquet or trace."
 )
-@click.option("--redact", is_flag=True, help="Without contents and names; sizes stay.")
-@click.option("--judge", is_flag=True, help="Run the checks again, on the recorded exchanges.")
+@click.option("--redact", is_flag=True, help="Hide contents and names; sizes stay.")
+@click.option("--judge", is_flag=True, help="Run the checks again on the recorded exchanges.")
 @click.option("--secret", help="The run's secret, for --judge; or env:NAME, file:PATH.")
 @click.option("--dialect", help="Of captured deliveries, for --judge: a name or a file.")
 @click.option("--strict", is_flag=True, help="For --judge: a broken SHOULD fails too.")
 @click.option("--json", type=FILE, help="For --judge: write the report as JSON.")
 @click.option("--junit", type=FILE, help="For --judge: write the report as JUnit XML.")
 @click.option("--html", type=FILE, help="For --judge: write the report as one HTML file.")
-@click.option("--quiet", is_flag=True, help="For --judge: print the verdict alone.")
-@click.option("--diff", is_flag=True, help="What changed from the first FILE to the second.")
+@click.option("--quiet", is_flag=True, help="For --judge: print only the verdict.")
+@click.option("--diff", is_flag=True, help="Show what changed from the first FILE to the second.")
 @click.option("--lang", type=LANGUAGE, default="en", help="Language of findings.")
-def trace(files: Sequence[Path], **given: Any) -> None:
+def trace(files: Sequence[Path], **arguments: Any) -> None:
     """Look into a trace that a run wrote with --trace FILE, or into a capture of deliveries (JSON
-    Lines). Without an option it says what is in it."""
-    _check_usage(files, given)
-    from conformance.trace import Stored
+    Lines). Without an option it prints a summary."""
+    _check_usage(files, arguments)
+    from conformance.trace import StoredTrace
 
-    if given["diff"]:
-        with Stored.open(files[0]) as before, Stored.open(files[1]) as after:
-            _diff(before, after, given["lang"])
-    with Stored.open_any(files[0]) as opened:
-        stored = opened.redacted() if given["redact"] else opened
-        _look(stored, given)
+    if arguments["diff"]:
+        with StoredTrace.open(files[0]) as before, StoredTrace.open(files[1]) as after:
+            _diff(before, after, arguments["lang"])
+    with StoredTrace.open_any(files[0]) as opened:
+        stored = opened.redacted() if arguments["redact"] else opened
+        _view(stored, arguments)
 
 
-def _check_usage(files: Sequence[Path], given: dict[str, Any]) -> None:
-    if given["diff"] and len(files) != 2:
+def _check_usage(files: Sequence[Path], arguments: dict[str, Any]) -> None:
+    """Raises InputError for options that do not go together."""
+    if arguments["diff"] and len(files) != 2:
         raise InputError("--diff: give two traces, the earlier one first")
-    if not given["diff"] and len(files) > 1:
-        raise InputError(f"{files[1]}: one trace at a time, but for --diff A B")
-    ways = [name for name in ("show", "follow", "export", "judge", "diff") if given[name]]
-    if len(ways) > 1:
-        raise InputError(f"--{ways[0]} and --{ways[1]}: one of them at a time")
+    if not arguments["diff"] and len(files) > 1:
+        raise InputError(f"{files[1]}: only --diff takes two traces")
+    views = [name for name in ("show", "follow", "export", "judge", "diff") if arguments[name]]
+    if len(views) > 1:
+        raise InputError(f"--{views[0]} and --{views[1]}: give one of them")
     for name in ("secret", "dialect", "strict", "json", "junit", "html", "quiet"):
-        if given[name] and not given["judge"]:
-            raise InputError(f"--{name} goes with --judge")
+        if arguments[name] and not arguments["judge"]:
+            raise InputError(f"--{name} needs --judge")
 
 
-def _look(stored: Stored, given: dict[str, Any]) -> None:
+def _view(stored: StoredTrace, arguments: dict[str, Any]) -> None:
     from conformance.trace import TraceFilter
 
-    trace_filter = TraceFilter(given["rule"], given["msg_id"], given["statuses"], given["slow"])
-    if given["rule"] is not None:
-        _check_rule(stored, given["rule"])
-    language = given["lang"]
-    if given["judge"]:
-        _judge(stored, given)
-    elif given["export"] is not None:
-        _export(stored, given["export"], trace_filter)
-    elif given["show"] is not None:
-        _show(stored, given["show"], language)
-    elif given["follow"] is not None:
-        _follow(stored, given["follow"])
+    trace_filter = TraceFilter(
+        arguments["rule"], arguments["msg_id"], arguments["statuses"], arguments["slow"]
+    )
+    if arguments["rule"] is not None:
+        _check_rule(stored, arguments["rule"])
+    language = arguments["lang"]
+    if arguments["judge"]:
+        _judge(stored, arguments)
+    elif arguments["export"] is not None:
+        _export(stored, arguments["export"], trace_filter)
+    elif arguments["show"] is not None:
+        _show(stored, arguments["show"], language)
+    elif arguments["follow"] is not None:
+        _follow(stored, arguments["follow"])
     elif trace_filter:
-        _list(stored, trace_filter, given["limit"])
+        _list(stored, trace_filter, arguments["limit"])
     else:
         from conformance.reporting.trace_view import summary
 
         _print(summary(stored.summary(), stored.results, stored.path, language))
 
 
-def _check_rule(stored: Stored, pattern: str) -> None:
-    """Raises InputError for a name that fits no rule: neither one in the file nor one that there is."""
-    from conformance.scenario.receiver import built_in, meant
+def _check_rule(stored: StoredTrace, pattern: str) -> None:
+    """Raises InputError for a pattern that fits no rule, neither one in the file nor a built-in one."""
+    from conformance.scenario.load import built_in, meant
     from conformance.trace import TraceFilter
 
     name = pattern.partition("[")[0] if pattern.endswith("]") else pattern
     if name in stored.rules or stored.count(TraceFilter(rule=pattern)):
         return
-    shipped = (each.rule.id for side in ("receiver", "sender") for each in built_in(side))
-    known = list(dict.fromkeys([*stored.rules, *shipped]))
-    if not any(fnmatchcase(each, glob) for each in known for glob in (name, pattern)):
-        hint = meant(name, known)
+    shipped = (scenario.rule.id for side in ("receiver", "sender") for scenario in built_in(side))
+    ids = list(dict.fromkeys([*stored.rules, *shipped]))
+    if not any(fnmatchcase(rule, glob) for rule in ids for glob in (name, pattern)):
+        hint = meant(name, ids)
         raise InputError(f"--rule: no rule fits {pattern!r}{hint} (see `hookproof rules`)")
 
 
@@ -127,82 +133,84 @@ def _print(lines: Iterable[str]) -> None:
         click.echo(line)
 
 
-def _list(stored: Stored, trace_filter: TraceFilter, limit: int) -> None:
+def _list(stored: StoredTrace, trace_filter: TraceFilter, limit: int) -> None:
     from conformance.reporting.trace_view import line
 
-    outcomes = {(each.rule.id, each.case): each.outcome for each in stored.results}
-    for each, attempt in stored.attempted(trace_filter, limit or -1):
-        click.echo(line(each, attempt, outcomes.get((each.rule or "", each.case))))
-    found = stored.count(trace_filter)
-    if 0 < limit < found:
-        click.echo(f"… {found - limit:,} more (--limit 0 shows all)")
-    elif found == 0:
+    outcomes = {(result.rule.id, result.case): result.outcome for result in stored.results}
+    for exchange, attempt in stored.find_with_attempts(trace_filter, limit or -1):
+        outcome = outcomes.get((exchange.rule or "", exchange.case))
+        click.echo(line(exchange, attempt, outcome))
+    total = stored.count(trace_filter)
+    if 0 < limit < total:
+        click.echo(f"… {total - limit:,} more (--limit 0 shows all)")
+    elif total == 0:
         click.echo("nothing fits")
 
 
-def _show(stored: Stored, number: int, language: str) -> None:
+def _show(stored: StoredTrace, number: int, language: str) -> None:
     from conformance.reporting.trace_view import exchange
 
     try:
-        found = stored[number]
+        recorded = stored[number]
     except KeyError:
         raise InputError(f"--show: no exchange in {stored.path} has the id {number}") from None
     epoch = stored.run["epoch"] if stored.run is not None else None
-    _print(exchange(found, epoch, stored.results, language))
+    _print(exchange(recorded, epoch, stored.results, language))
 
 
-def _follow(stored: Stored, msg_id: str) -> None:
+def _follow(stored: StoredTrace, msg_id: str) -> None:
     from conformance.reporting.trace_view import message
     from conformance.trace import TraceFilter
 
-    found = sorted(
-        stored.find(TraceFilter(msg_id=msg_id)), key=lambda each: (each.started, each.id)
+    exchanges = sorted(
+        stored.find(TraceFilter(msg_id=msg_id)),
+        key=lambda exchange: (exchange.started, exchange.id),
     )
-    if not found:
+    if not exchanges:
         raise InputError(f"--follow: no exchange in {stored.path} has the msgId {msg_id}")
-    _print(message(found, stored.accepted))
+    _print(message(exchanges, stored.accepted))
 
 
-def _export(stored: Stored, given: tuple[str, Path], trace_filter: TraceFilter) -> None:
+def _export(stored: StoredTrace, destination: tuple[str, Path], trace_filter: TraceFilter) -> None:
     from conformance.trace.export import STDOUT, export
 
-    kind, path = given
+    kind, path = destination
     number = export(stored, kind, path, trace_filter)
     if path != STDOUT:
         click.echo(f"{path}: {number:,} exchange{'' if number == 1 else 's'}")
 
 
-def _diff(before: Stored, after: Stored, language: str) -> None:
+def _diff(before: StoredTrace, after: StoredTrace, language: str) -> None:
     from conformance.reporting.compare import compare
     from conformance.reporting.trace_view import comparison
 
-    for each in (before, after):
-        if each.run is None:
-            raise InputError(f"--diff: {each.path} does not say what a run found")
-    sides = {each.run["side"] for each in (before, after) if each.run is not None}
+    for stored in (before, after):
+        if stored.run is None:
+            raise InputError(f"--diff: {stored.path} holds no results of a run")
+    sides = {stored.run["side"] for stored in (before, after) if stored.run is not None}
     if len(sides) > 1:
-        raise InputError("--diff: one of the traces is of a receiver, and one of a sender")
-    found = compare(before.results, after.results)
-    _print(comparison(found, language))
-    sys.exit(1 if found.worse else 0)
+        raise InputError("--diff: one trace is of a receiver, the other of a sender")
+    changes = compare(before.results, after.results)
+    _print(comparison(changes, language))
+    sys.exit(1 if changes.worse else 0)
 
 
-def _judge(stored: Stored, given: dict[str, Any]) -> None:
+def _judge(stored: StoredTrace, arguments: dict[str, Any]) -> None:
     from conformance.engine.rejudge import judge_again
     from conformance.options.secrets import read_secret
     from conformance.reporting.files import Files
-    from conformance.reporting.terminal import tell
+    from conformance.reporting.terminal import print_report
     from conformance.scenario.dialects import load
 
-    files = Files(json=given["json"], junit=given["junit"], html=given["html"])
+    files = Files(json=arguments["json"], junit=arguments["junit"], html=arguments["html"])
     files.check()
     report = judge_again(
         stored,
-        read_secret(given["secret"]) if given["secret"] is not None else None,
-        dialect=load(given["dialect"]) if given["dialect"] is not None else None,
-        strict=True if given["strict"] else None,
-        language=given["lang"],
+        read_secret(arguments["secret"]) if arguments["secret"] is not None else None,
+        dialect=load(arguments["dialect"]) if arguments["dialect"] is not None else None,
+        strict=True if arguments["strict"] else None,
+        language=arguments["lang"],
     )
-    tell(report, quiet=given["quiet"])
+    print_report(report, quiet=arguments["quiet"])
     files.write(report)
     sys.exit(report.exit_status)

@@ -1,1 +1,1 @@
-"""Running scenarios against a live target: diagnosis first, then side by side, then judging."""
+"""Runs scenarios against a live target: preflight first, then the cases, then the report."""

@@ -1,4 +1,4 @@
-"""The user's own commands: run in a shell, and ended with the run."""
+"""Runs the user's own commands in a shell, and kills them when the run is over."""
 
 from __future__ import annotations
 
@@ -10,49 +10,55 @@ from collections.abc import Awaitable, Callable
 from conformance.model.clock import Clock
 from conformance.model.errors import HarnessError
 
-SAID = 2000
-"""Bytes of a command's output that are kept."""
-RESTART_SECONDS, AGAIN_SECONDS = 15.0, 0.2
-"""Within which a target that was started again must serve, and between two looks at it."""
+MOST_OUTPUT = 2000
+"""Bytes of a command's output that are kept, from its end."""
+RESTART_SECONDS = 15.0
+"""Seconds within which a restarted target must serve again."""
+POLL_SECONDS = 0.2
+"""Seconds between two attempts to reach a target that is not ready."""
 
 
-async def output_of(command: str, given: bytes | None = None) -> tuple[int, bytes]:
-    """Run `command` with `given` on its standard input: its exit status, and the end of what it wrote.
+async def run_command(command: str, stdin: bytes | None = None) -> tuple[int, bytes]:
+    """Run `command` with `stdin` as its standard input. Returns its exit status and the last
+    MOST_OUTPUT bytes of its standard error (none without `stdin`).
 
-    A command that hands its output to a process which stays is waited for, not the process. When
-    this is cancelled the command is killed, and what it started with it.
+    Waits for the command, not for a process that it leaves running. When this is cancelled, the
+    command is killed with everything that it started.
     """
     pipe, silent = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_shell(
         command,
-        stdin=silent if given is None else pipe,
+        stdin=silent if stdin is None else pipe,
         stdout=silent,
-        stderr=silent if given is None else pipe,
+        stderr=silent if stdin is None else pipe,
         start_new_session=True,
     )
-    said = b""
+    output = b""
     try:
-        if given is not None:
-            _, said = await process.communicate(given)
+        if stdin is not None:
+            _, output = await process.communicate(stdin)
         status = await process.wait()
     finally:
         if process.returncode is None:  # the run's time is over
             os.killpg(process.pid, signal.SIGKILL)
-    return status, said[-SAID:]
+    return status, output[-MOST_OUTPUT:]
 
 
 async def restart(
-    command: str, serves: Callable[[], Awaitable[bool]], clock: Clock, otherwise: str
+    command: str, serves: Callable[[], Awaitable[bool]], clock: Clock, complaint: str
 ) -> None:
-    """Run a --restart-command, and wait until the target `serves` again. Raises HarnessError for a
-    command that fails, and in the words of `otherwise` when the target does not come back."""
-    status, _ = await output_of(command)
+    """Run a --restart-command, and wait until the target `serves` again.
+
+    Raises HarnessError for a command that fails, and one that ends with `complaint` when the target does
+    not serve within RESTART_SECONDS.
+    """
+    status, _ = await run_command(command)
     if status != 0:
         raise HarnessError(f"--restart-command ended with status {status}")
     until = clock.monotonic() + RESTART_SECONDS
     while not await serves():
         if clock.monotonic() >= until:
             raise HarnessError(
-                f"{RESTART_SECONDS:g} s after --restart-command had ended, {otherwise}"
+                f"{RESTART_SECONDS:g} s after --restart-command had ended, {complaint}"
             )
-        await clock.sleep(AGAIN_SECONDS)
+        await clock.sleep(POLL_SECONDS)

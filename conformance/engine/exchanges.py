@@ -1,4 +1,4 @@
-"""An exchange as the suite records it, with what it was made for; the same for both sides."""
+"""Builds the record of an exchange, with the case and step that it was made for. Used for both sides."""
 
 from __future__ import annotations
 
@@ -11,24 +11,30 @@ USER_AGENT = "Hookproof"
 
 
 @dataclass(frozen=True, slots=True)
-class At:
-    """What an exchange is for: a rule, its case and the step; None outside the scenarios."""
+class Place:
+    """Where in a run an exchange belongs: the rule, its case and the step. `rule` and `case` are None
+    for what is sent outside the scenarios."""
 
     rule: str | None = None
     case: str | None = None
     step: int = 0
 
 
-def exchange_of(
-    request: Request, signing: Signing | None, reply: Reply, role: Role, at: At, msg_id: str | None
+def exchange_of(  # noqa: PLR0913 - each of them is one part of the record
+    request: Request,
+    signing: Signing | None,
+    reply: Reply,
+    role: Role,
+    place: Place,
+    msg_id: str | None,
 ) -> Exchange:
-    """What came of `request`, as it is recorded."""
+    """The record of `request` and `reply`. Its id is 0 until a trace assigns one."""
     return Exchange(
         id=0,
         role=role,
-        rule=at.rule,
-        case=at.case,
-        step=at.step,
+        rule=place.rule,
+        case=place.case,
+        step=place.step,
         msg_id=msg_id,
         request=request,
         signing=signing,

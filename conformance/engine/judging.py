@@ -1,6 +1,6 @@
-"""How the cases of either side are judged from exchanges alone, and what of them needs what.
+"""Judges the cases of either side from exchanges alone, and says which judging needs the secret or bodies.
 
-The engines do the same as they go along; this is for a run that is over.
+For a run that is over: a live run judges its cases as it goes.
 """
 
 from __future__ import annotations
@@ -12,31 +12,34 @@ from typing import Any
 from conformance.checks.receiver import recorded_profile, whole_run
 from conformance.checks.receiver.case import judge
 from conformance.checks.receiver.profile import ReceiverProfile
-from conformance.checks.receiver.root_causes import past
+from conformance.checks.receiver.root_causes import without_root_cause
 from conformance.checks.sender import case as sender_case
 from conformance.checks.sender import recorded_profile as sender_recorded
 from conformance.checks.sender import step_checks, wire
-from conformance.checks.sender.pass_evidence import shown
+from conformance.checks.sender.endpoint_reports import told_apart
+from conformance.checks.sender.pass_evidence import describe_pass
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.signing import fits
-from conformance.checks.sender.test_reports import told_apart
 from conformance.engine.receiver.results import result_of
-from conformance.engine.results import concluded
+from conformance.engine.results import decide_result
 from conformance.model.exchange import Exchange, Headers, Masked, Role
 from conformance.model.report import Result
 from conformance.model.rules import Judgement
 from conformance.model.text import NO_TEXT
 from conformance.protocol.dialect import Secret, sign
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario.records import Case, Scenario
 from conformance.trace import MASK
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side's judging. `profile` come from data and the secret; `checks` look at many rules at once;
-    `judge` looks at one case. What needs bodies is blind to exchanges in which they are masked, in a
-    case or in all. `fits` tells whether a secret is that of the run, as far as an exchange shows it
-    (None: it shows nothing)."""
+    """How one side is judged.
+
+    `profile` builds the target's profile from the stored data and the secret. `checks` examine the
+    exchanges of many rules, `judge` those of one case. `case_blind` and `check_blind` say whether an
+    exchange is masked so that a case, or a check, that needs bodies cannot use it. `fits` says whether an
+    exchange shows that a secret is the run's (True), shows that it is not (False), or neither (None).
+    """
 
     profile: Callable[[dict[str, Any], Secret], Any]
     checks: Mapping[str, Callable[[Sequence[Exchange], Any, Any], list[Judgement]]]
@@ -54,32 +57,37 @@ class Side:
 def _judge_receiver(
     scenario: Scenario, case: Case, exchanges: Sequence[Exchange], profile: ReceiverProfile
 ) -> list[Judgement]:
-    found = judge(case, exchanges, profile)
-    return past(scenario.rule.id, case is scenario.cases[0], found, exchanges, profile)
+    judgements = judge(case, exchanges, profile)
+    return without_root_cause(
+        scenario.rule.id, judgements, exchanges, profile, first=case is scenario.cases[0]
+    )
 
 
-def _told_by_answers(case: Case, profile: ReceiverProfile) -> bool:
-    """Whether the effects that a case expects are read off the answers."""
-    wanted = [expect.processed for step in case.steps for expect in step.expects]
-    return not profile.observed and any(each not in (None, 0) for each in wanted)
+def _infers_effects(case: Case, profile: ReceiverProfile) -> bool:
+    """Whether the effects that a case expects are inferred from the answers."""
+    effects = [expect.processed for step in case.steps for expect in step.expects]
+    return not profile.observed and any(effect not in (None, 0) for effect in effects)
 
 
-def _redacted(each: Exchange) -> bool:
-    return Masked.CONTENT in each.masked
+def _redacted(exchange: Exchange) -> bool:
+    return Masked.CONTENT in exchange.masked
 
 
-def _signed_otherwise(each: Exchange) -> bool:
-    """Whether a sender's body is no longer what it signed: without its contents, or a secret in it."""
-    delivered = each.role in (Role.ATTEMPT, Role.ELSEWHERE)
-    return _redacted(each) or (delivered and bool(each.masked) and MASK in each.request.body)
+def _differs_from_signed(exchange: Exchange) -> bool:
+    """Whether a sender's recorded body differs from what it signed: contents or a secret are masked."""
+    delivered = exchange.role in (Role.ATTEMPT, Role.ELSEWHERE)
+    masked = delivered and bool(exchange.masked) and MASK in exchange.request.body
+    return _redacted(exchange) or masked
 
 
-def _fits_receiver(each: Exchange, profile: ReceiverProfile, secret: Secret) -> bool | None:
-    """The plain messages before the suite are signed with it as it was given."""
-    if each.role is not Role.PLAIN or each.signing is None:
+def _fits_receiver(exchange: Exchange, profile: ReceiverProfile, secret: Secret) -> bool | None:
+    """Shown by the plain messages before the suite, which are signed with the secret as the user gave
+    it."""
+    if exchange.role is not Role.PLAIN or exchange.signing is None:
         return None
-    right = sign(profile.asked, secret, each.signing.timestamp, each.signing.body)
-    return each.header(profile.asked.signature_header.encode()) == right
+    signing = exchange.signing
+    expected = sign(profile.asked, secret, signing.timestamp, signing.body)
+    return exchange.header(profile.asked.signature_header.encode()) == expected
 
 
 def _judge_sender(
@@ -90,19 +98,26 @@ def _judge_sender(
 
 def _checks_of(case: Case) -> set[str]:
     actions = case.sender_case.actions if case.sender_case is not None else ()
-    return {seen.check for action in actions for seen in action.seen if seen.check is not None}
+    return {
+        expectation.check
+        for action in actions
+        for expectation in action.expectations
+        if expectation.check is not None
+    }
 
 
 def _reads_answers(case: Case, profile: SenderProfile) -> bool:
     actions = case.sender_case.actions if case.sender_case is not None else ()
-    calls = any(seen.call is not None for action in actions for seen in action.seen)
+    calls = any(
+        expectation.call is not None for action in actions for expectation in action.expectations
+    )
     return calls or bool(_checks_of(case) & step_checks.NEED_BODIES)
 
 
-def _result_of_sender(
+def _result_of_sender(  # noqa: PLR0913 - one CaseRecord will take their place
     scenario: Scenario,
     case: Case,
-    found: Sequence[Judgement],
+    judgements: Sequence[Judgement],
     exchanges: Sequence[Exchange],
     profile: SenderProfile,
     headers: Headers,
@@ -110,17 +125,17 @@ def _result_of_sender(
     seconds: float,
     strict: bool,
 ) -> Result:
-    beside = [each.id for each in exchanges if case.acts]
-    result = concluded(scenario, case, found, beside, seconds=seconds, strict=strict)
-    figures = shown(case, exchanges, profile) if case.acts else NO_TEXT
+    context = [exchange.id for exchange in exchanges if case.acts]
+    result = decide_result(scenario, case, judgements, context, seconds=seconds, strict=strict)
+    figures = describe_pass(case, exchanges, profile) if case.acts else NO_TEXT
     return replace(result, message=result.message or figures)
 
 
-def _fits_sender(each: Exchange, profile: SenderProfile, secret: Secret) -> bool | None:
-    """A delivery in the scheme that the sender was seen to speak, if it was."""
-    if each.role is not Role.ATTEMPT or profile.scheme is None:
+def _fits_sender(exchange: Exchange, profile: SenderProfile, secret: Secret) -> bool | None:
+    """Shown by deliveries, once preflight has learnt the scheme that the sender uses."""
+    if exchange.role is not Role.ATTEMPT or profile.scheme is None:
         return None
-    return fits(profile.scheme, each, profile.asked.dialect)
+    return fits(profile.scheme, exchange, profile.asked.dialect)
 
 
 SIDES = {
@@ -131,8 +146,8 @@ SIDES = {
         whole_run.NEED_BODIES,
         _judge_receiver,
         lambda case: False,
-        _told_by_answers,
-        lambda each: bool(each.masked),  # an answer is compared with others, to the last letter
+        _infers_effects,
+        lambda exchange: bool(exchange.masked),  # answers are compared byte by byte
         _redacted,
         result_of,
         _fits_receiver,
@@ -145,8 +160,8 @@ SIDES = {
         _judge_sender,
         lambda case: bool(_checks_of(case) & step_checks.NEED_SECRET),
         _reads_answers,
-        _signed_otherwise,
-        _signed_otherwise,
+        _differs_from_signed,
+        _differs_from_signed,
         _result_of_sender,
         _fits_sender,
     ),

@@ -1,4 +1,4 @@
-"""What a run leaves in its trace, so that others can look into it and judge it again."""
+"""What a run stores in its trace besides exchanges, so that the trace can be read and judged again."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from conformance import __version__
 from conformance.model.exchange import Exchange, Headers
 from conformance.model.report import Report
 from conformance.model.text import Text
-from conformance.scenario.receiver import Scenario
+from conformance.scenario.records import Scenario
 from conformance.trace import Trace
 
 Key = tuple[str, str | None]
+"""Identifies a result: the rule's id, and the case's name (None where a rule has a single case)."""
 
 NO_FUZZ = Text("turned off (--fuzz 0)", "已關閉（--fuzz 0）")
 TIME_RAN_OUT = Text(
@@ -28,18 +29,18 @@ NOTHING_PASSED = Text(
 def mark_superseded(
     trace: Trace, keys: Iterable[Key], final: Mapping[Key, Sequence[Exchange]]
 ) -> None:
-    """Mark what was sent for a case and is none of its `final` exchanges: it was run once more."""
-    known = set(keys)
-    judged = {each.id for exchanges in final.values() for each in exchanges}
+    """Mark the exchanges of a case that are not among its `final` ones: the case was run again."""
+    cases = set(keys)
+    judged = {exchange.id for exchanges in final.values() for exchange in exchanges}
     trace.exchanges = [
-        replace(each, superseded=True)
-        if (each.rule, each.case) in known and each.id not in judged
-        else each
-        for each in trace
+        replace(exchange, superseded=True)
+        if (exchange.rule, exchange.case) in cases and exchange.id not in judged
+        else exchange
+        for exchange in trace
     ]
 
 
-def conclude(
+def add_metadata(  # noqa: PLR0913 - one record of the run will take their place
     report: Report,
     scenarios: Iterable[Scenario],
     profile: Mapping[str, Any],
@@ -49,12 +50,14 @@ def conclude(
     strict: bool,
     headers: Headers = (),
 ) -> None:
-    """Give the report's trace what judging again needs, as `schemas/run.schema.json` describes it.
-    `profile` are data, `epoch` is the Unix time at which the exchanges' clock stood at 0, `headers` are
-    the secret ones, of which the names are kept."""
+    """Add to the report's trace what judging it again needs, in the form of `schemas/run.schema.json`.
+
+    `profile` is the target's profile as JSON data. `epoch` is the Unix time at which the clock of the
+    exchanges stood at 0. `headers` are the secret ones; only their names are stored.
+    """
     trace = report.trace
     trace.results = report.results
-    trace.rules = {each.rule.id: each.record for each in scenarios}
+    trace.rules = {scenario.rule.id: scenario.record for scenario in scenarios}
     trace.run = {
         "hookproof": __version__,
         "side": report.side,

@@ -1,4 +1,7 @@
-"""Which cases a run judges, and what has come out for them so far; the same for both sides."""
+"""Keeps which cases a run judges, and their results so far. Used for both sides.
+
+Knows nothing of how cases are run.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,19 @@ from conformance.model.report import Result, in_order
 from conformance.model.rules import Finding, Judgement, Outcome, Unjudged
 from conformance.model.text import Text
 from conformance.options.run import RunOptions
-from conformance.scenario import receiver as scenarios
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario import load as scenarios
+from conformance.scenario.records import Case, Scenario
 from conformance.trace import Trace
 
 Listener = Callable[[Result], None]
 
 
 class Plan:
-    """The chosen scenarios of one side, and the results. Raises InputError for a scenario that names a
-    check which there is not: `checks` look at the exchanges of rules, `step_checks` at one step's."""
+    """The chosen scenarios of one side, and the results so far.
+
+    `checks` are the names of the checks over the exchanges of rules, `step_checks` of those over the
+    exchanges of one step. Raises InputError for a scenario that names any other check.
+    """
 
     def __init__(
         self,
@@ -36,40 +42,46 @@ class Plan:
     ) -> None:
         loaded = scenarios.load(side, options.scenarios, options.scenario_files)
         own = options.scenarios or options.scenario_files
-        more = "" if own else "; rules of your own need --scenarios"
-        self.chosen = scenarios.select(loaded, options.rules, more)
+        hint = "" if own else "; rules of your own need --scenarios"
+        self.chosen = scenarios.select(loaded, options.rules, hint)
         self.listener = listener
         self._results: dict[Key, Result] = {}
-        self._untold: set[Key] = set()
-        for each in self.chosen:
-            _check_named(each.place, [each.check] if each.check is not None else [], checks)
-            _check_named(each.place, _of_steps(each), step_checks)
+        self._provisional: set[Key] = set()
+        for scenario in self.chosen:
+            names = [scenario.check] if scenario.check is not None else []
+            _require_checks(scenario.place, names, checks)
+            _require_checks(scenario.place, _step_checks_of(scenario), step_checks)
 
     @property
     def keys(self) -> list[Key]:
         """Every (rule, case), in the catalogue's order."""
-        return [(each.rule.id, case.name) for each in self.chosen for case in each.cases]
+        return [
+            (scenario.rule.id, case.name) for scenario in self.chosen for case in scenario.cases
+        ]
 
-    def settle(self, result: Result, *, tell: bool = True) -> None:
-        """Keep a result, in place of an earlier one for its case; what is not told yet may be
-        replaced."""
+    def settle(self, result: Result) -> None:
+        """Store a result, in place of an earlier one for its case, and report it to the listener."""
         key = (result.rule.id, result.case)
         self._results[key] = result
-        if tell:
-            self._untold.discard(key)
-            self.listener(result)
-        else:
-            self._untold.add(key)
+        self._provisional.discard(key)
+        self.listener(result)
 
-    def tell_the_rest(self) -> None:
-        """Tell what was kept back: its case should have been run again, and the time ran out before. What
-        was found beside others is no fault of this one until then."""
-        for key in sorted(self._untold, key=str):
-            kept = self._results[key]
-            if kept.outcome in (Outcome.FAIL, Outcome.WARN, Outcome.NOTE):
-                said = _NOT_AGAIN + kept.message
-                kept = replace(kept, outcome=Outcome.ERROR, message=said, judged=False)
-            self.settle(kept)
+    def settle_provisionally(self, result: Result) -> None:
+        """Store a result whose case should be run again. The listener does not hear of it before
+        `settle_provisional`."""
+        key = (result.rule.id, result.case)
+        self._results[key] = result
+        self._provisional.add(key)
+
+    def settle_provisional(self) -> None:
+        """Settle the results whose cases were not run again before the time ran out. A finding among them
+        becomes an error: it was made while other cases ran, and these may have caused it."""
+        for key in sorted(self._provisional, key=str):
+            result = self._results[key]
+            if result.outcome in (Outcome.FAIL, Outcome.WARN, Outcome.NOTE):
+                message = _NOT_RUN_ALONE + result.message
+                result = replace(result, outcome=Outcome.ERROR, message=message, judged=False)
+            self.settle(result)
 
     def pending(self) -> Iterator[tuple[Scenario, Case]]:
         """The cases that have no result yet."""
@@ -79,60 +91,57 @@ class Plan:
                     yield scenario, case
 
     def results(self) -> tuple[Result, ...]:
-        """What came out, in the catalogue's order."""
+        """The results, in the catalogue's order."""
         places = {key: place for place, key in enumerate(self.keys)}
         return in_order(self._results.values(), places)
 
-    def stopped(self, stop: Stop, scenario: Scenario, case: Case) -> Judgement:
-        """What a stop says of a case: it is told of the first one of its rule, or else of all."""
-        fitting = [key for key in self.keys if key[0] == stop.rule]
-        if (scenario.rule.id, case.name) != (fitting or self.keys)[0]:
+    def judgement_of_stop(self, stop: Stop, scenario: Scenario, case: Case) -> Judgement:
+        """What `stop` means for a case. Its reason is reported once, for the first case of the stop's
+        rule, or for the first case of the run."""
+        candidates = [key for key in self.keys if key[0] == stop.rule]
+        if (scenario.rule.id, case.name) != (candidates or self.keys)[0]:
             return Unjudged(_SEE_FIRST)
-        return _of_stop(stop, scenario)
+        if stop.fail:
+            return Finding(scenario.rule.level, stop.reason, stop.exchanges)
+        return Unjudged(stop.reason, error=True, exchanges=stop.exchanges)
 
 
-def _of_stop(stop: Stop, scenario: Scenario) -> Judgement:
-    if stop.fail:
-        return Finding(scenario.rule.level, stop.reason, stop.exchanges)
-    return Unjudged(stop.reason, error=True, exchanges=stop.exchanges)
-
-
-def over(
+def exchanges_over(
     scenario: Scenario, trace: Trace, final: Mapping[Key, Sequence[Exchange]]
 ) -> list[Exchange]:
-    """The exchanges on which a scenario's check looks: of the whole run, or of the cases as judged, in
-    the order in which they began."""
+    """The exchanges that a scenario's check examines, in the order in which they began: those of the
+    whole run, or the `final` ones of the cases that it names."""
     if "*" in scenario.over:
-        found = list(trace)
+        exchanges = list(trace)
     else:
-        found = [
+        exchanges = [
             exchange
-            for (rule, _), exchanges in final.items()
+            for (rule, _), of_case in final.items()
             if any(fnmatchcase(rule, pattern) for pattern in scenario.over)
-            for exchange in exchanges
+            for exchange in of_case
         ]
-    return sorted(found, key=lambda each: (each.started, each.id))
+    return sorted(exchanges, key=lambda exchange: (exchange.started, exchange.id))
 
 
-def _of_steps(scenario: Scenario) -> list[str]:
+def _step_checks_of(scenario: Scenario) -> list[str]:
     return [
-        seen.check
+        expectation.check
         for case in scenario.cases
         for action in case.sender_case.actions
-        for seen in action.seen
-        if seen.check is not None
+        for expectation in action.expectations
+        if expectation.check is not None
     ]
 
 
-def _check_named(place: str, named: Sequence[str], known: Collection[str]) -> None:
-    for check in named:
-        if check not in known:
-            near = get_close_matches(check, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            raise InputError(f"{place}: no check is called {check!r}; {hint}")
+def _require_checks(place: str, names: Sequence[str], checks: Collection[str]) -> None:
+    for name in names:
+        if name not in checks:
+            near = get_close_matches(name, checks, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(checks)}"
+            raise InputError(f"{place}: no check is called {name!r}; {hint}")
 
 
-_NOT_AGAIN = Text(
+_NOT_RUN_ALONE = Text(
     "the time ran out before this was run by itself (--timeout); beside others: ",
     "時間用盡，未能單獨再執行一次（--timeout）；與其他項目並行時：",
 )

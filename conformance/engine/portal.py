@@ -1,6 +1,6 @@
-"""A thread that blocks, and the loop on which what it asks for is carried out.
+"""Lets a thread that blocks have coroutines run on the event loop, and wait for their results.
 
-Knows nothing of what is asked.
+Knows nothing of what the coroutines do.
 """
 
 from __future__ import annotations
@@ -15,63 +15,69 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Gone(KeyboardInterrupt):
-    """Nobody waits for the thread's work any more."""
+class PortalClosed(KeyboardInterrupt):
+    """Nobody waits for the thread's work any more. A KeyboardInterrupt passes through Hypothesis, which
+    takes an Exception for a failing example."""
 
 
-class Bridge:
-    """Runs one blocking function beside the loop; it calls `ask` for whatever takes the loop."""
+class Portal:
+    """Runs one blocking function on a thread beside the loop. The function uses `call` for whatever
+    needs the loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._asked: Future[Any] | None = None
+        self._pending: Future[Any] | None = None
         self._fault: Exception | None = None
         self._closed = False
-        self._turn = threading.Lock()  # what is asked for is known before the run can be closed
+        # Held while a call is registered, so that closing the portal finds every call.
+        self._lock = threading.Lock()
 
-    def ask(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`, from within the thread. Raises Gone when the run is over, or when the
-        work failed: a fault of the suite's own is no failing example, and `run` raises it."""
-        with self._turn:
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`; to be called from the thread.
+
+        Raises PortalClosed when the run is over, and when the work failed: a fault of the suite itself
+        is not a failing example. `run` raises that fault.
+        """
+        with self._lock:
             if self._closed:
                 work.close()
-                raise Gone
-            asked = asyncio.run_coroutine_threadsafe(work, self._loop)
-            self._asked = asked
+                raise PortalClosed
+            pending = asyncio.run_coroutine_threadsafe(work, self._loop)
+            self._pending = pending
         try:
-            return asked.result()
+            return pending.result()
         except CancelledError:
-            raise Gone from None
+            raise PortalClosed from None
         except Exception as fault:
             self._fault = fault
-            raise Gone from fault
+            raise PortalClosed from fault
 
     async def run(self, function: Callable[[], T]) -> T:
-        """The result of `function`, run on a thread. When the waiting is cancelled, what was asked for
-        is cancelled too, and the thread has ended before this returns."""
+        """The result of `function`, which runs on a thread. When this is cancelled, the pending call is
+        cancelled too, and the thread has ended before this returns."""
         done: asyncio.Future[T] = self._loop.create_future()
 
         def thread() -> None:
             try:
                 end = partial(done.set_result, function())
             except BaseException as fault:
-                end = partial(done.set_exception, self._said(fault))
+                end = partial(done.set_exception, self._storable(fault))
             self._loop.call_soon_threadsafe(end)
 
         threading.Thread(target=thread, name="hookproof fuzz", daemon=True).start()
         try:
             return await asyncio.shield(done)
         except asyncio.CancelledError:
-            with self._turn:
+            with self._lock:
                 self._closed = True
-            if self._asked is not None:
-                self._asked.cancel()
+            if self._pending is not None:
+                self._pending.cancel()
             await asyncio.wait([done])
             if not done.cancelled():
-                done.exception()  # looked at, so that nobody is told of it
+                done.exception()  # retrieved, so that asyncio does not log it
             raise
 
-    def _said(self, fault: BaseException) -> Exception:
-        """The fault as a future can hold it: a KeyboardInterrupt would end the loop."""
-        said = self._fault or fault
-        return said if isinstance(said, Exception) else RuntimeError(repr(said))
+    def _storable(self, fault: BaseException) -> Exception:
+        """The fault in a form that a future can hold: a KeyboardInterrupt would end the loop."""
+        cause = self._fault or fault
+        return cause if isinstance(cause, Exception) else RuntimeError(repr(cause))

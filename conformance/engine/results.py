@@ -1,4 +1,7 @@
-"""From what a case showed to one result: the gravest finding decides, and says how to see it again."""
+"""Turns the judgements of one case into its result. The gravest finding decides.
+
+Used for both sides. Knows nothing of how exchanges were made.
+"""
 
 from __future__ import annotations
 
@@ -7,35 +10,41 @@ from collections.abc import Callable, Sequence
 from conformance.model.report import Result
 from conformance.model.rules import BROKEN, GRAVITY, Finding, Judgement, Outcome, Unjudged
 from conformance.model.text import NO_TEXT, Text
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario.records import Case, Scenario
 
 MOST_EXCHANGES = 20
+"""Exchanges that a result cites at most."""
 
 
-def concluded(
+def decide_result(  # noqa: PLR0913 - one CaseRecord will take their place
     scenario: Scenario,
     case: Case,
-    found: Sequence[Judgement],
-    beside: Sequence[int],
+    judgements: Sequence[Judgement],
+    context: Sequence[int],
     *,
     seconds: float,
     strict: bool,
-    reproduce: Callable[[Sequence[int]], str | None] = lambda told: None,
+    reproduce: Callable[[Sequence[int]], str | None] = lambda evidence: None,
 ) -> Result:
-    """What `found` comes to: the gravest finding decides. `beside` are the ids of exchanges that are
-    shown after the telling ones, from which `reproduce` makes a shell line."""
-    findings = [each for each in found if isinstance(each, Finding)]
-    unjudged = [each for each in found if isinstance(each, Unjudged)]
+    """The result for `case`: its gravest finding decides, else its gravest reason not to judge.
+
+    `context` are ids of exchanges to cite after those that show the finding. `reproduce` turns the
+    ids that show the finding into shell lines, or None. `seconds` is how long the case took.
+    """
+    findings = [each for each in judgements if isinstance(each, Finding)]
+    unjudged = [each for each in judgements if isinstance(each, Unjudged)]
     level, outcome, message = case.level, Outcome.PASS, NO_TEXT
-    told: tuple[int, ...] = ()
+    evidence: tuple[int, ...] = ()
     if findings:
-        worst = max(findings, key=lambda each: GRAVITY[each.level])
-        level, outcome, told = worst.level, BROKEN[worst.level, strict], worst.exchanges
-        message = joined([each.message for each in findings if each.level is worst.level])
+        worst = max(findings, key=lambda finding: GRAVITY[finding.level])
+        level, outcome, evidence = worst.level, BROKEN[worst.level, strict], worst.exchanges
+        message = join_texts(
+            [finding.message for finding in findings if finding.level is worst.level]
+        )
     elif unjudged:
-        worst_unjudged = max(unjudged, key=lambda each: each.error)
-        outcome = Outcome.ERROR if worst_unjudged.error else Outcome.SKIP
-        message, told = worst_unjudged.reason, worst_unjudged.exchanges
+        gravest = max(unjudged, key=lambda reason: reason.error)
+        outcome = Outcome.ERROR if gravest.error else Outcome.SKIP
+        message, evidence = gravest.reason, gravest.exchanges
     return Result(
         rule=scenario.rule,
         case=case.name,
@@ -43,17 +52,17 @@ def concluded(
         outcome=outcome,
         message=message,
         seconds=seconds,
-        exchanges=tuple(dict.fromkeys([*told, *beside]))[:MOST_EXCHANGES],
-        reproduce=reproduce(told),
+        exchanges=tuple(dict.fromkeys([*evidence, *context]))[:MOST_EXCHANGES],
+        reproduce=reproduce(evidence),
     )
 
 
 def own_fault(fault: Exception) -> Text:
-    """What is told of a fault of the suite's own, which is no verdict on the target."""
+    """How a report describes a fault of Hookproof itself, which is no verdict on the target."""
     kind = type(fault).__name__
     return Text(f"a fault of Hookproof itself: {kind}", f"Hookproof 自身的錯誤：{kind}")
 
 
-def joined(messages: Sequence[Text]) -> Text:
-    """Several statements as one."""
-    return Text("; ".join(each.en for each in messages), "；".join(each.zh for each in messages))
+def join_texts(texts: Sequence[Text]) -> Text:
+    """Several statements as one, on one line."""
+    return Text("; ".join(text.en for text in texts), "；".join(text.zh for text in texts))

@@ -1,4 +1,4 @@
-"""Why a suite is not run; the same for both sides."""
+"""Why the suite cannot be run against a target. Used for both sides."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ NO_TLS = Text("it does not speak TLS: is it http://?", "它使用的不是 TLS�
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why the suite is not run. `fail` tells a target that fails every plain message (5xx) from one
-    of which nothing could be learnt. `rule` is the one that a failure is told of; None: the first."""
+    """Why the suite is not run, and the ids of the exchanges that show it. With `fail` the target broke
+    a rule (it answers every plain message 5xx); without, nothing could be learnt of it. The failure is
+    reported under `rule`, or under the first rule of the run for None."""
 
     reason: Text
-    fail: bool
     exchanges: tuple[int, ...]
+    fail: bool = False
     rule: str | None = None
 
 
 def speaks_no_tls(exchange: Exchange) -> bool:
-    """Whether what came in the handshake was no TLS at all, in the words of OpenSSL 3.0 or 3.2."""
+    """Whether the peer answered the handshake with something other than TLS. Reads the wording of OpenSSL
+    3.0 and 3.2."""
     words = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
-    return exchange.fault is Fault.TLS and any(each in exchange.detail for each in words)
+    return exchange.fault is Fault.TLS and any(word in exchange.detail for word in words)

@@ -1,7 +1,7 @@
 """Hypothesis strategies for messages of the protocol, valid, malformed and forged.
 
-For the suite's own `receiver.fuzz.*` rules, and for `@given` tests of your own: see docs/fuzzing.md.
-The names are given lazily, since Hypothesis takes a quarter of a second to import.
+They serve the suite's own `receiver.fuzz.*` rules and `@given` tests of your own: see docs/fuzzing.md.
+The names are imported lazily, because Hypothesis takes a quarter of a second to import.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ __all__ = [
     "valid_bodies",
     "valid_deliveries",
 ]
-"""What is meant for tests of your own; the engine uses the rest."""
+"""The names meant for your own tests; the engine uses the rest."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
-"""What is drawn for a sender: contents of messages that it is given, and answers that it meets.
+"""Inputs for a sender under test: contents of the messages that it must send, and scripts of answers.
 
-All of it is drawn beforehand, since at a live sender each takes as long as a delivery, or as its retries:
-they go side by side. Nothing is shrunk; the simplest comes first, and is the one that is told of.
+All of them are drawn in advance and used side by side, because each takes a live sender as long as a
+delivery or its retries. Nothing is shrunk; the simplest comes first, and is the one that is reported.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
-from conformance.fuzz.campaign.campaign import Leave
+from conformance.fuzz.campaign.campaign import EndRound
 from conformance.fuzz.strategies.valid import MEDIA, valid_contents
-from conformance.fuzz.strategies.values import TELLING, texts
+from conformance.fuzz.strategies.values import TRICKY, texts
 from conformance.scenario.sender import OK, ScriptedAnswer
 
 BATCH = 8
 """Draws in one example of Hypothesis's, which costs as much as drawing several of them."""
 SPARE = 8
-"""Times as many draws as are wanted: some come twice."""
+"""Draws for each input that is needed, because some are drawn twice."""
 MOST_FAILURES = 3
-"""Failures before the 200 in a script, at most."""
+"""The most failures before the 200 in a script."""
 
-TOLD = (
-    *(text.replace("\0", "") for text in TELLING),
+TEXTS = (
+    *(text.replace("\0", "") for text in TRICKY),
     "❤️1️⃣☎︎",  # variation selectors
-    "葛\U000e0100",  # of ideographs too
+    "葛\U000e0100",  # and one of ideographs
     "a\r\nb\rc",
-    "\u00a0\u200b\u00ad\u3000",  # blanks that are none, or that no eye sees
+    "\u00a0\u200b\u00ad\u3000",  # unusual or invisible spaces
 )
-"""Texts on which something has broken somewhere: of these each is given, before any is drawn."""
+"""Texts that have broken software before. Each of them is used before any text is drawn."""
 
 _STORED = texts(10_000).map(lambda text: text.replace("\0", ""))
-# Not every database takes a NUL, and no message of WeChat's has one.
+# Not every database accepts a NUL, and no WeChat message contains one.
 _URL = st.sampled_from(
     ("https://hookproof.test/a?b=1&c=%20#d", "https://測試.hookproof.test/頁?a=b")
 )
@@ -59,41 +59,48 @@ _FAILURES = (
 
 @cache  # several runs in one process have the same seed
 def contents(count: int, draw: int) -> tuple[tuple[int, Any], ...]:
-    """At most `count` different pairs of a msgType and a content that fits it, the shortest first;
-    `draw` makes the draws."""
-    told = [(1, text) for text in TOLD]
-    return _drawn(told, _CONTENT.filter(_is_bearable), count, f"{draw} contents", _spelled)
+    """At most `count` different pairs of a msgType and fitting content, the shortest first. `draw` is the
+    seed."""
+    first = [(1, text) for text in TEXTS]
+    strategy = _CONTENT.filter(_is_acceptable)
+    return _distinct(first, strategy, count=count, draw=f"{draw} contents", key=_as_json)
 
 
-def _is_bearable(drawn: tuple[int, Any]) -> bool:
-    """Whether a sender that looks at what it is given must take it: a URL has no blank in it, say."""
-    kind, content = drawn
-    return "\\u0000" not in _spelled(drawn) and not (kind in MEDIA and _NO_URL.search(content))
+def _is_acceptable(pair: tuple[int, Any]) -> bool:
+    """Whether a sender that validates its input must accept it: a URL, for instance, has no space."""
+    kind, content = pair
+    return "\\u0000" not in _as_json(pair) and not (kind in MEDIA and _NO_URL.search(content))
 
 
-def _spelled(drawn: tuple[int, Any]) -> str:
-    return json.dumps(drawn)
+def _as_json(pair: tuple[int, Any]) -> str:
+    return json.dumps(pair)
 
 
 @cache
 def scripts(count: int, draw: int) -> tuple[tuple[ScriptedAnswer, ...], ...]:
-    """At most `count` different scripts of answers, the shortest first: some failures, and then 200.
-    One of them at most holds the sender up until its deadline. Each failure is met alone as well."""
+    """At most `count` different scripts of answers, the shortest first: some failures, then 200.
+
+    At most one failure makes the sender wait until its deadline. Each failure also has a script of its
+    own. `draw` is the seed.
+    """
     failures = st.lists(st.sampled_from(_FAILURES), max_size=MOST_FAILURES)
-    some = failures.filter(lambda some: sum(each.fault == "hang" for each in some) < 2)
-    alone = [(failure, OK) for failure in _FAILURES]
-    return _drawn(alone, some.map(lambda some: (*some, OK)), count, f"{draw} scripts", repr)
+    bounded = failures.filter(lambda drawn: sum(one.fault == "hang" for one in drawn) < 2)
+    single = [(failure, OK) for failure in _FAILURES]
+    strategy = bounded.map(lambda drawn: (*drawn, OK))
+    return _distinct(single, strategy, count=count, draw=f"{draw} scripts", key=repr)
 
 
-def _drawn(
+def _distinct(
     first: Sequence[Any],
     strategy: st.SearchStrategy[Any],
+    *,
     count: int,
     draw: str,
-    spelled: Callable[[Any], str],
+    key: Callable[[Any], str],
 ) -> tuple[Any, ...]:
-    """`first`, and then draws from `strategy`."""
-    found = {spelled(each): each for each in first}
+    """`count` inputs that differ in their `key`: `first`, then draws from `strategy`; the shortest keys
+    come first."""
+    inputs = {key(one): one for one in first}
 
     @seed(draw)
     @settings(
@@ -106,11 +113,11 @@ def _drawn(
     )
     @given(st.lists(strategy, min_size=BATCH, max_size=BATCH))
     def collect(batch: list[Any]) -> None:
-        found.update((spelled(each), each) for each in batch)
-        if len(found) >= count:
-            raise Leave
+        inputs.update((key(one), one) for one in batch)
+        if len(inputs) >= count:
+            raise EndRound
 
-    with suppress(Leave):
+    with suppress(EndRound):
         collect()
-    some = list(found)[:count]
-    return tuple(found[each] for each in sorted(some, key=lambda text: (len(text), text)))
+    keys = list(inputs)[:count]
+    return tuple(inputs[text] for text in sorted(keys, key=lambda text: (len(text), text)))

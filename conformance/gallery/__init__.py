@@ -1,1 +1,1 @@
-"""Peers with known faults, and correct ones: what the suite proves its own power on."""
+"""Peers with known faults, and correct ones. The suite tests itself against them."""

@@ -1,6 +1,6 @@
-"""Programs that are run as children of a run: started, killed hard, started again, ended.
+"""Child processes of a run: start, kill, restart and stop.
 
-A child ends when its standard input closes, so that none outlives the run however that ends.
+A child exits when its standard input closes, so that none outlives the run, however the run ends.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from conformance.model.errors import HarnessError
 from conformance.protocol.resources import PACKAGE
 
 START_SECONDS = 30.0
-END_SECONDS = 5.0
+STOP_SECONDS = 5.0
 
-# Asks the run to kill the child and to start it again; ends once it serves.
+# Asks the run to kill and restart the child; exits once the child serves again.
 _RESTART = (
     "import socket, sys; "
     'asked = socket.create_connection(("127.0.0.1", int(sys.argv[1]))); '
@@ -28,13 +28,13 @@ _RESTART = (
 
 
 def with_package(environment: Mapping[str, str]) -> dict[str, str]:
-    """One's own environment with `environment` beside it, in which a child imports this package."""
+    """This process's environment, plus `environment`, plus a PYTHONPATH that finds this package."""
     paths = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH"))))
     return {**os.environ, **environment, "PYTHONPATH": paths}
 
 
 class Child:
-    """A program that prints its URL in one line once it serves, and ends when its input closes."""
+    """A program that prints its URL as one line once it serves, and exits when its input closes."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._command = command
@@ -43,7 +43,8 @@ class Child:
         self.url = ""
 
     async def start(self) -> None:
-        """Start it, on the port that it had before; returns when it serves."""
+        """Start it, on the same port as before, and wait until it serves. Raises HarnessError if it does
+        not within START_SECONDS."""
         port = urlsplit(self.url).port or 0
         self._child = child = await asyncio.create_subprocess_exec(
             *self._command,
@@ -60,23 +61,23 @@ class Child:
         except TimeoutError:
             line = b""
         if not line:
-            raise HarnessError(f"{shlex.join(self._command)} did not come to serve")
+            raise HarnessError(f"{shlex.join(self._command)} did not start to serve")
         self.url = line.decode().strip()
 
     async def kill(self) -> None:
-        """End it hard; returns when it is gone."""
+        """Kill it (SIGKILL) and wait until it has exited."""
         if self._child is not None:
             with suppress(ProcessLookupError):
                 self._child.kill()
             await self._child.wait()
 
-    async def end(self) -> None:
-        """Close its input, and end it hard if it does not go."""
+    async def stop(self) -> None:
+        """Close its input, and kill it if it has not exited within STOP_SECONDS."""
         if self._child is None or self._child.stdin is None:
             return
         self._child.stdin.close()
         try:
-            async with asyncio.timeout(END_SECONDS):
+            async with asyncio.timeout(STOP_SECONDS):
                 await self._child.wait()
         except TimeoutError:
             await self.kill()
@@ -84,18 +85,18 @@ class Child:
 
 @asynccontextmanager
 async def running(command: Sequence[str], environment: Mapping[str, str]) -> AsyncIterator[Child]:
-    """Run a command within the context, with `environment` beside one's own."""
-    process = Child(command, environment)
+    """Run a command within the context; `environment` is added to this process's own."""
+    child = Child(command, environment)
     try:
-        await process.start()
-        yield process
+        await child.start()
+        yield child
     finally:
-        await process.end()
+        await child.stop()
 
 
 @asynccontextmanager
 async def restarting(child: Child) -> AsyncIterator[str]:
-    """A --restart-command for `child`, which stays this run's child."""
+    """A --restart-command for `child`, under which it remains a child of this process."""
 
     async def restart(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

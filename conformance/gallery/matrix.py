@@ -1,8 +1,8 @@
-"""The suite against its gallery: whatever is faulty must be caught, and nothing that is right accused.
+"""Runs the suite against its gallery: it must catch every faulty peer, and accuse no correct one.
 
-Every peer is served over real HTTP. A faulty one meets the groups of the rules that must catch it, so
-that a neighbouring rule which finds it as well is seen to accuse; a correct one meets every rule. Most of
-the time they wait, so that many are judged side by side, in as many processes as there are processors.
+Every peer is served over real HTTP. A correct peer is judged by every rule. A faulty peer is judged by
+the groups of the rules that must catch it, which shows whether a neighbouring rule accuses it too.
+Peers spend most of their time waiting, so many run side by side, in one process per processor.
 """
 
 from __future__ import annotations
@@ -37,30 +37,34 @@ from conformance.options.sender import SenderOptions
 PEERS = (*RECEIVERS, *SENDERS)
 
 AT_A_TIME, WHOLE_AT_A_TIME = 24, 2
-"""Peers that one process judges side by side, and those among them that meet every rule."""
+"""How many peers one process judges side by side, and how many of those by every rule."""
 
 STRIDE = 7
-"""Peers of one kind stand together in the gallery: those that begin one after the other are so far apart."""
+"""Similar peers are neighbours in the gallery. Peers that start one after the other are this far apart
+in it."""
 
 APART, CALM = 0.2, 1.0
-"""Seconds between the beginnings of two peers, whose first moments are the busiest; and those for which
-the process must not have been held up before one more begins."""
+"""Seconds between the starts of two peers, since a peer is busiest at its start; and seconds without a
+stall of this process before another peer may start."""
 
 TIMEOUT = 300.0
-"""Seconds for the run against one peer, which has the processor for a share of them."""
+"""Seconds for the run against one peer, which shares the processor with others."""
 
 SHARE = "conformance.gallery.share"
-"""The module that judges some peers in a process of its own."""
+"""The module that judges some of the peers in its own process."""
 
 NO_SKIPS = "HOOKPROOF_NO_SKIPS"
-"""The variable that, set to 1, forbids to leave out a peer for want of what it needs."""
+"""The environment variable that, set to 1, turns a skipped peer into an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What came of one peer: the rules that it names and that found it, those that did not, the MUST
-    and SHOULD rules that found it unnamed, and the results that could not be judged. `said` is what the
-    suite said of a rule that missed or accused it; `skipped` says why it was not run."""
+    """The result for one peer.
+
+    `caught` and `missed` are the rules of its `caught_by` that found the fault and that did not.
+    `accused` are the other MUST and SHOULD rules that reported a finding. `errors` are the results that
+    could not be judged. `said` holds what the suite reported for the missed and the accusing rules.
+    `skipped` says why the peer was not run."""
 
     peer: str
     fault: str | None
@@ -75,7 +79,7 @@ class Row:
 
     @property
     def holds(self) -> bool:
-        """Whether the suite said of the peer what it must. Beside a dead one there are errors."""
+        """Whether the suite reported what it must. If the peer died, errors are expected."""
         dead = ALIVE in self.caught
         return not self.missed and not self.accused and (dead or not self.errors)
 
@@ -89,28 +93,28 @@ class Matrix:
 
     @property
     def holds(self) -> bool:
-        """Whether every row does; a matrix of which nothing was run shows nothing."""
+        """Whether every row holds. A matrix without any peer that ran does not."""
         run = [row for row in self.rows if row.skipped is None]
         return bool(run) and all(row.holds for row in run)
 
     @property
     def caught(self) -> int:
-        """How many pairs of a faulty peer and a rule that it names were found."""
+        """How many pairs of a faulty peer and a rule in its `caught_by` were caught."""
         return sum(len(row.caught) for row in self.rows)
 
     @property
     def missed(self) -> int:
-        """How many were not."""
+        """How many such pairs were missed."""
         return sum(len(row.missed) for row in self.rows)
 
     @property
     def accused(self) -> int:
-        """How many pairs of a peer and a rule were found that should not be."""
+        """How many pairs of a peer and a rule were accused that should not be."""
         return sum(len(row.accused) for row in self.rows)
 
 
 class _Places:
-    """Lets peers begin one after the other, as many as this process can keep up with. Within `watching`."""
+    """Starts peers one after the other, as fast as this process can keep up. For use in `watching`."""
 
     def __init__(self) -> None:
         self._clock = Clock()
@@ -122,13 +126,13 @@ class _Places:
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Watch how this process keeps up."""
+        """Watch this process for stalls."""
         async with self._stalls.watching():
             yield
 
     @asynccontextmanager
     async def place(self, *, whole: bool) -> AsyncIterator[None]:
-        """A place for one peer, which meets the `whole` of the rules or some."""
+        """A place for one peer, which is judged by the `whole` of the rules or by some."""
         async with self._whole if whole else self._some:
             async with self._door:
                 await self._calm()
@@ -145,9 +149,9 @@ class _Places:
 
 
 async def run_matrix(only: Sequence[str] = ()) -> Matrix:
-    """Judge the peers whose names fit one of the globs in `only`, or all of them, in processes of their own.
+    """Judge the peers whose names match a glob in `only`, or all of them, in child processes.
 
-    Raises InputError for a glob that fits none.
+    Raises InputError for a glob that matches no peer.
     """
     peers = chosen(only)
     begin = time.monotonic()
@@ -160,7 +164,7 @@ async def run_matrix(only: Sequence[str] = ()) -> Matrix:
 
 
 async def judge_all(peers: Sequence[Peer]) -> list[Row]:
-    """Judge peers side by side in this process; their rows in the same order."""
+    """Judge peers side by side in this process; returns their rows in the same order."""
     places = _Places()
     longest = [peer for peer in peers if not peer.rules]
     others = [peer for peer in peers if peer.rules]
@@ -177,7 +181,7 @@ async def judge_all(peers: Sequence[Peer]) -> list[Row]:
 
 
 async def _apart(peers: Sequence[Peer]) -> list[Row]:
-    """The same in a process of its own, which ends with this one. Raises HarnessError when it fails."""
+    """Judge peers in a child process, which ends with this one. Raises HarnessError if it fails."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -192,7 +196,7 @@ async def _apart(peers: Sequence[Peer]) -> list[Row]:
     try:
         written = await child.stdout.read()
         if await child.wait():
-            raise HarnessError(f"a process that judged peers ended with {child.returncode}")
+            raise HarnessError(f"a process that judged peers exited with {child.returncode}")
     finally:
         child.stdin.close()
         await child.wait()
@@ -200,18 +204,18 @@ async def _apart(peers: Sequence[Peer]) -> list[Row]:
 
 
 def as_row(fields: dict[str, Any]) -> Row:
-    """The row in the JSON object that a row makes."""
+    """The row from the JSON object of its fields."""
     whole: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()}
     return Row(**whole)
 
 
 def chosen(only: Sequence[str]) -> list[Peer]:
-    """The peers whose names fit one of the globs in `only`. Raises InputError for one that fits none."""
+    """The peers whose names match a glob in `only`. Raises InputError for a glob that matches none."""
     names = [peer.name for peer in PEERS]
     for pattern in only:
         if not any(fnmatchcase(name, pattern) for name in names):
             near = get_close_matches(pattern, names, n=1, cutoff=0.0)
-            raise InputError(f"--only: no peer fits {pattern!r}; did you mean {near[0]}?")
+            raise InputError(f"--only: no peer matches {pattern!r}; did you mean {near[0]}?")
     return [p for p in PEERS if not only or any(fnmatchcase(p.name, pattern) for pattern in only)]
 
 
@@ -252,7 +256,7 @@ async def _judge(peer: Peer) -> Row:
 
 
 def _examples(peer: Peer) -> int:
-    """A faulty peer is fuzzed where that must find it; the rest is dear, and shows nothing new."""
+    """Examples to fuzz the peer with. A faulty peer is fuzzed only if that must catch it: it is slow."""
     named = any(".fuzz." in rule or "[drawn]" in rule for rule in peer.caught_by)
     return FUZZ if named or not peer.rules else 0
 
@@ -266,8 +270,8 @@ async def report_on(options: RunOptions) -> Report:
 
 
 def _parts(result: Result) -> set[str]:
-    """What a broken result finds: the rule, unless it is broken in what weighs less than the rule; and
-    its case and its level as parts of that."""
+    """What a finding counts for in `caught_by`: the case and the level as parts of the rule, and the
+    whole rule unless the result is of a lower level than the rule."""
     rule = result.rule.id
     parts = {f"{rule}[{result.case}]", f"{rule}[{result.level}]"}
     whole = GRAVITY[result.level] >= GRAVITY[result.rule.level]

@@ -1,4 +1,7 @@
-"""What a peer of the gallery is: how it is served, and what the suite must say of it."""
+"""A peer of the gallery: how it is served, and what the suite must report about it.
+
+Knows no single fault, and not how a peer is judged.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,18 @@ from dataclasses import dataclass
 
 from conformance.options.run import RunOptions
 from conformance.receiver.behaviour import ReceiverBehaviour
-from conformance.scenario.receiver import built_in, select
+from conformance.scenario.load import built_in, select
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A receiver or a sender, and what the suite must say of it. `fault` is None for a correct one;
-    `rules` are what it meets (globs; none for every rule); `missing` says what is not there to run it.
+    """A receiver or a sender, and what the suite must report about it.
 
-    `caught_by` are rules, or a part of one: `rule[case]`, or `rule[SHOULD]` where a MUST is broken in
-    what weighs less alone.
+    `side` is "receiver" or "sender". `fault` is None for a correct peer; otherwise it continues the
+    sentence "a receiver that …" or "a sender that …". `caught_by` are the rules that must find the
+    fault. An entry may name a part of a rule: `rule[case]`, or `rule[SHOULD]` where the peer breaks
+    a MUST rule only in cases of that lower level. `rules` are the rules that the peer is judged by
+    (globs; empty for every rule). `missing` returns what this machine lacks to run the peer, or None.
     """
 
     side: str
@@ -29,26 +34,30 @@ class Peer:
     missing: Callable[[], str | None] = lambda: None
 
 
-def met(
+def rules_to_run(
     side: str, caught_by: Sequence[str], beside: Sequence[str], controls: Sequence[str]
 ) -> tuple[str, ...]:
-    """The rules that a faulty peer meets: the groups of those in `caught_by`, those `beside` them, and
-    the controls. Of fuzz rules, which take long and find one another's faults, only those named."""
+    """The ids of the rules that a faulty peer is judged by: the whole groups of those in `caught_by`,
+    those in `beside`, and the `controls` (globs). A fuzz rule comes without its group: fuzz rules take
+    long and find one another's faults."""
     groups = (
         rule.partition("[")[0] if ".fuzz." in rule else rule.rpartition(".")[0] + ".*"
         for rule in caught_by
     )
-    return tuple(each.rule.id for each in select(built_in(side), (*groups, *beside, *controls)))
+    return tuple(
+        scenario.rule.id for scenario in select(built_in(side), (*groups, *beside, *controls))
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Faulty:
-    """A receiver with one realistic fault, as one changed step of the correct one.
+    """A receiver with one realistic fault: the correct receiver with one step changed.
 
-    `fault` says in a sentence what it does wrong; `caught_by` are the rules that must find it, each
-    of them, and no other rule of their groups may. `behaviour` is what makes a fresh one where the fault
-    keeps a state. `beside` are rules (globs) whose requests bring the fault to light for a rule that
-    looks at the whole run. With `tls` it is served over https, under a certificate of its own making.
+    `fault` continues the sentence "a receiver that …". Every rule in `caught_by` must find the fault,
+    and no other rule of their groups may. `behaviour` is a factory where the fault keeps state, so
+    that each run starts afresh. `beside` are further rules to run (globs): their requests expose the
+    fault to a rule that looks at the whole run. With `tls` the receiver is served over https under a
+    self-signed certificate.
     """
 
     name: str
@@ -59,5 +68,5 @@ class Faulty:
     tls: bool = False
 
     def fresh(self) -> ReceiverBehaviour:
-        """The policy for one run."""
+        """The behaviour for one run, with no state from another."""
         return self.behaviour if isinstance(self.behaviour, ReceiverBehaviour) else self.behaviour()

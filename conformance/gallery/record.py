@@ -1,12 +1,12 @@
-"""What the suite says of every peer of the gallery, as a file that two builds are compared by. Pure.
+"""A record of what the suite reports for every peer of the gallery, to compare two builds. Pure.
 
-A record has the outcome of each rule and case, and the exit status, for each peer of each side. It
-knows neither how a peer is served nor how it is judged.
+A record holds the outcome of each rule and case, and the exit status, for each peer of each side. This
+module does not know how a peer is served or judged.
 
-In the file a side has its `usual` outcomes, those that most of its peers have, and for each peer what
-differs from them, on one line: `rule[case]`, or `rule[*]` for every case of a rule. An outcome that
-was not the same at every look is written with all that were seen, as in `pass|skip`.
-`schemas/selftest.schema.json` describes it.
+In the file each side has its `usual` outcomes, which most of its peers share, and one line per peer
+with the outcomes that differ: `rule[case]`, or `rule[*]` for every case of a rule. An outcome that
+differed between looks is written with all values that were seen, as in `pass|skip`.
+`schemas/selftest.schema.json` describes the file.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from conformance.protocol.validation import problems
 
 EXIT_STATUS = "exit status"
 NOT_RUN = "none"
-"""The exit status of a peer that could not be run."""
+"""The exit status of a peer that could not run."""
 ABSENT = "absent"
-"""The outcome of a case that one peer has and another has not."""
+"""The outcome of a case that a peer does not have."""
 
 SIDES = ("receiver", "sender")
 EVERY_CASE = "[*]"
@@ -34,7 +34,7 @@ _EITHER = "|"
 _NOT_JUDGED = frozenset({Outcome.ERROR.value, str(STATUSES[Verdict.ERROR])})
 
 Outcomes = Mapping[str, str]
-"""Name → outcome, of one look at one peer. A name is that of a result, or EXIT_STATUS."""
+"""Name → outcome, from one look at one peer. The name is that of a result, or EXIT_STATUS."""
 
 Row = Mapping[str, frozenset[str]]
 """Name → the outcomes that were seen, for one peer."""
@@ -45,23 +45,23 @@ Record = Mapping[str, Mapping[str, Row]]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What came of judging a peer once. `obstacle` says why it could not be run; None when it was."""
+    """The outcomes of judging a peer once. `obstacle` says why it could not run; None if it ran."""
 
     outcomes: Outcomes
     obstacle: str | None = None
 
 
 def not_run(obstacle: str) -> Look:
-    """A look at a peer that could not be run."""
+    """A look at a peer that could not run."""
     return Look({EXIT_STATUS: NOT_RUN}, obstacle)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One name whose outcome is in no look what the record has: the outcomes there, and those seen.
+    """One name whose outcome matches the record in no look: the recorded outcomes and those seen.
 
-    `name` is None where the record and the gallery do not have the same peers: then `before` or
-    `after` is empty for where the peer is missing, and holds nothing else but EXIT_STATUS.
+    `name` is None for a peer that only the record or only the gallery has. Then the side without the
+    peer (`before` is the record) is empty, and the other holds only EXIT_STATUS.
     """
 
     peer: str
@@ -71,10 +71,10 @@ class Difference:
 
 
 def row(looks: Sequence[Look], alone: Sequence[Look] = ()) -> Row:
-    """The outcomes that were seen in `looks` at one peer beside others, and in those at it `alone`.
+    """The outcomes seen in `looks` at one peer beside others, and in looks at it `alone`.
 
-    Where the latter judged everything, it was the machine that left something unjudged in the former:
-    that counts only for what nothing else was seen of. So does a look in which the peer was not run.
+    Where the looks alone judged every case, what the others left unjudged was the machine's fault: it
+    counts only for a case with no other outcome. A look in which the peer did not run counts no more.
     """
     run = [look for look in (*looks, *alone) if look.obstacle is None] or looks
     seen = {name: _seen(name, run) for name in _names(look.outcomes for look in run)}
@@ -84,15 +84,15 @@ def row(looks: Sequence[Look], alone: Sequence[Look] = ()) -> Row:
 
 
 def agree(looks: Sequence[Look]) -> bool:
-    """Whether every look saw the same."""
+    """Whether every look saw the same outcomes."""
     return all(look.outcomes == looks[0].outcomes for look in looks)
 
 
 def differences(peer: str, expected: Row, looks: Sequence[Look]) -> list[Difference]:
-    """What is in none of `looks` as `expected`, sorted by name, the exit status first.
+    """The names that are as `expected` in none of `looks`, sorted, the exit status first.
 
-    Of a peer that was run on one side only, the exit status says it all. Of one that leaves now this
-    case unjudged and now that, no case that is left unjudged is a difference.
+    For a peer that ran on one side only, the exit status is the only difference. For a peer that leaves
+    different cases unjudged from look to look, an unjudged case is no difference.
     """
     found = []
     tolerated = _NOT_JUDGED if any(map(_sometimes_unjudged, expected.values())) else frozenset()
@@ -107,7 +107,7 @@ def differences(peer: str, expected: Row, looks: Sequence[Look]) -> list[Differe
 def peer_differences(
     recorded: Iterable[str], present: Iterable[str]
 ) -> Iterator[tuple[str, Difference]]:
-    """Peers that the record has and the gallery has not, and the other way round, with their names."""
+    """The name and the difference of each peer that only the record or only the gallery has."""
     there, here = frozenset({EXIT_STATUS}), frozenset[str]()
     old, new = set(recorded), set(present)
     for peer in sorted(old ^ new):
@@ -116,20 +116,20 @@ def peer_differences(
 
 
 def as_text(record: Record) -> str:
-    """The file's text: sorted, a line for each peer and for each usual outcome."""
+    """The text of the file: sorted, with a line for each peer and for each usual outcome."""
     sides = [f'"{side}": {_side_as_text(record[side])}' for side in SIDES if record.get(side)]
     return "{\n" + ",\n".join(sides) + "\n}\n"
 
 
 def parse(data: bytes) -> Record:
-    """The record in a file's bytes. Raises InputError, in one line, for what is no record."""
+    """The record in the bytes of a file. Raises InputError, in one line, if they are not a record."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as fault:
         raise InputError(f"is not JSON: {fault}") from None
     wrong = problems("selftest", document)
     if wrong:
-        raise InputError(f"is no record of a self-test: {wrong[0]}")
+        raise InputError(f"is not a record of a self-test: {wrong[0]}")
     return {side: _parse_side(document[side]) for side in SIDES if side in document}
 
 
@@ -166,7 +166,7 @@ def _side_as_text(rows: Mapping[str, Row]) -> str:
 
 
 def _usual(rows: Sequence[Row]) -> dict[str, str]:
-    """What most rows have for each name; of as many, the first in the alphabet."""
+    """The most frequent outcome of each name; among equals, the first in the alphabet."""
     run = [each for each in rows if not _is_not_run(each)] or rows
     found = {}
     for name in sorted(_names(run), key=_place):
@@ -176,7 +176,7 @@ def _usual(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _unusual(each: Row, usual: Mapping[str, str]) -> dict[str, str]:
-    """What a row has otherwise, a rule of which every case has the same as one."""
+    """The unusual outcomes of a row. A rule whose cases all have the same outcome is one entry."""
     if _is_not_run(each):
         return {EXIT_STATUS: NOT_RUN}
     rules: dict[str, list[str]] = {}

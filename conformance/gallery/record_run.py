@@ -1,8 +1,8 @@
-"""The record of the gallery taken, and compared with today's.
+"""Takes a record of the gallery, and compares the gallery with a record.
 
-Some outcomes depend on when things happen, and on what else the machine does. That is no verdict on a
-peer here, only noise between two builds: so a record keeps every outcome that was seen, and what
-differs from it is looked at again by itself before it is called a difference.
+Some outcomes depend on timing and on the load of the machine. Between two builds that is noise. So a
+record keeps every outcome that was seen, and a peer that differs is judged again by itself before the
+difference is reported.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from conformance.model.errors import InputError
 from conformance.trace.store import whole_file
 
 WORKERS = 2 * (os.cpu_count() or 1)
-"""Peers side by side: most of the time they wait."""
+"""How many peers run side by side: they spend most of their time waiting."""
 
 LOOKED_AT_AGAIN = 48
-"""Peers that may differ for the machine's sake; where more do, it is the build that differs."""
+"""How many differing peers are judged again. If more differ, the build is the cause, not the machine."""
 
 Judge = Callable[[Sequence[str], int, Callable[[], None]], Awaitable[Mapping[str, Look]]]
-"""Judges peers by name, so many side by side, and says when one is done."""
+"""Judges peers by name, a given number side by side, and calls back after each."""
 
 Progress = Callable[[int, int], None]
-"""Is given how many looks are done, of how many."""
+"""Called with the number of looks done and the number planned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What came of recording: why peers could not be run, and those whose looks did not agree."""
+    """A new record, why peers could not run (by name), and the peers whose looks did not agree."""
 
     record: Record
     obstacles: Mapping[str, str]
@@ -57,8 +57,9 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What came of comparing: the differences by peer, and the peers that were looked at again. Where too
-    many differ for that, `confirmed` is false: the differences rest on one look."""
+    """The result of a comparison: the number of `peers` judged, why peers could not run (by name), the
+    differences sorted by peer, and the peers that were judged again. If too many differ for that,
+    `confirmed` is false: the differences rest on one look."""
 
     peers: int
     obstacles: Mapping[str, str]
@@ -78,13 +79,13 @@ class _Looks:
         self.by_peer: dict[str, list[Look]] = {}
 
     async def look(self, peers: Sequence[str], workers: int) -> None:
-        """Look at each of `peers` once more."""
+        """Judge each of `peers` once more."""
         self._planned += len(peers)
         for peer, look in (await self._judge(peers, workers, self._note)).items():
             self.by_peer.setdefault(peer, []).append(look)
 
     def obstacles(self) -> dict[str, str]:
-        """Why peers could not be run at their last look."""
+        """Why peers could not run at their last look, by name."""
         last = {peer: looks[-1] for peer, looks in self.by_peer.items()}
         return {peer: look.obstacle for peer, look in last.items() if look.obstacle is not None}
 
@@ -98,10 +99,10 @@ async def take(
     progress: Progress = lambda done, planned: None,
     judge: Judge = judge_in_workers,
 ) -> Taken:
-    """Record the peers that fit one of the globs in `only`, or all of them. Each is looked at twice
-    beside others, and where that does not agree, once by itself.
+    """Record the peers that match a glob in `only`, or all of them. Each peer is judged twice beside
+    others, and once more by itself if the two looks do not agree.
 
-    Raises InputError for a glob that fits none.
+    Raises InputError for a glob that matches no peer.
     """
     begin = time.monotonic()
     peers = chosen(only)
@@ -124,10 +125,10 @@ async def compare(
     progress: Progress = lambda done, planned: None,
     judge: Judge = judge_in_workers,
 ) -> Compared:
-    """Compare the peers that fit one of the globs in `only`, or all of them, with a record.
+    """Compare the peers that match a glob in `only`, or all of them, with a record.
 
-    A peer that differs is looked at again by itself, twice at most; a difference is what differs at
-    every look. Raises InputError for a glob that fits none.
+    A peer that differs is judged again by itself, at most twice. Only what differs at every look is a
+    difference. Raises InputError for a glob that matches no peer.
     """
     begin = time.monotonic()
     names = [peer.name for peer in chosen(only)]
@@ -164,7 +165,7 @@ async def compare(
 
 
 def read(path: Path, option: str) -> Record:
-    """The record in a file. Raises InputError, naming the option."""
+    """The record in a file. Raises InputError that names the option."""
     try:
         data = path.read_bytes()
     except OSError as fault:
@@ -176,8 +177,8 @@ def read(path: Path, option: str) -> Record:
 
 
 def write(path: Path, record: Record, kept: Record) -> None:
-    """Write a record, with the other peers of `kept`, beside the file, and put it in its place. Raises
-    InputError, and leaves the file as it was, when that cannot be."""
+    """Write a record, plus the other peers of `kept`, to `path`. The file is replaced as a whole. Raises
+    InputError, and leaves the file unchanged, if it cannot be written."""
     whole = {side: {**kept.get(side, {}), **record.get(side, {})} for side in SIDES}
     with whole_file(path) as part:
         part.write_text(as_text(whole), encoding="utf-8")

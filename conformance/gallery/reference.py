@@ -1,4 +1,4 @@
-"""The embedded reference parts, started on free ports, judged, and torn down."""
+"""The embedded reference receiver and sender, each run on a free port with options to judge it by."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from conformance.sender.app import Settings, serving_sender
 from conformance.sender.worker import Pace
 
 FIRST_WAIT = 0.1
-"""Seconds of the reference sender's first wait: the suite lasts as long as its retries."""
+"""Seconds of the reference sender's first wait. It is short because the suite waits for the retries."""
 
 
 @asynccontextmanager
 async def reference_receiver() -> AsyncIterator[Options]:
-    """A correct receiver on a free port, with what a run against it needs."""
+    """Run a correct receiver on a free port; yields the options of a run against it."""
     signer = Signer(dialects.load("guide"), _fresh_secret())
     async with Inbox(":memory:") as inbox, serving(ReceiverBehaviour(), inbox, signer) as base:
         yield Options(
@@ -37,7 +37,7 @@ async def reference_receiver() -> AsyncIterator[Options]:
 
 @asynccontextmanager
 async def reference_sender() -> AsyncIterator[SenderOptions]:
-    """A correct sender on a free port, with what a run against it needs."""
+    """Run a correct sender on a free port; yields the options of a run against it."""
     dialect = dialects.load("guide")
     settings = Settings(pace=Pace(backoff=Backoff(base=FIRST_WAIT)))
     async with serving_sender(dialect, settings) as api:

@@ -1,7 +1,7 @@
-"""A share of the gallery, judged in a process of its own: `python -m conformance.gallery.share NAME…`.
+"""Judges a share of the gallery in its own process: `python -m conformance.gallery.share NAME…`.
 
-The rows are printed as JSON at the end. The process ends at once when its standard input closes, so that
-it never outlives the run that wants them.
+It prints the rows as JSON at the end. It exits at once when its standard input closes, so that it never
+outlives the run that started it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _end_with_input() -> None:
 
 
 def main(names: list[str]) -> None:
-    """Judge the peers of these names, and print their rows."""
+    """Judge the peers with these names and print their rows."""
     threading.Thread(target=_end_with_input, daemon=True).start()
     by_name = {peer.name: peer for peer in PEERS}
     rows = asyncio.run(judge_all([by_name[name] for name in names]))

@@ -1,9 +1,9 @@
-"""Peers judged in processes of their own: `python -m conformance.gallery.workers`.
+"""Judges peers in worker processes: `python -m conformance.gallery.workers`.
 
-A worker reads the names of peers from its standard input, one on a line, judges one after the other,
-and writes what came out as a line of JSON. It ends at once when its input closes, so that it never
-outlives the run. Several workers share the machine's processors, which one process cannot, and no peer
-waits for what another one does in the same process.
+A worker reads the names of peers from its standard input, one per line, judges them one after the
+other, and writes each look as a line of JSON. It exits at once when its input closes, so that it never
+outlives the run. Several workers use all processors, which one process cannot, and no peer waits for
+another in the same process.
 """
 
 from __future__ import annotations
@@ -26,49 +26,49 @@ from conformance.model.errors import HarnessError
 
 SEED = 1
 TIMEOUT = 600.0
-"""Seconds for one peer: on a busy machine a run of the usual length would leave out what takes long."""
+"""Seconds for one peer. On a busy machine the usual limit would cut slow peers short."""
 LINE = 1 << 20
-"""Bytes that an answer may have."""
+"""The longest line of JSON, in bytes."""
 
 _LOG = logging.getLogger("hookproof")
 
 
 async def judge(peer: Peer) -> Look:
-    """Judge a peer by every rule, without fuzzing. Never raises: what goes wrong is an obstacle."""
+    """Judge a peer by every rule, without fuzzing. Never raises: an error becomes an obstacle."""
     missing = peer.missing()
     if missing is not None:
         return not_run(missing)
     try:
         async with peer.serve() as options:
             report = await report_on(replace(options, rules=(), fuzz=0, seed=SEED, timeout=TIMEOUT))
-    except Exception as fault:  # a build that breaks on one peer is compared by the others
+    except Exception as fault:  # if a build breaks on one peer, the others are still compared
         _LOG.exception("%s could not be judged", peer.name)
         return not_run(f"{type(fault).__name__}: {fault}")
-    outcomes = {each.name: each.outcome.value for each in report.results}
+    outcomes = {result.name: result.outcome.value for result in report.results}
     return Look({EXIT_STATUS: str(report.exit_status)} | outcomes)
 
 
 async def judge_in_workers(
-    peers: Iterable[str], workers: int, seen: Callable[[], None]
+    peers: Iterable[str], workers: int, on_look: Callable[[], None]
 ) -> dict[str, Look]:
-    """Judge peers, as many side by side as there are `workers`, in this order; `seen` is called after
-    each. Raises HarnessError when a worker ends by itself."""
-    left = list(peers)
-    waiting, looks = iter(left), dict[str, Look]()
+    """Judge peers in this order, one in each of `workers` processes at a time. Calls `on_look` after
+    each. Raises HarnessError if a worker exits by itself."""
+    names = list(peers)
+    queue, looks = iter(names), dict[str, Look]()
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(workers, len(left))):
-                group.create_task(_work(waiting, looks, seen))
+            for _ in range(min(workers, len(names))):
+                group.create_task(_work(queue, looks, on_look))
     except* HarnessError as faults:
         raise faults.exceptions[0] from None
-    return {name: looks[name] for name in left}
+    return {name: looks[name] for name in names}
 
 
-async def _work(waiting: Iterator[str], looks: dict[str, Look], seen: Callable[[], None]) -> None:
+async def _work(queue: Iterator[str], looks: dict[str, Look], on_look: Callable[[], None]) -> None:
     async with _worker() as worker:
-        for name in waiting:  # shared by all workers
+        for name in queue:  # shared by all workers
             looks[name] = await _ask(worker, name)
-            seen()
+            on_look()
 
 
 @asynccontextmanager
@@ -81,7 +81,7 @@ async def _worker() -> AsyncIterator[asyncio.subprocess.Process]:
         stdout=asyncio.subprocess.PIPE,
         env=with_package({}),
         limit=LINE,
-        start_new_session=True,  # Ctrl-C is for this process, which then closes the input
+        start_new_session=True,  # Ctrl-C goes to this process, which then closes the input
     )
     assert worker.stdin is not None  # noqa: S101 - it is a pipe
     try:
@@ -97,7 +97,7 @@ async def _ask(worker: asyncio.subprocess.Process, name: str) -> Look:
     worker.stdin.write(name.encode() + b"\n")
     line = await worker.stdout.readline()
     if not line:
-        raise HarnessError(f"the process that judged {name} ended with {await worker.wait()}")
+        raise HarnessError(f"the process that judged {name} exited with {await worker.wait()}")
     answer = json.loads(line)
     return Look(answer["outcomes"], answer["obstacle"])
 

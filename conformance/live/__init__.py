@@ -1,1 +1,1 @@
-"""The live page of the receiver: what came, what is wrong with it, and the next answers by script."""
+"""The live page of the receiver: its deliveries, what is wrong with them, and scripted answers."""

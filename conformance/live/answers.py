@@ -1,4 +1,4 @@
-"""The next answers, as somebody who plays with a sender asks for them on the live page."""
+"""The queue of scripted answers, by which a user of the live page tries out a sender."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from conformance.receiver.behaviour import Response
 from conformance.receiver.script import Scripted
 
 MOST = 10_000
-"""Answers that wait to be given."""
+"""Answers in the queue."""
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class QueuedAnswer:
     """One answer to come. Without a `status` the delivery is judged and takes effect as usual, and
     only its answer is late or broken; with one, nothing takes effect. `delay` is in seconds,
-    `fault` one of those that `Scripted` knows."""
+    `fault` one of those of `Scripted`."""
 
     status: int | None
     delay: float
     fault: str | None
 
     def scripted(self, answer: Response) -> Scripted:
-        """What is done to a request that would be answered with `answer`."""
+        """What to send in place of the usual `answer`."""
         return Scripted(
             status=answer.status,
             delay=self.delay,
@@ -38,7 +38,7 @@ class Next:
 
     @property
     def broken(self) -> str | None:
-        """The fault by which the sender gets no whole answer."""
+        """The fault that keeps the sender from getting a complete answer; None without one."""
         return None if self.fault == "drip" else self.fault
 
     def __str__(self) -> str:
@@ -50,49 +50,49 @@ class Next:
         return ", ".join(part for part in parts if part) or "as usual"
 
 
-class Answers:
-    """The answers that wait, in the order in which they are given."""
+class AnswerQueue:
+    """The scripted answers that are still to come, in order."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Next] = deque()
+        self._queue: deque[QueuedAnswer] = deque()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._queue)
 
-    def take(self) -> Next | None:
-        """The answer to the delivery that came now; None for the usual one."""
-        return self._waiting.popleft() if self._waiting else None
+    def take(self) -> QueuedAnswer | None:
+        """Remove and return the next answer; None for the usual one."""
+        return self._queue.popleft() if self._queue else None
 
     def clear(self) -> None:
-        """Forget what waits."""
-        self._waiting.clear()
+        """Empty the queue."""
+        self._queue.clear()
 
     def add(self, text: bytes) -> None:
-        """Append what `text` asks for, which is JSON as `schemas/answers.schema.json` describes it.
+        """Append the answers in `text`, JSON that `schemas/answers.schema.json` describes.
 
-        Raises InputError, and appends nothing, when it does not fit or would be too much.
+        Raises InputError, and appends nothing, if `text` does not fit or the queue would be too long.
         """
         try:
-            asked: Any = json.loads(text, parse_constant=_no_constant)
+            script: Any = json.loads(text, parse_constant=_no_constant)
         except (ValueError, RecursionError):
             raise InputError("the answers are not JSON") from None
-        wrong = problems("answers", asked)
-        if wrong:
-            raise InputError(str(wrong[0]))
-        found = [
-            Next(_whole(each.get("status")), each.get("delay", 0), each.get("fault"))
-            for each in asked["answers"]
-            for _ in range(int(each.get("times", 1)))
+        faults = problems("answers", script)
+        if faults:
+            raise InputError(str(faults[0]))
+        answers = [
+            QueuedAnswer(_as_int(entry.get("status")), entry.get("delay", 0), entry.get("fault"))
+            for entry in script["answers"]
+            for _ in range(int(entry.get("times", 1)))
         ]
-        if len(self) + len(found) > MOST:
+        if len(self) + len(answers) > MOST:
             raise InputError(f"more than {MOST:,} answers would wait: clear them first")
-        self._waiting += found
+        self._queue += answers
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _whole(status: float | None) -> int | None:
-    # JSON Schema takes 503.0 for an integer.
+def _as_int(status: float | None) -> int | None:
+    # To JSON Schema 503.0 is an integer.
     return None if status is None else int(status)

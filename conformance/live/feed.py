@@ -1,6 +1,6 @@
-"""The newest requests to the endpoint as they came, kept for whoever watches.
+"""The newest requests to the endpoint, kept for the pages that watch it.
 
-Nothing is looked at here, so that the endpoint pays no more than the keeping when nobody watches.
+Nothing is examined here: while no page watches, a request costs the endpoint only its storage.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from conformance.model.exchange import Headers
 MOST = 10_000
 """Requests that are kept."""
 ROOM = 64 * 1024 * 1024
-"""Bytes of their bodies, all together."""
+"""Bytes of all kept bodies together."""
 LARGEST = 1024 * 1024
-"""Bytes of a body that is kept whole; of a larger one the beginning is kept."""
+"""Bytes of the largest body that is kept whole; of a larger one only the beginning is kept."""
 _BEGINNING = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
-    """One request and how it was answered: `status`, and `message` where the answer says why.
+class FeedEntry:
+    """One request and its answer: `status`, and `message` if the answer states a reason.
 
-    `size` is the whole body's, `received` is in Unix seconds. `scripted` says in short what the panel
-    made of the answer, `broken` by which fault it was no whole answer.
+    `received` is in Unix seconds, `size` is that of the whole body. `scripted` sums up a scripted
+    answer; `broken` is the fault that made it incomplete.
     """
 
     received: float
@@ -43,17 +43,17 @@ class Arrived:
     broken: str | None
 
 
-Kept = tuple[float, str, str, Headers, bytes, int, int, str | None, str | None, str | None]
-"""The fields of an `Arrived`. Ten thousand plain tuples of plain values are no work for Python's garbage
-collector, and as many objects are."""
+Fields = tuple[float, str, str, Headers, bytes, int, int, str | None, str | None, str | None]
+"""The fields of a `FeedEntry`. Python's garbage collector need not scan ten thousand tuples of plain
+values, as it must scan as many objects."""
 
 
 class Feed:
-    """A window over all that arrived: requests are numbered from 1, and the oldest fall out."""
+    """A window over all requests: they are numbered from 1, and the oldest are dropped."""
 
     def __init__(self, most: int = MOST, room: int = ROOM) -> None:
         self._most, self._room = most, room
-        self._kept: deque[Kept] = deque()
+        self._kept: deque[Fields] = deque()
         self._bytes = 0
         self._total = 0
         self._watchers = 0
@@ -61,15 +61,15 @@ class Feed:
 
     @property
     def first(self) -> int:
-        """The number of the oldest request that is kept."""
+        """The number of the oldest kept request."""
         return self._total - len(self._kept) + 1
 
     @property
     def watchers(self) -> int:
-        """How many watch now."""
+        """The number of pages that watch now."""
         return self._watchers
 
-    def add(
+    def add(  # noqa: PLR0913 - the fields one by one: a record would be an object for each request
         self,
         received: float,
         method: str,
@@ -81,7 +81,7 @@ class Feed:
         scripted: str | None = None,
         broken: str | None = None,
     ) -> None:
-        """Keep a request, with the fields of an `Arrived`; let go of the oldest for want of room."""
+        """Keep a request, with the fields of a `FeedEntry`, and drop the oldest ones if there is no room."""
         size = len(body)
         if size > LARGEST:
             body = body[:_BEGINNING]
@@ -95,21 +95,21 @@ class Feed:
         if self._watchers:
             self._changed.set()
 
-    def after(self, number: int, most: int) -> list[tuple[int, Arrived]]:
-        """The oldest `most` requests that came after `number` and are kept, with their numbers."""
+    def after(self, number: int, most: int) -> list[tuple[int, FeedEntry]]:
+        """The oldest kept requests after `number`, at most `most`, with their numbers."""
         first = self.first
         start = max(0, number + 1 - first)
-        found = islice(self._kept, start, start + most)
-        return [(number, Arrived(*each)) for number, each in enumerate(found, first + start)]
+        kept = islice(self._kept, start, start + most)
+        return [(number, FeedEntry(*values)) for number, values in enumerate(kept, first + start)]
 
-    def get(self, number: int) -> Arrived | None:
-        """The request `number`, or None when it is not kept."""
-        found = self.after(number - 1, 1)
-        return found[0][1] if found and found[0][0] == number else None
+    def get(self, number: int) -> FeedEntry | None:
+        """The request `number`; None if it is not kept."""
+        entries = dict(self.after(number - 1, 1))
+        return entries.get(number)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Within the context, `changed` tells what comes."""
+        """A context in which `changed` notices new requests."""
         self._watchers += 1
         try:
             yield
@@ -117,11 +117,11 @@ class Feed:
             self._watchers -= 1
 
     def notify(self) -> None:
-        """Wake whoever watches: something else than a request is new."""
+        """Wake the pages that watch, for news other than a request."""
         self._changed.set()
 
     async def changed(self, timeout: float) -> bool:
-        """Wait for news; False when `timeout` seconds bring none."""
+        """Wait for news; False if none come within `timeout` seconds."""
         self._changed.clear()
         try:
             async with asyncio.timeout(timeout):

@@ -1,5 +1,5 @@
-// A list of any length that builds only the rows that can be seen. Rows are held oldest first and shown
-// newest first; their elements stand in the order in which they are seen.
+// A list of any length that builds elements only for the visible rows. Rows are stored oldest first and
+// shown newest first; the elements are in the order in which they are shown.
 class Windowed {
   constructor(list, space, make, fill, chosen) {
     Object.assign(this, { list, space, make, fill, chosen });
@@ -11,8 +11,8 @@ class Windowed {
     list.addEventListener("scroll", () => this.draw(), { passive: true });
     list.addEventListener("keydown", (event) => this.key(event));
     list.addEventListener("click", ({ target }) => {
-      const found = target.closest("[role=option]");
-      if (found) this.choose(found.row, true);
+      const option = target.closest("[role=option]");
+      if (option) this.choose(option.row, true);
     });
     new ResizeObserver(() => this.measure()).observe(list);
   }
@@ -21,24 +21,24 @@ class Windowed {
     this.height = parseFloat(getComputedStyle(this.list).getPropertyValue("--row"));
     const needed = Math.ceil(this.list.clientHeight / this.height) + 4;
     while (this.pool.length < needed) {
-      const made = this.make();
-      made.hidden = true;
-      this.pool.push(made);
-      this.space.append(made);
+      const element = this.make();
+      element.hidden = true;
+      this.pool.push(element);
+      this.space.append(element);
     }
-    for (const each of this.pool) each.row = null;
+    for (const element of this.pool) element.row = null;
     this.draw();
   }
 
-  // Show other rows, from their newest on.
+  // Show other rows, beginning with the newest.
   show(rows) {
     this.rows = rows;
-    for (const each of this.pool) each.row = null;
+    for (const element of this.pool) element.row = null;
     this.list.scrollTop = 0;
     this.draw();
   }
 
-  // `count` rows were added at the end of `rows`: whoever looks at older ones keeps them in sight.
+  // `count` rows were added at the end of `rows`. Older rows that are in view stay in view.
   grown(count) {
     if (this.list.scrollTop > 0) {
       this.space.style.height = `${this.rows.length * this.height}px`;

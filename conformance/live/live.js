@@ -1,5 +1,5 @@
-// The deliveries as they come, one of them whole, and the next answers. All that came from outside is
-// put into text nodes, and nothing is ever read as markup.
+// The deliveries as they come, one of them in full, and the scripted answers. Everything from outside goes
+// into text nodes and is never parsed as markup.
 (() => {
   const MOST = 10000;
   const by = (id) => document.getElementById(id);
@@ -29,8 +29,8 @@
   }
 
   const word = (name) => by("words").content.querySelector(`[data-word=${name}]`).cloneNode(true);
-  // Runs of bytes: each second one was spelled out by the receiver.
-  const spelled = (runs) => runs.map((each, number) => (number % 2 ? element("i", "", each) : each));
+  // Runs of bytes: the receiver has written out every second one.
+  const runNodes = (runs) => runs.map((run, number) => (number % 2 ? element("i", "", run) : run));
   const two = (number) => String(number).padStart(2, "0");
 
   function clock(seconds) {
@@ -103,7 +103,7 @@
       messages = new Map();
       list.show([]);
     }
-    let met = 0;
+    let matches = 0;
     for (const row of news.rows) {
       const alike = row.id ? messages.get(row.id) ?? [] : [];
       alike.push(row);
@@ -111,11 +111,11 @@
       row.attempt = alike.length;
       row.find = [row.id, row.type, row.text, row.status, row.method, ...row.signed, ...row.said].join(" ").toLowerCase();
       rows.push(row);
-      if (fits(row)) { list.rows.push(row); met++; }
+      if (fits(row)) { list.rows.push(row); matches++; }
     }
     if (rows.length > MOST) forget(rows.splice(0, rows.length - MOST));
     if (news.missed || rows[0]?.n > 1) by("missed").hidden = false;
-    list.grown(met);
+    list.grown(matches);
     tally();
     if (list.row && news.rows.some((each) => each.id && each.id === list.row.id)) attempts(list.row);
     waiting(news.waiting);
@@ -177,11 +177,11 @@
 
   function bytes(whole) {
     if (!whole) return [];
-    const lines = [element("b", "", ...spelled(whole.first)), "\n"];
+    const lines = [element("b", "", ...runNodes(whole.first)), "\n"];
     for (const [name, value] of whole.headers) {
-      lines.push(element("s", "", ...spelled(name), ": "), ...spelled(value), "\n");
+      lines.push(element("s", "", ...runNodes(name), ": "), ...runNodes(value), "\n");
     }
-    return [...lines, "\n", ...spelled(whole.content)];
+    return [...lines, "\n", ...runNodes(whole.content)];
   }
 
   function attempts(row) {

@@ -1,8 +1,7 @@
-"""The live page on HTTP: the page, what comes as server-sent events, one request, the next answers.
+"""The live page over HTTP: the page, news as server-sent events, one request, and scripted answers.
 
-It belongs to the developer at this machine. Requests for it are taken under an address or `localhost`
-only, so that neither a tunnel nor a name that was bent to this machine leads to it, and none that
-another site's page sends changes anything.
+It is for the developer at this machine. It answers only under an IP address or `localhost`, so that
+neither a tunnel nor a rebound DNS name leads to it, and refuses changes by the pages of other sites.
 """
 
 from __future__ import annotations
@@ -19,25 +18,25 @@ from typing import Any
 from aiohttp import web
 
 from conformance import __version__
-from conformance.live.answers import Answers, Next
+from conformance.live.answers import AnswerQueue, QueuedAnswer
 from conformance.live.feed import MOST, Feed
 from conformance.live.translations import FAULTS, WORDS
-from conformance.live.view import Shown
+from conformance.live.view import RequestView
 from conformance.model.errors import InputError
 from conformance.protocol.tampering import Signer
-from conformance.receiver.events import Delivered
+from conformance.receiver.events import DeliveryNotice
 from conformance.reporting.pages.templates import asset, environment, policy
 
 EVENTS, REQUESTS, ANSWERS = "/live/events", "/live/requests", "/live/answers"
 
 HEARTBEAT = 15.0
-"""Seconds after which a quiet stream says that it lives, so that a lost page is noticed."""
+"""Seconds after which a quiet stream sends a comment, so that a closed page is noticed."""
 PACE = 0.1
-"""Seconds between two pieces of news; within them they gather."""
+"""Seconds between two events; news are collected meanwhile."""
 BATCH = 200
-"""Requests in one piece of news."""
+"""Requests in one event."""
 SLICE = 0.004
-"""Seconds that deliveries may wait while requests are explained."""
+"""Seconds for which explaining requests may hold up deliveries."""
 MOST_WATCHERS = 20
 _LARGEST_SCRIPT = 64 * 1024
 
@@ -52,14 +51,14 @@ _HEADERS = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Live:
-    """The live page of a receiver that serves under `host`, which it follows; `feed` and `answers` are
-    its two ends."""
+class LivePage:
+    """The live page of a receiver at `host`, which it follows. The receiver fills `feed`, and takes from
+    `answers`."""
 
     def __init__(self, signer: Signer, host: str) -> None:
         self.feed = Feed()
-        self.answers = Answers()
-        self._shown = Shown(signer)
+        self.answers = AnswerQueue()
+        self._view = RequestView(signer)
         self._dialect = signer.dialect.name
         self._host = host.lower()
         self._run = secrets.token_hex(4)
@@ -74,38 +73,39 @@ class Live:
         app.router.add_delete(ANSWERS, self._guarded(self.clear))
         app.on_shutdown.append(self._close)
 
-    def next_answer(self) -> Next | None:
-        """The next answer that was asked for on the page."""
+    def next_answer(self) -> QueuedAnswer | None:
+        """The next scripted answer; None for the usual one."""
         return self.answers.take()
 
-    def delivered(self, delivered: Delivered) -> None:
-        """Show a delivery to whoever watches."""
-        answer, next_ = delivered.answer, delivered.next
+    def on_delivery(self, notice: DeliveryNotice) -> None:
+        """Show a delivery on the pages that watch."""
+        answer, next_ = notice.answer, notice.next
         self.feed.add(
-            delivered.received, delivered.method, delivered.path, delivered.headers, delivered.body,
+            notice.received, notice.method, notice.path, notice.headers, notice.body,
             answer.status, answer.message,
             None if next_ is None else str(next_), None if next_ is None else next_.broken,
         )  # fmt: skip
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        """The page itself; all else comes by events."""
-        text, rules = _page(self._dialect)
-        headers = {**_HEADERS, "Content-Security-Policy": rules}
+        """The page itself, still without requests."""
+        text, content_policy = _page(self._dialect)
+        headers = {**_HEADERS, "Content-Security-Policy": content_policy}
         return web.Response(text=text, content_type="text/html", headers=headers)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        """Server-sent events: what came after the request that Last-Event-ID names, and what comes.
+        """Server-sent events: the requests after the one that Last-Event-ID names, and new ones.
 
-        Each one is {"run": which start of the receiver it is of, "rows": […], "missed": requests that
-        fell out unseen, "waiting": answers that wait}; its id is the run and the last request."""
+        Each event is {"run": id of this start of the receiver, "rows": […], "missed": number of
+        requests that were dropped unseen, "waiting": number of queued answers}. Its own id is the run
+        and the last request."""
         if self.feed.watchers >= MOST_WATCHERS:
-            return _refusal(503, f"{MOST_WATCHERS} pages watch already: close one")
+            return _refusal(503, f"{MOST_WATCHERS} pages are open already: close one")
         run, _, last = request.headers.get("Last-Event-ID", "").partition("-")
-        known = run == self._run and last.isdecimal() and len(last) <= 15
+        resumed = run == self._run and last.isdecimal() and len(last) <= 15
         response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
         await response.prepare(request)
         with self.feed.watching():
-            await self._stream(response, int(last) if known else 0)
+            await self._stream(response, int(last) if resumed else 0)
         return response
 
     async def _stream(self, response: web.StreamResponse, number: int) -> None:
@@ -129,23 +129,23 @@ class Live:
 
     async def _rows(self, number: int) -> list[dict[str, Any]]:
         rows, until = [], time.perf_counter() + SLICE
-        for each, arrived in self.feed.after(number, BATCH):
-            rows.append(self._shown.row(each, arrived))
+        for entry_number, entry in self.feed.after(number, BATCH):
+            rows.append(self._view.row(entry_number, entry))
             if time.perf_counter() > until:
                 await asyncio.sleep(0)
                 until = time.perf_counter() + SLICE
         return rows
 
     async def request(self, request: web.Request) -> web.StreamResponse:
-        """All about one request."""
+        """One request in full."""
         number = int(request.match_info["number"])
-        found = self.feed.get(number)
-        if found is None:
+        entry = self.feed.get(number)
+        if entry is None:
             return _refusal(404, "this request is no longer kept")
-        return web.json_response(self._shown.whole(number, found), headers=_HEADERS)
+        return web.json_response(self._view.whole(number, entry), headers=_HEADERS)
 
     async def script(self, request: web.Request) -> web.StreamResponse:
-        """Take the next answers; says how many wait."""
+        """Queue scripted answers. Answers with the length of the queue."""
         text = await _small_body(request)
         if text is None:
             return _refusal(413, f"more than {_LARGEST_SCRIPT} bytes")
@@ -156,7 +156,7 @@ class Live:
         return self._waiting()
 
     async def clear(self, request: web.Request) -> web.StreamResponse:
-        """Forget the answers that wait."""
+        """Empty the queue of scripted answers."""
         self.answers.clear()
         return self._waiting()
 
@@ -172,10 +172,10 @@ class Live:
         async def guarded(request: web.Request) -> web.StreamResponse:
             name = _host_of(request.headers.get("Host", ""))
             if not (name == self._host or name == "localhost" or _is_address(name)):
-                return _refusal(403, "open this page under localhost, or under an IP address")
+                return _refusal(403, "open this page at localhost or at an IP address")
             if request.method not in ("GET", "HEAD"):
-                own = f"{request.scheme}://{request.headers['Host']}".lower()
-                if request.headers.get("Origin", own).lower() != own:
+                own_origin = f"{request.scheme}://{request.headers['Host']}".lower()
+                if request.headers.get("Origin", own_origin).lower() != own_origin:
                     return _refusal(403, "another site's page may not script the answers")
                 if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
                     return _refusal(403, "another site's page may not script the answers")
@@ -188,7 +188,7 @@ class Live:
 
 @cache
 def _page(dialect: str) -> tuple[str, str]:
-    """The page and its policy."""
+    """The page and its Content-Security-Policy."""
     css = asset("reporting/pages/base.css", "live/live.css")
     script = asset("reporting/pages/switches.js", "live/list.js", "live/live.js")
     text = (
@@ -205,14 +205,15 @@ def _page(dialect: str) -> tuple[str, str]:
             most=MOST,
         )
     )
-    opened = {"connect-src": "'self'", "frame-ancestors": "'none'"}
-    return text, policy(css, script, opened)
+    directives = {"connect-src": "'self'", "frame-ancestors": "'none'"}
+    return text, policy(css, script, directives)
 
 
 async def _small_body(request: web.Request) -> bytes | None:
+    """The body; None if it is larger than a script may be."""
     body = bytearray()
-    async for piece in request.content.iter_any():
-        body += piece
+    async for chunk in request.content.iter_any():
+        body += chunk
         if len(body) > _LARGEST_SCRIPT:
             return None
     return bytes(body)
@@ -227,7 +228,7 @@ def _host_of(host: str) -> str:
 
 
 def _is_address(name: str) -> bool:
-    """Whether `name` is an IP address: no name server can be made to answer otherwise for it."""
+    """Whether `name` is an IP address, which DNS rebinding cannot redirect."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

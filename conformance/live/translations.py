@@ -1,4 +1,4 @@
-"""The words of the live page, in both languages."""
+"""The words of the live page, in English and Chinese."""
 
 from conformance.model.text import Text
 
@@ -7,9 +7,9 @@ FAULTS = {
     "reset": Text("connection reset", "連線重置"),
     "close": Text("closed without an answer", "不響應就關閉連線"),
     "half": Text("half an answer", "響應只有一半"),
-    "garbage": Text("no HTTP", "不是 HTTP 的內容"),
+    "garbage": Text("not HTTP", "不是 HTTP 的內容"),
     "hang": Text("no answer at all", "完全不響應"),
-    "drip": Text("answer drips in", "響應緩慢滴入"),
+    "drip": Text("slow answer", "響應緩慢滴入"),
 }
 
 WORDS = {
@@ -19,15 +19,15 @@ WORDS = {
     "skip-to": Text("Skip to the deliveries", "跳到訊息列表"),
     "connecting": Text("connecting…", "連線中…"),
     "live": Text("live", "即時"),
-    "lost": Text("connection lost, trying again…", "連線中斷，重新連線中…"),
+    "lost": Text("connection lost, reconnecting…", "連線中斷，重新連線中…"),
     "filters": Text("Search and filter", "搜尋與篩選"),
     "search": Text("Search", "搜尋"),
     "show": Text("Show", "顯示"),
     "every": Text("All", "全部"),
-    "right": Text("Rightly signed", "簽名正確"),
-    "wrong": Text("Signature faults", "簽名有誤"),
-    "misfit": Text("Body faults", "內容有誤"),
-    "not-200": Text("Not answered 200", "響應不是 200"),
+    "right": Text("Correctly signed", "簽名正確"),
+    "wrong": Text("Signature problems", "簽名有誤"),
+    "misfit": Text("Body problems", "內容有誤"),
+    "not-200": Text("Answer not 200", "響應不是 200"),
     "repeated": Text("Repeats", "重複訊息"),
     "message": Text("Message", "訊息"),
     "clear": Text("Show all", "顯示全部"),
@@ -35,9 +35,11 @@ WORDS = {
     "deliveries": Text("deliveries", "則"),
     "missed": Text("older ones are no longer kept", "更早的已不再保留"),
     "newest": Text("To the newest", "回到最新"),
-    "empty": Text("Nothing has come yet. Deliveries go to", "尚未收到任何訊息。請將訊息發送到"),
+    "empty": Text(
+        "Nothing has arrived yet. Send deliveries to", "尚未收到任何訊息。請將訊息發送到"
+    ),
     "nothing": Text("Nothing matches.", "沒有符合的訊息。"),
-    "choose": Text("Choose a delivery to see it whole.", "選擇一則訊息以查看完整內容。"),
+    "choose": Text("Choose a delivery to see all of it.", "選擇一則訊息以查看完整內容。"),
     "delivery": Text("Delivery", "訊息"),
     "signature": Text("Signature", "簽名"),
     "content": Text("Body", "請求體"),
@@ -52,8 +54,8 @@ WORDS = {
     "gone": Text("This request is no longer kept.", "此請求已不再保留。"),
     "script": Text("The next answers", "接下來的響應"),
     "script-note": Text(
-        "Leave the status as usual, and a delivery is judged and takes effect, only its answer is "
-        "late or broken. With a status, nothing takes effect.",
+        "With the usual status a delivery is judged and takes effect, and only its answer is late or "
+        "broken. With any other choice nothing takes effect.",
         "狀態碼選「照常」時，訊息照常判定並生效，只是響應延遲或損壞；指定狀態碼時，訊息不會生效。",
     ),
     "times": Text("Deliveries", "則數"),
@@ -63,6 +65,6 @@ WORDS = {
     "fault": Text("Fault", "故障"),
     "add": Text("Add", "加入"),
     "forget": Text("Forget all", "全部取消"),
-    "waiting": Text("answers wait", "個響應待用"),
+    "waiting": Text("answers queued", "個響應待用"),
     "as-usual-now": Text("Every delivery is answered as usual.", "所有訊息都照常響應。"),
 }

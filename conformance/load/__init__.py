@@ -1,5 +1,5 @@
-"""The load test: Locust users, what they sent and saw, and the verdict on it.
+"""The load test: Locust users, what they sent and received, and the verdict.
 
-Locust patches the world for gevent, so that nothing here is imported by the core, and nothing here
-imports what is asynchronous; `hookproof load` starts Locust as a process of its own.
+Locust monkey-patches the standard library for gevent. So nothing in the core imports this package,
+nothing in it imports asyncio code, and `hookproof load` starts Locust as a separate process.
 """

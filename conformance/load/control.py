@@ -1,7 +1,7 @@
-"""One run from before its first request to its verdict, as whoever starts and ends it sees it.
+"""One run as its leading process sees it, from before the first request to the verdict.
 
-Before: is the target there, does it take what is valid, does the observer see it? After: has all that
-was sent taken effect? It sends a few messages of its own and knows nothing of Locust.
+Before the load: is the target up, does it accept a valid message, does the observer show it? After
+the load: has everything taken effect? It sends a few messages of its own and knows nothing of Locust.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from time import perf_counter, time
 
-from conformance.load.connection_pool import Line, Reply
+from conformance.load.connection_pool import ConnectionPool, Reply
 from conformance.load.ledger import MASTER, RUNS, Effects, Figures, Ledger, msg_id
 from conformance.load.observer import Audit, Observer
 from conformance.load.settings import Settings
 from conformance.load.verdict import LoadRun
-from conformance.load.worker import PATIENCE, head
+from conformance.load.worker import TIMEOUT_DEADLINES, request_head
 from conformance.model.text import NO_TEXT, Text
 from conformance.protocol.dialect import sign
 from conformance.protocol.encodings import compact
@@ -25,11 +25,11 @@ from conformance.protocol.tampering import Signer
 from conformance.scenario import dialects
 
 DRAWS = 3
-"""How often a run's part of all ids is drawn, should the observer know the first of them."""
+"""Attempts at drawing a run number whose first message the observer does not know yet."""
 
 
 class Control:
-    """One run. `cause` says why it cannot be judged, once something does."""
+    """One run. `cause` says why it cannot be judged; NO_TEXT as long as it can."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -38,40 +38,41 @@ class Control:
             Observer(settings.observer_url, settings.ca) if settings.observer_url else None
         )
         self.run_id = random.SystemRandom().randrange(RUNS)
-        self._line = Line(settings.host, settings.deadline * PATIENCE, settings.ca)
+        timeout = settings.deadline * TIMEOUT_DEADLINES
+        self._connections = ConnectionPool(settings.host, timeout, settings.ca)
         self._sent = 0
-        self._started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._began = self._ended = perf_counter()
+        self._started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._start = self._end = perf_counter()
 
     def prepare(self) -> None:
-        """Send one message in order and see its effect; what is wrong with that is the `cause`."""
-        self.cause = self._unknown() or self._taken() or self._seen()
-        self._began = perf_counter()
+        """Send one valid message and look for its effect; sets `cause` if anything is wrong."""
+        self.cause = self._check_new_id() or self._check_receiver() or self._check_observer()
+        self._start = perf_counter()
 
     def stop(self) -> None:
-        """Note that nothing is sent any more."""
-        self._ended = perf_counter()
+        """Record that the load has ended."""
+        self._end = perf_counter()
 
     def conclude(
         self,
         ledgers: Sequence[Ledger],
-        gone: int = 0,
-        progress: Callable[[int, int], None] = lambda asked, messages: None,
+        missing_workers: int = 0,
+        progress: Callable[[int, int], None] = lambda queries, messages: None,
     ) -> LoadRun:
-        """Ask for the effects of all that was sent; the run as it is judged."""
+        """Query the effects of everything that was sent; returns the run, ready to be judged."""
         figures = Figures()
-        for each in ledgers:
-            figures.add(each.figures)
+        for ledger in ledgers:
+            figures.add(ledger.figures)
         return LoadRun(
             settings=self.settings,
-            started=self._started,
-            seconds=max(0.0, self._ended - self._began),
+            started=self._started_at,
+            seconds=max(0.0, self._end - self._start),
             workers=len(ledgers),
             figures=figures,
             ledgers=ledgers,
             effects=None if self.cause else self._effects(ledgers, progress),
             cause=self.cause,
-            gone=gone,
+            missing_workers=missing_workers,
         )
 
     def _effects(
@@ -79,26 +80,27 @@ class Control:
     ) -> Effects | None:
         if self.observer is None:
             return None
-        # "Once" is believed after a message that came last has shown its effect.
+        # "Once" can be believed when the effect of a message sent after all others has appeared.
         if self._deliver(self.settings.signer).status == 200:
-            self.observer.appears(self._id())
+            self.observer.wait_for_effect(self._id())
         return Audit(self.observer, ledgers).run(progress)
 
     def _id(self) -> int:
+        """The id of the last message that was sent from here."""
         return msg_id(self.run_id, MASTER, self._sent)
 
-    def _unknown(self) -> Text:
-        """See that the observer does not know what was never sent."""
+    def _check_new_id(self) -> Text:
+        """Check that the observer counts 0 for a message that was never sent."""
         if self.observer is None:
             return NO_TEXT
         for _ in range(DRAWS):
-            found = self.observer.patient_count(msg_id(self.run_id, MASTER, 1))
-            if found is None:
+            number = self.observer.count_with_retries(msg_id(self.run_id, MASTER, 1))
+            if number is None:
                 return Text(
                     '--observer-url does not answer {"count": N}: open it in a browser',
                     '--observer-url 沒有回應 {"count": N}：請用瀏覽器打開確認',
                 )
-            if found == 0:
+            if number == 0:
                 return NO_TEXT
             self.run_id = random.SystemRandom().randrange(RUNS)
         return Text(
@@ -106,8 +108,8 @@ class Control:
             "觀察端計入了從未送出的訊息：{msgId} 必須只選出一則訊息",
         )
 
-    def _taken(self) -> Text:
-        """See that a message in order is answered 200."""
+    def _check_receiver(self) -> Text:
+        """Check that a valid message is answered 200."""
         reply = self._deliver(self.settings.signer)
         if reply.status == 200:
             return NO_TEXT
@@ -116,28 +118,28 @@ class Control:
                 f"the receiver gave no answer ({reply.fault}): check the URL, and that it runs",
                 f"接收端沒有響應（{reply.fault}）：請檢查網址，並確認服務已啟動",
             )
-        spoken = self._spoken() if reply.status in (400, 401, 403) else None
-        if spoken is not None:
+        dialect = self._detect_dialect() if reply.status in (400, 401, 403) else None
+        if dialect is not None:
             return Text(
-                f"the receiver speaks the dialect {spoken}: give --dialect {spoken}",
-                f"接收端使用的方言是 {spoken}：請加上 --dialect {spoken}",
+                f"the receiver speaks the dialect {dialect}: give --dialect {dialect}",
+                f"接收端使用的方言是 {dialect}：請加上 --dialect {dialect}",
             )
         return Text(
             f"a valid message was answered {reply.status}: check the path, the secret and the dialect",
             f"有效訊息得到 {reply.status} 響應：請檢查路徑、密鑰與方言",
         )
 
-    def _seen(self) -> Text:
-        """See that the observer shows that message."""
-        if self.observer is None or self.observer.appears(self._id()):
+    def _check_observer(self) -> Text:
+        """Check that the observer shows that message."""
+        if self.observer is None or self.observer.wait_for_effect(self._id()):
             return NO_TEXT
         return Text(
             "the observer does not show a message that was answered 200: check --observer-url",
             "觀察端沒有顯示一則已得到 200 響應的訊息：請檢查 --observer-url",
         )
 
-    def _spoken(self) -> str | None:
-        """The known dialect in which a message is taken, if there is one."""
+    def _detect_dialect(self) -> str | None:
+        """The known dialect in which the receiver accepts a message, if there is one."""
         for name in dialects.names():
             signer = Signer(dialects.load(name), self.settings.signer.secret)
             if name != self.settings.dialect.name and self._deliver(signer).status == 200:
@@ -151,7 +153,7 @@ class Control:
         stamp = signer.dialect.timestamp(now)
         signature = sign(signer.dialect, signer.secret, stamp, body)
         names = signer.dialect.timestamp_header.encode(), signer.dialect.signature_header.encode()
-        return self._line.exchange(
+        return self._connections.exchange(
             b"%b%b: %b\r\n%b: %b\r\nContent-Length: %d\r\n\r\n%b"
-            % (head(self.settings), names[0], stamp, names[1], signature, len(body), body)
+            % (request_head(self.settings), names[0], stamp, names[1], signature, len(body), body)
         )

@@ -1,6 +1,6 @@
-"""Durations in logarithmic buckets: little memory, easily merged, percentiles to one per cent.
+"""Durations in logarithmic buckets: little memory, easy to merge, percentiles to one per cent.
 
-Pure. A histogram is a mapping from a bucket to how many durations fell into it.
+Pure. A histogram maps a bucket to the number of durations in it.
 """
 
 from __future__ import annotations
@@ -19,21 +19,23 @@ def bucket(seconds: float) -> int:
     return floor(log(seconds) * _STEPS) if seconds > _LEAST else floor(log(_LEAST) * _STEPS)
 
 
-def count(times: Histogram, seconds: float) -> None:
-    """Put one duration in."""
+def record(times: Histogram, seconds: float) -> None:
+    """Count one duration."""
     at = bucket(seconds)
     times[at] = times.get(at, 0) + 1
 
 
-def add(times: Histogram, more: Mapping[int, int]) -> None:
-    """Merge `more` into `times`."""
+def merge(times: Histogram, more: Mapping[int, int]) -> None:
+    """Add the counts of `more` to `times`."""
     for at, number in more.items():
         times[at] = times.get(at, 0) + number
 
 
 def percentile(times: Mapping[int, int], share: float) -> float | None:
-    """The duration in seconds that `share` (0 to 1) of all durations do not exceed, or up to one
-    per cent less; None when there are none."""
+    """The duration in seconds that `share` (0 to 1) of all durations do not exceed.
+
+    At most one per cent below the true value and never above it. None for an empty histogram.
+    """
     rank = ceil(share * sum(times.values()))
     for at in sorted(times):
         rank -= times[at]
@@ -42,6 +44,6 @@ def percentile(times: Mapping[int, int], share: float) -> float | None:
     return None
 
 
-def above(times: Mapping[int, int], seconds: float) -> int:
+def count_above(times: Mapping[int, int], seconds: float) -> int:
     """How many durations were longer than `seconds`, to one per cent."""
     return sum(number for at, number in times.items() if at > bucket(seconds))

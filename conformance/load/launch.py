@@ -1,6 +1,6 @@
-"""Starting Locust as a process of its own, and what comes back from it.
+"""Starting Locust as a separate process, and reading its report.
 
-Locust patches the world for gevent, so that it never runs in the process of the command line.
+Locust monkey-patches the standard library for gevent, so it never runs in the command line's process.
 """
 
 from __future__ import annotations
@@ -26,69 +26,69 @@ from conformance.options.secrets import read_secret
 from conformance.protocol import resources
 
 SECRET = "HOOKPROOF_SECRET"  # noqa: S105 - the variable's name
-"""The environment variable that holds the secret where no other place is named."""
+"""The environment variable that passes the secret to Locust, unless the user named a place for it."""
 
 MARK = "hookproof: "
-"""How a line begins that is for whoever started the run; Locust says a lot more."""
+"""The prefix of lines that are meant for the user; Locust prints much more."""
 _RUN_TIME = re.compile(r"[0-9]+|(?=[0-9])([0-9]+h)?([0-9]+m)?([0-9]+s)?")
-"""What Locust takes; its own complaint of anything else names a program that nobody called."""
-SHOWN = 15
-"""Lines of what Locust said last that are shown when it died."""
+"""What Locust accepts; its own error message would name a program that the user did not start."""
+LAST_LINES = 15
+"""Lines of Locust's output that are shown when it dies."""
 
 
 def load(
     url: str,
     secret: str,
-    given: Mapping[str, object],
-    more: Sequence[str],
-    tell: Callable[[str], None],
+    options: Mapping[str, object],
+    locust_arguments: Sequence[str],
+    print_line: Callable[[str], None],
 ) -> tuple[dict[str, Any] | None, int]:
-    """Run Locust against `url`; the document of the run, and the status to exit with.
+    """Run Locust against `url`; returns the run's report, or None, and the exit status.
 
-    `given` are options by the names that Locust's command line has for them, None for what is not
-    given; `more` are arguments for Locust as they are. `tell` gets the lines that are for people:
-    also why there is no document. Raises InputError.
+    `options` are by their names on Locust's command line; those that are None are left out.
+    `locust_arguments` are passed to Locust unchanged. `print_line` gets each line that is meant for
+    the user, among them the reason when there is no report. Raises InputError.
     """
     if importlib.util.find_spec("locust") is None:
         raise InputError("load: Locust is not installed: pip install 'hookproof[load]'")
     host, path = split(url)
-    read_secret(secret)  # told before anything starts
-    _check_run_time(given.get("run-time"))
-    named = secret.startswith(("env:", "file:"))
+    read_secret(secret)  # reports a missing secret before anything starts
+    _check_run_time(options.get("run-time"))
+    is_place = secret.startswith(("env:", "file:"))
     with tempfile.TemporaryDirectory(prefix="hookproof-") as folder:
         verdict = Path(folder) / "verdict.json"
-        options = {
+        all_options = {
             "host": host,
             "path": path,
-            "secret": secret if named else f"env:{SECRET}",
+            "secret": secret if is_place else f"env:{SECRET}",
             "verdict-json": verdict,
-            **given,
+            **options,
         }
         command = [sys.executable, "-m", "locust", "-f", str(resources.locustfile())]
         command += ["--headless", "--only-summary", "--loglevel=WARNING"]
-        command += [f"--{name}={value}" for name, value in options.items() if value is not None]
+        command += [f"--{name}={value}" for name, value in all_options.items() if value is not None]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        if not named:
+        if not is_place:
             environment[SECRET] = secret
-        status, last = _run([*command, *more], environment, tell)
+        status, last_lines = _run([*command, *locust_arguments], environment, print_line)
         if verdict.exists():
-            document: dict[str, Any] = json.loads(verdict.read_text(encoding="utf-8"))
-            return document, EXIT_STATUS[Verdict(document["verdict"])]
-    for line in last:
-        tell(line)
+            report: dict[str, Any] = json.loads(verdict.read_text(encoding="utf-8"))
+            return report, EXIT_STATUS[Verdict(report["verdict"])]
+    for line in last_lines:
+        print_line(line)
     return None, 2 if status == 2 else 3
 
 
-def _check_run_time(given: object) -> None:
-    if given is not None and not _RUN_TIME.fullmatch(str(given)):
-        raise InputError(f"--run-time: {given!r} is no time: give one like 90s, 5m or 1h30m")
+def _check_run_time(run_time: object) -> None:
+    if run_time is not None and not _RUN_TIME.fullmatch(str(run_time)):
+        raise InputError(f"--run-time: {run_time!r} is not a time: give one like 90s, 5m or 1h30m")
 
 
 def _run(
-    command: Sequence[str], environment: Mapping[str, str], tell: Callable[[str], None]
+    command: Sequence[str], environment: Mapping[str, str], print_line: Callable[[str], None]
 ) -> tuple[int, list[str]]:
-    """Run Locust to its end; its status, and what it said last that was not told."""
-    last: deque[str] = deque(maxlen=SHOWN)
+    """Run Locust to its end; returns its status, and the last of its lines that were not printed."""
+    last_lines: deque[str] = deque(maxlen=LAST_LINES)
     process = subprocess.Popen(  # noqa: S603 - no shell
         command,
         env=environment,
@@ -98,8 +98,8 @@ def _run(
         text=True,
         errors="backslashreplace",
     )
-    # Ctrl-C reaches Locust as well, which then judges what was sent until then.
-    before = {
+    # Ctrl-C reaches Locust as well, which then judges what was sent so far.
+    handlers = {
         signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
         signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: process.terminate()),
     }
@@ -107,10 +107,10 @@ def _run(
         assert process.stderr is not None  # noqa: S101 - it is a pipe
         for line in process.stderr:
             if line.startswith(MARK):
-                tell(line.rstrip())
+                print_line(line.rstrip())
             else:
-                last.append(line.rstrip())
-        return process.wait(), list(last)
+                last_lines.append(line.rstrip())
+        return process.wait(), list(last_lines)
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""A load run as the JSON document that other tools read. Pure."""
+"""The report of a load run: the JSON that other tools read. Pure."""
 
 from __future__ import annotations
 
@@ -7,58 +7,65 @@ from typing import Any
 
 from conformance import __version__
 from conformance.load import histogram
-from conformance.load.ledger import ACKNOWLEDGED, FORGED, Came, Effects, Figures, Kind
-from conformance.load.verdict import LoadFinding, LoadRun, checks, having
+from conformance.load.ledger import ACKNOWLEDGED, FORGED, Effects, Figures, Kind, ResponseClass
+from conformance.load.verdict import LoadFinding, LoadRun, checks, count_messages
 from conformance.model.rules import verdict
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
-def document(run: LoadRun, findings: Sequence[LoadFinding]) -> dict[str, Any]:
-    """The run as `schemas/load.schema.json` describes it, texts in the run's language."""
+def load_report(run: LoadRun, findings: Sequence[LoadFinding]) -> dict[str, Any]:
+    """The report that `schemas/load.schema.json` describes, with texts in the run's language."""
     settings, figures, language = run.settings, run.figures, run.settings.language
     seconds = max(run.seconds, 1e-9)
-    right = sum(each.right for each in figures.seconds.values())
+    right = sum(second.right for second in figures.seconds.values())
     return {
         "hookproof": __version__,
         "target": settings.url,
         "dialect": settings.dialect.name,
         "seed": settings.seed,
         "language": language,
-        "verdict": verdict((each.outcome for each in findings), complete=True).value,
+        "verdict": verdict((finding.outcome for finding in findings), complete=True).value,
         "started": run.started,
         "seconds": round(run.seconds, 3),
         "users": figures.users,
         "workers": run.workers,
         "rate": {
             "paced": settings.user_rate is not None,
-            "offered": round(sum(s.offered for s in figures.seconds.values()) / seconds, 1),
-            "sent": round(sum(s.sent for s in figures.seconds.values()) / seconds, 1),
+            "offered": round(
+                sum(second.offered for second in figures.seconds.values()) / seconds, 1
+            ),
+            "sent": round(sum(second.sent for second in figures.seconds.values()) / seconds, 1),
             "achieved": round(right / seconds, 1),
         },
         "latency": _percentiles(figures.times) | {"max": round(figures.slowest, 6)},
         "late_starts": {
             "starts": figures.starts,
-            "held_up": _lateness(figures.held),
-            "generator": _lateness(figures.lagging),
+            "held_up": _lateness(figures.answer_delays),
+            "generator": _lateness(figures.generator_delays),
         },
         "generator": {"lag": _percentiles(figures.ticks), "excused": figures.excused},
         "requests": {
-            kind.value: {came.value: figures.came[kind, came] for came in Came if figures.came[kind, came]}
+            kind.value: {
+                response_class.value: figures.responses[kind, response_class]
+                for response_class in ResponseClass
+                if figures.responses[kind, response_class]
+            }
             for kind in Kind
         },
         "messages": {
-            "valid": sum(len(each.states) for each in run.ledgers) - having(run.ledgers, FORGED),
-            "acknowledged": having(run.ledgers, ACKNOWLEDGED),
-            "forged": having(run.ledgers, FORGED),
+            "valid": sum(len(ledger.states) for ledger in run.ledgers)
+            - count_messages(run.ledgers, FORGED),
+            "acknowledged": count_messages(run.ledgers, ACKNOWLEDGED),
+            "forged": count_messages(run.ledgers, FORGED),
         },
-        "observer": _observed(run.effects),
-        "checks": [_told(each, language) for each in findings],
+        "observer": _effects(run.effects),
+        "checks": [_check(finding, language) for finding in findings],
         "timeline": _timeline(figures),
-    }  # fmt: skip
+    }
 
 
-def _told(finding: LoadFinding, language: str) -> dict[str, Any]:
+def _check(finding: LoadFinding, language: str) -> dict[str, Any]:
     check = checks()[finding.check]
     return {
         "check": check.name,
@@ -73,19 +80,22 @@ def _told(finding: LoadFinding, language: str) -> dict[str, Any]:
 
 
 def _percentiles(times: histogram.Histogram) -> dict[str, float | None]:
-    found = {name: histogram.percentile(times, share) for name, share in SHARES.items()}
-    return {name: None if each is None else round(each, 6) for name, each in found.items()}
+    durations = {name: histogram.percentile(times, share) for name, share in SHARES.items()}
+    return {
+        name: None if duration is None else round(duration, 6)
+        for name, duration in durations.items()
+    }
 
 
 def _lateness(times: histogram.Histogram) -> dict[str, Any]:
     return {"count": sum(times.values())} | _percentiles(times)
 
 
-def _observed(effects: Effects | None) -> dict[str, Any] | None:
+def _effects(effects: Effects | None) -> dict[str, Any] | None:
     if effects is None:
         return None
     return {
-        "asked": effects.asked,
+        "asked": effects.queries,
         "unread": effects.unread,
         "lost": len(effects.lost),
         "doubled": len(effects.doubled),

@@ -1,7 +1,7 @@
-"""What the users say: messages of the guide's types in realistic shares and sizes, drawn by a seed.
+"""The messages that the users send: the guide's types in realistic shares and sizes, drawn by a seed.
 
-Pure. Bodies are made ahead but for their id and their times, since making one afresh would cost as
-much as sending it. Guide: 主要功能, 訊息類型說明.
+Pure. Bodies are prepared except for their id and times, because building one from scratch would cost
+as much as sending it. Guide: 主要功能, 訊息類型說明.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from random import Random
 from conformance.protocol.dialect import Dialect
 from conformance.protocol.encodings import compact
 from conformance.protocol.message import CONTENT, build
-from conformance.protocol.tampering import DAMAGES, Damage
+from conformance.protocol.tampering import TAMPERINGS, Tampering
 
-UTTERANCES = 600
+BURSTS = 600
+"""Bursts that are drawn; after these the users start again from the first."""
 GROUPS = 1000
-"""Groups that talk, and what they and single friends have said before it begins anew."""
+"""Groups that messages come from."""
 
 _ID, _NOW = 7_000_000_000_000_000_001, 1_700_000_000
 
@@ -44,18 +45,18 @@ _SIZES = {
     "video-base64": (60_000, 240_000),
     "emoji-base64": (3_000, 40_000),
 }
-"""kind → bytes of the file, from and to."""
+"""kind → the least and the largest size of the file in bytes."""
 
 _GROUP_SHARE = 0.6
-_BURST = (1, 1, 1, 2, 3, 5, 8)
-"""How many messages a group sends at once; each length is as likely."""
+_BURST_LENGTHS = (1, 1, 1, 2, 3, 5, 8)
+"""How many messages a group sends at once; one of these is drawn."""
 
 _WORDS = (
     "好", "收到", "在嗎", "明天", "開會", "哈哈哈", "謝謝大家", "[微笑]", "👍", "😂", "OK", "稍等",
     "這個可以", "資料已上傳", "請查收", "https://hookproof.test/a?b=1&c=2", "周末一起吃飯吧",
 )  # fmt: skip
 
-FORGED = (
+FORGERY_KINDS = (
     "wrong-secret",
     "flip-body",
     "shift-timestamp",
@@ -69,14 +70,14 @@ FORGED = (
     "non-hex",
     "of-unsent",
 )
-"""Damages that no receiver may accept, whatever its dialect."""
+"""Ways of tampering that no receiver may accept, whatever its dialect."""
 
-_OF_THE_TIMESTAMP = {"shift-timestamp"}
+_NEEDS_SIGNED_TIMESTAMP = {"shift-timestamp"}
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A message's body, cut where its id and its times belong."""
+    """A message's body, cut where its id and its times go."""
 
     head: bytes
     middle: bytes
@@ -84,34 +85,38 @@ class Template:
     tail: bytes
 
     def body(self, msg_id: int, now: int) -> bytes:
-        """The body of the message `msg_id`, pushed at `now` (Unix seconds), created a little before."""
+        """The body of the message `msg_id`, pushed at `now` (Unix seconds) and created 2 s before."""
         return b"%b%d%b%d%b%d%b" % (
             self.head, msg_id, self.middle, now, self.content, now - 2, self.tail
         )  # fmt: skip
 
 
-Utterance = tuple[Template, ...]
-"""What is said at once: one message, or a group's burst."""
+Burst = tuple[Template, ...]
+"""Messages that are sent at once: several of a group, or a single one."""
 
 
-def draw(seed: int) -> tuple[Utterance, ...]:
-    """UTTERANCES of them; the same seed draws the same."""
-    random = Random(seed)  # noqa: S311 - load, no secret
-    return tuple(tuple(_utterance(random)) for _ in range(UTTERANCES))
+def draw(seed: int) -> tuple[Burst, ...]:
+    """BURSTS bursts; the same seed draws the same ones."""
+    random = Random(seed)  # noqa: S311 - messages, not secrets
+    return tuple(tuple(_burst(random)) for _ in range(BURSTS))
 
 
-def forgeries(dialect: Dialect) -> tuple[Damage, ...]:
-    """What can be done to a signed request so that no receiver of `dialect` may accept it."""
-    names = [each for each in FORGED if dialect.signs_timestamp or each not in _OF_THE_TIMESTAMP]
-    return tuple(DAMAGES[name] for name in names)
+def forgeries(dialect: Dialect) -> tuple[Tampering, ...]:
+    """The ways of tampering after which no receiver of `dialect` may accept a signed request."""
+    names = [
+        kind
+        for kind in FORGERY_KINDS
+        if dialect.signs_timestamp or kind not in _NEEDS_SIGNED_TIMESTAMP
+    ]
+    return tuple(TAMPERINGS[name] for name in names)
 
 
-def _utterance(random: Random) -> Iterator[Template]:
+def _burst(random: Random) -> Iterator[Template]:
     if random.random() >= _GROUP_SHARE:
         yield _template(random, None)
         return
     room = f"{20_000_000_000 + random.randrange(GROUPS)}@chatroom"
-    for _ in range(random.choice(_BURST)):
+    for _ in range(random.choice(_BURST_LENGTHS)):
         yield _template(random, room)
 
 
@@ -123,8 +128,8 @@ def _template(random: Random, room: str | None) -> Template:
         message = replace(message, from_user=room)
         if kind == "text":
             content = f"wxid_member{random.randrange(500)}:\n{content}"
-    written = compact(replace(message, content=content).fields())
-    head, _, rest = written.partition(b"%d" % _ID)
+    encoded = compact(replace(message, content=content).fields())
+    head, _, rest = encoded.partition(b"%d" % _ID)
     middle, _, rest = rest.partition(b"%d" % _NOW)
     body, _, tail = rest.rpartition(b"%d" % (_NOW - 2))
     return Template(head, middle, body, tail)

@@ -1,7 +1,7 @@
-"""The users: what is said and sent in which order, as a webhook's sender would.
+"""The users: which messages they send, and in which order, as a webhook sender would.
 
-Each is one of Locust's FastHttpUsers, so that its weights, its web form and its workers are Locust's.
-They share a `Part`, which judges every answer.
+Each is a FastHttpUser of Locust's, so weights, the web form and worker processes are left to Locust.
+The users of a process share a `Worker`, which judges every answer.
 """
 
 from __future__ import annotations
@@ -19,32 +19,31 @@ from locust import FastHttpUser, task
 from locust.exception import CatchResponseError
 from locust.user.task import LOCUST_STATE_STOPPING
 
-from conformance.load.connection_pool import Line
-from conformance.load.ledger import FORGED, REPEATED, VALID, Came, Kind
-from conformance.load.traffic import Template
-from conformance.load.worker import PATIENCE, Part, now
+from conformance.load.connection_pool import ConnectionPool
+from conformance.load.ledger import FORGED, REPEATED, VALID, Kind, ResponseClass
+from conformance.load.traffic import Burst, Template
+from conformance.load.worker import TIMEOUT_DEADLINES, Worker, unix_time
 from conformance.protocol.delivery import Backoff
 from conformance.protocol.dialect import sign
 
 RETRIES = 8
-"""How often a message that was not answered 200 in time is sent again."""
+"""How often a message that was not answered 200 in time is retried."""
 BACKOFF = Backoff(base=0.25, cap=4.0)
 
 COPIES = 5
-"""Of a message, at once."""
+"""Copies of a message that are sent at once."""
 MEMORY = 64
-"""Messages that a user can repeat later."""
-PILE = 20
-"""Messages that have piled up when a sender comes back."""
+"""Messages that a user remembers, to repeat them later."""
+BACKLOG = 20
+"""Messages that are waiting when a sender comes back."""
 FORGERIES = 8
-"""Forgeries between two messages in order."""
-
+"""Forgeries between two valid messages."""
 
 T = TypeVar("T")
 
 
-class Sent(NamedTuple):
-    """A message that was sent, and can be again: its body was pushed at `pushed` (Unix seconds)."""
+class SentMessage(NamedTuple):
+    """A message that was sent and can be sent again. `pushed` is its body's timestamp in Unix seconds."""
 
     template: Template
     number: int
@@ -52,102 +51,110 @@ class Sent(NamedTuple):
 
 
 class Sender(FastHttpUser):
-    """What all users have in common. `part` is set when a run begins."""
+    """What all users have in common. `worker` is set when a run begins."""
 
     abstract = True
     name: ClassVar[str]
-    part: ClassVar[Part]
+    worker: ClassVar[Worker]
 
     def on_start(self) -> None:
-        """Take a place in the run: what this user says, and when."""
-        settings = self.part.settings
-        self.line = Line(settings.host, settings.deadline * PATIENCE, settings.ca)
-        number = next(self.part.numbers)
-        self.part.figures.users += 1
-        self.random = Random(f"{settings.seed}-{self.part.ledger.worker}-{number}")  # noqa: S311
-        self._at = number * 37
-        self._owed: list[tuple[Sent, int]] = []
-        self._outage = 0
+        """Join the run: choose this user's place among the bursts and on the timetable."""
+        settings = self.worker.settings
+        timeout = settings.deadline * TIMEOUT_DEADLINES
+        self.connections = ConnectionPool(settings.host, timeout, settings.ca)
+        number = next(self.worker.user_numbers)
+        self.worker.figures.users += 1
+        self.random = Random(f"{settings.seed}-{self.worker.ledger.worker}-{number}")  # noqa: S311
+        self._burst_number = number * 37
+        self._retries: list[tuple[SentMessage, int]] = []
+        self._failed_rounds = 0
         self._interval = 1 / settings.user_rate if settings.user_rate else 0.0
         self._due = perf_counter() + self._interval * self.random.random()
-        self._held = False
+        self._held_up = False
         if self._interval:
             gevent.sleep(max(0.0, self._due - perf_counter()))
 
     def on_stop(self) -> None:
-        """Note what was due and is not sent any more."""
+        """Record the requests that were due and will not be sent."""
         if self._interval:
-            self.part.owe(self._due, self._interval)
-        self.line.close()
+            self.worker.note_unsent(self._due, self._interval)
+        self.connections.close()
 
     def wait_time(self) -> float:
-        """Seconds until the next requests are due; none without a pace."""
+        """Seconds until the next requests are due; 0 without a pace."""
         if not self._interval:
             return 0.0
         wait = self._due - perf_counter()
-        self._held = wait < 0
+        self._held_up = wait < 0
         return max(0.0, wait)
 
-    def begin(self, requests: int) -> None:
-        """Begin so many requests, which are due together."""
+    def note_start(self, requests: int) -> None:
+        """Record the start of this many requests, which are due together."""
         if not self._interval:
-            self.part.offer(requests, None)
+            self.worker.note_start(requests)
             return
-        self.part.offer(requests, self._due, held=self._held)
+        self.worker.note_start(requests, self._due, held_up=self._held_up)
         self._due += self._interval * requests
 
-    def utterance(self) -> tuple[Template, ...]:
-        """What is said next."""
-        utterances = self.part.utterances
-        self._at += 1
-        return utterances[self._at % len(utterances)]
+    def next_burst(self) -> Burst:
+        """The messages to send next."""
+        bursts = self.worker.bursts
+        self._burst_number += 1
+        return bursts[self._burst_number % len(bursts)]
 
-    def deliver(self, template: Template) -> Sent:
-        """Send a new message, and again should it fail."""
-        sent = Sent(template, self.part.ledger.fresh(VALID), now())
-        if not self._attempt(Kind.MESSAGE, sent):
-            self._owed.append((sent, 1))
-        return sent
+    def deliver(self, template: Template) -> SentMessage:
+        """Send a new message; if that fails, `catch_up` will retry it."""
+        message = SentMessage(template, self.worker.ledger.add_message(VALID), unix_time())
+        if not self._attempt(Kind.MESSAGE, message):
+            self._retries.append((message, 1))
+        return message
 
-    def repeat(self, sent: Sent, *, afresh: bool = False, kind: Kind = Kind.REPEAT) -> bool:
-        """Send a message again, signed now; `afresh`: pushed now as well."""
-        self.part.ledger.states[sent.number] |= REPEATED
-        return self._attempt(kind, sent._replace(pushed=now()) if afresh else sent)
+    def repeat(
+        self, message: SentMessage, *, new_timestamp: bool = False, kind: Kind = Kind.REPEAT
+    ) -> bool:
+        """Send a message again, signed now; with a `new_timestamp` in its body, if asked for.
 
-    def at_once(self, calls: Iterable[Callable[[], T]]) -> list[T]:
-        """Run all `calls` at the same time; what they gave."""
+        Returns whether it was answered 200 in time.
+        """
+        self.worker.ledger.states[message.number] |= REPEATED
+        if new_timestamp:
+            message = message._replace(pushed=unix_time())
+        return self._attempt(kind, message)
+
+    def run_concurrently(self, calls: Iterable[Callable[[], T]]) -> list[T]:
+        """Run all `calls` at the same time; returns their results in order."""
         group = Group()
         try:
-            running = [group.spawn(call) for call in calls]
+            greenlets = [group.spawn(call) for call in calls]
             group.join()
         finally:
             group.kill(block=False)
-        return [each.get() for each in running]
+        return [greenlet.get() for greenlet in greenlets]
 
     def catch_up(self) -> None:
-        """Send again what has failed, all at once after a wait, until nothing is owed: what a sender
-        does when an outage is over."""
-        while self._owed and self._state != LOCUST_STATE_STOPPING:
-            self._outage += 1
-            gevent.sleep(BACKOFF.wait(self._outage, self.random.random()))
-            owed, self._owed = self._owed, []
-            self.part.offer(len(owed), None)
-            self.at_once([partial(self._retry, *each) for each in owed])
-        self._outage = 0
+        """Retry all failed deliveries at once after a wait, until none is left: what a sender does when
+        an outage is over."""
+        while self._retries and self._state != LOCUST_STATE_STOPPING:
+            self._failed_rounds += 1
+            gevent.sleep(BACKOFF.wait(self._failed_rounds, self.random.random()))
+            retries, self._retries = self._retries, []
+            self.worker.note_start(len(retries))
+            self.run_concurrently([partial(self._retry, *retry) for retry in retries])
+        self._failed_rounds = 0
 
-    def fresh_enough(self, sent: Sent) -> bool:
-        """Whether a receiver is bound to know the message still."""
-        return len(self.part.ledger.states) - sent.number <= self.part.within
+    def is_repeatable(self, message: SentMessage) -> bool:
+        """Whether the message is recent enough that the receiver must still recognize a repeat."""
+        return len(self.worker.ledger.states) - message.number <= self.worker.repeat_window
 
-    def post(self, kind: Kind, request: bytes) -> Came:
-        """Send the bytes of a request, judge what came, and tell Locust."""
-        part = self.part
-        begun = part.begin()
-        reply = self.line.exchange(request)
-        came, elapsed = part.judge(kind, reply, begun)
+    def post(self, kind: Kind, request: bytes) -> ResponseClass:
+        """Send the bytes of a request, judge the reply, and report it to Locust."""
+        worker = self.worker
+        start = worker.begin_request()
+        reply = self.connections.exchange(request)
+        response_class, elapsed = worker.judge(kind, reply, start)
         fault = None
-        if came is not Came.RIGHT:
-            fault = CatchResponseError(reply.fault or f"{came}: {reply.status}")
+        if response_class is not ResponseClass.RIGHT:
+            fault = CatchResponseError(reply.fault or f"{response_class}: {reply.status}")
         self.environment.events.request.fire(
             request_type="POST",
             name=kind.value,
@@ -157,25 +164,25 @@ class Sender(FastHttpUser):
             context={},
             exception=fault,
             start_time=time() - elapsed,
-            url=part.settings.path,
+            url=worker.settings.path,
         )
-        return came
+        return response_class
 
-    def _retry(self, sent: Sent, attempts: int) -> None:
-        if not self.repeat(sent, kind=Kind.RETRY) and attempts < RETRIES:
-            self._owed.append((sent, attempts + 1))
+    def _retry(self, message: SentMessage, attempts: int) -> None:
+        if not self.repeat(message, kind=Kind.RETRY) and attempts < RETRIES:
+            self._retries.append((message, attempts + 1))
 
-    def _attempt(self, kind: Kind, sent: Sent) -> bool:
-        """Sign and send a message; whether it was answered 200 in time."""
-        part = self.part
-        signer = part.settings.signer
-        body = sent.template.body(part.ledger.msg_id(sent.number), sent.pushed)
+    def _attempt(self, kind: Kind, message: SentMessage) -> bool:
+        """Sign and send a message; returns whether it was answered 200 in time."""
+        worker = self.worker
+        signer = worker.settings.signer
+        body = message.template.body(worker.ledger.msg_id(message.number), message.pushed)
         stamp = signer.dialect.timestamp(time())
         signature = sign(signer.dialect, signer.secret, stamp, body)
-        came = self.post(kind, part.request(stamp, (signature,), body))
-        if came in (Came.RIGHT, Came.LATE):
-            part.acknowledge(sent.number)
-        return came is Came.RIGHT
+        response_class = self.post(kind, worker.request(stamp, (signature,), body))
+        if response_class in (ResponseClass.RIGHT, ResponseClass.LATE):
+            worker.acknowledge(message.number)
+        return response_class is ResponseClass.RIGHT
 
 
 class Ordinary(Sender):
@@ -185,106 +192,108 @@ class Ordinary(Sender):
 
     @task
     def talk(self) -> None:
-        """Say one thing, or several at once."""
-        burst = self.utterance()
-        self.begin(len(burst))
+        """Send one message, or several at once."""
+        burst = self.next_burst()
+        self.note_start(len(burst))
         if len(burst) == 1:
             self.deliver(burst[0])
         else:
-            self.at_once([partial(self.deliver, each) for each in burst])
+            self.run_concurrently([partial(self.deliver, template) for template in burst])
         self.catch_up()
 
 
 class Repeats(Sender):
-    """A sender that sends what it has sent before: at once, together, and later."""
+    """A sender that repeats its messages: right away, as copies at once, and later."""
 
     name = "repeats"
 
     def on_start(self) -> None:
-        """Nothing has been sent yet."""
+        """Start with no messages to repeat."""
         super().on_start()
-        self._earlier: deque[Sent] = deque(maxlen=MEMORY)
+        self._earlier: deque[SentMessage] = deque(maxlen=MEMORY)
 
     @task(4)
-    def in_turn(self) -> None:
-        """A message, then the same message; every other time with a fresh time of its push."""
-        self.begin(2)
-        sent = self.deliver(self.utterance()[0])
-        self.repeat(sent, afresh=sent.number % 2 == 0)
-        self._earlier.append(sent)
+    def repeat_now(self) -> None:
+        """Send a message and repeat it; every second time with a new timestamp in its body."""
+        self.note_start(2)
+        message = self.deliver(self.next_burst()[0])
+        self.repeat(message, new_timestamp=message.number % 2 == 0)
+        self._earlier.append(message)
         self.catch_up()
 
     @task(2)
-    def together(self) -> None:
-        """Copies of a message that nobody has seen, at once."""
-        self.begin(COPIES)
-        sent = Sent(self.utterance()[0], self.part.ledger.fresh(VALID), now())
-        self.at_once([partial(self.repeat, sent)] * COPIES)
-        self._earlier.append(sent)
+    def send_copies(self) -> None:
+        """Send several copies of a new message at once."""
+        self.note_start(COPIES)
+        number = self.worker.ledger.add_message(VALID)
+        message = SentMessage(self.next_burst()[0], number, unix_time())
+        self.run_concurrently([partial(self.repeat, message)] * COPIES)
+        self._earlier.append(message)
 
     @task(4)
-    def later(self) -> None:
-        """The oldest message that the receiver is bound to know still."""
-        while self._earlier and not self.fresh_enough(self._earlier[0]):
+    def repeat_later(self) -> None:
+        """Repeat the oldest message that the receiver must still recognize."""
+        while self._earlier and not self.is_repeatable(self._earlier[0]):
             self._earlier.popleft()
         if not self._earlier:
-            return self.in_turn()
-        self.begin(1)
+            return self.repeat_now()
+        self.note_start(1)
         self.repeat(self._earlier.popleft())
         return None
 
 
 class Forgeries(Sender):
-    """Somebody who does not know the secret, between messages in order that show it is heard."""
+    """An attacker without the secret. Valid messages in between show that the receiver still answers."""
 
     name = "forgeries"
 
     def on_start(self) -> None:
-        """Nothing is known yet."""
+        """Start at a random kind of forgery."""
         super().on_start()
-        self._known: Sent | None = None
-        self._turn = self.random.randrange(len(self.part.forgeries))
+        self._turn = self.random.randrange(len(self.worker.forgeries))
 
     @task
     def forge(self) -> None:
-        """A message in order, then forgeries of every kind in turn: the first with its id."""
-        self.begin(1 + FORGERIES)
-        known = self.deliver(self.utterance()[0])
-        self._forge(known.template, known.number)
+        """Send a valid message, then forgeries of each kind in turn: the first with that message's id."""
+        self.note_start(1 + FORGERIES)
+        message = self.deliver(self.next_burst()[0])
+        self._forge(message.template, message.number)
         for _ in range(FORGERIES - 1):
-            self._forge(self.utterance()[0], self.part.ledger.fresh(FORGED))
+            self._forge(self.next_burst()[0], self.worker.ledger.add_message(FORGED))
         self.catch_up()
 
     def _forge(self, template: Template, number: int) -> None:
-        part = self.part
-        signer = part.settings.signer
+        worker = self.worker
+        signer = worker.settings.signer
         stamp = signer.dialect.timestamp(time())
-        signed = signer.sign(stamp, template.body(part.ledger.msg_id(number), now()))
+        valid = signer.sign(stamp, template.body(worker.ledger.msg_id(number), unix_time()))
         self._turn += 1
-        damage = part.forgeries[self._turn % len(part.forgeries)]
-        forged = damage(signed, signer)
-        self.post(Kind.FORGERY, part.request(forged.timestamp, forged.signatures, forged.body))
+        tamper = worker.forgeries[self._turn % len(worker.forgeries)]
+        forgery = tamper(valid, signer)
+        self.post(Kind.FORGERY, worker.request(forgery.timestamp, forgery.signatures, forgery.body))
 
 
 class Storms(Sender):
-    """A sender that was down and no longer knows which of its messages were answered."""
+    """A sender that was down and no longer knows which of its messages were acknowledged."""
 
     name = "storms"
 
     @task
     def come_back(self) -> None:
-        """Every other message of a pile is delivered; then, signed anew, the whole pile at once."""
-        self.begin(PILE + PILE // 2)
-        pile = [self.utterance()[0] for _ in range(PILE)]
-        delivered = self.at_once([partial(self.deliver, each) for each in pile[::2]])
-        known = [each for each in delivered if self.fresh_enough(each)]
+        """Deliver every second message of a backlog, then the whole backlog at once, signed anew."""
+        self.note_start(BACKLOG + BACKLOG // 2)
+        backlog = [self.next_burst()[0] for _ in range(BACKLOG)]
+        delivered = self.run_concurrently(
+            [partial(self.deliver, template) for template in backlog[::2]]
+        )
+        repeatable = [message for message in delivered if self.is_repeatable(message)]
         calls: list[Callable[[], object]] = [
-            *(partial(self.repeat, each, kind=Kind.RETRY) for each in known),
-            *(partial(self.deliver, each) for each in pile[1::2]),
+            *(partial(self.repeat, message, kind=Kind.RETRY) for message in repeatable),
+            *(partial(self.deliver, template) for template in backlog[1::2]),
         ]
-        self.at_once(calls)
+        self.run_concurrently(calls)
         self.catch_up()
 
 
 USERS: tuple[type[Sender], ...] = (Ordinary, Repeats, Forgeries, Storms)
-"""The kinds of users, each by its `name` in --mix."""
+"""The kinds of users; --mix refers to each by its `name`."""

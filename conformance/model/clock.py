@@ -1,6 +1,6 @@
-"""Time as a value that is handed in, so that tests can turn it.
+"""Time as an argument, so that tests can control it.
 
-Nothing below the I/O layer reads the time by itself.
+Nothing below the I/O layer reads the time itself.
 """
 
 import asyncio
@@ -8,16 +8,16 @@ import time
 
 
 class Clock:
-    """The machine's own clock. A test hands in a subclass whose time it turns."""
+    """The machine's own clock. Tests pass a subclass whose time they control."""
 
     def now(self) -> float:
-        """Seconds since the Unix epoch: what stands in timestamps."""
+        """Seconds since the Unix epoch, as in timestamps."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Seconds on a clock that never steps: what durations are measured with."""
+        """Seconds on a clock that never steps, to measure durations with."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for `seconds`."""
+        """Waits for `seconds`."""
         await asyncio.sleep(seconds)

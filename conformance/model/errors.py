@@ -1,12 +1,13 @@
 """The exceptions of Hookproof, split by whose fault they are.
 
-A verdict is never an exception: what a target does wrong, or what could not be judged, is a value
-in the report. An exception here means that the run could not be set up as asked.
+A verdict is never an exception: what a target does wrong, and what could not be judged, are values in
+the report. `InputError` means that the run cannot be set up as the user asked, `HarnessError` that one
+case cannot be carried out.
 """
 
 
 class InputError(Exception):
-    """Something that the user gave is wrong: an option, a file, a scenario, a dialect.
+    """The user's input is wrong: an option, a file, a scenario or a dialect.
 
     The text is one line that names the thing, the place and the next step. The command line prints
     it and exits with status 2.
@@ -14,4 +15,4 @@ class InputError(Exception):
 
 
 class HarnessError(Exception):
-    """A step could not be carried out for a reason that is not the target's: the case is an `error`."""
+    """A step failed for a reason that is not the target's fault: the outcome of its case is `error`."""

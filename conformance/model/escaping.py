@@ -1,9 +1,9 @@
-"""Text from a target, made harmless to show: what a terminal or a reader would obey is spelled out."""
+"""Makes text from a target harmless to show: escapes whatever a terminal or a reader would obey."""
 
 import re
 
 UNSAFE = re.compile(
-    # C0 but for newline and tab, DEL, C1, line separators, bidi marks and overrides, BOM,
+    # C0 except newline and tab, DEL, C1, line separators, bidi marks and overrides, BOM,
     # surrogates
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069"
     "\ufeff\ufffe\uffff\ud800-\udfff]"
@@ -12,7 +12,7 @@ UNSAFE = re.compile(
 
 def visible(text: str) -> str:
     """`text` with control, bidi and surrogate characters written as `\\x1b` or `\\u202e`."""
-    return UNSAFE.sub(lambda found: _escape(ord(found[0])), text)
+    return UNSAFE.sub(lambda match: _escape(ord(match[0])), text)
 
 
 def _escape(code: int) -> str:

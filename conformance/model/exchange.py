@@ -1,6 +1,6 @@
-"""One HTTP request and what came of it: bytes, times, and why it was sent.
+"""One HTTP request and its answer: bytes, times, and why the request was sent.
 
-These records are all that a check may look at. They know nothing of sockets.
+These records are all that a check may look at. They know nothing about sockets.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 Headers = tuple[tuple[bytes, bytes], ...]
 
 UNPACKED = 1024 * 1024
-"""Bytes that are unpacked of a compressed body."""
+"""The most bytes that a compressed body is unpacked to."""
 
 
 class Role(StrEnum):
@@ -24,11 +24,11 @@ class Role(StrEnum):
     )
     CONTROL = "control"  # around a refusal: are plain valid messages still accepted?
     PROBE = "probe"  # what a scenario is about
-    OBSERVE = "observe"  # the question how often a message took effect
-    ATTEMPT = "attempt"  # a delivery by the sender under test, as the mock receiver got it
+    OBSERVE = "observe"  # asks the observer how often a message took effect
+    ATTEMPT = "attempt"  # a delivery by the sender under test, as the mock receiver received it
     ELSEWHERE = "elsewhere"  # the same, at a scenario's other endpoint
     API = "api"  # a call of the sender's configuration API
-    EMIT = "emit"  # a message event that is given to the sender
+    EMIT = "emit"  # a message event passed to the sender
 
 
 class Fault(StrEnum):
@@ -45,40 +45,42 @@ class Fault(StrEnum):
 
 
 HELD_UP = "not measured: Hookproof itself was held up"
-"""The detail of an exchange that the suite gave up, since it may have been late because of this process."""
+"""The detail of an exchange that was given up because this process itself may have delayed it."""
 
 
 class Transport(StrEnum):
     """How a request is put on the wire."""
 
     POOLED = "pooled"  # well-formed, on a pooled connection
-    RAW = "raw"  # bytes as they stand, on a connection of its own
+    RAW = "raw"  # exact bytes, on a connection of its own
     CHUNKED = "chunked"  # Transfer-Encoding: chunked, in several chunks
-    EXPECT = "expect"  # Expect: 100-continue, the body once it is asked for
-    SLOW = "slow"  # the body drips for 1.5 s
+    EXPECT = "expect"  # Expect: 100-continue, the body once the target asks for it
+    SLOW = "slow"  # the body takes 1.5 s to send
     KEEP_ALIVE = "keep-alive"  # the same connection as the message before
     CUT = "cut"  # half of the body, then the connection ends
-    OVERLONG = "overlong"  # the whole body under too large a Content-Length, then the end
+    OVERLONG = (
+        "overlong"  # the whole body under too large a Content-Length, then the connection ends
+    )
     GIVE_UP = "give-up"  # the whole request, then the connection is closed at once
     RESET = "reset"  # the whole request, then the connection is reset a moment later
 
 
 class Masked(StrEnum):
-    """What was taken out of an exchange after it was recorded."""
+    """What was removed from an exchange after it was recorded."""
 
     SECRET = "secret"  # noqa: S105 - the secret itself
-    GIVEN = "given"  # another spelling of it, or a header's value that the user gave
+    GIVEN = "given"  # an encoding of it, or the value of a header from the user
     CONTENT = "content"  # contents and names, by --redact
 
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """What the signature of a request was made of, so that it can be made again in a shell.
+    """How a request was signed, so that a shell can sign it again.
 
-    `timestamp` and `body` are what was signed. `secret` is None for the target's own secret, else
-    the wrong one that was used. The rest is the same in shell words, where $SIG is the right
-    signature and $TS the time: the timestamp that was signed, the headers (None and () for absent
-    ones), and what stands before the body when it is sent.
+    `timestamp` and `body` are what was signed. `secret` is None for the target's own secret, or else
+    the wrong one that was used. The other fields are shell words, where $SIG is the right signature and
+    $TS the time: the timestamp that was signed, the headers (None and () for absent ones), and what
+    precedes the body when it is sent.
     """
 
     timestamp: bytes
@@ -93,7 +95,7 @@ class Signing:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Exact bytes to send. `headers` holds what the suite sets; Host and the framing are the wire's."""
+    """Exact bytes to send. `headers` are those of the suite; the wire adds Host and the framing."""
 
     method: str
     url: str
@@ -104,7 +106,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; `body` holds at most 64 KiB, `cut` tells whether there was more."""
+    """An HTTP response. `body` is at most its first 64 KiB; `cut` says whether there was more."""
 
     status: int
     headers: Headers
@@ -113,7 +115,7 @@ class Answer:
 
     @property
     def unpacked(self) -> bytes:
-        """The body without its Content-Encoding, where that is gzip or deflate and can be read."""
+        """The body without its Content-Encoding, if that is gzip or deflate and valid; else as it is."""
         coding = next((v for n, v in self.headers if n.lower() == b"content-encoding"), b"")
         if coding.strip().lower() not in (b"gzip", b"deflate"):
             return self.body
@@ -129,8 +131,8 @@ class Exchange:
     `started`, `sent` (last byte of the request), `ended` (last byte of the answer). `clock` is the
     wall time (Unix seconds) at which a delivery began to arrive.
 
-    `masked` says what was taken out of it since. `superseded` tells one of a case that was run once
-    more: no result rests on it.
+    `masked` says what has been removed since. `superseded` is True when the case was run again, so that
+    no result rests on this exchange.
     """
 
     id: int
@@ -154,12 +156,12 @@ class Exchange:
 
     @property
     def status(self) -> int | None:
-        """The status, or None without a whole answer."""
+        """The status, or None without a complete answer."""
         return self.answer.status if self.answer is not None and self.fault is None else None
 
     @property
     def name(self) -> str | None:
-        """The rule that it was made for, and the case in brackets; None outside the rules."""
+        """The rule that it belongs to, with the case in brackets; None outside the rules."""
         return self.rule and self.rule + (f"[{self.case}]" if self.case is not None else "")
 
     @property
@@ -169,5 +171,5 @@ class Exchange:
 
     def header(self, name: bytes) -> bytes | None:
         """The request's header `name` (any case), or None."""
-        wanted = name.lower()
-        return next((value for key, value in self.request.headers if key.lower() == wanted), None)
+        key = name.lower()
+        return next((v for n, v in self.request.headers if n.lower() == key), None)

@@ -1,4 +1,4 @@
-"""Modules that rest on a library which only some need: asked for late, and told what is missing."""
+"""Imports modules that need an optional library, and says which extra is missing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from conformance.model.errors import InputError
 
 
 def extra(module: str, name: str) -> Any:
-    """The module `module`, for which the extra `name` installs what it needs. Raises InputError when
-    that is missing."""
+    """The module `module`, whose dependencies the extra `name` installs. Raises InputError when one of
+    them is missing."""
     try:
         return import_module(module)
     except ModuleNotFoundError as missing:

@@ -1,4 +1,4 @@
-"""What a run found: results by rule, the verdict, and the report that other tools read."""
+"""The report of a run: results by rule, the verdict, and the JSON that other tools read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXIT_STATUS = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.ERROR: 3}
 
 
 class Recording(Protocol):
-    """What a report asks of the trace of its run (see `conformance.trace.Trace`)."""
+    """What a report needs from the trace of its run (see `conformance.trace.Trace`)."""
 
     run: Mapping[str, Any] | None
     rules: Mapping[str, Mapping[str, Any]]
@@ -36,9 +36,9 @@ class Recording(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole run, as data. `started` is UTC in ISO 8601, `seconds` the wall time; `dialect` was asked
-    for and `spoken` is the one that the target speaks (None when that was not found out).
-    `cause` says why nothing, or not all, could be judged."""
+    """A whole run, as data. `started` is UTC in ISO 8601, `seconds` the wall time; `dialect` is the one
+    that was requested and `spoken` the one that the target speaks (None when that is unknown). `cause`
+    says why some or all rules could not be judged; empty when all were."""
 
     side: str
     target: str
@@ -65,14 +65,14 @@ class Report:
 
     def having(self, *outcomes: Outcome) -> list[Result]:
         """The results with one of `outcomes`, in the catalogue's order."""
-        return [each for each in self.results if each.outcome in outcomes]
+        return [result for result in self.results if result.outcome in outcomes]
 
     def summary(self) -> dict[Outcome, int]:
         """How many results have each outcome."""
         return {outcome: len(self.having(outcome)) for outcome in Outcome}
 
     def as_json(self, language: str | None = None) -> dict[str, Any]:
-        """The report as `schemas/report.schema.json` describes it, texts in `language`."""
+        """The report as `schemas/report.schema.json` describes it, with texts in `language`."""
         language = language or self.language
         return {
             "hookproof": __version__,
@@ -85,27 +85,27 @@ class Report:
             "started": self.started,
             "seconds": round(self.seconds, 3),
             "summary": {outcome.value: number for outcome, number in self.summary().items()},
-            "results": [_result(each, language) for each in self.results],
+            "results": [_result(result, language) for result in self.results],
         }
 
 
-def _result(each: Result, language: str) -> dict[str, Any]:
+def _result(result: Result, language: str) -> dict[str, Any]:
     return {
-        "rule": each.rule.id,
-        "case": each.case,
-        "level": each.level.value,
-        "outcome": each.outcome.value,
-        "message": each.message.in_(language),
-        "source": each.rule.source,
-        "fix": each.rule.fix.in_(language),
-        "seconds": round(each.seconds, 4),
-        "exchanges": list(each.exchanges),
-        "reproduce": each.reproduce,
+        "rule": result.rule.id,
+        "case": result.case,
+        "level": result.level.value,
+        "outcome": result.outcome.value,
+        "message": result.message.in_(language),
+        "source": result.rule.source,
+        "fix": result.rule.fix.in_(language),
+        "seconds": round(result.seconds, 4),
+        "exchanges": list(result.exchanges),
+        "reproduce": result.reproduce,
     }
 
 
 def in_order(
     results: Iterable[Result], order: dict[tuple[str, str | None], int]
 ) -> tuple[Result, ...]:
-    """Results in the catalogue's order, whatever the order in which they came."""
-    return tuple(sorted(results, key=lambda each: order[each.rule.id, each.case]))
+    """The results in the catalogue's order; `order` maps (rule id, case) to a position."""
+    return tuple(sorted(results, key=lambda result: order[result.rule.id, result.case]))

@@ -1,4 +1,4 @@
-"""What came out for one case of a rule: the line of a report, and what a trace keeps of the judging."""
+"""The result of one case of a rule: a line of the report, which a trace stores too."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from conformance.model.text import NO_TEXT, Text
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came out for one case of a rule; (rule, case) is unique in a report.
+    """The result of one case of a rule; (rule, case) is unique in a report.
 
-    `level` is that of what was broken, else the case's own. `exchanges` are ids in the trace, the
-    telling one first; `reproduce` is a shell line that shows it again, None where no single one
-    does. `judged` tells one that rests on exchanges alone: it can be judged again from a trace, and
-    the others (a need, a time that ran out, a target that was gone) cannot.
+    `level` is that of the broken expectation, or else the case's own. `exchanges` are ids in the trace,
+    the most telling one first; `reproduce` is a shell line that reproduces it, None where no single line
+    does. `judged` is True when the result rests on exchanges alone, so that it can be judged again from a
+    trace; others (an unmet precondition, a time-out, a target that was down) cannot.
     """
 
     rule: Rule

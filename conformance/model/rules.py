@@ -1,6 +1,6 @@
-"""What a rule is, what can come out of judging it, and how a level turns into an outcome.
+"""Rules, the judgements on them, and how levels turn into outcomes and a verdict.
 
-The rules themselves, their texts included, stand in `scenarios/`; no rule text is written in code.
+The rules themselves, including their texts, are in `scenarios/`; code contains no rule text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from conformance.model.text import Text
 
 
 class Level(StrEnum):
-    """How binding a rule is. MUST: the guide says so in plain words, or nothing works without it.
+    """How binding a rule is. MUST: the guide requires it explicitly, or nothing works without it.
     SHOULD: the guide's samples or best practices show it. MAY: good advice beyond the guide."""
 
     MUST = "MUST"
@@ -22,9 +22,9 @@ class Level(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What came out of judging one case of a rule."""
+    """The outcome of one case of a rule."""
 
-    PASS = "pass"  # noqa: S105 - no password
+    PASS = "pass"  # noqa: S105 - not a password
     FAIL = "fail"
     WARN = "warn"
     NOTE = "note"
@@ -33,9 +33,9 @@ class Outcome(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What came out of a whole run."""
+    """The verdict on a whole run."""
 
-    PASS = "pass"  # noqa: S105 - no password
+    PASS = "pass"  # noqa: S105 - not a password
     FAIL = "fail"
     ERROR = "error"
 
@@ -48,7 +48,7 @@ BROKEN = {
     (Level.MAY, False): Outcome.NOTE,
     (Level.MAY, True): Outcome.NOTE,
 }
-"""(level of what was broken, --strict) → outcome."""
+"""(level of the broken rule, --strict) → outcome."""
 
 GRAVITY = {Level.MAY: 0, Level.SHOULD: 1, Level.MUST: 2}
 
@@ -66,17 +66,17 @@ class Rule:
 
     @property
     def side(self) -> str:
-        """The side that it is about: "receiver" or "sender"."""
+        """The side that the rule is about: "receiver" or "sender"."""
         return self.id.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that a check saw and that a rule forbids: what, how grave, and where.
+    """Something that a rule forbids, as a check found it: what, how grave, and where.
 
-    `exchanges` are ids in the trace, the telling one first. `slack` is for what rests on when things
-    were seen: the seconds for which the harness must have been held up to be the cause of it itself; None
-    where it cannot be.
+    `exchanges` are ids in the trace, the most telling one first. `slack` is for findings that rest on
+    times: the seconds for which the harness must have been held up to have caused the finding itself;
+    None where it cannot have.
     """
 
     level: Level
@@ -87,8 +87,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Unjudged:
-    """A check's word that it could not see enough. `error` tells a fault of target or harness that
-    stopped the judging from something that the user could give (a skip). `slack` is as in `Finding`."""
+    """A check had too little evidence to judge. `error` is True when a fault of the target or the harness
+    is the reason, and False when the user could supply what is missing, or nothing needs judging (a
+    skip). `slack` is as in `Finding`."""
 
     reason: Text
     error: bool = False
@@ -98,10 +99,9 @@ class Unjudged:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A check's word that an expectation of this level holds, where that rests on when things were seen.
+    """A check's statement that an expectation of this level holds, where that depends on measured times.
 
-    `slack` is the seconds for which the harness must have been held up for what the rule forbids to look
-    like this.
+    `slack` is the seconds of a stall that could make a violation look like this.
     """
 
     level: Level
@@ -109,15 +109,15 @@ class Held:
 
 
 Judgement = Finding | Unjudged | Held
-"""What a check says of a case."""
+"""What a check concludes about a case. A case without judgements holds."""
 
 
 def verdict(outcomes: Iterable[Outcome], *, complete: bool) -> Verdict:
     """`fail` when anything failed; else `error` when anything could not be judged, when the run is
     not `complete`, or when nothing passed; else `pass`."""
-    seen = set(outcomes)
-    if Outcome.FAIL in seen:
+    present = set(outcomes)
+    if Outcome.FAIL in present:
         return Verdict.FAIL
-    if Outcome.ERROR in seen or not complete or Outcome.PASS not in seen:
+    if Outcome.ERROR in present or not complete or Outcome.PASS not in present:
         return Verdict.ERROR
     return Verdict.PASS

@@ -1,4 +1,4 @@
-"""A text in the two languages that Hookproof speaks."""
+"""A text in both of Hookproof's languages."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a run is asked to do; validated here, once, for every face."""
+"""The options of a run, validated once for the command line, the API and the pytest plugin."""

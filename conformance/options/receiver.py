@@ -1,4 +1,4 @@
-"""What a run against a receiver is asked to do."""
+"""The options of a run against a receiver."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from conformance.model.errors import InputError
 from conformance.model.exchange import Headers
 from conformance.options.run import RunOptions
-from conformance.options.secrets import spelled
+from conformance.options.secrets import encoded_forms
 from conformance.options.urls import check_observer, check_url
 
 RESERVED = {"content-length", "transfer-encoding", "connection", "expect"}
@@ -18,7 +18,7 @@ RESERVED = {"content-length", "transfer-encoding", "connection", "expect"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options(RunOptions):
-    """A run against a receiver. `headers` are secret."""
+    """The options of a run against a receiver. The values of `headers` are secret."""
 
     url: str
     observer_url: str | None = None
@@ -40,26 +40,25 @@ class Options(RunOptions):
             check_observer(self.observer_url)
 
 
-def read_header(given: str) -> tuple[bytes, bytes]:
-    """The header in `K: V`. Raises InputError without quoting the value, which is a secret."""
-    name, colon, value = given.partition(":")
+def read_header(text: str) -> tuple[bytes, bytes]:
+    """The header in `Name: value`. Raises InputError, which never quotes the value: it is a secret."""
+    name, colon, value = text.partition(":")
     name, value = name.strip(), value.strip()
     if not colon or not name or not name.isascii() or any(c in " \t\r\n" for c in name):
         raise InputError("--header: write it as 'Name: value'")
     if name.lower() in RESERVED:
-        raise InputError(f"--header: {name} is the suite's own to set")
+        raise InputError(f"--header: {name} is set by the suite itself")
     if not value.isascii() or any(c in "\r\n\0" for c in value):
         raise InputError(f"--header: the value of {name} must be ASCII, on one line")
     return name.encode(), value.encode()
 
 
 def spellings(options: Options) -> set[bytes]:
-    """The secret and the given headers' values as they may come back: whole, in their parts, and
-    decoded."""
-    found = {bytes(options.secret)}
+    """The secret and the values of --header as answers may repeat them: whole, in parts, and decoded."""
+    secrets = {bytes(options.secret)}
     for _, value in options.headers:
-        found |= {value, *re.split(rb"[\s;,=]+", value)}
+        secrets |= {value, *re.split(rb"[\s;,=]+", value)}
         if value.lower().startswith(b"basic "):
             with suppress(ValueError):
-                found.add(base64.b64decode(value[6:]))
-    return spelled(found)
+                secrets.add(base64.b64decode(value[6:]))
+    return encoded_forms(secrets)

@@ -1,4 +1,4 @@
-"""What a run against either side is asked to do."""
+"""The options that runs against both sides have in common."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from conformance.options.secrets import EMPTY
 from conformance.protocol.dialect import Dialect, Secret
 
 EXAMPLES = Path(".hookproof", "examples")
-"""Where examples that failed are kept: in the working directory, as Hypothesis keeps its own."""
+"""Where failing examples are stored: in the working directory, like Hypothesis's own."""
 FUZZ = 200
-"""Examples for each fuzz rule unless told otherwise."""
+"""The default number of examples for each fuzz rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What a run against either side can be told. `timeout` is seconds for the whole run.
+    """The options of a run against either side. `timeout` is in seconds, for the whole run.
 
-    `fuzz` is the number of examples for each fuzz rule; `examples` the folder in which those that
-    failed are kept, to be tried first next time, or None.
+    `fuzz` is the number of examples for each fuzz rule; `examples` is the folder for failing examples,
+    which the next run tries first, or None.
     """
 
     secret: Secret
@@ -49,11 +49,11 @@ class RunOptions:
             raise InputError("--timeout: must be more than 0 seconds")
 
 
-def read_seed(given: str) -> int:
-    """The seed in `given`: a number, or `random` to draw one. Raises InputError."""
-    if given == "random":
+def read_seed(text: str) -> int:
+    """The seed in `text`: a number, or `random` to draw one. Raises InputError."""
+    if text == "random":
         return random.SystemRandom().randrange(1, 2**31)
     try:
-        return int(given)
+        return int(text)
     except ValueError:
-        raise InputError(f"--seed: {given!r} is neither a number nor `random`") from None
+        raise InputError(f"--seed: {text!r} is neither a number nor `random`") from None

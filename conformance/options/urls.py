@@ -10,7 +10,7 @@ PLACE = "{msgId}"
 
 
 def check_url(what: str, url: str) -> None:
-    """Raise InputError, naming `what`, for a URL that the suite cannot send to."""
+    """Raises InputError, naming `what`, for a URL that the suite cannot send to."""
     try:
         parts = urlsplit(url)
         port_is_fine = parts.port is None or parts.port > 0
@@ -19,11 +19,13 @@ def check_url(what: str, url: str) -> None:
     if parts.scheme not in ("http", "https"):
         raise InputError(f"{what}: {url!r} must start with http:// or https://")
     if not parts.hostname or not port_is_fine or any(c.isspace() or ord(c) < 32 for c in url):
-        raise InputError(f"{what}: {url!r} is not a URL: it needs a host, and no blanks")
+        raise InputError(
+            f"{what}: {url!r} is not a URL: it needs a host, and must not contain spaces"
+        )
     try:
         parts.hostname.encode("idna")
     except UnicodeError:
-        raise InputError(f"{what}: {parts.hostname!r} is no host name that there can be") from None
+        raise InputError(f"{what}: {parts.hostname!r} is not a valid host name") from None
     if parts.username is not None or parts.password is not None:
         raise InputError(
             f"{what}: a URL must not carry credentials; use --header 'Authorization: …'"
@@ -31,7 +33,7 @@ def check_url(what: str, url: str) -> None:
 
 
 def check_observer(template: str) -> None:
-    """Raise InputError for an --observer-url that selects no message."""
+    """Raises InputError for an --observer-url without a place for the message id."""
     check_url("--observer-url", template.replace(PLACE, "0"))
     if PLACE not in template:
         raise InputError(

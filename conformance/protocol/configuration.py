@@ -1,7 +1,7 @@
-"""A webhook's configuration: where messages go, which ones, and how they are signed and repeated.
+"""A webhook's configuration: where messages go, which ones, and how they are signed and retried.
 
-Pure. Reads what a client sends, whatever the case of its field names, against
-`schemas/configuration.schema.json`, and shows it again without the secret. Guide: Webhook 配置.
+Pure. Validates what a client sends against `schemas/configuration.schema.json`, whatever the case of its
+field names, and writes it out again without the secret. Guide: Webhook 配置.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from yarl import URL
 
 from conformance.model.errors import InputError
 from conformance.protocol.dialect import Secret
-from conformance.protocol.validation import WHOLE, problems, validator
+from conformance.protocol.validation import WHOLE, Problem, problems, validator
 
 ALL = "*"
 """The message type that stands for every type."""
 
 MASK = "********"
-"""What stands for a secret where it is shown: always the same, so that not even a length is told."""
-
+"""What is shown in place of a secret: always the same, so that not even its length is revealed."""
 
 NO_SECRET = Secret(b"")
 
@@ -32,8 +31,8 @@ NO_SECRET = Secret(b"")
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """One webhook. `timeout` is in seconds; `retry_count` retries follow the first attempt;
-    `message_types` are in digits without leading zeros, or ALL, and none of them is no filter: all
-    are delivered, as services of this protocol have it. No secret signs with an empty key."""
+    `message_types` are digits without leading zeros, or ALL. An empty `message_types` filters nothing:
+    services of this protocol then deliver everything. Without a secret the key is empty."""
 
     url: str
     secret: Secret = NO_SECRET
@@ -44,16 +43,16 @@ class Configuration:
     include_self_message: bool = False
 
     def wants(self, message: Mapping[str, Any]) -> bool:
-        """Whether `message`, which fits the message schema, is delivered here."""
+        """Whether `message`, which fits the message schema, is to be delivered to this webhook."""
         if not self.enabled or (message["isSelfMsg"] and not self.include_self_message):
             return False
         if not self.message_types or ALL in self.message_types:
             return True
-        # JSON Schema takes 1.0 for an integer, and so may a message's type be.
+        # For JSON Schema 1.0 is an integer, so a message's type may be a float.
         return str(int(message["msgType"])) in self.message_types
 
-    def shown(self) -> dict[str, Any]:
-        """The fields as the guide writes them, with MASK for the secret if there is one."""
+    def public_fields(self) -> dict[str, Any]:
+        """The fields under the guide's names, with MASK in place of a secret."""
         return self._fields() | {"Secret": MASK if self.secret else ""}
 
     def _fields(self) -> dict[str, Any]:
@@ -68,26 +67,25 @@ class Configuration:
         }
 
 
-def read(given: object, base: Configuration | None = None) -> Configuration:
-    """The configuration that `given`, parsed JSON, describes.
+def read(data: object, base: Configuration | None = None) -> Configuration:
+    """The configuration that `data`, parsed JSON, describes.
 
-    What it leaves out is as in `base`, or else as the schema's defaults say. Names are matched
-    whatever their case, unknown ones are ignored, message types may be numbers. MASK as the secret
-    leaves the one of `base`. Raises InputError, naming every field that is wrong and never quoting
-    the secret.
+    Missing fields are taken from `base`, or else from the schema's defaults. Field names match in any
+    case, unknown ones are ignored, and message types may be numbers. MASK as the secret keeps that of
+    `base`. Raises InputError, which names every wrong field and never quotes the secret.
     """
-    if not isinstance(given, dict):
-        raise InputError(_say(problems("configuration", given)))
+    if not isinstance(data, dict):
+        raise InputError(_sentence(problems("configuration", data)))
     fields = {} if base is None else base._fields()
-    fields |= named(given)
+    fields |= known_fields(data)
     if base is not None and fields.get("Secret") == MASK:
         fields["Secret"] = base.secret.decode()
     types = fields.get("MessageTypes")
     if isinstance(types, list):
-        fields["MessageTypes"] = [str(each) if type(each) is int else each for each in types]
+        fields["MessageTypes"] = [str(kind) if type(kind) is int else kind for kind in types]
     wrong = problems("configuration", fields)
     if wrong:
-        raise InputError(_say(wrong))
+        raise InputError(_sentence(wrong))
     fields = _defaults() | fields
     check_url(fields["URL"])
     return Configuration(
@@ -96,31 +94,31 @@ def read(given: object, base: Configuration | None = None) -> Configuration:
         enabled=fields["Enabled"],
         timeout=int(fields["Timeout"]),  # 5.0 is an integer in JSON Schema
         retry_count=int(fields["RetryCount"]),
-        message_types=tuple(_without_zeros(each) for each in fields["MessageTypes"]),
+        message_types=tuple(_without_zeros(kind) for kind in fields["MessageTypes"]),
         include_self_message=fields["IncludeSelfMessage"],
     )
 
 
-def named(given: Mapping[str, object]) -> dict[str, object]:
-    """The known fields of `given` under the names that the guide writes; others are left out."""
+def known_fields(data: Mapping[str, object]) -> dict[str, object]:
+    """The known fields of `data` under the guide's names; the others are left out."""
     return {
-        _names()[name.lower()]: value for name, value in given.items() if name.lower() in _names()
+        _names()[name.lower()]: value for name, value in data.items() if name.lower() in _names()
     }
 
 
 def check_url(url: str) -> None:
-    """Raise InputError for a URL that fits the schema and yet cannot be sent to, or must not."""
+    """Raises InputError for a URL that fits the schema but cannot, or must not, be sent to."""
     if "@" in urlsplit(url).netloc:
         raise InputError("URL must not carry credentials (user:password@): use the Secret")
     if any(ord(character) < 32 or ord(character) == 127 for character in url):
-        raise InputError("URL must not hold control characters")
+        raise InputError("URL must not contain control characters")
     try:
-        url.encode()  # a lone surrogate is no text
+        url.encode()  # fails for a lone surrogate
         host, port = URL(url).host, URL(url).port
         if host and host.replace(".", "").isdigit():
             IPv4Address(host)  # 127.1 and 1.2.3.4.5 are neither addresses nor names
     except ValueError:  # UnicodeError is one
-        raise InputError("URL has a host or a port that there cannot be: check both") from None
+        raise InputError("URL has an impossible host or port: check both") from None
     if not host or port == 0:
         raise InputError("URL needs a host, and a port from 1 to 65535 if it names one")
 
@@ -132,8 +130,10 @@ def _names() -> dict[str, str]:
 
 @cache
 def _defaults() -> dict[str, Any]:
-    given = {n: each["default"] for n, each in _properties().items() if "default" in each}
-    return {"Secret": ""} | given
+    defaults = {
+        name: schema["default"] for name, schema in _properties().items() if "default" in schema
+    }
+    return {"Secret": ""} | defaults
 
 
 def _properties() -> dict[str, Any]:
@@ -142,13 +142,13 @@ def _properties() -> dict[str, Any]:
     return properties
 
 
-def _say(wrong: list[Any]) -> str:
+def _sentence(wrong: list[Problem]) -> str:
     return "; ".join(str(problem).replace(WHOLE, "the body", 1) for problem in wrong)
 
 
 def _secret(text: str) -> Secret:
     if text == MASK:
-        raise InputError(f"Secret is {MASK}, which List shows in its place: give the secret itself")
+        raise InputError(f"Secret is {MASK}, which List shows in its place: send the secret itself")
     try:
         return Secret(text.encode())
     except UnicodeEncodeError:

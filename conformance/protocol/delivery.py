@@ -1,4 +1,4 @@
-"""The life of a delivery, as tables: what an attempt's outcome means and how long to wait.
+"""The life of a delivery, as a table: what an attempt's outcome means, and how long to wait.
 
 Pure: time and randomness come in as arguments. Guide: 接收流程 2-3, 伺服器要求 3, 重試機制, 訊息去重.
 """
@@ -14,7 +14,7 @@ GUIDE_DEADLINE = 5.0
 
 
 class State(StrEnum):
-    """Where a delivery stands."""
+    """The state of a delivery."""
 
     WAITING = "waiting"
     ATTEMPTED = "attempted"
@@ -39,7 +39,7 @@ NEXT = {
     (State.ATTEMPTED, DeliveryEvent.EXHAUSTED): State.FAILED,
     (State.FAILED, DeliveryEvent.REDELIVER): State.WAITING,
 }
-"""(state, event) → state; a pair that is not listed cannot happen."""
+"""(state, event) → state; any other pair is an error."""
 
 
 def deadline(timeout: float) -> float:
@@ -50,9 +50,9 @@ def deadline(timeout: float) -> float:
 def outcome(
     status: int | None, elapsed: float, *, timeout: float, attempt: int, retry_count: int
 ) -> DeliveryEvent:
-    """What attempt number `attempt` (1 is the first) came to.
+    """The event that attempt number `attempt` (from 1) results in.
 
-    `status` is None when no whole answer came; `elapsed` is seconds until the whole answer. Only
+    `status` is None without a whole answer; `elapsed` is the seconds until the whole answer. Only a
     200 within the deadline is a success (guide: 接收流程 2); `retry_count` retries follow the first
     attempt.
     """
@@ -71,7 +71,7 @@ class Backoff:
     cap: float = 60.0
 
     def wait(self, attempt: int, draw: float) -> float:
-        """The wait after attempt number `attempt` (1 is the first) has failed.
+        """The seconds to wait after attempt number `attempt` (from 1) has failed.
 
         `draw` is uniform in [0, 1). The cap bounds the wait before jitter.
         """
@@ -81,14 +81,14 @@ class Backoff:
 
 
 class Window:
-    """The last `size` message ids, oldest forgotten first."""
+    """The last `size` message ids; the oldest is forgotten first."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     def add(self, msg_id: str) -> bool:
-        """Remember `msg_id`; True when it is new. A repeat does not renew its place."""
+        """Remembers `msg_id`; True when it is new. A repeat does not renew its place."""
         if msg_id in self._seen:
             return False
         self._seen[msg_id] = None

@@ -1,4 +1,4 @@
-"""Dialects: how a service names its headers and signs its bytes; signing and verifying in one.
+"""Dialects: how a service names its headers and signs its bytes. Signs and verifies.
 
 Pure. Signing is over bytes: the bytes that are signed are the bytes that are sent. Guide: 請求頭,
 驗證簽名.
@@ -16,7 +16,7 @@ TIMESTAMP, BODY = "{timestamp}", "{body}"
 
 
 class Secret(bytes):
-    """A secret that does not show itself in a repr, a log or an exception."""
+    """A secret that no repr, log or exception reveals."""
 
     def __repr__(self) -> str:
         return "Secret(…)"
@@ -46,8 +46,8 @@ class Dialect:
 
     @property
     def separated(self) -> bool:
-        """Whether something stands between timestamp and body, so that neither can grow into the
-        other unseen."""
+        """Whether timestamp and body are separated, so that no byte can move from one to the other
+        unnoticed."""
         placed = [self.parts.index(mark) for mark in (TIMESTAMP, BODY) if mark in self.parts]
         return len(placed) == 2 and abs(placed[0] - placed[1]) > 1
 
@@ -62,7 +62,7 @@ class Dialect:
 
 
 def parse_template(template: str) -> tuple[str, ...]:
-    """Cut a string-to-sign template at `{timestamp}` and `{body}`."""
+    """Cuts a string-to-sign template at `{timestamp}` and `{body}`."""
     return tuple(part for part in re.split(r"(\{timestamp\}|\{body\})", template) if part)
 
 
@@ -82,13 +82,13 @@ def sign(dialect: Dialect, secret: bytes, timestamp: bytes, body: bytes) -> byte
 
 @lru_cache(maxsize=64)
 def _keyed(secret: bytes) -> hmac.HMAC:
-    """What is the same for all that is signed with `secret`, and half of the work for a short body."""
+    """The HMAC state that depends on `secret` alone: half of the work of signing a short body."""
     return hmac.new(secret, digestmod="sha256")
 
 
 def verify(
     dialect: Dialect, secret: bytes, timestamp: bytes, body: bytes, signature: bytes
 ) -> bool:
-    """Whether `signature` is right for these bytes. Any bytes are only ever a wrong signature,
-    never an exception; compared in constant time."""
+    """Whether `signature` is right for these bytes. Arbitrary bytes are a wrong signature and never
+    raise; the comparison takes constant time."""
     return hmac.compare_digest(sign(dialect, secret, timestamp, body), signature)

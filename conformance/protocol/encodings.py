@@ -1,6 +1,6 @@
-"""The ways in which encoders write the same JSON value, each of which a receiver must take.
+"""JSON encodings: how different encoders write the same value. A receiver must accept each of them.
 
-A form turns a value into bytes. `compact` is the plain one: compact UTF-8 in the guide's field
+An encoding turns a value into bytes. `compact` is the plain one: compact UTF-8 in the guide's field
 order.
 """
 
@@ -8,11 +8,11 @@ import json
 import re
 from collections.abc import Callable
 
-Form = Callable[[object], bytes]
+Encoding = Callable[[object], bytes]
 
 
 def compact(value: object) -> bytes:
-    """No blanks, UTF-8: what JSON.stringify and most encoders write."""
+    """No spaces, UTF-8: what JSON.stringify and most encoders write."""
     # surrogatepass, so that a lone surrogate fails at the receiver under test and not here.
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(
         "utf-8", "surrogatepass"
@@ -20,47 +20,47 @@ def compact(value: object) -> bytes:
 
 
 def spaced(value: object) -> bytes:
-    """A blank after each comma and colon, UTF-8."""
+    """A space after each comma and colon, UTF-8."""
     return json.dumps(value, ensure_ascii=False).encode()
 
 
 def spaced_ascii(value: object) -> bytes:
-    """What Python's json.dumps writes when nothing is said: blanks, and \\uXXXX escapes."""
+    """What Python's json.dumps writes by default: spaces, and \\uXXXX escapes."""
     return json.dumps(value).encode()
 
 
 def ascii_only(value: object) -> bytes:
-    """Compact, with \\uXXXX for all that is not ASCII."""
+    """Compact, with \\uXXXX for everything that is not ASCII."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def in_json(text: bytes) -> frozenset[bytes]:
-    """A text as it stands within a JSON string of one encoder or another: as it is, with what must be
-    escaped, with all that is not ASCII, and with slashes as PHP writes them."""
-    word = text.decode("utf-8", "replace")
-    written = {json.dumps(word)[1:-1], json.dumps(word, ensure_ascii=False)[1:-1]}
-    written |= {each.replace("/", r"\/") for each in written}
-    return frozenset({text, *(each.encode("utf-8", "replace") for each in written)})
+    """`text` as different encoders write it within a JSON string: unchanged, with the mandatory escapes,
+    with everything escaped that is not ASCII, and each with slashes as PHP escapes them."""
+    decoded = text.decode("utf-8", "replace")
+    escaped = {json.dumps(decoded)[1:-1], json.dumps(decoded, ensure_ascii=False)[1:-1]}
+    escaped |= {word.replace("/", r"\/") for word in escaped}
+    return frozenset({text, *(word.encode("utf-8", "replace") for word in escaped)})
 
 
 def indented(value: object) -> bytes:
-    """Printed prettily, two blanks a level."""
+    """Pretty-printed, two spaces a level."""
     return json.dumps(value, ensure_ascii=False, indent=2).encode()
 
 
 def crlf(value: object) -> bytes:
-    """Printed prettily with CRLF line ends."""
+    """Pretty-printed, with CRLF line ends."""
     return indented(value).replace(b"\n", b"\r\n")
 
 
-def _html(text: bytes) -> bytes:
+def _escape_html(text: bytes) -> bytes:
     escapes = {b"<": b"\\u003c", b">": b"\\u003e", b"&": b"\\u0026"}
-    return re.sub(rb"[<>&]", lambda found: escapes[found[0]], text)
+    return re.sub(rb"[<>&]", lambda match: escapes[match[0]], text)
 
 
 def html_escaped(value: object) -> bytes:
     """Compact, with \\u003c, \\u003e and \\u0026, as Go's encoder writes it."""
-    return _html(compact(value))
+    return _escape_html(compact(value))
 
 
 def slash_escaped(value: object) -> bytes:
@@ -69,17 +69,17 @@ def slash_escaped(value: object) -> bytes:
 
 
 def ascii_slash_escaped(value: object) -> bytes:
-    """What PHP's json_encode writes when nothing is said: \\uXXXX for all that is not ASCII, and \\/."""
+    """What PHP's json_encode writes by default: \\uXXXX for everything that is not ASCII, and \\/."""
     return ascii_only(value).replace(b"/", b"\\/")
 
 
-def blanks_around(value: object) -> bytes:
-    """Compact, between blanks."""
+def spaces_around(value: object) -> bytes:
+    """Compact, between spaces."""
     return b"  " + compact(value) + b" "
 
 
 def newline_after(value: object) -> bytes:
-    """Compact, and a newline at the end."""
+    """Compact, with a newline at the end."""
     return compact(value) + b"\n"
 
 
@@ -89,8 +89,8 @@ def sorted_keys(value: object) -> bytes:
 
 
 def sorted_html_escaped(value: object) -> bytes:
-    """What Go's encoder makes of a map: keys in alphabetical order, and its HTML escapes."""
-    return _html(sorted_keys(value))
+    """What Go's encoder writes for a map: keys in alphabetical order, and its HTML escapes."""
+    return _escape_html(sorted_keys(value))
 
 
 def reversed_keys(value: object) -> bytes:
@@ -98,7 +98,7 @@ def reversed_keys(value: object) -> bytes:
     return compact(dict(reversed(value.items()))) if isinstance(value, dict) else compact(value)
 
 
-FORMS: dict[str, Form] = {
+ENCODINGS: dict[str, Encoding] = {
     "compact": compact,
     "spaced": spaced,
     "spaced-ascii": spaced_ascii,
@@ -108,7 +108,7 @@ FORMS: dict[str, Form] = {
     "html-escaped": html_escaped,
     "slash-escaped": slash_escaped,
     "ascii-slash-escaped": ascii_slash_escaped,
-    "blanks-around": blanks_around,
+    "blanks-around": spaces_around,
     "newline-after": newline_after,
     "sorted-keys": sorted_keys,
     "sorted-html-escaped": sorted_html_escaped,

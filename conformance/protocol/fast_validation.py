@@ -1,7 +1,7 @@
-"""Whether a message fits the guide, told quickly where many messages pass.
+"""Fast validation of messages, for where there are many of them.
 
-`schema` is the authority, and says what is wrong; jsonschema-rs, where it is installed, only says
-whether anything is. A test holds that both agree.
+`validation` is the authority and says what is wrong with a message; jsonschema-rs, where it is
+installed, only says whether anything is. A test ensures that both agree.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ except ImportError:
 
 
 def message_fits(message: object) -> bool:
-    """Whether `message_problems` has nothing to say of `message`."""
+    """Whether `message_problems` finds no problem in `message`."""
     if jsonschema_rs is not None:
         try:
-            return bool(_quick(schema_of(message)).is_valid(message))
-        except ValueError:  # a lone surrogate, or a number that it cannot hold
+            return bool(_fast_validator(schema_of(message)).is_valid(message))
+        except ValueError:  # a lone surrogate, or a number out of its range
             pass
     return not message_problems(message)
 
 
 @cache
-def _quick(name: str) -> Any:
-    """The validator of `name`; it finds all that it refers to, and nothing on the network."""
-    found = resources.folder("schemas").glob(f"message*{SUFFIX}")
-    every = [json.loads(file.read_bytes()) for file in found]
-    known = jsonschema_rs.Registry([(each["$id"], each) for each in every])
+def _fast_validator(name: str) -> Any:
+    """The validator of the schema `name`. It resolves references among the files, never on the network."""
+    files = resources.folder("schemas").glob(f"message*{SUFFIX}")
+    schemas = [json.loads(file.read_bytes()) for file in files]
+    registry = jsonschema_rs.Registry([(schema["$id"], schema) for schema in schemas])
     schema: Any = validator(name).schema
-    return jsonschema_rs.Draft202012Validator(schema, registry=known)
+    return jsonschema_rs.Draft202012Validator(schema, registry=registry)

@@ -14,7 +14,7 @@ ACCOUNT = "wxid_hookproof_account"
 FRIEND = "wxid_hookproof_friend"
 GROUP = "20482048204@chatroom"
 
-# The first bytes of real files, so that a receiver that looks at the format sees the right one.
+# The first bytes of real files, for receivers that check the format.
 _PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc000"
     "0003010100c9fe92ef0000000049454e44ae426082"
@@ -105,38 +105,38 @@ class Message:
 
 
 def build(kind: str, msg_id: str, now: int) -> Message:
-    """A message of `kind` (a key of TYPES), pushed at `now` and created a little before."""
-    mine = kind == "self"
+    """A message of `kind` (a key of TYPES), pushed at `now` (Unix seconds) and created shortly before."""
+    is_self = kind == "self"
     return Message(
         key=ACCOUNT,
         msg_id=msg_id,
         timestamp=now,
-        from_user=ACCOUNT if mine else GROUP if kind == "group" else FRIEND,
-        to_user=FRIEND if mine else ACCOUNT,
+        from_user=ACCOUNT if is_self else GROUP if kind == "group" else FRIEND,
+        to_user=FRIEND if is_self else ACCOUNT,
         msg_type=TYPES[kind],
         content=CONTENT[kind],
-        is_self_msg=mine,
+        is_self_msg=is_self,
         create_time=now - (7200 if kind == "history" else 2),
         is_history=kind == "history",
     )
 
 
 def mark(msg_id: str) -> str:
-    """A word that bears `msg_id` in a message's content, so that it is known again without its id."""
+    """A word for a message's content by which the message can be recognized without its msgId."""
     return f"hp{msg_id}"
 
 
 def mark_in(body: bytes) -> str | None:
     """The msgId of the first `mark` in `body`, or None."""
-    found = _MARK.search(body)
-    return found.group(1).decode() if found else None
+    match = _MARK.search(body)
+    return match.group(1).decode() if match else None
 
 
 _MARK = re.compile(rb"hp(\d{15,19})(?!\d)")
 
 
 def marked(kind: str, msg_id: str) -> object:
-    """The content of a message of `kind` with its `mark` in it; Base64 media have no place for one."""
+    """The content of a message of `kind` with its `mark`; Base64 media have no room for one."""
     content = CONTENT[kind]
     match content:
         case dict():

@@ -1,7 +1,7 @@
-"""What can be done to a body before it is signed: signed well, and not what a receiver expects.
+"""Mutations: changes to a body before it is signed, so that its signature is right and its content wrong.
 
-Pure: a table from a name that scenarios use to a function from bytes to bytes. A body may be in any
-form that a receiver signs (`schemes.REWRITTEN`): with blanks after separators, with escapes.
+Pure: a table from the name that scenarios use to a function from bytes to bytes. A body may have any
+encoding that a receiver may sign (`signing.REWRITTEN`), such as spaces after separators or escapes.
 """
 
 import re
@@ -9,18 +9,18 @@ from collections.abc import Callable
 from functools import partial
 
 DEPTH = 10_000
-# 測試, which stands in the content of every plain text, and the msgId as a text.
+# 測試, which the content of every plain text contains, and the msgId as a string.
 _SPOT = re.compile("測試".encode() + rb"|\\u6e2c\\u8a66")
 _MSG_ID = re.compile(rb'"msgId": ?"([^"]*)"')
 
 
 def _in_content(piece: bytes) -> Callable[[bytes], bytes]:
-    return lambda body: _SPOT.sub(lambda found: piece, body, count=1)
+    return lambda body: _SPOT.sub(lambda match: piece, body, count=1)
 
 
 def _msg_id(body: bytes) -> bytes:
-    own: bytes = _MSG_ID.findall(body)[0]
-    return own
+    msg_id: bytes = _MSG_ID.findall(body)[0]
+    return msg_id
 
 
 def _other_id(body: bytes, *, first: bool) -> bytes:
@@ -31,7 +31,7 @@ def _other_id(body: bytes, *, first: bool) -> bytes:
     return _MSG_ID.sub(b'"msgId":"%s","msgId":"%s"' % ids, body, count=1)
 
 
-EDITS: dict[str, Callable[[bytes], bytes]] = {
+MUTATIONS: dict[str, Callable[[bytes], bytes]] = {
     "cut-short": lambda body: body[: len(body) * 2 // 3],
     "empty": lambda body: b"",
     "unquoted": lambda body: body.replace(b'"', b"'"),

@@ -1,6 +1,6 @@
-"""Where the files that ship with Hookproof are: schemas, scenarios and the locustfile.
+"""Locates the files that ship with Hookproof: schemas, scenarios and the locustfile.
 
-They stand at the top of a checkout, where people look for them, and inside the package in a wheel.
+They are at the top of a checkout, where people look for them, and inside the package in a wheel.
 """
 
 from functools import cache

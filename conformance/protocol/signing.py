@@ -1,7 +1,7 @@
-"""Other ways of signing that a peer may turn out to speak, and how to say so.
+"""The signing schemes that a peer may turn out to use, and how to describe them.
 
-Pure. A scheme is a dialect and what else an implementation may do to secret and body before it
-signs: the dialects that are known, and the mistakes that are met again and again.
+Pure. A scheme is a dialect, and what an implementation does to secret and body before it signs. The
+schemes are the known dialects and the mistakes that implementations often make.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ _TEMPLATES = {
 
 REWRITTEN = {
     "compact": Text(
-        "JSON written again without blanks (as JSON.stringify writes it)",
+        "JSON written again without spaces (as JSON.stringify writes it)",
         "重新序列化、不帶空格的 JSON（如 JSON.stringify 的輸出）",
     ),
     "spaced": Text(
-        "JSON written again with blanks after commas and colons",
+        "JSON written again with spaces after commas and colons",
         "重新序列化、逗號與冒號後帶空格的 JSON",
     ),
     "spaced-ascii": Text(
-        "JSON written again with blanks and \\uXXXX escapes (Python's json.dumps as it stands)",
+        "JSON written again with spaces and \\uXXXX escapes (Python's json.dumps by default)",
         "重新序列化、帶空格與 \\uXXXX 轉義的 JSON（Python json.dumps 的預設輸出）",
     ),
     "ascii-only": Text(
-        "JSON written again with \\uXXXX escapes for all that is not ASCII",
+        "JSON written again with \\uXXXX escapes for everything that is not ASCII",
         "重新序列化、非 ASCII 字符轉為 \\uXXXX 的 JSON",
     ),
     "html-escaped": Text(
@@ -62,57 +62,66 @@ REWRITTEN = {
         "重新序列化、鍵按字母排序且 <、>、& 被轉義的 JSON（如 Go 對 map 的輸出）",
     ),
 }
-"""form → how to name a receiver that takes the signature over that form."""
+"""encoding → how to describe a receiver that checks the signature over that encoding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """A way of signing: a signer, and the form in which the body is written again before signing
-    (None: the bytes as sent). `said` describes what the peer signs; `decoded` is what the secret is
-    decoded from first (a key of SECRETS), None where it is taken as it was given."""
+    """A way of signing: a signer, and the encoding in which the body is rewritten before signing (None:
+    the bytes as sent). `description` says what the peer signs; empty for the requested scheme. `decoded`
+    is what the secret is decoded from first (a key of SECRETS); None when it is used as it is."""
 
     signer: Signer
     rewritten: str | None
-    said: Text
+    description: Text
     decoded: str | None = None
 
 
 def others(asked: Signer, known: Iterable[Dialect]) -> Iterator[Scheme]:
-    """The schemes to try when `asked` is refused: the likeliest first, each only once."""
-    dialects = [each for each in known if each.name != asked.dialect.name]
+    """The schemes to try when `asked` is refused, the likeliest first and each only once."""
+    dialects = [dialect for dialect in known if dialect.name != asked.dialect.name]
     for dialect in dialects:
-        said = described(dialect)
-        yield Scheme(replace(asked, dialect=dialect), None, said)
-    for form in REWRITTEN:
+        yield Scheme(replace(asked, dialect=dialect), None, describe_dialect(dialect))
+    for encoding, description in REWRITTEN.items():
         for dialect in (asked.dialect, *dialects):
-            yield Scheme(replace(asked, dialect=dialect), form, REWRITTEN[form])
-    named = (asked.dialect.timestamp_header, asked.dialect.signature_header)
-    covered = {
-        each.string_to_sign
-        for each in (asked.dialect, *dialects)
-        if (each.timestamp_header, each.signature_header) == named
-    }
-    templates = [
-        replace(asked.dialect, name=template, parts=parse_template(template))
-        for template in _TEMPLATES
-        if template not in covered
-    ]
+            yield Scheme(replace(asked, dialect=dialect), encoding, description)
+    templates = list(_with_other_templates(asked.dialect, dialects))
     for dialect in templates:
-        yield Scheme(replace(asked, dialect=dialect), None, _TEMPLATES[dialect.string_to_sign])
-    encoding = "base64" if asked.dialect.encoding == "hex" else "hex"
+        yield Scheme(replace(asked, dialect=dialect), None, describe_dialect(dialect))
     for dialect in (asked.dialect, *dialects, *templates):
-        said = described(dialect)
-        turned = replace(dialect, name=f"{dialect.name} in {encoding}", encoding=encoding)
-        note = Text(f", with the digest in {encoding}", f"，摘要以 {encoding} 編碼")
-        yield Scheme(replace(asked, dialect=turned), None, said + note)
-        for way, decode in SECRETS.items():
-            key = decode(asked.secret)
-            if key is not None:
-                note = Text(f", with the secret decoded from {way} first", f"，密鑰先以 {way} 解碼")
-                yield Scheme(Signer(dialect, Secret(key)), None, said + note, way)
+        yield from _with_other_texts(asked, dialect)
 
 
-def described(dialect: Dialect) -> Text:
+def _with_other_templates(asked: Dialect, dialects: Iterable[Dialect]) -> Iterator[Dialect]:
+    """`asked` with each common string to sign that no dialect with the same headers covers."""
+    headers = (asked.timestamp_header, asked.signature_header)
+    covered = {
+        dialect.string_to_sign
+        for dialect in (asked, *dialects)
+        if (dialect.timestamp_header, dialect.signature_header) == headers
+    }
+    for template in _TEMPLATES:
+        if template not in covered:
+            yield replace(asked, name=template, parts=parse_template(template))
+
+
+def _with_other_texts(asked: Signer, dialect: Dialect) -> Iterator[Scheme]:
+    """`dialect` with the digest in the other encoding, and with a secret that is decoded first."""
+    description = describe_dialect(dialect)
+    encoding = "base64" if asked.dialect.encoding == "hex" else "hex"
+    other = replace(dialect, name=f"{dialect.name} in {encoding}", encoding=encoding)
+    note = Text(f", with the digest in {encoding}", f"，摘要以 {encoding} 編碼")
+    yield Scheme(replace(asked, dialect=other), None, description + note)
+    for source, decode in SECRETS.items():
+        key = decode(asked.secret)
+        if key is not None:
+            note = Text(
+                f", with the secret decoded from {source} first", f"，密鑰先以 {source} 解碼"
+            )
+            yield Scheme(Signer(dialect, Secret(key)), None, description + note, source)
+
+
+def describe_dialect(dialect: Dialect) -> Text:
     """What a dialect signs, in words."""
     plain = Text(dialect.summary, dialect.summary)
     return _TEMPLATES.get(dialect.string_to_sign, plain)
@@ -133,4 +142,4 @@ def _unbase64(secret: bytes) -> bytes | None:
 
 
 SECRETS: dict[str, Callable[[bytes], bytes | None]] = {"hex": _unhex, "Base64": _unbase64}
-"""what a secret may be decoded from → how; None for one that is no such text."""
+"""what a secret may be decoded from → the decoder, which returns None for any other text."""

@@ -1,7 +1,7 @@
-"""What can be done to a signed request so that it is no longer what was signed, or signed well.
+"""Tampering: changes to a signed request after which its signature is wrong.
 
-Pure: a table from a name that scenarios use to a function over the signed parts. Each entry says in
-shell words what it does to the headers, so that a `curl` line can do the same afresh.
+Pure: a table from the name that scenarios use to a function over the signed parts. Each entry also says
+in shell words what it does to the headers, so that a `curl` line can repeat it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from conformance.model.exchange import Signing
 from conformance.protocol.dialect import Dialect, Secret, sign
 
-WRONG_SECRET = "hookproof-not-the-secret"  # noqa: S105 - anybody may know it
+WRONG_SECRET = "hookproof-not-the-secret"  # noqa: S105 - not a secret
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A request's signed parts. `timestamp` None and no `signatures` stand for absent headers."""
+    """A request's signed parts. A `timestamp` of None and empty `signatures` mean absent headers."""
 
     timestamp: bytes | None
     signatures: tuple[bytes, ...]
@@ -28,49 +28,47 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A dialect and a secret: what makes a right signature for the target."""
+    """A dialect and a secret: all that a right signature needs."""
 
     dialect: Dialect
     secret: Secret
 
     def sign(self, timestamp: bytes, body: bytes) -> Signed:
-        """The parts of a request that is signed well."""
+        """The parts of a correctly signed request."""
         signature = sign(self.dialect, self.secret, timestamp, body)
         return Signed(timestamp, (signature,), body, Signing(timestamp, body))
 
 
-Damage = Callable[[Signed, Signer], Signed]
+Tampering = Callable[[Signed, Signer], Signed]
 
 
 def shell(signed: Signed, **words: object) -> Signing:
-    """How a damaged request was signed; `words` are what differs, in shell."""
+    """How a tampered request was signed; `words` are the fields of `Signing` that differ, in shell."""
     return replace(signed.signing, authentic=False, **words)  # type: ignore[arg-type]
 
 
 def quoted(text: str) -> str:
-    """`text` within double quotes in a shell: nothing in it is carried out."""
+    """`text` escaped for double quotes in a shell, so that none of it is executed."""
     return re.sub(r'([\\"$`])', r"\\\1", text)
 
 
-def on_signature(
-    change: Callable[[bytes], tuple[bytes, ...]], *words: str
-) -> Callable[[Signed, Signer], Signed]:
-    """A damage that changes the signature headers alone; `words` are the same in shell."""
+def on_signature(change: Callable[[bytes], tuple[bytes, ...]], *words: str) -> Tampering:
+    """A tampering that changes the signature headers alone; `words` are the same in shell."""
 
-    def damage(signed: Signed, signer: Signer) -> Signed:
+    def tamper(signed: Signed, signer: Signer) -> Signed:
         changed = change(signed.signatures[0])
         return replace(signed, signatures=changed, signing=shell(signed, signatures=words))
 
-    return damage
+    return tamper
 
 
-def on_body(change: Callable[[bytes], bytes]) -> Callable[[Signed, Signer], Signed]:
-    """A damage that changes the body after signing."""
+def on_body(change: Callable[[bytes], bytes]) -> Tampering:
+    """A tampering that changes the body after signing."""
 
-    def damage(signed: Signed, signer: Signer) -> Signed:
+    def tamper(signed: Signed, signer: Signer) -> Signed:
         return replace(signed, body=change(signed.body), signing=shell(signed))
 
-    return damage
+    return tamper
 
 
 def _other_digit(character: bytes) -> bytes:
@@ -130,7 +128,7 @@ def _of_unsent(signed: Signed, signer: Signer) -> Signed:
     )
 
 
-DAMAGES: dict[str, Damage] = {
+TAMPERINGS: dict[str, Tampering] = {
     "wrong-secret": _wrong_secret,
     "flip-body": on_body(_flip_body),
     "shift-timestamp": _shift_timestamp,
@@ -167,7 +165,7 @@ DAMAGES: dict[str, Damage] = {
     "moved-digit": _moved_digit,
     "append-blank": on_body(lambda body: body + b" "),
     "pretty": on_body(lambda body: re.sub(rb', ?"', b',\n  "', body)),
-    # Twice the first key, so that an encoder that keeps the order writes what was signed.
+    # The first key twice, so that an encoder that keeps the order writes what was signed.
     "duplicate-key-front": on_body(lambda body: body.replace(b"{", b'{"key":"x",', 1)),
     "invalid-byte": on_body(
         lambda body: re.sub("\N{REPLACEMENT CHARACTER}".encode() + rb"|\\ufffd", b"\xff", body)

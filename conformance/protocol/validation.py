@@ -1,12 +1,12 @@
 """JSON Schema at the edges: which fields of a document are wrong, and how.
 
-Whatever comes from outside (a message, a configuration, a dialect, a report) is judged here once
-and trusted afterwards. This module knows the files in `schemas/`, and nothing of what a document
-means or where it came from.
+Everything that comes from outside (a message, a configuration, a dialect, a report) is validated here
+once and trusted afterwards. This module knows the files in `schemas/`, and must not know what a document
+means or where it comes from.
 
 Two annotations in a schema shape the wording: the `title` of a subschema that has a `pattern` is a
 noun phrase that completes "must be …", and a value that is `writeOnly` (a secret) is never quoted.
-To forbid a field write `{"not": {}}`: of a plain `false`, jsonschema does not tell the place.
+To forbid a field write `{"not": {}}`: for a plain `false`, jsonschema does not report the place.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _BOUNDS = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "mor
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong with a document.
+    """One thing wrong with a document.
 
     `path` leads to the field, as in `content.url` or `MessageTypes[2]`; it is `(whole)` for the
     document itself. `message` is a predicate: path and message together read as a sentence. Neither
@@ -61,8 +61,8 @@ class Problem:
 def validator(name: str) -> Draft202012Validator:
     """The validator of `schemas/NAME.schema.json`, the same object at every call.
 
-    It finds the other schemas in the folder by their `$id` and never looks one up on the network.
-    Raises KeyError, listing the names there are, when there is no such schema.
+    It resolves references to the other schemas in the folder by their `$id`, never on the network.
+    Raises KeyError, listing the known names, when there is no such schema.
     """
     if name not in _schemas():
         raise KeyError(f"no schema is called {name!r}; there are {', '.join(_schemas())}")
@@ -72,32 +72,32 @@ def validator(name: str) -> Draft202012Validator:
 def problems(name: str, instance: object) -> list[Problem]:
     """Everything that keeps `instance` from fitting the schema `name`, sorted by path.
 
-    `instance` is what a JSON or YAML parser gives. An empty list means that it fits. A missing
-    field and one that a closed schema does not know are named themselves, not the object around
-    them. Where a schema offers alternatives (`anyOf`, `oneOf`) and the type of the value tells
-    which one is meant, the problems are that one's. A wrong value nested too deeply for Python's
-    stack makes one problem of the whole. Raises KeyError as `validator` does.
+    `instance` is what a JSON or YAML parser returns. An empty list means that it fits. For a missing or
+    an unknown field, `path` names the field itself, not the object around it. Where a schema offers
+    alternatives (`anyOf`, `oneOf`) and only one takes values of this type, the problems are those of
+    that one. A wrong value nested too deeply for Python's stack is one problem of the whole document.
+    Raises KeyError as `validator` does.
     """
     try:
         errors = validator(name).iter_errors(instance)
         return sorted({problem for error in errors for problem in _problems(error)})
     except RecursionError:
-        return [Problem(WHOLE, "is nested too deeply to be judged")]
+        return [Problem(WHOLE, "is nested too deeply to be validated")]
 
 
 def message_problems(message: object) -> list[Problem]:
     """Everything that keeps `message`, a parsed delivery, from fitting the guide (字段說明,
     訊息類型說明), sorted by path; an empty list means that it fits.
 
-    A documented msgType is judged by the one small schema of its type, and everything else by
-    `message`, where an unknown type may carry any content. A msgType of 1.0 is 1, as JSON Schema
-    has it; true is not. Says what `problems("message", message)` says, in a third of the time.
+    A documented msgType is validated against the small schema of its type, and everything else against
+    `message`, where an unknown type may carry any content. A msgType of 1.0 is 1, as in JSON Schema;
+    true is not. The result is that of `problems("message", message)`, in a third of the time.
     """
     return problems(schema_of(message), message)
 
 
 def schema_of(message: object) -> str:
-    """The schema that judges `message`: the small one of its type, or `message`."""
+    """The name of the schema for `message`: the small one of its type, or "message"."""
     kind: Any = message.get("msgType") if isinstance(message, dict) else None
     return _by_type().get(kind, "message") if type(kind) in (int, float) else "message"
 
@@ -150,13 +150,13 @@ def _unknown(schema: Any, value: dict[Any, object]) -> list[Any]:
 
 
 def _near(word: object, known: Iterable[str]) -> str:
-    """A hint at the known word that is meant, if one is like it."""
+    """A hint at the known word that was probably meant; empty when none is similar."""
     near = get_close_matches(word, list(known), n=1) if isinstance(word, str) else []
     return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _branch_meant(error: ValidationError) -> list[ValidationError]:
-    """The errors of the one alternative that takes values of this type; none if it is not one."""
+    """The errors of the only alternative that takes values of this type; empty if there is not one."""
     branches: dict[object, list[ValidationError]] = {}
     for inner in error.context:
         branches.setdefault(inner.relative_schema_path[0], []).append(inner)
@@ -187,18 +187,18 @@ def _predicate(error: ValidationError) -> str:
         case "minLength" | "minItems" if wanted == 1:
             return "must not be empty"
         case "anyOf" | "oneOf":
-            return f"fits none, or more than one, of the {len(wanted)} forms that are allowed here"
+            return f"fits none, or more than one, of the {len(wanted)} forms allowed here"
         case "not" if wanted == {}:
             return "is not allowed here"
         case None:  # a plain `false`
-            return "holds something that is not allowed"
+            return "contains something that is not allowed"
         case keyword:
             return _cut(f"breaks {keyword}: {json.dumps(wanted, ensure_ascii=False)}")
-    seen = "" if schema.get("writeOnly") else f", not {_seen(error.instance)}"
-    return f"must be {expected}{seen}"
+    actual = "" if schema.get("writeOnly") else f", not {_describe(error.instance)}"
+    return f"must be {expected}{actual}"
 
 
-def _seen(value: object) -> str:
+def _describe(value: object) -> str:
     match value:
         case dict():
             return "an object"

@@ -1,7 +1,7 @@
-"""The pytest plugin: options, fixtures, and what is collected and told.
+"""The pytest plugin: options, fixtures, collection, and lines in the summary.
 
-It loads in every pytest run of everybody who has Hookproof installed. So it imports nothing heavy
-until something of ours is collected or asked for, and does nothing before that.
+It loads in every pytest run wherever Hookproof is installed. So it imports nothing heavy and does
+nothing until an item of ours is collected or a fixture of ours is requested.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from conformance.pytest_plugin.items import RuleItem, ScenarioFile
 
 SCENARIOS = ".hookproof.yaml"
-"""How the name of a file of scenarios ends."""
+"""The end of the name of a scenario file."""
 
 SUITES = {"test_receiver": "receiver", "test_sender": "sender"}
-"""Test functions, each in a module of its name, of which the items of a suite are made."""
+"""Test function → the side whose suite it becomes. The function is in a module of the same name."""
 
-CHECKED = (
+VALIDATED = (
     "--endpoint",
     "--secret",
     "--sender-url",
@@ -38,15 +38,15 @@ CHECKED = (
     "--hookproof-seed",
     "--hookproof-trace",
 )
-"""The options that can be given wrongly."""
+"""The options with values that must be validated."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hookproof", "webhook conformance (hookproof)")
 
-    def option(name: str, text: str, **more: Any) -> None:
+    def option(name: str, text: str, **settings: Any) -> None:
         dest = "hookproof_" + name.removeprefix("--").removeprefix("hookproof-").replace("-", "_")
-        group.addoption(name, dest=dest, help=text, **more)
+        group.addoption(name, dest=dest, help=text, **settings)
 
     option("--endpoint", "The receiver to judge; without it, an embedded one.", metavar="URL")
     option("--secret", "What messages are signed with; or env:NAME, file:PATH.", metavar="S")
@@ -82,9 +82,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LINES] = []
     worker = getattr(config, "workerinput", None)
-    if worker is not None:  # the controller has looked at the options
+    if worker is not None:  # the controller has validated the options
         config.stash[SEED] = worker.get("hookproof_seed", 1)
-    elif any(config.getoption(name) not in (None, []) for name in CHECKED):
+    elif any(config.getoption(name) not in (None, []) for name in VALIDATED):
         from conformance.pytest_plugin.runs import check_options
 
         config.stash[SEED] = check_options(config)
@@ -94,11 +94,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     urls = filter(None, (config.option.hookproof_endpoint, config.option.hookproof_sender_url))
-    given = ", ".join(urls)
-    if not given:
+    targets = ", ".join(urls)
+    if not targets:
         return None
     dialect = config.option.hookproof_dialect or "guide"
-    return f"hookproof: {given} (dialect {dialect}, seed {config.stash[SEED]})"
+    return f"hookproof: {targets} (dialect {dialect}, seed {config.stash[SEED]})"
 
 
 def pytest_pycollect_makeitem(
@@ -122,10 +122,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
 
 @pytest.fixture(scope="session")
 def hookproof_receiver(pytestconfig: pytest.Config) -> Iterator[Target]:
-    """The receiver under test: that of --endpoint and --secret, else an embedded reference one.
+    """The receiver under test: that of --endpoint and --secret, else an embedded reference receiver.
 
-    Override it in the conftest.py of your root folder to have your own application judged, started
-    once for the session:
+    Override it in the conftest.py of your root folder to judge your own application, started once
+    for the session:
 
         @pytest.fixture(scope="session")
         def hookproof_receiver():
@@ -136,34 +136,33 @@ def hookproof_receiver(pytestconfig: pytest.Config) -> Iterator[Target]:
     write `from conformance.test_receiver import test_receiver` in a test module of your own, which
     sees the fixtures of the folders above it.
     """
-    from conformance.pytest_plugin.runs import embedded, given_target
+    from conformance.pytest_plugin.runs import embedded_receiver, receiver_option
 
-    target = given_target(pytestconfig)
+    target = receiver_option(pytestconfig)
     if target is not None:
         yield target
         return
-    with embedded() as target:
+    with embedded_receiver() as target:
         yield target
 
 
 @pytest.fixture(scope="session")
 def hookproof_observer(hookproof_receiver: Target) -> str | None:
-    """Where to ask how often a message took effect: a URL with `{msgId}` in it, whose GET answers
-    `{"count": N}`; None when there is no such place. The receiver's own `observer_url` unless
-    overridden."""
+    """The observer, which counts how often a message took effect: a URL with `{msgId}` in it, whose GET
+    answers `{"count": N}`; None without one. The receiver's `observer_url` unless overridden."""
     return hookproof_receiver.observer_url
 
 
 @pytest.fixture(scope="session")
 def hookproof_sender(pytestconfig: pytest.Config) -> Iterator[SenderTarget]:
-    """The sender under test: that of --sender-url and --secret, else an embedded reference one.
+    """The sender under test: that of --sender-url and --secret, else an embedded reference sender.
 
     Override it in the conftest.py of your root folder, as `hookproof_receiver`, and yield a
     `SenderTarget` (`from conformance import SenderTarget`).
     """
-    from conformance.pytest_plugin.runs import embedded_sender, given_sender
+    from conformance.pytest_plugin.runs import embedded_sender, sender_option
 
-    target = given_sender(pytestconfig)
+    target = sender_option(pytestconfig)
     if target is not None:
         yield target
         return
@@ -173,22 +172,22 @@ def hookproof_sender(pytestconfig: pytest.Config) -> Iterator[SenderTarget]:
 
 @pytest.fixture
 def hookproof_result(request: pytest.FixtureRequest) -> Result:
-    """What came out for the case of this item, as soon as its run has it. Skips the item, or ends
-    in an error, when the case was not judged."""
-    from conformance.pytest_plugin.items import judged
+    """The result of this item's case, as soon as its run has it. If the case was not judged, the item
+    is skipped or ends in an error."""
+    from conformance.pytest_plugin.items import wait_for_result
 
-    # Of the two targets only the one that is asked about is set up.
+    # Only the target of the item's side is set up.
     if request.node.side == "sender":
-        return judged(request.node, request.getfixturevalue("hookproof_sender"), None)
+        return wait_for_result(request.node, request.getfixturevalue("hookproof_sender"), None)
     target = request.getfixturevalue("hookproof_receiver")
-    return judged(request.node, target, request.getfixturevalue("hookproof_observer"))
+    return wait_for_result(request.node, target, request.getfixturevalue("hookproof_observer"))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    from conformance.pytest_plugin.xdist import PLAIN, OneWorkerScheduling
+    from conformance.pytest_plugin.xdist import SPLITTING, OneWorkerScheduling
 
-    return OneWorkerScheduling(config, log) if config.getoption("dist") in PLAIN else None
+    return OneWorkerScheduling(config, log) if config.getoption("dist") in SPLITTING else None
 
 
 @pytest.hookimpl(optionalhook=True)

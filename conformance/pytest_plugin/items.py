@@ -1,4 +1,4 @@
-"""What pytest collects, one item for each case of a rule, and how a result reads as one of pytest's.
+"""The items that pytest collects, one for each case of a rule, and the outcome of each as pytest's own.
 
 Knows nothing of how a run is driven.
 """
@@ -18,15 +18,16 @@ from conformance.model.escaping import visible
 from conformance.model.report import Result
 from conformance.model.rules import Outcome
 from conformance.pytest_plugin.target import LINES, HookproofWarning, SenderTarget, Target
-from conformance.scenario.receiver import Case, Scenario, load, select
-from conformance.scenario.receiver import built_in as shipped
+from conformance.scenario.load import built_in as shipped
+from conformance.scenario.load import load, select
+from conformance.scenario.records import Case, Scenario
 
 WIDTH = 96
 
 URLS = {"receiver": "--endpoint", "sender": "--sender-url"}
 """The option that names the target of each side."""
 TARGETS = {"receiver": Target, "sender": SenderTarget}
-"""What the fixture for each side gives."""
+"""The type that the fixture of each side returns."""
 
 QUIET = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning",
@@ -34,12 +35,12 @@ QUIET = pytest.mark.filterwarnings(
     "ignore::ResourceWarning",
     "ignore::RuntimeWarning",
 )
-"""A user's `filterwarnings = error` is about their code. Filters hold for all threads, and in the run's
-such an error would break it."""
+"""A user's `filterwarnings = error` is about their own code. But filters hold for all threads, and such
+an error on the run's thread would break the run."""
 
 
 class RuleItem(pytest.Function):
-    """One case of a rule. `file` is the user's own file in which the rule stands, if it does."""
+    """One case of a rule. `file` is the user's scenario file with the rule; None for a built-in rule."""
 
     scenario: Scenario
     case: Case
@@ -52,12 +53,12 @@ class RuleItem(pytest.Function):
 
     @property
     def key(self) -> tuple[str, str | None]:
-        """(rule, case), as a run knows it."""
+        """(rule id, case name), the key of the result in a run."""
         return self.scenario.rule.id, self.case.name
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Where the rule stands, and its name for people: the level keeps pytest from taking the
-        dots in it for a class."""
+        """The rule's file and line, and its name for people. The level in the name keeps pytest from
+        taking its dots for a class."""
         line = int(self.scenario.place.rpartition(":")[2]) - 1 if self.file is not None else 0
         return self.path, line, f"{self.name} ({self.case.level})"
 
@@ -66,12 +67,12 @@ class ScenarioFile(pytest.File):
     """A user's own rules, in a file."""
 
     def collect(self) -> Iterable[pytest.Item]:
-        """Its cases, or one item that says what is wrong with it."""
+        """An item for each case, or a single failing item for a malformed file."""
         try:
             own = [
-                each
+                scenario
                 for side in ("receiver", "sender")
-                for each in load(side, files=[self.path])[len(shipped(side)) :]
+                for scenario in load(side, files=[self.path])[len(shipped(side)) :]
             ]
         except InputError as fault:
             yield Malformed.from_parent(self, name="malformed", fault=str(fault))
@@ -80,33 +81,34 @@ class ScenarioFile(pytest.File):
 
 
 class Malformed(pytest.Item):
-    """What stands for a file that cannot be read: it fails."""
+    """The item of a file that cannot be read: it fails."""
 
-    def __init__(self, *, fault: str, **kw: Any) -> None:
-        super().__init__(**kw)
+    def __init__(self, *, fault: str, **arguments: Any) -> None:
+        super().__init__(**arguments)
         self._fault = fault
 
     def runtest(self) -> None:
-        """Fail, and say why."""
+        """Fail with what is wrong with the file."""
         pytest.fail(self._fault, pytrace=False)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """The file."""
+        """The file, without a line."""
         return self.path, 0, self.name
 
 
 def built_in(collector: pytest.Collector, function: object, side: str) -> Iterator[RuleItem]:
-    """The items of the built-in suite for `side`; none when only the other side's target is given."""
+    """The items of the built-in suite for `side`; none if the options name only a target of the other
+    side."""
     option = collector.config.option
     targets = {"receiver": option.hookproof_endpoint, "sender": option.hookproof_sender_url}
     if targets[side] is None and any(targets.values()):
         return
     if option.hookproof_rules:
-        every = [*shipped("receiver"), *shipped("sender")]
-        chosen = [each for each in select(every, option.hookproof_rules) if each.rule.side == side]
+        scenarios = select([*shipped("receiver"), *shipped("sender")], option.hookproof_rules)
+        selected = [scenario for scenario in scenarios if scenario.rule.side == side]
     else:
-        chosen = list(select(shipped(side), ()))
-    yield from _items(collector, chosen, function, None)
+        selected = list(select(shipped(side), ()))
+    yield from _items(collector, selected, function, None)
 
 
 def _items(
@@ -118,41 +120,41 @@ def _items(
             item = RuleItem.from_parent(parent, name=name, callobj=function)
             item.scenario, item.case, item.file = scenario, case, file
             item.add_marker(QUIET)
-            _id_as_read_back(item)
+            _normalise_id(item)
             yield item
 
 
-def _id_as_read_back(item: RuleItem) -> None:
-    """pytest 9.2 keeps the brackets of an id apart when it reads one, as --lf does, and when it
-    parametrises, but not for an item with a name of its own: then the two would differ."""
+def _normalise_id(item: RuleItem) -> None:
+    """pytest 9.2 stores the brackets of an id separately when it reads one, as --lf does, and when it
+    parametrises, but not for an item that names itself. Then the two ids would differ."""
     node_id = getattr(item, "_id", None)
     if node_id is not None:
         item._id = type(node_id).parse(item.nodeid)
 
 
-def judged(item: RuleItem, target: Target | SenderTarget, observer: str | None) -> Result:
-    """The result for `item`, waited for. Ends the item's set-up when there is none to conclude from:
-    in an error, so that what could not be judged is no failure, or in a skip."""
-    # The engine: not to be paid for by collecting.
+def wait_for_result(item: RuleItem, target: Target | SenderTarget, observer: str | None) -> Result:
+    """The result for `item`, once its run has it. Without a verdict this ends the item's set-up: in an
+    error, since what could not be judged is not a failure, or in a skip."""
+    # This imports the engine, for which mere collection must not pay.
     from conformance.pytest_plugin.runs import run_for
 
-    wanted = TARGETS[item.side]
-    if not isinstance(target, wanted):
+    expected = TARGETS[item.side]
+    if not isinstance(target, expected):
         pytest.fail(
-            f"the fixture hookproof_{item.side} must give a {wanted.__name__} (from conformance "
-            f"import {wanted.__name__}), not a {type(target).__name__}",
+            f"the fixture hookproof_{item.side} must return a {expected.__name__} (from conformance "
+            f"import {expected.__name__}), not a {type(target).__name__}",
             pytrace=False,
         )
     option = URLS[item.side]
-    asked = item.config.getoption(option)
-    if asked is not None and asked != target.url:
+    url = item.config.getoption(option)
+    if url is not None and url != target.url:
         pytest.fail(
-            f"{option} is {asked}, and the fixture hookproof_{item.side} of a conftest.py "
-            f"gives {target.url}: leave one of them out",
+            f"{option} is {url}, but the fixture hookproof_{item.side} of a conftest.py "
+            f"returns {target.url}: use one of them",
             pytrace=False,
         )
     try:
-        run = run_for(item.session, target, observer, item.file, _rules_beside(item))
+        run = run_for(item.session, target, observer, item.file, _rules_of_run(item))
     except InputError as fault:
         pytest.fail(str(fault), pytrace=False)
     result = run.result(item.key)
@@ -165,31 +167,30 @@ def judged(item: RuleItem, target: Target | SenderTarget, observer: str | None) 
     return result
 
 
-def _rules_beside(item: RuleItem) -> tuple[str, ...]:
-    """The rules that share a run with `item`: those of its side and file of which a case was
-    selected."""
+def _rules_of_run(item: RuleItem) -> tuple[str, ...]:
+    """The rules that share a run with `item`: those of its side and file with a selected case."""
     rules = [
-        each.scenario.rule.id
-        for each in item.session.items
-        if isinstance(each, RuleItem) and (each.file, each.side) == (item.file, item.side)
+        other.scenario.rule.id
+        for other in item.session.items
+        if isinstance(other, RuleItem) and (other.file, other.side) == (item.file, item.side)
     ]
     return tuple(dict.fromkeys(rules))
 
 
 def conclude(hookproof_result: Result) -> None:
-    """Pass, warn or fail by what came out."""
+    """Pass, warn or fail by the outcome."""
     if hookproof_result.outcome is Outcome.FAIL:
-        pytest.fail(explained(hookproof_result), pytrace=False)
+        pytest.fail(explanation(hookproof_result), pytrace=False)
     if hookproof_result.outcome is Outcome.WARN:
         try:
-            # Line 0 of no file, so that no line of ours is shown with it.
-            warnings.warn_explicit(explained(hookproof_result), HookproofWarning, "hookproof", 0)
-        except HookproofWarning as warning:  # where the user has made warnings errors
+            # Line 0 of no file, so that pytest shows no source line of ours.
+            warnings.warn_explicit(explanation(hookproof_result), HookproofWarning, "hookproof", 0)
+        except HookproofWarning as warning:  # the user has turned warnings into errors
             pytest.fail(str(warning), pytrace=False)
 
 
-def explained(result: Result) -> str:
-    """What happened, what the rule is, why it matters, how to mend it, and how to see it again."""
+def explanation(result: Result) -> str:
+    """The finding, the rule, why it matters, how to fix it, and how to reproduce it."""
     rule = result.rule
     paragraphs = [
         visible(result.message.en),
@@ -198,7 +199,7 @@ def explained(result: Result) -> str:
         _paragraph("fix", rule.fix.en),
     ]
     if result.reproduce is not None:
-        paragraphs.append(result.reproduce)  # never wrapped: it must work when it is pasted
+        paragraphs.append(result.reproduce)  # never wrapped: it must work when pasted
     return "\n".join(paragraphs)
 
 

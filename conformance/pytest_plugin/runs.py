@@ -1,4 +1,6 @@
-"""Runs for pytest: one for each target and file, on a thread of its own, waited for case by case."""
+"""Runs for pytest: one for each target and scenario file, on a thread of its own; items wait for their
+results.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +29,15 @@ from conformance.protocol.dialect import Secret
 from conformance.pytest_plugin.target import LINES, SEED, SenderTarget, Target
 from conformance.reporting.files import Files
 from conformance.scenario import dialects
-from conformance.scenario.receiver import built_in, select
+from conformance.scenario.load import built_in, select
 
-RENAMED = {"--seed:": "--hookproof-seed:", "--trace:": "--hookproof-trace:"}
-"""Options that have another name in pytest, which keeps the short one for itself."""
+LONG_NAMES = {"--seed:": "--hookproof-seed:", "--trace:": "--hookproof-trace:"}
+"""Options with another name here, since pytest reserves the short ones."""
 
-OF_THE_RECEIVER = ("--observer-url", "--also-url")
-OF_THE_SENDER = ("--emit-url",)
-OF_EITHER = ("--secret", "--restart-command", "--dialect")
-"""The options that describe what is at --endpoint or --sender-url, and are about nothing without it."""
+RECEIVER_OPTIONS = ("--observer-url", "--also-url")
+SENDER_OPTIONS = ("--emit-url",)
+TARGET_OPTIONS = ("--secret", "--restart-command", "--dialect")
+"""The options that describe the target at --endpoint or --sender-url, and mean nothing without it."""
 
 AnyTarget = Target | SenderTarget
 Runs = dict[tuple[AnyTarget, str | None, Path | None], "TargetRun"]
@@ -43,32 +45,32 @@ RUNS = pytest.StashKey[Runs]()
 
 
 class TargetRun:
-    """One run that has been started, of what `name` says. `trace` is where its exchanges go."""
+    """A run in progress. `name` describes its target in the summary; its exchanges go to `trace`."""
 
     def __init__(self, name: str, options: Options | SenderOptions, trace: Path | None) -> None:
         self._name = name
         self._options = options
-        self._run = _run(options, self._tell)
+        self._run = _run(options, self._add)
         self._trace = trace
         self._results: dict[Key, Result] = {}
-        self._told = {key: threading.Event() for key in self._run.keys}
+        self._settled = {key: threading.Event() for key in self._run.keys}
         self._thread = ExitStack()
         loop = self._thread.enter_context(loop_thread())
         self._report: Future[Report] = asyncio.run_coroutine_threadsafe(self._run.report(), loop)
         self._report.add_done_callback(self._release)
 
-    def _tell(self, result: Result) -> None:
+    def _add(self, result: Result) -> None:
         key = result.rule.id, result.case
         self._results[key] = result
-        self._told[key].set()
+        self._settled[key].set()
 
     def _release(self, report: Future[Report]) -> None:
-        for told in self._told.values():
-            told.set()
+        for settled in self._settled.values():
+            settled.set()
 
     def result(self, key: Key) -> Result:
-        """The result for one case, once it is there. Raises HarnessError when the run broke down."""
-        self._told[key].wait()
+        """The result for one case, once it is settled. Raises HarnessError if the run broke down."""
+        self._settled[key].wait()
         if key not in self._results:
             fault = self._report.exception()
             raise HarnessError("the run broke down") from fault
@@ -79,9 +81,10 @@ class TargetRun:
         wait([self._report])
 
     def stop(self) -> list[str]:
-        """End the run, at once when nobody waits for the rest, and tell of it in lines."""
+        """End the run, and return its lines for the summary. A run without a trace whose results nobody
+        waits for is cancelled."""
         report = None
-        if self._trace is not None or all(told.is_set() for told in self._told.values()):
+        if self._trace is not None or all(settled.is_set() for settled in self._settled.values()):
             report = self._report.result() if self._report.exception() is None else None
         self._thread.close()
         dialect, seed = self._options.dialect.name, self._options.seed
@@ -95,7 +98,7 @@ class TargetRun:
                 Files(trace=self._trace).write(report)
                 lines.append(f"its exchanges: {self._trace}")
             except InputError as fault:
-                lines.append(_renamed(fault))
+                lines.append(_with_long_names(fault))
         return lines
 
 
@@ -112,8 +115,8 @@ def run_for(
     file: Path | None,
     rules: tuple[str, ...],
 ) -> TargetRun:
-    """The run of the built-in rules, or of those in `file`, against `target`. Started on first need,
-    with `rules` alone; ends with the session. Raises InputError."""
+    """The run against `target` of the built-in rules, or of those in `file`. It starts on the first call,
+    with `rules` only, and ends with the session. Raises InputError."""
     runs = session.config.stash.setdefault(RUNS, {})
     key = target, observer, file
     if key not in runs:
@@ -125,7 +128,7 @@ def run_for(
             strict=option.hookproof_strict,
             seed=session.config.stash[SEED],
             fuzz=_fuzz(session.config),
-            # An embedded part has no faults worth remembering.
+            # Failing examples of an embedded part are not worth keeping.
             examples=EXAMPLES if target.called is None else None,
             scenario_files=(file,) if file is not None else (),
         )
@@ -133,18 +136,18 @@ def run_for(
         if trace is not None and runs:
             trace = trace.with_name(f"{trace.stem}-{len(runs) + 1}{trace.suffix}")
         name = target.called or target.url
-        # Two at once would disturb each other, the rules that want the target alone above all.
+        # Concurrent runs would disturb each other, above all the rules that need the target alone.
         for other in runs.values():
             other.wait()
         run = TargetRun(name if file is None else f"{name} by {file.name}", options, trace)
         runs[key] = run
-        # Fixtures of the session that were set up before, the target's among them, outlive the run.
+        # Finalizers run in reverse order, so the session fixtures, such as the target, outlive the run.
         session.addfinalizer(lambda: session.config.stash[LINES].extend(run.stop()))
     return runs[key]
 
 
-def _options(target: AnyTarget, observer: str | None, **more: Any) -> Options | SenderOptions:
-    more |= {
+def _options(target: AnyTarget, observer: str | None, **settings: Any) -> Options | SenderOptions:
+    settings |= {
         "secret": Secret(target.secret)
         if isinstance(target.secret, bytes)
         else read_secret(target.secret),
@@ -163,21 +166,21 @@ def _options(target: AnyTarget, observer: str | None, **more: Any) -> Options | 
             tls_key=target.tls_key,
             listen=read_listen(target.listen),
             public_url=target.public_url,
-            **more,
+            **settings,
         )
     return Options(
         url=target.url,
         observer_url=observer,
         also_url=target.also_url,
         headers=tuple(read_header(line) for line in target.headers),
-        **more,
+        **settings,
     )
 
 
-def given_target(config: pytest.Config) -> Target | None:
-    """The receiver at --endpoint, if one is given. Raises UsageError for options that lack another."""
+def receiver_option(config: pytest.Config) -> Target | None:
+    """The receiver at --endpoint; None without the option. Raises UsageError for incomplete options."""
     option = config.option
-    if not _is_given(config, "--endpoint", OF_THE_RECEIVER):
+    if not _has_target(config, "--endpoint", RECEIVER_OPTIONS):
         return None
     return Target(
         url=option.hookproof_endpoint,
@@ -189,10 +192,10 @@ def given_target(config: pytest.Config) -> Target | None:
     )
 
 
-def given_sender(config: pytest.Config) -> SenderTarget | None:
-    """The sender at --sender-url, if one is given. Raises UsageError for options that lack another."""
+def sender_option(config: pytest.Config) -> SenderTarget | None:
+    """The sender at --sender-url; None without the option. Raises UsageError for incomplete options."""
     option = config.option
-    if not _is_given(config, "--sender-url", OF_THE_SENDER):
+    if not _has_target(config, "--sender-url", SENDER_OPTIONS):
         return None
     return SenderTarget(
         url=option.hookproof_sender_url,
@@ -203,61 +206,67 @@ def given_sender(config: pytest.Config) -> SenderTarget | None:
     )
 
 
-def _is_given(config: pytest.Config, name: str, about: tuple[str, ...]) -> bool:
-    """Whether the target of the option `name` is given, with all that it needs, and none of the
-    options that are `about` it without it."""
-    urls = [config.getoption(each) for each in ("--endpoint", "--sender-url")]
+def _has_target(config: pytest.Config, name: str, details: tuple[str, ...]) -> bool:
+    """Whether the option `name` names a target. Raises UsageError for a target without a secret, and
+    for options that describe a target (`details` only this one) without one."""
+    urls = [config.getoption(option) for option in ("--endpoint", "--sender-url")]
     if config.getoption(name) is None:
-        either = OF_EITHER if urls == [None, None] else ()
-        lonely = [each for each in (*about, *either) if config.getoption(each) is not None]
-        if lonely:
-            known = f"{name} URL" if lonely[0] in about else "--endpoint URL or --sender-url URL"
-            raise pytest.UsageError(f"{lonely[0]}: give {known} too, which it is about")
+        of_any_target = TARGET_OPTIONS if urls == [None, None] else ()
+        orphans = [
+            option for option in (*details, *of_any_target) if config.getoption(option) is not None
+        ]
+        if orphans:
+            missing = (
+                f"{name} URL" if orphans[0] in details else "--endpoint URL or --sender-url URL"
+            )
+            raise pytest.UsageError(f"{orphans[0]}: needs {missing} too")
         return False
     if config.getoption("--secret") is None:
-        raise pytest.UsageError(f"{name}: give --secret too; as it is, or as env:NAME, file:PATH")
+        raise pytest.UsageError(
+            f"{name}: needs --secret too: the secret itself, env:NAME or file:PATH"
+        )
     return True
 
 
 def check_options(config: pytest.Config) -> int:
-    """Look at what was given on the command line; the seed that it stands for. Raises UsageError."""
+    """Validate the options of the command line, and return the seed. Raises UsageError."""
     option = config.option
     seed: str | None = option.hookproof_seed
     try:
         select([*built_in("receiver"), *built_in("sender")], option.hookproof_rules)
         Files(trace=option.hookproof_trace).check()
-        target, sender = given_target(config), given_sender(config)
+        receiver, sender = receiver_option(config), sender_option(config)
         fuzz = _fuzz(config)
-        if target is not None:
-            _options(target, target.observer_url, fuzz=fuzz)
+        if receiver is not None:
+            _options(receiver, receiver.observer_url, fuzz=fuzz)
         if sender is not None:
             _options(sender, None, fuzz=fuzz)
         return read_seed("1" if seed is None else seed)
     except InputError as fault:
-        raise pytest.UsageError(_renamed(fault)) from None
+        raise pytest.UsageError(_with_long_names(fault)) from None
 
 
 def _fuzz(config: pytest.Config) -> int:
-    given: int | None = config.option.hookproof_fuzz
-    if given is not None and given < 0:
+    examples: int | None = config.option.hookproof_fuzz
+    if examples is not None and examples < 0:
         raise InputError("--fuzz: must be at least 0, which turns it off")
-    return FUZZ if given is None else given
+    return FUZZ if examples is None else examples
 
 
-def _renamed(fault: InputError) -> str:
+def _with_long_names(fault: InputError) -> str:
     text = str(fault)
-    for short, ours in RENAMED.items():
-        text = ours + text.removeprefix(short) if text.startswith(short) else text
+    for short, long in LONG_NAMES.items():
+        text = long + text.removeprefix(short) if text.startswith(short) else text
     return text
 
 
 @contextmanager
-def embedded() -> Iterator[Target]:
-    """The reference receiver, served on a thread of its own."""
+def embedded_receiver() -> Iterator[Target]:
+    """The reference receiver, on a thread of its own."""
     with loop_thread() as loop:
         stack = AsyncExitStack()
-        served = stack.enter_async_context(reference_receiver())
-        options = asyncio.run_coroutine_threadsafe(served, loop).result()
+        entry = stack.enter_async_context(reference_receiver())
+        options = asyncio.run_coroutine_threadsafe(entry, loop).result()
         try:
             yield Target(
                 url=options.url,
@@ -271,11 +280,11 @@ def embedded() -> Iterator[Target]:
 
 @contextmanager
 def embedded_sender() -> Iterator[SenderTarget]:
-    """The reference sender, served on a thread of its own."""
+    """The reference sender, on a thread of its own."""
     with loop_thread() as loop:
         stack = AsyncExitStack()
-        served = stack.enter_async_context(reference_sender())
-        options = asyncio.run_coroutine_threadsafe(served, loop).result()
+        entry = stack.enter_async_context(reference_sender())
+        options = asyncio.run_coroutine_threadsafe(entry, loop).result()
         try:
             yield SenderTarget(
                 url=options.api_url,
@@ -289,7 +298,7 @@ def embedded_sender() -> Iterator[SenderTarget]:
 
 @contextmanager
 def loop_thread() -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop that runs on a thread of its own. Leaving cancels what still runs there, and waits."""
+    """An event loop on a thread of its own. Leaving cancels what still runs there, and waits for it."""
     ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def main() -> None:

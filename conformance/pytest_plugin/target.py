@@ -1,4 +1,4 @@
-"""What the modules of the pytest face share, and what a user's conftest.py needs. Cheap to import."""
+"""The targets that a user's conftest.py returns, and the stash keys of the plugin. Cheap to import."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 LINES = pytest.StashKey[list[str]]()
-"""What the terminal summary tells: notes, and a line for each run."""
+"""The lines of the terminal summary: notes, and lines about each run."""
 SEED = pytest.StashKey[int]()
 
 
 class HookproofWarning(UserWarning):
-    """A peer breaks a rule of level SHOULD: the item passes, with this warning."""
+    """A target breaks a rule of level SHOULD: the item passes with this warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Target:
     name or a YAML file; `observer_url` a template with `{msgId}` whose GET answers `{"count": N}`;
     `also_url` another instance of the same service; `restart_command` a shell command that kills
     the receiver hard and starts it again; `headers` are lines `Name: value` sent with every request
-    and recorded nowhere; `ca` a file of certificates to trust beside the system's. `called` stands
-    for the URL in the summary.
+    and recorded nowhere; `ca` a file of certificates to trust besides the system's. `called` replaces
+    the URL in the summary.
     """
 
     url: str
@@ -43,7 +43,7 @@ class Target:
 class SenderTarget:
     """A sender under test, as the fixture `hookproof_sender` returns it.
 
-    `url` is the base of its Config, List, Test and Update; `secret` is what it is to sign with, a str
+    `url` is the base of its Config, List, Test and Update; `secret` is what it signs with; a str
     may also be `env:NAME` or `file:PATH`. `emit_url` takes one message event as JSON, `emit_command`
     on its standard input; `restart_command` kills the sender hard and starts it again; `api_key` is
     sent as `?key=`. The mock receiver listens on `listen`, and `public_url` is how the sender reaches

@@ -1,1 +1,1 @@
-"""The reference receiver: what it decides, what it keeps, and the HTTP around both."""
+"""The reference receiver: its decisions, its inbox, and the HTTP server around both."""

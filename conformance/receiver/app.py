@@ -1,6 +1,6 @@
-"""The receiver on HTTP: its routes, its life from start to stop, and faults kept away from answers.
+"""The receiver's HTTP server: its routes, its start and stop, and no internal fault in an answer.
 
-What a request is worth is decided by the `ReceiverBehaviour` and nowhere here. Guide: 訊息接收.
+The `ReceiverBehaviour` decides what happens to a request; nothing here does. Guide: 訊息接收.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from aiohttp import web
 from conformance.model.clock import Clock
 from conformance.protocol.tampering import Signer
 from conformance.receiver.behaviour import ReceiverBehaviour, Response
-from conformance.receiver.events import Delivered, Follower
+from conformance.receiver.events import DeliveryNotice, Follower
 from conformance.receiver.inbox import PREVIEW, Inbox
 from conformance.receiver.masking import Mask
 from conformance.receiver.script import perform
@@ -26,19 +26,31 @@ from conformance.storage.commits import NotStoredError
 
 ENDPOINT = "/webhook/receiver"
 OBSERVER = "/processed?msgId={msgId}"
-"""Behind the base URL: where deliveries go, and the template for --observer-url."""
+"""Paths below the base URL: where deliveries go, and the template for --observer-url."""
 
 GRACE = 2.0
-"""Seconds that requests in flight have left when the receiver stops."""
+"""Seconds that requests in flight get to finish when the receiver stops."""
 
-LISTED, MOST_LISTED = 100, 1000
+DEFAULT_LIMIT, LARGEST_LIMIT = 100, 1000
+"""Of `?limit=` in a list of deliveries."""
 
 _LOG = logging.getLogger("hookproof.receiver")
-# Whoever wants to see what goes wrong inside sets logging up; a garbled request is not worth a
-# traceback on the terminal.
+# Silent until the user configures logging: a garbled request does not deserve a traceback on the
+# terminal.
 _LOG.addHandler(logging.NullHandler())
 
 _CLOCK = Clock()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where a receiver serves. Port 0 picks a free one; with `tls` it serves https. `follower` learns
+    of every delivery."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    tls: ssl.SSLContext | None = None
+    follower: Follower | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,7 @@ class Receiver:
     follower: Follower | None
 
     def application(self) -> web.Application:
-        """The routes. Every method reaches the endpoint, since which of them deliver is policy."""
+        """The routes. Every method reaches the endpoint: the behaviour decides which ones deliver."""
         app = web.Application(client_max_size=self.behaviour.limit)
         app.router.add_route("*", ENDPOINT, self.deliver, expect_handler=self.behaviour.expect)
         app.router.add_get("/processed", self.processed)
@@ -63,13 +75,13 @@ class Receiver:
         return app
 
     async def deliver(self, request: web.Request) -> web.StreamResponse:
-        """Take one delivery, and answer it: as usual, or as the follower asked for."""
+        """Take one delivery and answer it: as usual, or as the follower requests."""
         follower = self.follower
         next_ = follower.next_answer() if follower is not None else None
         body, answer = await self._take(request, None if next_ is None else next_.status)
         if follower is not None:
-            follower.delivered(
-                Delivered(
+            follower.on_delivery(
+                DeliveryNotice(
                     self.clock.now(), request.method, request.raw_path, request.raw_headers,
                     body, answer, next_,
                 )
@@ -77,16 +89,16 @@ class Receiver:
         if next_ is None:
             return await self.behaviour.respond(request, answer)
         try:
-            done = await perform(
+            response, _ = await perform(
                 request, next_.scripted(answer), self.clock.monotonic(), self.clock
             )
-        except ConnectionError:  # the sender did not wait for it
+        except ConnectionError:  # the sender did not wait for the answer
             return web.StreamResponse()
-        return done[0]
+        return response
 
     async def _take(self, request: web.Request, scripted: int | None) -> tuple[bytes, Response]:
-        """The body, as far as it was read, and the answer. A fault inside is told as one, and never
-        what it was."""
+        """The body, as far as it was read, and the answer. An internal fault is reported as a 500
+        that never says what it was."""
         behaviour, body = self.behaviour, b""
         try:
             if request.method not in behaviour.methods:
@@ -122,7 +134,7 @@ class Receiver:
         return stored if isinstance(stored, Response) else behaviour.acknowledge(arrival, stored)
 
     async def processed(self, request: web.Request) -> web.Response:
-        """How many times `?msgId=` took effect: {"count": N}."""
+        """How many times the message `?msgId=` took effect: {"count": N}."""
         msg_id = request.query.get("msgId")
         if not msg_id:
             return _json({"status": "error", "message": "give ?msgId="}, status=400)
@@ -130,11 +142,11 @@ class Receiver:
 
     async def deliveries(self, request: web.Request) -> web.Response:
         """The newest `?limit=` (100) deliveries that took effect, newest first, as an array of
-        {"msgId", "received" (Unix seconds), "size" (bytes), "fits" (the message schema), "body" (its
-        beginning, as text)}, without the secret."""
-        limit = request.query.get("limit", str(LISTED))
-        if not limit.isdecimal() or len(limit) > 9 or not 1 <= int(limit) <= MOST_LISTED:
-            message = f"limit is a number from 1 to {MOST_LISTED}"
+        {"msgId", "received" (Unix seconds), "size" (bytes), "fits" (whether it matches the message
+        schema), "body" (its beginning, as text)}, with the secret masked."""
+        limit = request.query.get("limit", str(DEFAULT_LIMIT))
+        if not limit.isdecimal() or len(limit) > 9 or not 1 <= int(limit) <= LARGEST_LIMIT:
+            message = f"limit is a number from 1 to {LARGEST_LIMIT}"
             return _json({"status": "error", "message": message}, status=400)
         mask = self.mask
         entries = self.inbox.deliveries(int(limit), PREVIEW + mask.longest)
@@ -161,18 +173,15 @@ async def serving(
     behaviour: ReceiverBehaviour,
     inbox: Inbox,
     signer: Signer,
-    host: str = "127.0.0.1",
-    port: int = 0,
+    settings: Settings | None = None,
     clock: Clock = _CLOCK,
-    tls: ssl.SSLContext | None = None,
-    follower: Follower | None = None,
 ) -> AsyncIterator[str]:
-    """Serve within the context, on https with `tls`; gives the base URL, before ENDPOINT and
-    OBSERVER, without a slash at its end. Port 0 takes a free one. `follower` is told of every
-    delivery. Raises InputError when the address cannot be had."""
+    """Serve within the context. Yields the base URL, which goes before ENDPOINT and OBSERVER and has
+    no trailing slash. Raises InputError when the address cannot be bound."""
+    settings = settings or Settings()
     mask = Mask(bytes(signer.secret))
     runner = web.AppRunner(
-        Receiver(behaviour, inbox, signer, clock, mask, follower).application(),
+        Receiver(behaviour, inbox, signer, clock, mask, settings.follower).application(),
         access_log=None,
         logger=_LOG,
         handler_cancellation=False,
@@ -180,17 +189,15 @@ async def serving(
         shutdown_timeout=GRACE,
         auto_decompress=False,  # the signature is over the bytes as received
     )
-    async with listening(runner, host, port, tls) as base:
+    async with listening(runner, settings.host, settings.port, settings.tls) as base:
         yield base
 
 
-async def serve(
-    host: str, port: int, signer: Signer, db: str, follower: Follower | None = None
-) -> None:
-    """Run the reference receiver on the file `db` until SIGINT or SIGTERM; prints its URL in one
+async def serve(signer: Signer, db: str, settings: Settings | None = None) -> None:
+    """Run the reference receiver on the file `db` until SIGINT or SIGTERM. Prints its URL on one
     line once it serves. Raises InputError for an address or a file that cannot be used."""
     async with (
         Inbox(db) as inbox,
-        serving(ReceiverBehaviour(), inbox, signer, host, port, follower=follower) as url,
+        serving(ReceiverBehaviour(), inbox, signer, settings) as url,
     ):
         await until_stopped(url + ENDPOINT)

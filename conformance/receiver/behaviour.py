@@ -1,10 +1,9 @@
-"""What a receiver decides about a request, step by step; the steps gathered in a `ReceiverBehaviour`.
+"""A receiver's decisions about a request, one function a step, collected in a `ReceiverBehaviour`.
 
-`ReceiverBehaviour()` conforms to every receiver rule. A faulty receiver replaces one step of it
-(`dataclasses.replace`),
-and a scripted one reuses the steps that it does not script. All steps are pure but for
-three: `receive` and `respond` see the raw request, `store` awaits the inbox. Knows nothing of
-routes and servers.
+`ReceiverBehaviour()` conforms to every receiver rule. A faulty receiver replaces one of its steps
+(`dataclasses.replace`), and a scripted one reuses the steps that it does not script. All steps are
+pure except three: `receive` and `respond` see the raw request, and `store` awaits the inbox. Knows
+nothing of routes and servers.
 """
 
 from __future__ import annotations
@@ -31,21 +30,21 @@ LIMIT = 16 * 1024 * 1024
 """Bytes of a body: Base64 media is large (訊息類型說明)."""
 
 STALL = 4.0
-"""Seconds that a body may stand still: its sender gives up after 5 (伺服器要求 3)."""
+"""Seconds that a body may stall: its sender gives up after 5 (伺服器要求 3)."""
 
 TOLERANCE = 300.0
-"""Seconds by which a timestamp may differ from the clock, either way."""
+"""Seconds by which a timestamp may differ from the clock, in either direction."""
 
-_LONGEST_TIMESTAMP = 20
-# Digits. int() refuses more than 4,300 of them, and no time needs that many.
+_LONGEST_TIMESTAMP = 20  # digits: int() refuses more than 4,300, and no time needs that many
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a request is answered with: a status, a word of explanation where there is need, and
-    headers beside those of every answer.
+    """The answer to a request: a status, an explanation where one helps, and headers in addition to
+    those of every answer.
 
-    It goes to whoever sent the request: never a secret, a right signature, a path or a traceback.
+    Anyone may have sent the request, so an answer never holds a secret, a valid signature, a path or
+    a traceback.
     """
 
     status: int
@@ -55,23 +54,23 @@ class Response:
     @property
     def body(self) -> bytes:
         """The answer as JSON, in the form of the guide's samples (示例代碼)."""
-        return _written(200 <= self.status < 300, self.message)
+        return _encode("success" if 200 <= self.status < 300 else "error", self.message)
 
 
 @lru_cache(maxsize=64)
-def _written(success: bool, message: str | None) -> bytes:
-    fields = {"status": "success" if success else "error"}
+def _encode(status: str, message: str | None) -> bytes:
+    fields = {"status": status}
     if message is not None:
         fields["message"] = message
     return json.dumps(fields).encode()
 
 
-_TAKEN, _REPEATED = Response(200), Response(200, "duplicate")
+_SUCCESS, _DUPLICATE = Response(200), Response(200, "duplicate")
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A message that has passed every check. `connected` tells whether its sender still waits."""
+    """A message that has passed every check. `connected()` is whether its sender is still waiting."""
 
     headers: Headers
     message: Message
@@ -80,25 +79,25 @@ class Arrival:
 
 
 def credentials(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | Response:
-    """The values of the timestamp and the signature header, each of which must stand there once and
-    hold something."""
-    found = []
+    """The values of the timestamp header and the signature header. Each header must appear once and
+    must not be empty."""
+    pair = []
     for name in (dialect.timestamp_header, dialect.signature_header):
-        wanted, size = name.lower().encode(), len(name)
-        values = [value for key, value in headers if len(key) == size and key.lower() == wanted]
+        lower, size = name.lower().encode(), len(name)
+        values = [value for key, value in headers if len(key) == size and key.lower() == lower]
         if len(values) != 1 or not values[0]:
             return Response(401, f"exactly one {name} header is needed")
-        found.append(values[0])
-    return found[0], found[1]
+        pair.append(values[0])
+    return pair[0], pair[1]
 
 
 def as_received(body: bytes) -> bytes:
-    """The bytes that the signature is checked over: those that came (驗證簽名)."""
+    """The bytes over which the signature is checked: those that were received (驗證簽名)."""
     return body
 
 
 def fresh(timestamp: bytes, now: float, dialect: Dialect, tolerance: float) -> Response | None:
-    """Refuse a timestamp that is no number, or more than `tolerance` seconds away from `now`."""
+    """Refuse a timestamp that is not a number, or is more than `tolerance` seconds from `now`."""
     if not timestamp.isdigit() or len(timestamp) > _LONGEST_TIMESTAMP:
         return Response(401, "the timestamp is not a whole number")
     unit = 1000 if dialect.timestamp_unit == "milliseconds" else 1
@@ -109,7 +108,7 @@ def fresh(timestamp: bytes, now: float, dialect: Dialect, tolerance: float) -> R
     return None
 
 
-def authenticate(
+def authenticate(  # noqa: PLR0913 - each keyword is one part, replaced by functools.partial
     headers: Headers,
     body: bytes,
     signer: Signer,
@@ -121,22 +120,22 @@ def authenticate(
     fresh: Callable[[bytes, float, Dialect, float], Response | None] = fresh,
     tolerance: float = TOLERANCE,
 ) -> Response | None:
-    """Refuse what the holder of the secret did not sign, or did not sign lately; None lets it pass.
+    """Refuse what the holder of the secret did not sign, or did not sign recently; None accepts it.
 
-    `matches` gets the right signature and the given one. With `functools.partial` each part can be
-    replaced by itself.
+    `matches` gets the valid signature and the received one. `functools.partial` can replace each
+    part by itself.
     """
-    given = credentials(headers, signer.dialect)
-    if isinstance(given, Response):
-        return given
-    timestamp, signature = given
+    pair = credentials(headers, signer.dialect)
+    if isinstance(pair, Response):
+        return pair
+    timestamp, signature = pair
     if not matches(sign(signer.dialect, signer.secret, timestamp, signed(body)), signature):
         return Response(401, "the signature does not fit the timestamp and the body")
     return fresh(timestamp, now, signer.dialect, tolerance)
 
 
 class _Ambiguous(Message):
-    """An object in which msgId stands twice, so that two readers may see two messages."""
+    """An object with more than one msgId: two parsers may read two different messages."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Message:
@@ -171,52 +170,52 @@ def read(body: bytes) -> Message | Response:
 
 
 def msg_id(message: Message) -> str | Response:
-    """The message's id: a string, not empty, that can be written as UTF-8."""
-    found = message.get("msgId")
-    if not isinstance(found, str) or not found:
+    """The message's id: a non-empty string that can be encoded as UTF-8."""
+    value = message.get("msgId")
+    if not isinstance(value, str) or not value:
         return Response(400, "msgId must be a string that is not empty")
     try:
-        found.encode()
+        value.encode()
     except UnicodeEncodeError:
         return Response(400, "msgId is not Unicode text")
-    return found
+    return value
 
 
 def process(message: Message) -> Response | None:
-    """Refuse a message for what it says. No message is: a type or field that is not known, or of
-    another JSON type, is for whoever works on the inbox, behind the answer (最佳實踐 1)."""
+    """Refuse a message for its content. None is refused: an unknown type or field, or one of another
+    JSON type, is handled after the answer, by the service that reads the inbox (最佳實踐 1)."""
     return None
 
 
 def key(arrival: Arrival) -> str | None:
-    """What dedup goes by: the msgId alone. None would let every copy take effect."""
+    """The dedup key: the msgId alone. With None every copy would take effect."""
     return arrival.delivery.msg_id
 
 
 async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
-    """Let the message take effect: True when it was new, False for a repeat, an Answer to refuse
+    """Let the message take effect: True when it was new, False for a duplicate, a Response to refuse
     it. Raises NotStoredError when it cannot be committed."""
     return await inbox.add(arrival.delivery, key)
 
 
-def acknowledge(arrival: Arrival, new: bool) -> Response:
-    """Answer a message that is safely stored. A repeat is a success too: its first answer may have
-    been lost (常見問題 5)."""
-    return _TAKEN if new else _REPEATED
+def acknowledge(arrival: Arrival, new: bool) -> Response:  # noqa: FBT001 - the result of `store`
+    """Answer a message that is safely stored. A duplicate is a success too: the first answer may
+    have been lost (常見問題 5)."""
+    return _SUCCESS if new else _DUPLICATE
 
 
 async def receive(request: web.Request) -> bytes | Response:
-    """Read the whole body; a part of it is never passed on."""
+    """Read the whole body; a partial body is never passed on."""
     limit = request.client_max_size
     try:
         if request.content.is_eof():
-            # Most bodies come with their head, and then nothing has to be waited for.
+            # Most bodies arrive with their head, and then there is nothing to wait for.
             whole = request.content.read_nowait()
             return whole if len(whole) <= limit else _too_large(limit)
         size = request.content_length or 0
         body = bytearray()
         while size <= limit:
-            # aiohttp never ends a body whose chunks are garbled once it has begun.
+            # Once a chunked body has begun, aiohttp never ends it when a later chunk is garbled.
             async with asyncio.timeout(STALL):
                 piece = await request.content.readany()
             if not piece:
@@ -224,7 +223,7 @@ async def receive(request: web.Request) -> bytes | Response:
             body += piece
             size = len(body)
     except TimeoutError:
-        return Response(408, "the rest of the body did not come")
+        return Response(408, "the rest of the body did not arrive")
     except (ConnectionError, web.RequestPayloadError):
         return Response(400, "the body was cut short")
     return _too_large(limit)
@@ -242,10 +241,11 @@ async def respond(request: web.Request, answer: Response) -> web.StreamResponse:
 
 @dataclass(frozen=True, slots=True)
 class ReceiverBehaviour:
-    """The steps from a request to its answer, in their order; an Answer before the end ends it.
+    """The steps from a request to its answer, in order; a Response from any of them is the answer.
 
-    `methods` are those that deliver (接收流程 1), `limit` is the largest body in bytes. `expect` meets
-    an Expect header: a response ends the request, None lets it go on (RFC 9110, 10.1.1).
+    `methods` are the HTTP methods that deliver (接收流程 1), `limit` is the largest body in bytes.
+    `expect` handles an Expect header: a response ends the request, None lets it continue (RFC 9110,
+    10.1.1).
     """
 
     methods: frozenset[str] = frozenset({"POST"})
@@ -269,7 +269,7 @@ class ReceiverBehaviour:
         now: float,
         connected: Callable[[], bool],
     ) -> Arrival | Response:
-        """The pure steps, from `authenticate` to `process`: what arrived, or why it is refused.
+        """The pure steps, from `authenticate` to `process`: the message, or its refusal.
 
         `now` is in Unix seconds.
         """
@@ -285,5 +285,5 @@ class ReceiverBehaviour:
         refusal = self.process(message)
         if refusal is not None:
             return refusal
-        kept = Delivery(msg_id, body, now, message_fits(message))
-        return Arrival(headers, message, kept, connected)
+        delivery = Delivery(msg_id, body, now, message_fits(message))
+        return Arrival(headers, message, delivery, connected)

@@ -1,4 +1,7 @@
-"""What a receiver tells somebody who follows it, and how that one may ask for the next answer."""
+"""The interface between a receiver and its follower, such as the live page.
+
+The follower learns of every delivery, and may choose the next answer. Knows nothing of pages.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from conformance.receiver.script import Scripted
 
 
 class NextAnswer(Protocol):
-    """An answer that somebody asked for. Without a `status` the delivery is judged and takes effect as
-    usual, and only its answer is late or broken; with one, nothing takes effect. `broken` is the
-    fault by which the sender gets no whole answer."""
+    """An answer that the follower requests. Without a `status` the delivery is judged and takes
+    effect as usual, and only its answer is late or broken; with one, nothing takes effect. `broken`
+    is the fault that keeps the sender from getting a whole answer."""
 
     @property
     def status(self) -> int | None: ...
@@ -24,13 +27,13 @@ class NextAnswer(Protocol):
     def broken(self) -> str | None: ...
 
     def scripted(self, answer: Response) -> Scripted:
-        """What is done to a request that would be answered with `answer`."""
+        """The script for a request whose usual answer is `answer`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
-    """A delivery and the policy's answer to it, at the time `received` (Unix seconds). `next` is what
-    the answer was turned into, if somebody asked for that."""
+class DeliveryNotice:
+    """A delivery at the time `received` (Unix seconds), and the behaviour's answer to it. `next` is
+    the answer that replaced it, if the follower requested one."""
 
     received: float
     method: str
@@ -42,13 +45,13 @@ class Delivered:
 
 
 class Follower(Protocol):
-    """Somebody who follows a receiver, and serves beside it."""
+    """Observes a receiver, and serves routes beside it."""
 
     def add_to(self, app: web.Application) -> None:
         """Add routes of its own."""
 
     def next_answer(self) -> NextAnswer | None:
-        """What to answer to the delivery that came now; None for the usual answer."""
+        """The answer to the delivery that has just arrived; None for the usual one."""
 
-    def delivered(self, delivered: Delivered) -> None:
+    def on_delivery(self, notice: DeliveryNotice) -> None:
         """Learn of a delivery, before it is answered."""

@@ -1,8 +1,8 @@
-"""What the receiver has taken, in one SQLite file: which messages took effect, each once.
+"""The receiver's inbox in one SQLite file: which messages took effect, each of them once.
 
-A delivery is handed in and awaited; the wait ends after the commit, so that whoever then answers
-200 promises no more than the disk holds. Dedup and effect are one row: neither is ever
-there without the other. Knows nothing of HTTP, signatures or JSON. Guide: 訊息去重, 常見問題 3, 5.
+`add` returns after the commit, so that a 200 sent afterwards promises no more than the disk holds.
+The dedup key and the effect are one row, so neither ever exists without the other. Knows nothing of
+HTTP, signatures or JSON. Guide: 訊息去重, 常見問題 3, 5.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from conformance.storage.commits import Commits
 from conformance.storage.database import Tables
 
 PREVIEW = 2048
-"""Bytes of a body that `deliveries` gives unless it is asked for more."""
+"""Bytes of each body that `deliveries` returns by default."""
 
 _TABLES = Tables(
     application=0x48505249,  # "HPRI"
@@ -34,8 +34,8 @@ CREATE INDEX IF NOT EXISTS effects_by_msg_id ON effects (msg_id);
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What is kept of a message: its id, its whole body as received, when (Unix seconds), and whether
-    it fits the schema: whoever works on the inbox need not judge it again."""
+    """A stored message: its id, its whole body as received, the time (Unix seconds), and whether it
+    matches the schema, so that readers of the inbox need not validate it again."""
 
     msg_id: str
     body: bytes
@@ -45,7 +45,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A delivery that took effect: `size` is the body's in bytes, `start` is how it begins."""
+    """A delivery that took effect: `size` is the body's length in bytes, `start` its beginning."""
 
     msg_id: str
     received: float
@@ -57,9 +57,9 @@ class Entry:
 class Inbox:
     """The store in the file `path`, or in memory for ":memory:". Use as an async context manager.
 
-    Entering raises InputError for a file that is another program's or cannot be written, and leaves
-    such a file as it is. Several processes may have the same file open. Leaving commits what has
-    been handed in.
+    Entering raises InputError for a file that belongs to another program or cannot be written, and
+    leaves that file as it is. Several processes may have the same file open. Leaving commits what
+    has been submitted.
     """
 
     def __init__(self, path: str) -> None:
@@ -78,23 +78,23 @@ class Inbox:
         await self._commits.__aexit__(kind, fault, at)
 
     async def add(self, delivery: Delivery, key: str | None) -> bool:
-        """Let `delivery` take effect unless `key` is known already; None takes effect every time.
+        """Let `delivery` take effect unless `key` is in the inbox already; None takes effect every
+        time.
 
         Returns whether it took effect, once that is committed. Raises NotStoredError, and then it
-        did not; UnicodeEncodeError for an id or key that is no Unicode text.
+        did not; UnicodeEncodeError for an id or key that is not Unicode text.
         """
         return await self._commits.run(partial(_take, delivery, key), size=len(delivery.body))
 
     def count(self, msg_id: str) -> int:
-        """How many times the message `msg_id` took effect. One look into an index, committed data
-        only."""
-        found = self._commits.reader.execute(
+        """How many times the message `msg_id` took effect. One index look-up, committed data only."""
+        cursor = self._commits.reader.execute(
             "SELECT count(*) FROM effects WHERE msg_id = ?", (msg_id,)
         )
-        return int(found.fetchone()[0])
+        return int(cursor.fetchone()[0])
 
     def deliveries(self, limit: int, preview: int = PREVIEW) -> list[Entry]:
-        """The newest `limit` deliveries that took effect, newest first, with `preview` bytes of each."""
+        """The last `limit` deliveries that took effect, newest first, with `preview` bytes of each."""
         rows = self._commits.reader.execute(
             "SELECT msg_id, received, length(body), substr(body, 1, ?), fits FROM effects"
             " ORDER BY id DESC LIMIT ?",
@@ -107,9 +107,9 @@ class Inbox:
 
 
 def _take(delivery: Delivery, key: str | None, db: sqlite3.Connection) -> bool:
-    taken = db.execute(
+    cursor = db.execute(
         "INSERT INTO effects (key, msg_id, received, fits, body) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING",
         (key, delivery.msg_id, delivery.received, delivery.fits, delivery.body),
     )
-    return bool(taken.rowcount)
+    return bool(cursor.rowcount)

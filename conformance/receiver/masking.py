@@ -1,4 +1,4 @@
-"""What the receiver shows of a request to people: without the secret, wherever a sender put it."""
+"""Masks the secret in what the receiver shows of a request, wherever a sender may have put it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ MASK = b"(secret)"
 
 
 class Mask:
-    """Takes `secret` out of bytes, as it may stand in a request: bare, in JSON, in a URL."""
+    """Replaces `secret` in bytes, in every encoding a request may hold it in: raw, JSON, URL."""
 
     def __init__(self, secret: bytes) -> None:
-        forms = {*in_json(secret), quote(secret).encode()} - {b""}
-        self._forms = sorted(forms, key=len, reverse=True)
-        self._any = re.compile(b"|".join(map(re.escape, self._forms)))
-        self.longest = len(self._forms[0])
-        """Bytes beyond a cut that must be seen, so that no secret is cut."""
+        encodings = {*in_json(secret), quote(secret).encode()} - {b""}
+        self._encodings = sorted(encodings, key=len, reverse=True)
+        self._pattern = re.compile(b"|".join(map(re.escape, self._encodings)))
+        self.longest = len(self._encodings[0])
+        """How many bytes beyond a cut must be available, so that no secret is cut in two."""
 
     def __call__(self, value: bytes) -> bytes:
         """`value` with MASK in place of the secret."""
-        for each in self._forms:
-            value = value.replace(each, MASK)
+        for encoding in self._encodings:
+            value = value.replace(encoding, MASK)
         return value
 
     def beginning(self, value: bytes, size: int) -> bytes:
-        """The first `size` bytes of `value`, masked; a secret over which the cut would go is taken
-        out as a whole."""
-        found = self._any.finditer(value)
-        end = next((each.end() for each in found if each.start() < size < each.end()), size)
+        """The first `size` bytes of `value`, masked. A secret that straddles the cut is masked as a
+        whole."""
+        matches = self._pattern.finditer(value)
+        end = next((match.end() for match in matches if match.start() < size < match.end()), size)
         return self(value[:end])

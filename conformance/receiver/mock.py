@@ -1,7 +1,7 @@
-"""The mock receiver: answers a sender under test by script, and records every attempt that comes.
+"""The mock receiver: answers a sender under test by script, and records every attempt.
 
-It knows HTTP, and of a body the msgId alone: neither signatures nor schemas, and no rule. What an
-attempt is worth is for the checks, which get it as it came. Guide: 接收流程, 重試機制.
+It knows HTTP, and reads nothing of a body but its msgId: no signatures, no schemas, no rules. The
+checks judge the attempts, which they get as received. Guide: 接收流程, 重試機制.
 """
 
 from __future__ import annotations
@@ -34,27 +34,28 @@ from conformance.serving.listening import BACKLOG, KEEP_ALIVE
 __all__ = ["Mock", "MockEndpoint", "RefusingEndpoint", "Scripted", "listening"]
 
 GRACE = 0.5
-"""Seconds that connections have left when the mock stops."""
+"""Seconds that connections get to finish when the mock stops."""
 
 _LOG = logging.getLogger("hookproof.receiver")
 
 PLAIN = Scripted()
-_CUT = re.compile(rb'"msgId"\s*:\s*"?([0-9]{1,20})(?=["\s,}])')
-_LEFT = "the sender left"
-_UNDER_WAY: Outcome = (None, None, "")
+_MSG_ID = re.compile(rb'"msgId"\s*:\s*"?([0-9]{1,20})(?=["\s,}])')
+_SENDER_LEFT = "the sender left"
+_PENDING: Outcome = (None, None, "")
 _TOO_LARGE = Scripted(413, headers=(("Connection", "close"),), body=b'{"status": "error"}')
 
 
 class MockEndpoint:
-    """One configured URL of the mock; `url` is what is configured at the sender.
+    """One endpoint of the mock; `url` is the URL to configure at the sender.
 
-    `arrivals` are the requests in the order in which they were whole, or broke off. One that is
-    under way has neither answer nor fault, and is replaced when it ends. Its fault is then TIMEOUT
-    when the sender left before the answer was complete, GIVEN_UP when the mock left, CLOSED or
-    GARBAGE for what the script did (`detail` names it), and CLOSED for a request that was cut.
+    `arrivals` are the requests in the order in which each was complete or broke off. A pending one
+    has neither answer nor fault, and is replaced when it ends. Its fault is then TIMEOUT when the
+    sender left before the answer was complete, GIVEN_UP when the mock stopped, CLOSED or GARBAGE for
+    a fault of the script (`detail` names it), and CLOSED for a request that was cut short.
 
-    `script` is for whatever nobody was told to expect; messages that were `assign`ed have scripts of
-    their own. What has no msgId and is no POST gets PLAIN, since senders probe with HEAD.
+    `script` answers messages that nobody expects here; messages passed to `assign` have scripts of
+    their own. A request that has no msgId and is not a POST gets PLAIN, since senders probe with
+    HEAD.
     """
 
     def __init__(self, path: str, url: str, script: Sequence[Scripted]) -> None:
@@ -66,34 +67,34 @@ class MockEndpoint:
         self.script(script)
 
     def script(self, answers: Sequence[Scripted]) -> None:
-        """Give the n-th attempt of each msgId the n-th of `answers`; the last repeats, and without
-        any it is PLAIN. Attempts count from here on; all POSTs without msgId are one message."""
+        """Give the n-th attempt of each msgId the n-th of `answers`. The last one repeats; without
+        any it is PLAIN. Counting starts now; all POSTs without a msgId count as one message."""
         self._answers = tuple(answers) or (PLAIN,)
         self._attempts: Counter[str | None] = Counter()
 
     def assign(self, msg_ids: Iterable[str], answers: Sequence[Scripted]) -> None:
-        """The same for the messages of `msg_ids`, which are expected here: an arrival is recorded
-        under the id of the message that was given, as far as `owner` finds it."""
+        """The same for the messages of `msg_ids`, which are expected here. An arrival is recorded
+        under the id of the message it belongs to, as far as `owner` can tell."""
         for msg_id in msg_ids:
             self._assigned[msg_id] = tuple(answers) or (PLAIN,)
             self._attempts[msg_id] = 0
 
     def owner(self, method: str, body: bytes) -> str | None:
-        """The msgId of the message that a request delivers, though it may have lost it on the way: by
-        its msgId, else by the mark in its content; what is posted with neither is the only one that
-        is expected."""
-        found = _msg_id(body)
-        if found in self._assigned:
-            return found
-        marked = mark_in(body)
-        if marked in self._assigned:
-            return marked
-        if found is None and marked is None and method == "POST" and len(self._assigned) == 1:
+        """The msgId of the message that a request delivers, even if the sender dropped or changed
+        it: by its msgId, else by the mark in its content. A POST with neither belongs to the only
+        message that is expected, if there is just one."""
+        msg_id = _msg_id(body)
+        if msg_id in self._assigned:
+            return msg_id
+        mark = mark_in(body)
+        if mark in self._assigned:
+            return mark
+        if msg_id is None and mark is None and method == "POST" and len(self._assigned) == 1:
             return next(iter(self._assigned))
-        return found
+        return msg_id
 
     async def changed(self, timeout: float) -> bool:
-        """Wait for the next arrival, or the end of one; False when `timeout` seconds bring none."""
+        """Wait until a request arrives or ends; False when none does within `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 return await self._change.wait()
@@ -108,7 +109,7 @@ class MockEndpoint:
         return answers[min(self._attempts[msg_id], len(answers)) - 1]
 
     def _record(self, exchange: Exchange, index: int | None = None) -> int:
-        """Append `exchange`, or replace the one at `index`; gives its index."""
+        """Append `exchange`, or replace the one at `index`; return its index."""
         if index is None:
             index = len(self.arrivals)
             self.arrivals.append(exchange)
@@ -120,8 +121,8 @@ class MockEndpoint:
 
 
 class RefusingEndpoint(MockEndpoint):
-    """An endpoint on a port of its own, which refuses connections until it listens. Its URL is never
-    a public one: no tunnel leads to its port."""
+    """An endpoint on its own port, which refuses connections until `listen` is awaited. Its URL is
+    never the public one: no tunnel leads to its port."""
 
     def __init__(self, path: str, url: str, mock: Mock, bound: socket.socket) -> None:
         super().__init__(path, url, (PLAIN,))
@@ -129,12 +130,12 @@ class RefusingEndpoint(MockEndpoint):
         self._bound = bound
 
     async def listen(self) -> None:
-        """Take connections from now on. To be called once."""
+        """Accept connections from now on. Call it once."""
         await self._mock._serve(self._bound)
 
 
 class Mock:
-    """The endpoints, all behind one server. `listening` makes it."""
+    """The endpoints, all behind one server. Created by `listening`."""
 
     def __init__(
         self, bound: socket.socket, host: str, public: str, tls: ssl.SSLContext | None, clock: Clock
@@ -153,30 +154,31 @@ class Mock:
             app,
             access_log=None,
             logger=_LOG,
-            handler_cancellation=True,  # a sender that leaves is seen at once
+            handler_cancellation=True,  # so that a sender that leaves is noticed at once
             keepalive_timeout=KEEP_ALIVE,
             shutdown_timeout=GRACE,
             auto_decompress=False,  # the signature is over the bytes as received
         )
 
     def endpoint(self, script: Sequence[Scripted] = (PLAIN,)) -> MockEndpoint:
-        """A new endpoint, under a path that nobody guesses."""
+        """A new endpoint, under a path that cannot be guessed."""
         path = _path()
-        made = MockEndpoint(path, (self._public or self._base(self._bound[0])) + path, script)
-        self._endpoints[path] = made
-        # A tunnel may take the path of the public URL off, or leave it.
-        self._endpoints[urlsplit(made.url).path] = made
-        return made
+        endpoint = MockEndpoint(path, (self._public or self._base(self._bound[0])) + path, script)
+        self._endpoints[path] = endpoint
+        # A tunnel may strip the path of the public URL, or leave it.
+        self._endpoints[urlsplit(endpoint.url).path] = endpoint
+        return endpoint
 
     def refusing_endpoint(self) -> RefusingEndpoint:
-        """A new endpoint on a port that is reserved for it, and refuses until `listen` is awaited."""
+        """A new endpoint on a reserved port, which refuses connections until `listen` is awaited."""
         first = self._bound[0]
         host, _, *rest = first.getsockname()
         bound = _bind(first.family, (host, 0, *rest))
         self._bound.append(bound)
         path = _path()
-        self._endpoints[path] = made = RefusingEndpoint(path, self._base(bound) + path, self, bound)
-        return made
+        endpoint = RefusingEndpoint(path, self._base(bound) + path, self, bound)
+        self._endpoints[path] = endpoint
+        return endpoint
 
     def _base(self, bound: socket.socket) -> str:
         return f"{'https' if self._tls else 'http'}://{self._host}:{bound.getsockname()[1]}"
@@ -191,13 +193,13 @@ class Mock:
     async def _stop(self) -> None:
         self._stopping = True
         for connection in self._runner.server.connections if self._runner.server else ():
-            connection.force_close()  # else an answer that hangs holds everything up
+            connection.force_close()  # otherwise a hanging answer would delay the stop
         await self._runner.cleanup()
         for bound in self._bound:
             bound.close()
 
-    def _left(self, fault: Fault, detail: str) -> Outcome:
-        """The end of an exchange whose connection is gone: `fault`, unless the mock let go of it."""
+    def _disconnected(self, fault: Fault, detail: str) -> Outcome:
+        """The end of an exchange whose connection is lost: `fault`, unless the mock closed it."""
         if self._stopping:
             return None, Fault.GIVEN_UP, "the mock stopped"
         return None, fault, detail
@@ -207,26 +209,31 @@ class Mock:
         endpoint = self._endpoints.get(request.rel_url.raw_path)
         if endpoint is None:
             return web.Response(status=404)
-        body, whole = bytearray(), False
+        body, complete = bytearray(), False
         try:
-            # `behaviour.receive` drops the part of a body that came: here it is evidence.
+            # `behaviour.receive` drops a partial body; here it is evidence.
             async for piece in request.content.iter_any():
                 body += piece
                 if len(body) > behaviour.LIMIT:
                     break
-            whole = True
-        finally:  # a connection that is lost cancels its handler
-            cut = None if whole else self._left(Fault.CLOSED, "the sender left in mid-body")
-            arrival = self._arrival(endpoint, request, bytes(body), started, cut or _UNDER_WAY)
+            complete = True
+        finally:  # a lost connection cancels its handler
+            outcome = _PENDING
+            if not complete:
+                outcome = self._disconnected(Fault.CLOSED, "the sender left in mid-body")
+            arrival = self._arrival(endpoint, request, bytes(body), started, outcome)
             index = endpoint._record(arrival)
-        larger = len(body) > behaviour.LIMIT
-        scripted = _TOO_LARGE if larger else endpoint._next(arrival.msg_id, request.method)
+        too_large = len(body) > behaviour.LIMIT
+        scripted = _TOO_LARGE if too_large else endpoint._next(arrival.msg_id, request.method)
         try:
             response, outcome = await perform(request, scripted, arrival.sent, self._clock)
-        except ConnectionError:  # noticed in writing, before the cancellation
-            response, outcome = web.StreamResponse(), self._left(Fault.TIMEOUT, _LEFT)
+        except ConnectionError:  # noticed while writing, before the cancellation
+            response, outcome = (
+                web.StreamResponse(),
+                self._disconnected(Fault.TIMEOUT, _SENDER_LEFT),
+            )
         except asyncio.CancelledError:
-            self._end(endpoint, index, self._left(Fault.TIMEOUT, _LEFT))
+            self._end(endpoint, index, self._disconnected(Fault.TIMEOUT, _SENDER_LEFT))
             raise
         self._end(endpoint, index, outcome)
         return response
@@ -245,31 +252,32 @@ class Mock:
         request: web.Request,
         body: bytes,
         started: float,
-        came: Outcome,
+        outcome: Outcome,
     ) -> Exchange:
         now = self._clock.monotonic()
         self._count += 1
         query = request.rel_url.raw_query_string
         url = endpoint.url + (f"?{query}" if query else "")
-        asked = Request(request.method, url, request.raw_headers, body, Transport.RAW)
+        received = Request(request.method, url, request.raw_headers, body, Transport.RAW)
+        owner = endpoint.owner(request.method, body)
         return Exchange(
-            self._count, Role.ATTEMPT, None, None, 0, endpoint.owner(request.method, body), asked, None,
-            *came, started, sent=now, ended=now, peer=request.remote,
+            self._count, Role.ATTEMPT, None, None, 0, owner, received, None, *outcome,
+            started, sent=now, ended=now, peer=request.remote,
             clock=self._clock.now() - (now - started),
         )  # fmt: skip
 
 
 def _msg_id(body: bytes) -> str | None:
-    """The msgId, a number too: that it is none that fits is found by the schema, and once. A body that
-    is cut shows it as well."""
+    """The msgId, even if it is a number (the schema check reports that, once), and even in a body
+    that was cut short."""
     try:
         message = json.loads(body)
     except (ValueError, RecursionError):
-        seen = _CUT.search(body)
-        return seen[1].decode() if seen else None
-    found = message.get("msgId") if isinstance(message, dict) else None
-    read = behaviour.msg_id({"msgId": str(found) if type(found) is int else found})
-    return read if isinstance(read, str) else None
+        match = _MSG_ID.search(body)
+        return match[1].decode() if match else None
+    value = message.get("msgId") if isinstance(message, dict) else None
+    msg_id = behaviour.msg_id({"msgId": str(value) if type(value) is int else value})
+    return msg_id if isinstance(msg_id, str) else None
 
 
 def _path() -> str:
@@ -277,8 +285,8 @@ def _path() -> str:
 
 
 def _bind(family: int, address: tuple[Any, ...], *, reuse: bool = False) -> socket.socket:
-    """A socket that holds `address` and does not listen. Two that may reuse an address can share
-    it until one of them listens: a reserved port must not."""
+    """A socket bound to `address` that does not listen. With `reuse` two sockets can share an address
+    until one of them listens; a reserved port must not be shared."""
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
@@ -298,15 +306,17 @@ async def listening(
     *,
     clock: Clock,
 ) -> AsyncIterator[Mock]:
-    """Listen within the context, on https with `tls`; port 0 takes a free one. `public_url` is how
-    senders reach the mock when that is not its own address. What is under way at the end is given
-    up. Raises InputError when the address cannot be had."""
+    """Listen within the context, over https with `tls`. Port 0 picks a free one. `public_url` is the
+    URL at which senders reach the mock, when that is not its own address. Exchanges that are pending
+    at the end are given up. Raises InputError when the address cannot be bound."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        bound = _bind(found[0][0], found[0][4], reuse=True)
+        addresses = await asyncio.get_running_loop().getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )
+        bound = _bind(addresses[0][0], addresses[0][4], reuse=True)
     except OSError as fault:
         raise InputError(
-            f"--listen: {host}:{port} cannot be had ({fault.strerror}): give an address of this "
+            f"--listen: {host}:{port} is not available ({fault.strerror}): give an address of this "
             "machine and a free port, or port 0"
         ) from None
     if ipaddress.ip_address(bound.getsockname()[0]).is_unspecified:

@@ -1,6 +1,6 @@
-"""One answer of a script, and how it is put on the wire: whole, slow, or broken on purpose.
+"""One scripted answer, and how it goes out on the wire: whole, slow, or deliberately broken.
 
-It knows nothing of messages, or of why an answer is given.
+Knows nothing of messages, or of why an answer is given.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from conformance.model.clock import Clock
 from conformance.model.exchange import Answer, Fault
 
 HANG = 60.0
-"""Seconds after which a sender that waits is let go of: no deadline is longer."""
+"""Seconds after which a waiting sender is disconnected: no deadline is longer."""
 DRIPS = 20
-"""Pieces of a dripping body, at most: so many that no pause passes for an idle connection."""
+"""The most pieces of a dripping body: enough that no pause looks like an idle connection."""
 
-_KEPT = 64 * 1024  # bytes of a body that an `Answer` holds
+_RECORDED = 64 * 1024  # bytes of a body that an `Answer` holds
 _GARBAGE = b"\x00\x01 this is no HTTP \xff\xfe\r\n\r\n"
 _FAULTS = (None, "reset", "close", "half", "garbage", "hang", "drip")
 _WITHOUT_BODY = (204, 304)  # RFC 9110, 15.3.5 and 15.4.5
@@ -33,11 +33,12 @@ Outcome = tuple[Answer | None, Fault | None, str]
 class Scripted:
     """One answer of a script. A redirect carries its Location in `headers`.
 
-    `delay` is the seconds between the whole request and the first byte of the answer, or the fault.
-    `fault` is one of: reset (RST before any byte), close (FIN before any byte), half (head and half
-    of the body, then closed), garbage (bytes that are no HTTP, then closed), hang (no answer until
-    the sender leaves, at most HANG), drip (head at once, the body in pieces, the last one after
-    `delay`: a whole answer in the end). For half and drip an empty body counts as one space.
+    `delay` is the seconds from the end of the request to the first byte of the answer, or to the
+    fault. `fault` is one of: reset (RST before any byte), close (FIN before any byte), half (the
+    head and half of the body, then closed), garbage (bytes that are not HTTP, then closed), hang (no
+    answer until the sender leaves, at most HANG), drip (the head at once, the body in pieces, the
+    last one after `delay`: a whole answer in the end). For half and drip an empty body counts as one
+    space.
     Raises ValueError for another fault.
     """
 
@@ -49,14 +50,14 @@ class Scripted:
 
     def __post_init__(self) -> None:
         if self.fault not in _FAULTS:
-            raise ValueError(f"fault: {self.fault!r} is none of {_FAULTS}")
+            raise ValueError(f"fault: {self.fault!r} is not one of {_FAULTS}")
 
 
 async def perform(
     request: web.Request, scripted: Scripted, sent: float, clock: Clock
 ) -> tuple[web.StreamResponse, Outcome]:
-    """Do as `scripted` says to a request that was whole at `sent`: what the handler has to return,
-    and the end of the exchange. Raises ConnectionError when the sender is gone."""
+    """Answer a request that was complete at `sent` as `scripted` says. Returns what the handler has
+    to return, and the end of the exchange. Raises ConnectionError when the sender is gone."""
     match scripted.fault:
         case None:
             await _until(sent + scripted.delay, clock)
@@ -73,7 +74,11 @@ async def perform(
         response.force_close()
     headers = tuple((name.encode(), value.encode()) for name, value in response.headers.items())
     body = _body(request, scripted)
-    return response, (Answer(scripted.status, headers, body[:_KEPT], len(body) > _KEPT), None, "")
+    return response, (
+        Answer(scripted.status, headers, body[:_RECORDED], len(body) > _RECORDED),
+        None,
+        "",
+    )
 
 
 async def _until(when: float, clock: Clock) -> None:
@@ -83,12 +88,13 @@ async def _until(when: float, clock: Clock) -> None:
 
 
 def _headers(scripted: Scripted) -> list[tuple[str, str]]:
-    typed = any(name.lower() == "content-type" for name, _ in scripted.headers)
-    return [*(() if typed else (("Content-Type", "application/json"),)), *scripted.headers]
+    if any(name.lower() == "content-type" for name, _ in scripted.headers):
+        return list(scripted.headers)
+    return [("Content-Type", "application/json"), *scripted.headers]
 
 
 def _body(request: web.Request, scripted: Scripted) -> bytes:
-    """The bytes of the body that go out when the answer is whole."""
+    """The body of a whole answer."""
     if request.method == "HEAD" or scripted.status in _WITHOUT_BODY:
         return b""
     return scripted.body or (b" " if scripted.fault else b"")
@@ -120,7 +126,7 @@ async def _drip(
 
 
 def _break(request: web.Request, scripted: Scripted) -> tuple[web.StreamResponse, Outcome]:
-    """End the connection, of which all that was asked has been read: so that a close is a FIN."""
+    """End the connection. The whole request has been read, so a close is a FIN and not an RST."""
     transport = request.transport
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the sender is gone")
@@ -131,7 +137,7 @@ def _break(request: web.Request, scripted: Scripted) -> tuple[web.StreamResponse
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             transport.abort()
         case "close":
-            transport.abort()  # under TLS a polite close would say goodbye first
+            transport.abort()  # under TLS an orderly close would send close_notify first
         case "half":
             transport.write(_half(scripted))
         case "garbage":

@@ -1,1 +1,1 @@
-"""What people see of a run: in a terminal, on a page, in a notebook."""
+"""A run as people and tools see it: in a terminal, on a page, in a notebook, as JUnit XML."""

@@ -1,4 +1,4 @@
-"""The catalogue of rules, as text, as a page and as data."""
+"""The catalogue of rules as text, as a Markdown page and as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 
 from conformance.model.text import Text
-from conformance.scenario.receiver import Scenario, built_in
+from conformance.scenario.load import built_in
+from conformance.scenario.records import Scenario
 
 SIDES = ("receiver", "sender")
 
@@ -15,7 +16,7 @@ SIDES = ("receiver", "sender")
 def as_text(language: str) -> str:
     """A line for each rule: id, level, title, source."""
     lines = []
-    for scenario in _every():
+    for scenario in _scenarios():
         rule = scenario.rule
         source = f"  ({rule.source})" if rule.source else ""
         lines.append(f"{rule.id:42} {rule.level.value:6} {rule.title.in_(language)}{source}")
@@ -36,7 +37,7 @@ def as_data(language: str) -> str:
                 "why": scenario.rule.why.in_(language),
                 "fix": scenario.rule.fix.in_(language),
             }
-            for scenario in _every()
+            for scenario in _scenarios()
         ],
         ensure_ascii=False,
         indent=1,
@@ -44,41 +45,41 @@ def as_data(language: str) -> str:
 
 
 def as_markdown(language: str) -> str:
-    """The catalogue as a page: a part for each side and group, a paragraph for each rule."""
+    """The catalogue as a Markdown page: a chapter for each group, a section for each rule."""
     lines = [f"# {_TITLE.in_(language)}", "", _NOTE.in_(language)]
-    part = ""
-    for scenario in _every():
+    chapter = ""
+    for scenario in _scenarios():
         rule = scenario.rule
         group = ".".join(rule.id.split(".")[:2])
-        if group != part:
-            part = group
+        if group != chapter:
+            chapter = group
             lines += ["", f"## {group}"]
         source = f" · {rule.source}" if rule.source else ""
         needs = f" · {_NEEDS.in_(language)} {', '.join(scenario.needs)}" if scenario.needs else ""
         lines += ["", f"### {rule.id}", "", f"**{rule.title.in_(language)}** "]
         lines[-1] += f"({rule.level.value}{source}{needs})"
-        lines += ["", _safe(rule.why.in_(language)), "", _safe(rule.fix.in_(language))]
+        lines += ["", _escape(rule.why.in_(language)), "", _escape(rule.fix.in_(language))]
     return "\n".join(lines) + "\n"
 
 
-_MARKS = re.compile(r"([\\`*_<>\[\]|])")
+_MARKDOWN = re.compile(r"([\\`*_<>\[\]|])")
 
 
-def _safe(text: str) -> str:
-    """Text in which Markdown finds nothing of its own."""
-    return _MARKS.sub(r"\\\1", text)
+def _escape(text: str) -> str:
+    """`text` without anything that Markdown would format."""
+    return _MARKDOWN.sub(r"\\\1", text)
 
 
 _TITLE = Text("The rules", "規則")
 _NOTE = Text(
-    "Made by `hookproof rules --markdown` from `scenarios/`. Of each rule: what it asks, how binding it "
-    "is, the section of the guide, what it needs to be judged; why it matters; how to mend it.",
+    "Made by `hookproof rules --markdown` from `scenarios/`. For each rule: what it requires, how binding "
+    "it is, the section of the guide, what judging it needs; why it matters; how to fix it.",
     "由 `hookproof rules --markdown --lang zh-Hant` 從 `scenarios/` 產生。每條規則依次列出：要求、層級、"
     "指南的章節、判定所需的條件；為什麼重要；如何修正。",
 )
 _NEEDS = Text("needs", "需要")
 
 
-def _every() -> Iterator[Scenario]:
+def _scenarios() -> Iterator[Scenario]:
     for side in SIDES:
         yield from built_in(side)

@@ -1,4 +1,4 @@
-"""Two runs of one side against each other: what was mended, what broke, what still fails."""
+"""Two runs of one side compared: which cases were fixed, which broke, which still fail."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from conformance.model.result import Result
 from conformance.model.rules import Outcome
 
 _GRAVITY = {Outcome.PASS: 0, Outcome.NOTE: 1, Outcome.WARN: 2, Outcome.FAIL: 3}
-"""Outcomes of what was judged; the others say that it was not."""
+"""The outcomes of cases that were judged; the others mean that a case was not judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One case before and after; None where a run did not have it."""
+    """One case before and after; None if a run did not have it."""
 
     before: Result | None
     after: Result | None
@@ -23,15 +23,14 @@ class Change:
     def name(self) -> str:
         """The rule, and the case in brackets."""
         result = self.after or self.before
-        assert result is not None  # noqa: S101 - one of them is there
+        assert result is not None  # noqa: S101 - one of them is not None
         return result.name
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The cases that are broken in either run. `fixed` held afterwards, `regressed` held before or
-    weighed less, `still` is broken in both, `appeared` was not judged before, `unjudged` is not
-    afterwards."""
+    """The cases that are broken in either run. `fixed`: they pass now. `regressed`: they passed, or were
+    less grave. `still`: broken in both. `appeared`: not judged before. `unjudged`: not judged now."""
 
     fixed: list[Change] = field(default_factory=list)
     regressed: list[Change] = field(default_factory=list)
@@ -41,35 +40,35 @@ class Comparison:
 
     @property
     def worse(self) -> bool:
-        """Whether something broke that was not seen broken before."""
+        """Whether a case is broken that was not known to be broken before."""
         return bool(self.regressed or self.appeared)
 
 
 def compare(before: Iterable[Result], after: Sequence[Result]) -> Comparison:
-    """What changed from the results `before` to those `after`, in the order of the latter."""
-    earlier = {(each.rule.id, each.case): each for each in before}
-    found = Comparison()
+    """The changes from the results `before` to those `after`, in the order of `after`."""
+    earlier = {(result.rule.id, result.case): result for result in before}
+    comparison = Comparison()
     for result in after:
-        _sort(Change(earlier.pop((result.rule.id, result.case), None), result), found)
-    for left in earlier.values():
-        _sort(Change(left, None), found)
-    return found
+        _sort(Change(earlier.pop((result.rule.id, result.case), None), result), comparison)
+    for result in earlier.values():
+        _sort(Change(result, None), comparison)
+    return comparison
 
 
-def _sort(change: Change, found: Comparison) -> None:
+def _sort(change: Change, comparison: Comparison) -> None:
     before, after = _gravity(change.before), _gravity(change.after)
     if not before and not after:
         return
     if before is None:
-        found.appeared.append(change)
+        comparison.appeared.append(change)
     elif after is None:
-        found.unjudged.append(change)
+        comparison.unjudged.append(change)
     elif after == 0:
-        found.fixed.append(change)
+        comparison.fixed.append(change)
     elif after > before:
-        found.regressed.append(change)
+        comparison.regressed.append(change)
     else:
-        found.still.append(change)
+        comparison.still.append(change)
 
 
 def _gravity(result: Result | None) -> int | None:

@@ -1,4 +1,4 @@
-"""The report files that a run was asked for: looked at before it, written after it."""
+"""The report files of a run: their paths are checked before it, and they are written after it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from conformance.trace import check_place
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where each kind of report goes; None for those that nobody wants. With `redact` exchanges are
-    shown and kept without contents and names."""
+    """Where each kind of report goes; None for no such file. With `redact` the exchanges are written
+    without contents and names."""
 
     json: Path | None = None
     junit: Path | None = None
@@ -27,42 +27,44 @@ class Files:
     redact: bool = False
 
     def about(self, side: str) -> Files:
-        """The same files, under names that say which side they are about."""
-        every = (self.json, self.junit, self.html, self.trace)
-        json, junit, html, trace = (e and e.with_stem(f"{e.stem}-{side}") for e in every)
+        """The same files, with the side they are about in their names."""
+        paths = (self.json, self.junit, self.html, self.trace)
+        json, junit, html, trace = (
+            path and path.with_stem(f"{path.stem}-{side}") for path in paths
+        )
         return Files(json, junit, html, trace, self.redact)
 
     def check(self, prefix: str = "") -> None:
-        """Raise InputError for a path that cannot be written; said before the run, not after it.
-        `prefix` is how the options' names begin."""
+        """Raise InputError for a path that cannot be written, so that a run does not start in vain.
+        `prefix` begins the names of the options, after the dashes."""
         if self.redact and self.trace is None:
-            raise InputError("--redact goes with --trace: it is about what a trace holds")
-        for option, path in self._wanted():
+            raise InputError("--redact needs --trace: it hides what the trace holds")
+        for option, path in self._paths():
             check_writable(prefix + option, path)
         if self.trace is not None:
             check_place(self.trace)
 
     def write(self, report: Report) -> None:
-        """Write every file that is wanted, whatever the verdict, and the others when one cannot be.
-        Raises InputError."""
+        """Write every file, whatever the verdict. If one cannot be written the others still are, and
+        the first InputError is raised."""
         if self.redact:
             report = replace(report, trace=report.trace.redacted())
         faults = []
-        for option, path in self._wanted():
+        for option, path in self._paths():
             try:
-                _WAYS[option](report, path)
+                _WRITERS[option](report, path)
             except InputError as fault:
                 faults.append(fault)
         if faults:
             raise faults[0]
 
-    def _wanted(self) -> list[tuple[str, Path]]:
-        every = {"json": self.json, "junit": self.junit, "html": self.html, "trace": self.trace}
-        return [(option, path) for option, path in every.items() if path is not None]
+    def _paths(self) -> list[tuple[str, Path]]:
+        paths = {"json": self.json, "junit": self.junit, "html": self.html, "trace": self.trace}
+        return [(option, path) for option, path in paths.items() if path is not None]
 
 
 def check_writable(option: str, path: Path) -> None:
-    """Raise InputError, naming the option, for a path that no file can be written to."""
+    """Raise InputError that names the option if no file can be written to `path`."""
     try:
         if path.is_dir():
             raise IsADirectoryError("it is a folder")
@@ -82,7 +84,7 @@ def _json(report: Report, path: Path) -> None:
     put("json", path, text + "\n")
 
 
-_WAYS: dict[str, Callable[[Report, Path], None]] = {
+_WRITERS: dict[str, Callable[[Report, Path], None]] = {
     "json": _json,
     "junit": lambda report, path: put("junit", path, junit(report)),
     "html": lambda report, path: put("html", path, page(report)),
@@ -91,7 +93,7 @@ _WAYS: dict[str, Callable[[Report, Path], None]] = {
 
 
 def put(option: str, path: Path, text: str | bytes) -> None:
-    """Write a report file. Raises InputError, naming the option."""
+    """Write a report file. Raises InputError that names the option."""
     data = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
     try:
         path.write_bytes(data)

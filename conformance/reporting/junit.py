@@ -1,4 +1,4 @@
-"""The report as a JUnit XML file, as CI systems read it."""
+"""The report as a JUnit XML file for CI systems."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from conformance.model.report import Report, Result
 from conformance.model.rules import Outcome
 from conformance.reporting.translations import WORDS, statement
 
-_NO_CHARACTERS = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
-"""What XML 1.0 forbids (2.2, Char) beyond what `visible` spells out."""
+_FORBIDDEN = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
+"""Characters that XML 1.0 forbids (section 2.2, Char) and `visible` does not write out."""
 
 
 def junit(report: Report) -> bytes:
-    """One suite, one test case per result: `fail` a failure, `error` an error, `skip` skipped.
+    """One suite with a test case for each result: `fail` is a failure, `error` an error, `skip` skipped.
 
-    `warn` and `note` pass, and say on system-out what was seen. Texts are in the report's language;
-    times are seconds. The file always parses, whatever a target sent.
+    `warn` and `note` pass, with the finding in system-out. Texts are in the report's language; times
+    are in seconds. The file is well-formed whatever a target sent.
     """
     suite = TestSuite(_legal(f"hookproof {report.side}"))
     suite.timestamp = report.started
     for name, value in _properties(report):
         suite.add_property(name, _legal(value))
-    suite.add_testcases([_case(each, report.language) for each in report.results])
-    # The wall time: scenarios run side by side, so that the sum of theirs says nothing.
+    suite.add_testcases([_case(result, report.language) for result in report.results])
+    # The wall time: scenarios run concurrently, so the sum of their times would be too long.
     suite.time = round(report.seconds, 3)
     document = JUnitXml()
     document.add_testsuite(suite)
@@ -73,7 +73,7 @@ def _case(result: Result, language: str) -> TestCase:
 
 
 def _text(result: Result, language: str) -> str:
-    """What was seen, why it matters, how to mend it, and how to see it again."""
+    """The finding, why it matters, how to fix it, and how to reproduce it."""
     rule = result.rule
     source = f" ({WORDS['source'].in_(language)} {rule.source})" if rule.source else ""
     parts = [
@@ -83,10 +83,10 @@ def _text(result: Result, language: str) -> str:
         f"{WORDS['fix'].in_(language)}\n{rule.fix.in_(language)}",
     ]
     if result.reproduce is not None:
-        parts.append(f"{WORDS['again'].in_(language)}\n{result.reproduce}")
+        parts.append(f"{WORDS['reproduce'].in_(language)}\n{result.reproduce}")
     return "\n\n".join(parts)
 
 
 def _legal(text: str) -> str:
-    """`text` with what XML forbids, or a reader would obey, spelled out."""
-    return visible(text).translate(_NO_CHARACTERS)
+    """`text` with the characters written out that XML forbids or a reader would obey."""
+    return visible(text).translate(_FORBIDDEN)

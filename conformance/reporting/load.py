@@ -1,6 +1,6 @@
 """A load run for people: a few lines of text, and one HTML page with its charts.
 
-Both are made from the run's document, as `schemas/load.schema.json` describes it.
+Both are made from the run's report, which `schemas/load.schema.json` describes.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _WORDS = {
     "fix": Text("fix", "修正"),
     "offered": Text("offered", "應發"),
     "sent": Text("sent", "已送"),
-    "achieved": Text("answered rightly", "正確響應"),
-    "wrong": Text("went wrong", "出錯"),
+    "achieved": Text("answered correctly", "正確響應"),
+    "wrong": Text("failed", "出錯"),
     "unpaced": Text("as fast as answers came", "隨響應速度發送"),
-    "per-second": Text("requests a second", "每秒請求數"),
-    "how-long": Text("how long answers took", "響應時間"),
+    "per-second": Text("requests per second", "每秒請求數"),
+    "how-long": Text("response times", "響應時間"),
     "users": Text("users", "使用者"),
     "workers": Text("workers", "worker"),
     "dialect": Text("dialect", "方言"),
@@ -50,45 +50,47 @@ _WORDS = {
 }
 
 
-def plain(document: dict[str, Any], *, quiet: bool = False) -> str:
-    """The run as text; `quiet` gives its last line alone."""
-    parts = [] if quiet else [_head(document), _figures(document), _checks(document)]
-    return "\n\n".join("\n".join(each) for each in [*parts, [_last(document)]] if each) + "\n"
+def plain(report: dict[str, Any], *, quiet: bool = False) -> str:
+    """The run as text; only its last line if `quiet`."""
+    parts = [] if quiet else [_head(report), _figures(report), _checks(report)]
+    return "\n\n".join("\n".join(lines) for lines in [*parts, [_last(report)]] if lines) + "\n"
 
 
-def page(document: dict[str, Any]) -> str:
-    """The run as one HTML file: no script, nothing from the network."""
-    language = document["language"]
+def page(report: dict[str, Any]) -> str:
+    """The run as one HTML page, without scripts and without anything from the network."""
+    language = report["language"]
     template = environment("reporting").get_template("load.html.j2")
-    checks = sorted(document["checks"], key=lambda each: ORDER.index(each["outcome"]))
+    checks = sorted(report["checks"], key=lambda check: ORDER.index(check["outcome"]))
     return template.render(
-        run=document,
+        run=report,
         w={name: text.in_(language) for name, text in _WORDS.items()},
         names={outcome.value: name.in_(language) for outcome, name in NAMES.items()},
-        statement=VERDICTS[Verdict(document["verdict"])][0].in_(language),
+        statement=VERDICTS[Verdict(report["verdict"])][0].in_(language),
         checks=checks,
-        figures=[line.split("  ", 1) for line in _pairs(document)],
-        rates=rates(document["timeline"]),
-        latencies=latencies(document["timeline"]),
+        figures=[line.split("  ", 1) for line in _pairs(report)],
+        rates=rates(report["timeline"]),
+        latencies=latencies(report["timeline"]),
     )
 
 
-def write(document: dict[str, Any], files: Files) -> None:
-    """Write the JSON and the HTML file, where they are wanted. Raises InputError."""
+def write(report: dict[str, Any], files: Files) -> None:
+    """Write the JSON file and the HTML file that `files` names. Raises InputError."""
     if files.json is not None:
-        text = json.dumps(document, ensure_ascii=False, indent=1)
+        text = json.dumps(report, ensure_ascii=False, indent=1)
         put("json", files.json, text + "\n")
     if files.html is not None:
-        put("html", files.html, page(document))
+        put("html", files.html, page(report))
 
 
 def faces(environment: Any) -> Callable[[dict[str, Any]], None]:
-    """What becomes of each run that Locust's `environment` ends: printed, written to the files of
-    --verdict-json and --verdict-html, and shown in the web UI. Raises InputError for such a file that
-    cannot be written."""
-    given = environment.parsed_options
+    """A handler for the reports of the runs in Locust's `environment`.
+
+    It prints a report, writes it to the files of --verdict-json and --verdict-html, and shows it in
+    the web UI. Raises InputError for a file that cannot be written.
+    """
+    options = environment.parsed_options
     json_file, html_file = (
-        Path(name) if name else None for name in (given.verdict_json, given.verdict_html)
+        Path(name) if name else None for name in (options.verdict_json, options.verdict_html)
     )
     files = Files(json=json_file, html=html_file)
     files.check("verdict-")
@@ -98,42 +100,42 @@ def faces(environment: Any) -> Callable[[dict[str, Any]], None]:
         @environment.web_ui.app.route(PLACE)  # type: ignore[untyped-decorator]
         @environment.web_ui.auth_required_if_enabled  # type: ignore[untyped-decorator]
         def hookproof() -> str:
-            return page(last[0]) if last else _WORDS["none"].in_(given.lang)
+            return page(last[0]) if last else _WORDS["none"].in_(options.lang)
 
-    def show(document: dict[str, Any]) -> None:
-        last[:] = [document]
-        click.echo(plain(document))
-        write(document, files)
+    def show(report: dict[str, Any]) -> None:
+        last[:] = [report]
+        click.echo(plain(report))
+        write(report, files)
 
     return show
 
 
-def _head(document: dict[str, Any]) -> list[str]:
+def _head(report: dict[str, Any]) -> list[str]:
     return [
-        f"hookproof load {visible(document['target'])}  dialect {visible(document['dialect'])}  "
-        f"seed {document['seed']}  users {document['users']}  workers {document['workers']}"
+        f"hookproof load {visible(report['target'])}  dialect {visible(report['dialect'])}  "
+        f"seed {report['seed']}  users {report['users']}  workers {report['workers']}"
     ]
 
 
-def _figures(document: dict[str, Any]) -> list[str]:
-    return [f"      {line}" for line in _pairs(document)]
+def _figures(report: dict[str, Any]) -> list[str]:
+    return [f"      {line}" for line in _pairs(report)]
 
 
-def _pairs(document: dict[str, Any]) -> list[str]:
-    """A name and what was measured, two blanks between them."""
-    language, rate, latency = document["language"], document["rate"], document["latency"]
+def _pairs(report: dict[str, Any]) -> list[str]:
+    """Lines of a name and its measured values, separated by two spaces."""
+    language, rate, latency = report["language"], report["rate"], report["latency"]
     word = {name: text.in_(language) for name, text in _WORDS.items()}
-    if not document["users"]:
+    if not report["users"]:
         return []
     offered = f"{rate['offered']:,.0f}/s {word['offered']}"
     if not rate["paced"]:
         offered += f" ({word['unpaced']})"
     sent = f"{rate['sent']:,.0f}/s {word['sent']}"
     right = f"{rate['achieved']:,.0f}/s {word['achieved']}"
-    lines = [f"{word['rate']}  {offered}, {sent}, {right}, {document['seconds']:.1f} s"]
-    shown = [f"{name} {_time(each)}" for name, each in latency.items() if each is not None]
-    lines.append(f"{word['latency']}  {'  '.join(shown)}")
-    late = document["late_starts"]
+    lines = [f"{word['rate']}  {offered}, {sent}, {right}, {report['seconds']:.1f} s"]
+    percentiles = [f"{name} {_time(value)}" for name, value in latency.items() if value is not None]
+    lines.append(f"{word['latency']}  {'  '.join(percentiles)}")
+    late = report["late_starts"]
     if rate["paced"]:
         held, own = late["held_up"], late["generator"]
         text = Text(
@@ -148,30 +150,32 @@ def _pairs(document: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _checks(document: dict[str, Any]) -> list[str]:
-    language, lines = document["language"], []
-    if len({each["message"] for each in document["checks"]}) == 1:
-        return []  # one cause, which the last line tells
-    for each in sorted(document["checks"], key=lambda check: ORDER.index(check["outcome"])):
-        name = NAMES[Outcome(each["outcome"])].in_(language)
-        failed = each["outcome"] == "fail"
+def _checks(report: dict[str, Any]) -> list[str]:
+    language, lines = report["language"], []
+    if len({each["message"] for each in report["checks"]}) == 1:
+        return []  # one cause, which is in the last line
+    for check in sorted(report["checks"], key=lambda one: ORDER.index(one["outcome"])):
+        name = NAMES[Outcome(check["outcome"])].in_(language)
+        failed = check["outcome"] == "fail"
         lines.append(
-            f"{name.upper() if failed else name:5} {each['check']:9} {visible(each['message'])}"
+            f"{name.upper() if failed else name:5} {check['check']:9} {visible(check['message'])}"
         )
-        if each["examples"]:
-            lines.append(f"{'':16}{_WORDS['examples'].in_(language)} {', '.join(each['examples'])}")
+        if check["examples"]:
+            lines.append(
+                f"{'':16}{_WORDS['examples'].in_(language)} {', '.join(check['examples'])}"
+            )
         if failed:
-            fix = f"{_WORDS['fix'].in_(language)}: {each['fix']}"
+            fix = f"{_WORDS['fix'].in_(language)}: {check['fix']}"
             lines += textwrap.wrap(fix, 96, initial_indent=" " * 16, subsequent_indent=" " * 16)
     return lines
 
 
-def _last(document: dict[str, Any]) -> str:
-    text, _ = VERDICTS[Verdict(document["verdict"])]
-    named = [each["check"] for each in document["checks"] if each["outcome"] == "fail"]
-    cause = [each["message"] for each in document["checks"] if each["outcome"] == "error"]
-    rest = ", ".join(named) if named else visible(cause[0]) if cause else ""
-    return f"{text.in_(document['language'])}  {document['seconds']:.1f} s  {rest}".rstrip()
+def _last(report: dict[str, Any]) -> str:
+    text, _ = VERDICTS[Verdict(report["verdict"])]
+    failed = [each["check"] for each in report["checks"] if each["outcome"] == "fail"]
+    errors = [each["message"] for each in report["checks"] if each["outcome"] == "error"]
+    rest = ", ".join(failed) if failed else visible(errors[0]) if errors else ""
+    return f"{text.in_(report['language'])}  {report['seconds']:.1f} s  {rest}".rstrip()
 
 
 def _time(seconds: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Charts of a load run over time, as the shapes of an SVG: rates, and latencies on a log scale."""
+"""Charts of a load run over time as shapes for SVG: rates, and latencies on a log scale."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Lines over `seconds`, and the marks of the vertical axis: (place, label)."""
+    """Lines over `seconds`, and the marks of the vertical axis: (y, label)."""
 
     lines: tuple[Line, ...]
     marks: tuple[tuple[float, str], ...]
@@ -29,11 +29,11 @@ class Chart:
 
 
 def rates(timeline: Sequence[dict[str, Any]]) -> Chart | None:
-    """Requests offered, answered rightly and gone wrong in each second; None without any."""
+    """Requests offered, answered correctly and failed in each second; None for an empty timeline."""
     if not timeline:
         return None
     names = ("offered", "right", "wrong")
-    top = _round_up(max(max(each[name] for name in names) for each in timeline))
+    top = _round_up(max(max(second[name] for name in names) for second in timeline))
 
     def place(value: float) -> float:
         return HEIGHT * (1 - value / top)
@@ -43,11 +43,11 @@ def rates(timeline: Sequence[dict[str, Any]]) -> Chart | None:
 
 
 def latencies(timeline: Sequence[dict[str, Any]]) -> Chart | None:
-    """Percentiles of each second's answers, in powers of ten; None without any."""
-    seen = [each[name] for each in timeline for name in PERCENTILES if each[name]]
-    if not seen:
+    """Percentiles of each second's response times, in powers of ten; None without answers."""
+    times = [second[name] for second in timeline for name in PERCENTILES if second[name]]
+    if not times:
         return None
-    low, high = floor(log10(min(seen))), ceil(log10(max(seen)))
+    low, high = floor(log10(min(times))), ceil(log10(max(times)))
     high = max(high, low + 1)
 
     def place(value: float) -> float:
@@ -66,8 +66,10 @@ def _chart(
     last = max(timeline[-1]["second"], 1)
 
     def points(name: str) -> str:
-        seen = [(each["second"], each[name]) for each in timeline if each[name] is not None]
-        return " ".join(f"{WIDTH * at / last:.1f},{place(value):.1f}" for at, value in seen)
+        values = [
+            (second["second"], second[name]) for second in timeline if second[name] is not None
+        ]
+        return " ".join(f"{WIDTH * at / last:.1f},{place(value):.1f}" for at, value in values)
 
     return Chart(tuple(Line(name, points(name)) for name in names), marks, last)
 

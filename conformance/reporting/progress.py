@@ -1,4 +1,4 @@
-"""Live progress on standard error, where that is a terminal."""
+"""Live progress on standard error, if that is a terminal."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from conformance.model.report import Result
 from conformance.model.rules import Outcome
 
-SHOWN = {Outcome.FAIL: "red", Outcome.ERROR: "magenta", Outcome.WARN: "yellow"}
+STYLES = {Outcome.FAIL: "red", Outcome.ERROR: "magenta", Outcome.WARN: "yellow"}
 
 
 @contextmanager
 def progress(total: int, *, quiet: bool) -> Iterator[Callable[[Result], None]]:
-    """A bar that moves with each result, naming what is not well as it comes."""
+    """A bar that advances with each result, and prints each failure, error and warning as it comes."""
     console = Console(stderr=True, highlight=False)
     if quiet or not console.is_terminal:
         yield lambda result: None
@@ -25,8 +25,8 @@ def progress(total: int, *, quiet: bool) -> Iterator[Callable[[Result], None]]:
         task = bar.add_task("judging", total=total)
 
         def advance(result: Result) -> None:
-            if result.outcome in SHOWN:
-                style = SHOWN[result.outcome]
+            if result.outcome in STYLES:
+                style = STYLES[result.outcome]
                 bar.console.print(f"[{style}]{result.outcome}[/] ", end="")
                 bar.console.print(result.name, markup=False)
             bar.advance(task)
@@ -36,7 +36,7 @@ def progress(total: int, *, quiet: bool) -> Iterator[Callable[[Result], None]]:
 
 @contextmanager
 def looks() -> Iterator[Callable[[int, int], None]]:
-    """A bar that is given how many looks are done, of how many so far."""
+    """A bar for the looks at peers: takes how many are done, and how many are planned so far."""
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
         yield lambda done, planned: None

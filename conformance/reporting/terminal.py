@@ -1,4 +1,4 @@
-"""The report in a terminal: failures first, with all that mends them; a line each for the rest."""
+"""The report in a terminal: failures first, with why and how to fix them; a line each for the rest."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ VERDICTS = {
 }
 IN_FULL = (Outcome.FAIL, Outcome.WARN)
 IN_SHORT = (Outcome.ERROR, Outcome.NOTE, Outcome.SKIP, Outcome.PASS)
-TOGETHER, MOST_NAMED = 3, 6
-"""Names that are written out where rules share a line, and in the last one."""
+MOST_ON_SHARED_LINE, MOST_ON_LAST_LINE = 3, 6
+"""Rules listed by name on a line that several share, and on the last line."""
 
 _WHAT, _WHY = Text("what", "情況"), Text("why", "原因")
-_FIX, _SHOW = Text("fix", "修正"), Text("again", "重現")
+_FIX, _REPRODUCE = Text("fix", "修正"), Text("again", "重現")
 _CASES = Text("cases", "個案例")
 
 
@@ -56,8 +56,8 @@ def plain(report: Report, *, quiet: bool = False) -> str:
     return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 
 
-def tell(report: Report, *, quiet: bool = False) -> None:
-    """Print the report to standard output, in colours where that is a terminal."""
+def print_report(report: Report, *, quiet: bool = False) -> None:
+    """Print the report to standard output, in colour if that is a terminal."""
     console = Console(highlight=False)
     if console.is_terminal:
         show(report, console, quiet=quiet)
@@ -66,11 +66,11 @@ def tell(report: Report, *, quiet: bool = False) -> None:
 
 
 def show(report: Report, console: Console, *, quiet: bool = False) -> None:
-    """Print the report; `quiet` prints its last line alone."""
+    """Print the report; with `quiet` only its last line."""
     if not quiet:
         _head(report, console)
         for outcome in IN_FULL:
-            for _, results in groupby(report.having(outcome), key=lambda each: each.rule.id):
+            for _, results in groupby(report.having(outcome), key=lambda result: result.rule.id):
                 _in_full(list(results), report.language, console)
         for outcome in IN_SHORT:
             _in_short(report.having(outcome), outcome, report, console)
@@ -98,7 +98,7 @@ def _head(report: Report, console: Console) -> None:
 
 
 def _in_full(results: list[Result], language: str, console: Console) -> None:
-    """One block for a rule: what each of its cases showed, then why and how to mend it, once."""
+    """One block for a rule: the finding of each of its cases, then why it matters and how to fix it."""
     first = results[0]
     rule = first.rule
     source = f" · {rule.source}" if rule.source else ""
@@ -111,27 +111,28 @@ def _in_full(results: list[Result], language: str, console: Console) -> None:
     table.add_column(style="dim", no_wrap=True, min_width=5)
     table.add_column(overflow="fold")
     table.add_row("", Line(rule.title.in_(language)))
-    for number, (said, cases) in enumerate(_by_message(results, language).items()):
+    for number, (message, cases) in enumerate(_by_message(results, language).items()):
         where = f"[{', '.join(cases)}] " if len(results) > 1 else ""
-        table.add_row(_WHAT.in_(language) if number == 0 else "", Line(where + said))
+        table.add_row(_WHAT.in_(language) if number == 0 else "", Line(where + message))
     for label, text in ((_WHY, rule.why), (_FIX, rule.fix)):
         if text:
             table.add_row(label.in_(language), Line(text.in_(language)))
     console.print(Padding(table, (0, 0, 0, 6), expand=False))
-    shown = next((each.reproduce for each in results if each.reproduce is not None), None)
-    if shown is not None:
-        # Never wrapped: it must work when it is pasted.
-        again = Line(f"      {_label(_SHOW, language)} ", style="dim")
-        console.print(again + Line(shown, style="default"), soft_wrap=True, no_wrap=True)
+    commands = (result.reproduce for result in results if result.reproduce is not None)
+    command = next(commands, None)
+    if command is not None:
+        # Never wrapped: it must work when pasted.
+        prefix = Line(f"      {_label(_REPRODUCE, language)} ", style="dim")
+        console.print(prefix + Line(command, style="default"), soft_wrap=True, no_wrap=True)
     console.print()
 
 
 def _by_message(results: list[Result], language: str) -> dict[str, list[str]]:
-    """What was seen → the cases that showed it."""
-    seen: dict[str, list[str]] = {}
-    for each in results:
-        seen.setdefault(visible(each.message.in_(language)), []).append(each.case or "")
-    return seen
+    """Message → the cases with it."""
+    cases: dict[str, list[str]] = {}
+    for result in results:
+        cases.setdefault(visible(result.message.in_(language)), []).append(result.case or "")
+    return cases
 
 
 def _count(rule: str, cases: int, language: str) -> str:
@@ -139,31 +140,31 @@ def _count(rule: str, cases: int, language: str) -> str:
 
 
 def _label(text: Text, language: str) -> str:
-    """A word in the first column; a full-width character takes two cells."""
+    """A word padded for the first column; a full-width character takes two cells."""
     return set_cell_size(text.in_(language), 5) + " "
 
 
 def _in_short(results: list[Result], outcome: Outcome, report: Report, console: Console) -> None:
-    """A line for each rule; rules that were not judged for the same reason share one."""
+    """A line for each rule; rules that were not judged for the same reason share a line."""
     language = report.language
-    reasons: dict[str, list[Result]] = {}
-    for each in results:
-        if report.cause and each.message == report.cause:
-            continue  # it stands above
-        said = "" if outcome is Outcome.PASS else visible(each.message.in_(language))
-        reasons.setdefault(said, []).append(each)
-    for said, alike in reasons.items():
-        rules = [list(cases) for _, cases in groupby(alike, key=lambda each: each.rule.id)]
+    by_message: dict[str, list[Result]] = {}
+    for result in results:
+        if report.cause and result.message == report.cause:
+            continue  # it is printed at the top
+        message = "" if outcome is Outcome.PASS else visible(result.message.in_(language))
+        by_message.setdefault(message, []).append(result)
+    for message, same in by_message.items():
+        rules = [list(cases) for _, cases in groupby(same, key=lambda result: result.rule.id)]
         names = [
             cases[0].name if len(cases) == 1 else _count(cases[0].rule.id, len(cases), language)
             for cases in rules
         ]
-        if outcome in (Outcome.SKIP, Outcome.ERROR) and len(names) > TOGETHER:
-            names = [_listed(names, TOGETHER)]
+        if outcome in (Outcome.SKIP, Outcome.ERROR) and len(names) > MOST_ON_SHARED_LINE:
+            names = [_listed(names, MOST_ON_SHARED_LINE)]
         for name in names:
             line = Line.assemble((_label(NAMES[outcome], language), STYLES[outcome]), name)
-            if said:
-                line.append(f"  {said}", style="dim" if outcome is Outcome.SKIP else "default")
+            if message:
+                line.append(f"  {message}", style="dim" if outcome is Outcome.SKIP else "default")
             console.print(line, soft_wrap=True)
 
 
@@ -182,7 +183,7 @@ def _summary(report: Report, console: Console, *, quiet: bool) -> None:
 
 
 def _names(results: Iterable[Result]) -> str:
-    return _listed(list(dict.fromkeys(each.rule.id for each in results)), MOST_NAMED)
+    return _listed(list(dict.fromkeys(result.rule.id for result in results)), MOST_ON_LAST_LINE)
 
 
 def _listed(names: list[str], most: int) -> str:

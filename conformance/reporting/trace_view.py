@@ -1,6 +1,6 @@
-"""A trace in a terminal: in numbers, as a list, one exchange, one message, two runs side by side.
+"""A trace in a terminal: a summary, a line of a list, one exchange, one message, two runs compared.
 
-Whatever a target sent is hostile: nothing of it reaches a terminal but what is harmless to show.
+Everything that a target sent is hostile: it is escaped before it reaches the terminal.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from conformance.model.exchange import Exchange, Headers, Role
 from conformance.model.result import Result
 from conformance.model.rules import Outcome, Verdict
 from conformance.reporting.compare import Change, Comparison
-from conformance.trace.summary import Summary, told
-from conformance.trace.tables import DELIVERING
+from conformance.trace.summary import Summary, format_quantiles
+from conformance.trace.tables import DELIVERY_ROLES
 
 LONGEST = 4096
 """Bytes of a body that are shown."""
@@ -34,96 +34,100 @@ COLOURS = {
 
 
 def summary(
-    found: Summary, results: Sequence[Result], path: object, language: str
+    numbers: Summary, results: Sequence[Result], path: object, language: str
 ) -> Iterator[str]:
-    """What is in a trace, and what was found."""
-    run = found.run
+    """What is in a trace, in `numbers`, and the findings of its run."""
+    run = numbers.run
     if run is not None:
         yield visible(
             f"{run['side']} {run['target']}  dialect {run['dialect']}  {run['started']}  "
             f"{run['seconds']:.1f} s  hookproof {run['hookproof']}"
         )
-        yield _verdict(run, found.outcomes)
-    yield f"{found.size}, {found.seconds:.1f} s"
+        yield _verdict(run, numbers.outcomes)
+    yield f"{numbers.size}, {numbers.seconds:.1f} s"
     yield ""
-    for role, came in found.cames.items():
-        counts = ", ".join(f"{number:,} × {what}" for what, number in came.items())
+    for role, endings in numbers.replies.items():
+        counts = ", ".join(f"{number:,} × {ending}" for ending, number in endings.items())
         yield f"  {role:10} {counts}"
-    if found.times:
-        yield f"  answered in {told(found.times)} (#{found.slowest})"
-    broken = [each for each in results if each.outcome in BROKEN]
+    if numbers.times:
+        yield f"  answered in {format_quantiles(numbers.times)} (#{numbers.slowest})"
+    broken = [result for result in results if result.outcome in BROKEN]
     if broken:
         yield ""
-    for each in broken:
-        yield "  " + _result(each, language)
+    for result in broken:
+        yield "  " + _result(result, language)
     yield ""
     yield f"hookproof trace {path} --show ID, --follow MSGID, --rule GLOB, --status 5xx, --slow 1"
 
 
 def _verdict(run: Mapping[str, Any], outcomes: Mapping[Outcome, int]) -> str:
     verdict = Verdict(run["verdict"])
-    counts = ", ".join(f"{outcomes[each]} {each}" for each in COLOURS if outcomes.get(each))
+    counts = ", ".join(
+        f"{outcomes[outcome]} {outcome}" for outcome in COLOURS if outcomes.get(outcome)
+    )
     return f"{style(verdict.upper(), fg=COLOURS[Outcome(verdict)], bold=True)}  {counts}"
 
 
-def _result(each: Result, language: str) -> str:
-    where = f"  #{each.exchanges[0]}" if each.exchanges else ""
-    said = visible(each.message.in_(language))
-    return f"{_outcome(each.outcome)}  {each.name}  {said}{where}"
+def _result(result: Result, language: str) -> str:
+    where = f"  #{result.exchanges[0]}" if result.exchanges else ""
+    message = visible(result.message.in_(language))
+    return f"{_outcome(result.outcome)}  {result.name}  {message}{where}"
 
 
 def _outcome(outcome: Outcome) -> str:
     return style(f"{outcome:5}", fg=COLOURS[outcome])
 
 
-def line(each: Exchange, attempt: int | None, outcome: Outcome | None) -> str:
+def line(exchange: Exchange, attempt: int | None, outcome: Outcome | None) -> str:
     """An exchange in one line."""
     parts = [
-        f"#{each.id:<6}",
+        f"#{exchange.id:<6}",
         _outcome(outcome) if outcome is not None else "     ",
-        f"{came(each):9}",
-        f"{_milliseconds(each.seconds):>11}",
-        f"{each.role:9}",
-        each.name or "-",
-        visible(each.msg_id or ""),
+        f"{_ending(exchange):9}",
+        f"{_milliseconds(exchange.seconds):>11}",
+        f"{exchange.role:9}",
+        exchange.name or "-",
+        visible(exchange.msg_id or ""),
         f"attempt {attempt}" if attempt is not None and attempt > 1 else "",
     ]
     return "  ".join(part for part in parts if part)
 
 
-def came(each: Exchange) -> str:
-    """What came back: a status, or the fault in its place."""
-    return str(each.fault or each.status or "-")
+def _ending(exchange: Exchange) -> str:
+    """How an exchange ended: with a fault, or a status."""
+    return str(exchange.fault or exchange.status or "-")
 
 
 def exchange(
-    each: Exchange, epoch: float | None, results: Iterable[Result], language: str
+    recorded: Exchange, epoch: float | None, results: Iterable[Result], language: str
 ) -> Iterator[str]:
-    """One exchange as it was on the wire, and what was said of it."""
-    yield style(f"#{each.id} {each.role} {each.name or ''}".rstrip(), bold=True)
-    begun = each.clock if each.clock is not None or epoch is None else epoch + each.started
-    when = datetime.fromtimestamp(begun, UTC).isoformat(timespec="milliseconds") if begun else "-"
-    sending = _milliseconds(each.sent - each.started)
-    yield f"at {when}  sent in {sending}  answered in {_milliseconds(each.seconds)}"
-    yield f"msgId {visible(each.msg_id or '-')}  step {each.step}  {each.request.transport}"
-    if each.peer is not None:
-        yield f"peer {visible(each.peer)}"
-    if each.masked:
-        yield f"masked: {', '.join(sorted(each.masked))}"
-    if each.superseded:
-        yield "its case was run once more: no result rests on this"
-    if each.signing is not None and not each.signing.authentic:
-        yield "damaged on purpose: what was signed is not what was sent"
+    """One exchange as it was on the wire, and the results that rest on it."""
+    yield style(f"#{recorded.id} {recorded.role} {recorded.name or ''}".rstrip(), bold=True)
+    begin = (
+        recorded.clock if recorded.clock is not None or epoch is None else epoch + recorded.started
+    )
+    when = datetime.fromtimestamp(begin, UTC).isoformat(timespec="milliseconds") if begin else "-"
+    sending = _milliseconds(recorded.sent - recorded.started)
+    yield f"at {when}  sent in {sending}  answered in {_milliseconds(recorded.seconds)}"
+    yield f"msgId {visible(recorded.msg_id or '-')}  step {recorded.step}  {recorded.request.transport}"
+    if recorded.peer is not None:
+        yield f"peer {visible(recorded.peer)}"
+    if recorded.masked:
+        yield f"masked: {', '.join(sorted(recorded.masked))}"
+    if recorded.superseded:
+        yield "its case was run again: no result rests on this exchange"
+    if recorded.signing is not None and not recorded.signing.authentic:
+        yield "tampered with on purpose: what was signed is not what was sent"
     yield ""
-    yield style(visible(f"{each.request.method} {each.request.url}"), fg="cyan")
-    yield from _wire(each.request.headers, each.request.body)
+    yield style(visible(f"{recorded.request.method} {recorded.request.url}"), fg="cyan")
+    yield from _wire(recorded.request.headers, recorded.request.body)
     yield ""
-    if each.fault is not None:
-        yield style(visible(f"{each.fault} {each.detail}".rstrip()), fg="magenta")
-    if each.answer is not None:
-        yield style(str(each.answer.status), fg="cyan")
-        yield from _wire(each.answer.headers, each.answer.body, cut=each.answer.cut)
-    about = [result for result in results if each.id in result.exchanges]
+    if recorded.fault is not None:
+        yield style(visible(f"{recorded.fault} {recorded.detail}".rstrip()), fg="magenta")
+    if recorded.answer is not None:
+        yield style(str(recorded.answer.status), fg="cyan")
+        yield from _wire(recorded.answer.headers, recorded.answer.body, cut=recorded.answer.cut)
+    about = [result for result in results if recorded.id in result.exchanges]
     if about:
         yield ""
     for result in about:
@@ -145,87 +149,90 @@ def _text(part: bytes) -> str:
     return visible(part.decode("utf-8", "backslashreplace"))
 
 
-def message(found: Sequence[Exchange], accepted: Iterable[int]) -> Iterator[str]:
-    """All that happened to one message: `found` in the order in which it began."""
+def message(exchanges: Sequence[Exchange], accepted: Iterable[int]) -> Iterator[str]:
+    """One message, attempt by attempt: all of its `exchanges`, in the order in which they began.
+    `accepted` are the statuses that count as success."""
     by_endpoint: dict[str, list[Exchange]] = {}
-    for each in found:
-        endpoint = each.request.url.partition("?")[0] if each.role in DELIVERING else each.role
-        by_endpoint.setdefault(endpoint, []).append(each)
-    begin, good = min(each.started for each in found), frozenset(accepted)
-    effects = [count(each) for each in found if each.role is Role.OBSERVE]
-    for endpoint, exchanges in by_endpoint.items():
+    for sent in exchanges:
+        delivering = sent.role in DELIVERY_ROLES
+        endpoint = sent.request.url.partition("?")[0] if delivering else sent.role
+        by_endpoint.setdefault(endpoint, []).append(sent)
+    begin, success = min(sent.started for sent in exchanges), frozenset(accepted)
+    effects = [count(sent) for sent in exchanges if sent.role is Role.OBSERVE]
+    for endpoint, attempts in by_endpoint.items():
         yield style(visible(endpoint), bold=True)
-        before: Exchange | None = None
-        for number, each in enumerate(exchanges, 1):
-            waited = each.started - before.ended if before is not None else None
-            yield _attempt(each, number, each.started - begin, waited)
-            before = each
-        if exchanges[0].role in DELIVERING:
-            yield f"  {_delivered(exchanges, begin, good, effects[-1] if effects else None)}"
+        previous: Exchange | None = None
+        for number, attempt in enumerate(attempts, 1):
+            wait = attempt.started - previous.ended if previous is not None else None
+            yield _attempt(attempt, number, attempt.started - begin, wait)
+            previous = attempt
+        if attempts[0].role in DELIVERY_ROLES:
+            yield f"  {_delivery(attempts, begin, success, effects[-1] if effects else None)}"
 
 
-def _delivered(
-    exchanges: Sequence[Exchange], begin: float, good: Collection[int], effects: int | None
+def _delivery(
+    attempts: Sequence[Exchange], begin: float, success: Collection[int], effects: int | None
 ) -> str:
-    """How it ended at one endpoint; `effects` are those that the observer counted last."""
-    taken = next((each for each in exchanges if each.status in good), None)
-    if taken is None:
-        known = any(each.answer is not None or each.fault is not None for each in exchanges)
-        return "not delivered" if known else "no answer is recorded"
-    after = f"after {taken.ended - begin:.3f} s"
+    """How the delivery to one endpoint ended; `effects` is the observer's last count."""
+    accepted = next((attempt for attempt in attempts if attempt.status in success), None)
+    if accepted is None:
+        ended = any(attempt.answer is not None or attempt.fault is not None for attempt in attempts)
+        return "not delivered" if ended else "no answer is recorded"
+    after = f"after {accepted.ended - begin:.3f} s"
     if effects == 0:
-        return f"answered {taken.status} {after}, and lost: the observer counted 0"
+        return f"answered {accepted.status} {after}, and lost: the observer counted 0"
     twice = f", and took effect {effects} times" if effects is not None and effects > 1 else ""
     return f"delivered {after}{twice}"
 
 
-def _attempt(each: Exchange, number: int, after: float, waited: float | None) -> str:
+def _attempt(attempt: Exchange, number: int, after: float, wait: float | None) -> str:
     parts = [
-        f"#{each.id:<6}",
+        f"#{attempt.id:<6}",
         f"{number:>3}.",
         f"+{after:8.3f} s",
-        f"waited {waited:8.3f} s" if waited is not None else " " * 17,
-        f"{came(each):9}",
-        f"{_milliseconds(each.seconds):>11}",
-        f"{each.role:9}",
-        each.name or "",
-        _counted(each),
+        f"waited {wait:8.3f} s" if wait is not None else " " * 17,
+        f"{_ending(attempt):9}",
+        f"{_milliseconds(attempt.seconds):>11}",
+        f"{attempt.role:9}",
+        attempt.name or "",
+        _effects(attempt),
     ]
     return "  " + "  ".join(parts).rstrip()
 
 
-def _counted(each: Exchange) -> str:
-    """What the observer said, where it said a number."""
-    seen = count(each) if each.role is Role.OBSERVE else None
-    return f"count {seen}" if seen is not None else ""
+def _effects(exchange: Exchange) -> str:
+    """The observer's count, if it answered with a number."""
+    effects = count(exchange) if exchange.role is Role.OBSERVE else None
+    return f"count {effects}" if effects is not None else ""
 
 
 _TITLES = {
     "regressed": "Regressed",
-    "appeared": "Broken, and not judged before",
+    "appeared": "Broken, not judged before",
     "still": "Still broken",
-    "unjudged": "Broken before, and not judged now",
+    "unjudged": "Broken before, not judged now",
     "fixed": "Fixed",
 }
 
 
-def comparison(found: Comparison, language: str) -> Iterator[str]:
-    """What changed between two runs, the worst first."""
+def comparison(changes_by_kind: Comparison, language: str) -> Iterator[str]:
+    """The changes between two runs, the worst first."""
     for name, title in _TITLES.items():
-        changes: list[Change] = getattr(found, name)
+        changes: list[Change] = getattr(changes_by_kind, name)
         if changes:
             yield style(f"{title}: {len(changes)}", bold=True)
-        for each in changes:
-            yield "  " + _change(each, language)
-    counts = [f"{len(getattr(found, name))} {name}" for name in _TITLES]
+        for change in changes:
+            yield "  " + _change(change, language)
+    counts = [f"{len(getattr(changes_by_kind, name))} {name}" for name in _TITLES]
     yield ", ".join(counts)
 
 
 def _change(change: Change, language: str) -> str:
-    outcomes = [each.outcome if each is not None else "-" for each in (change.before, change.after)]
-    telling = change.after or change.before
-    said = visible(telling.message.in_(language)) if telling is not None else ""
-    return f"{change.name}  {outcomes[0]} → {outcomes[1]}  {said}".rstrip()
+    before = change.before.outcome if change.before is not None else "-"
+    after = change.after.outcome if change.after is not None else "-"
+    result = change.after or change.before
+    message = visible(result.message.in_(language)) if result is not None else ""
+    return f"{change.name}  {before} → {after}  {message}".rstrip()
 
 
 def _milliseconds(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The words of the HTML report and the JUnit file, in both languages."""
+"""The words of the HTML report and the JUnit file, in English and Chinese."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ FAULTS = {
     Fault.DNS: Text("the host name does not resolve", "無法解析主機名稱"),
     Fault.REFUSED: Text("the connection was refused", "連線被拒絕"),
     Fault.TLS: Text("the TLS handshake failed", "TLS 交握失敗"),
-    Fault.TIMEOUT: Text("no whole answer in time", "時限內沒有完整響應"),
-    Fault.CLOSED: Text("closed without a whole answer", "沒有完整響應就關閉連線"),
+    Fault.TIMEOUT: Text("no complete answer in time", "時限內沒有完整響應"),
+    Fault.CLOSED: Text("closed without a complete answer", "沒有完整響應就關閉連線"),
     Fault.GARBAGE: Text("the answer is not HTTP", "響應的內容不是 HTTP"),
     Fault.ENDLESS: Text("the answer does not end", "響應沒有盡頭"),
-    Fault.GIVEN_UP: Text("given up by the suite, as planned", "測試套件依計畫放棄"),
+    Fault.GIVEN_UP: Text("aborted by the suite, as planned", "測試套件依計畫放棄"),
 }
 
 TRANSPORTS = {
     Transport.CHUNKED: Text("sent in chunks", "分塊傳送"),
     Transport.EXPECT: Text("sent with Expect: 100-continue", "以 Expect: 100-continue 傳送"),
     Transport.SLOW: Text("body sent slowly", "請求體緩慢傳送"),
-    Transport.KEEP_ALIVE: Text("on a connection kept alive", "沿用同一連線"),
+    Transport.KEEP_ALIVE: Text("on a kept-alive connection", "沿用同一連線"),
     Transport.CUT: Text("cut off in the body", "請求體中途斷線"),
     Transport.OVERLONG: Text("Content-Length too large", "Content-Length 過大"),
     Transport.GIVE_UP: Text("closed before the answer", "響應前即關閉連線"),
     Transport.RESET: Text("reset before the answer", "響應前即重置連線"),
 }
-"""What is out of the ordinary in how a request was sent."""
+"""Unusual ways in which a request was sent."""
 
 GROUPS = {
-    ("receiver", "accepts"): Text("Accepting what is valid", "接受有效訊息"),
+    ("receiver", "accepts"): Text("Accepting valid messages", "接受有效訊息"),
     ("receiver", "signature"): Text("Signatures", "簽名"),
     ("receiver", "body"): Text("Bodies", "請求體"),
     ("receiver", "duplicate"): Text("Duplicates", "訊息去重"),
@@ -56,45 +56,45 @@ GROUPS = {
     ("sender", "config"): Text("Configuration API", "配置 API"),
     ("sender", "https"): Text("HTTPS", "HTTPS"),
 }
-"""(side, group of rules) → its name; a user's own group has its own."""
+"""(side, group of rules) → its name; a user's own group is called by its id."""
 
 SIDES = {"receiver": Text("Receiver", "接收端"), "sender": Text("Sender", "發送方")}
 
 WORDS = {
     "report": Text("conformance report", "符合性報告"),
-    "cause": Text("The cause", "根本原因"),
-    "see-cause": Text("for the cause at the top of this page", "原因見本頁開頭"),
+    "cause": Text("Root cause", "根本原因"),
+    "see-cause": Text("see the root cause at the top of this page", "原因見本頁開頭"),
     "counts": Text("Results by outcome", "各類結果數目"),
     "dialect": Text("Dialect", "方言"),
-    "spoken": Text("Spoken", "實際方言"),
-    "unknown": Text("not found out", "未能得知"),
+    "spoken": Text("Dialect in use", "實際方言"),
+    "unknown": Text("unknown", "未能得知"),
     "seed": Text("Seed", "隨機種子"),
     "started": Text("Started", "開始時間"),
     "took": Text("Took", "耗時"),
     "seconds": Text("s", "秒"),
     "source": Text("Guide", "指南"),
     "why": Text("Why it matters", "為何重要"),
-    "fix": Text("How to mend it", "如何修正"),
-    "again": Text("See it again", "重現"),
+    "fix": Text("How to fix it", "如何修正"),
+    "reproduce": Text("Reproduce", "重現"),
     "copy": Text("Copy", "複製"),
     "copied": Text("Copied", "已複製"),
     "too-long": Text(
-        "The line that sends this again is too long for this page; it stands in the JSON report.",
+        "The command that reproduces this is too long for this page; see the JSON report.",
         "重現此請求的命令過長，未列於此頁，請見 JSON 報告。",
     ),
     "request": Text("Request", "請求"),
     "answer": Text("Answer", "響應"),
     "no-answer": Text("No answer", "沒有響應"),
-    "shown": Text("Shown further up:", "見上文："),
-    "differs-from": Text("Marked: what differs from ", "標示處：不同於 "),
+    "shown": Text("Shown above:", "見上文："),
+    "differs-from": Text("Marked: differences from ", "標示處：不同於 "),
     "differs-from-signed": Text(
-        "Marked: what a rightly signed request would have otherwise", "標示處：與正確簽名的請求不同"
+        "Marked: differences from a correctly signed request", "標示處：與正確簽名的請求不同"
     ),
-    "same-as": Text("Byte for byte as in ", "逐位元組相同於 "),
+    "same-as": Text("Byte for byte the same as ", "逐位元組相同於 "),
     "timeline": Text("Attempts over time", "各次嘗試的時間"),
     "attempts": Text("attempts in", "次嘗試，歷時"),
     "attempt": Text("Attempt", "嘗試"),
-    "after": Text("Came after", "到達於"),
+    "after": Text("Arrived after", "到達於"),
     "waited": Text("Waited", "等待"),
     "growth": Text("Growth", "倍數"),
     "took-each": Text("Took", "耗時"),
@@ -103,7 +103,7 @@ WORDS = {
     "more-attempts": Text("More attempts in the trace:", "其餘嘗試見追蹤檔："),
     "more": Text("More in the trace:", "其餘見追蹤檔："),
     "bare": Text(
-        "The page has no more room: requests and answers of the rest stand in the trace.",
+        "The page has no more room: see the trace for the other requests and answers.",
         "頁面篇幅有限：其餘結果的請求與響應請見追蹤檔。",
     ),
     "cut": Text("{whole} bytes; the first {shown} are shown", "共 {whole} 位元組，顯示前 {shown}"),
@@ -136,9 +136,9 @@ WORDS = {
     "of": Text("of", "／"),
     "nothing": Text("Nothing matches.", "沒有符合的結果。"),
     "foot": Text(
-        "Sections are those of the webhook guide. Times run from the last byte of a request to the "
-        "last byte of its answer. Bytes that are no text, and characters that would not be seen, "
-        "are spelled out:",
+        "Section names are those of the webhook guide. Times run from the last byte of a request to "
+        "the last byte of its answer. Bytes that are not text and invisible characters are written "
+        "out:",
         "章節指 Webhook 指南的章節。時間由請求的最後一個位元組算到響應的最後一個位元組。"
         "非文字的位元組與看不見的字元以轉義形式顯示：",
     ),

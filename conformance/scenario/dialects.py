@@ -1,4 +1,4 @@
-"""The YAML files of dialects: the built-in ones by name, a user's own by path."""
+"""Loads dialects from YAML files: the built-in ones by name, a user's own by path."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def names() -> list[str]:
-    """The built-in dialects, by name."""
+    """The names of the built-in dialects, sorted."""
     return sorted(path.stem for path in BUILT_IN.glob("*.yaml"))
 
 
 def load(name: str) -> Dialect:
     """The built-in dialect `name`, or the one in the file of that name.
 
-    Raises InputError, naming the file and the line or key, when there is none or it is not well
-    formed.
+    Raises InputError, naming the file and the line or key, when there is none or it is invalid.
     """
     if name in names():
         return read(BUILT_IN / f"{name}.yaml")
@@ -32,11 +31,11 @@ def load(name: str) -> Dialect:
         return read(Path(name))
     near = get_close_matches(name, names(), n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names())}"
-    raise InputError(f"--dialect: no dialect is called {name!r}; {hint} (or give a .yaml file)")
+    raise InputError(f"--dialect: no dialect is called {name!r}; {hint} (or pass a .yaml file)")
 
 
 def read(path: Path) -> Dialect:
-    """The dialect in a YAML file. Raises InputError."""
+    """The dialect in the YAML file at `path`. Raises InputError."""
     data = yaml_file.read(path, "dialect")
     wrong = problems("dialect", data)
     if wrong:

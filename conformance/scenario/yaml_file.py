@@ -1,6 +1,6 @@
-"""YAML files that somebody wrote by hand: only what JSON could hold as well, and nothing twice.
+"""Reads YAML files written by hand: only values that JSON has too, and no key twice.
 
-Knows files and lines, and nothing of what a scenario or a dialect is.
+Knows files and lines, and must not know what a scenario or a dialect is.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _STR, _FLOAT, _MERGE = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "float",
 
 
 def read(path: Path, kind: str) -> Any:
-    """What stands in the `kind` file (as in "scenario") at `path`.
+    """The content of the file at `path`; `kind` names it in messages, as in "scenario".
 
-    Raises InputError, with the line where there is one, for a file that is not YAML, a key that stands
-    twice in one mapping or is no text, and a number that is not finite.
+    Raises InputError, with the line where it is known, for a file that is not YAML, a key that occurs
+    twice in one mapping or is not a string, and a number that is not finite.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -49,25 +49,25 @@ def _load(text: str, path: Path) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        # Of the nodes, since what is made of them keeps only the last of two equal keys.
-        for each in _nodes(node):
-            if isinstance(each, yaml.MappingNode):
-                _check_keys(each, path)
-            elif each.tag == _FLOAT and not isfinite(loader.construct_yaml_float(each)):
-                raise InputError(f"{_place(path, each)}: {_shown(each)} is no finite number")
+        # The nodes are checked, since the values constructed from them keep only the last of equal keys.
+        for inner in _nodes(node):
+            if isinstance(inner, yaml.MappingNode):
+                _check_keys(inner, path)
+            elif inner.tag == _FLOAT and not isfinite(loader.construct_yaml_float(inner)):
+                raise InputError(f"{_place(path, inner)}: {_quote(inner)} is not a finite number")
         return loader.construct_document(node)
     finally:
         loader.dispose()
 
 
 def _nodes(root: yaml.Node) -> Iterator[yaml.Node]:
-    """Every node once, however often aliases lead to it."""
-    waiting, seen = [root], set()
+    """Every node once, however many aliases refer to it."""
+    waiting, visited = [root], set()
     while waiting:
         node = waiting.pop()
-        if id(node) in seen:
+        if id(node) in visited:
             continue
-        seen.add(id(node))
+        visited.add(id(node))
         yield node
         if isinstance(node, yaml.MappingNode):
             waiting += [value for _, value in reversed(node.value)]
@@ -80,12 +80,13 @@ def _check_keys(node: yaml.MappingNode, path: Path) -> None:
     for key, _ in node.value:
         if key.tag not in (_STR, _MERGE):
             raise InputError(
-                f"{_place(path, key)}: the key {_shown(key)} is not read as a text: put it in quotes"
+                f"{_place(path, key)}: the key {_quote(key)} is not read as a string: "
+                "put it in quotes"
             )
         if key.value in lines:
             raise InputError(
-                f"{_place(path, key)}: the key {_shown(key)} stands already in line "
-                f"{lines[key.value]}: leave one of them out"
+                f"{_place(path, key)}: the key {_quote(key)} is already in line "
+                f"{lines[key.value]}: remove one of them"
             )
         lines[key.value] = key.start_mark.line + 1
 
@@ -94,7 +95,7 @@ def _place(path: Path, node: yaml.Node) -> str:
     return f"{path}:{node.start_mark.line + 1}"
 
 
-def _shown(node: yaml.Node) -> str:
+def _quote(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode):
         return "of more than one value"
     return repr(node.value if len(node.value) <= LONGEST else f"{node.value[:LONGEST]}…")

@@ -1,1 +1,1 @@
-"""The reference sender: its API, its durable queue, and the deliveries."""
+"""The reference sender: its API, its durable queue, and its deliveries."""

@@ -1,6 +1,7 @@
-"""Which addresses are the public internet's, and sockets that go nowhere else.
+"""Which addresses belong to the public internet, and sockets that connect to no others.
 
-The address that is connected to is what counts: a name may lead anywhere, and elsewhere tomorrow.
+The check is on the address of the connection: a name can resolve to any address, and to another one
+tomorrow.
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class DeniedError(OSError):
-    """The address is not a public one, and only those may be connected to."""
+    """The address is not public, and only public ones may be connected to."""
 
 
 def public_socket(address: AddrInfoType) -> socket.socket:
-    """A socket for the address that is about to be connected to. Raises DeniedError."""
-    family, kind, protocol, _, place = address
-    if not is_public(str(place[0])):
-        # The same text for each of a name's addresses, so that the error stays what it is when all
-        # of them are refused.
+    """A socket for a connection to `address`. Raises DeniedError."""
+    family, kind, protocol, _, destination = address
+    if not is_public(str(destination[0])):
+        # The text names no address: when every address of a host is refused, equal errors stay one
+        # error of this type.
         raise DeniedError("not a public address")
     return socket.socket(family, kind, protocol)
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet: not loopback, private, link-local or
-    reserved in some other way, nor an IPv6 form of an IPv4 address that is."""
+    """Whether an IP address belongs to the public internet: it is not loopback, private, link-local
+    or otherwise reserved, nor an IPv6 form of an IPv4 address that is."""
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour

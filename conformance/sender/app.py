@@ -1,4 +1,7 @@
-"""The sender on HTTP: its settings, and its life from start to stop."""
+"""The sender's HTTP server: its settings, its start and its stop.
+
+Wires the API, the store and the deliveries together; decides nothing about a message.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +24,23 @@ from conformance.serving.listening import listening, until_stopped
 from conformance.storage.database import MEMORY
 
 GRACE = 2.0
-"""Seconds that requests and attempts in flight have left when the sender stops."""
+"""Seconds that requests and attempts in flight get to finish when the sender stops."""
 
 _LOG = logging.getLogger("hookproof.sender")
-# Whoever wants to see what goes wrong inside sets logging up.
-_LOG.addHandler(logging.NullHandler())
+_LOG.addHandler(logging.NullHandler())  # silent until the user configures logging
 
 _CLOCK = Clock()
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a user may set. `deny_private` refuses endpoints that are not on the public internet;
-    `tls` says which certificates are trusted, the system's by default."""
+    """The user's settings. Port 0 picks a free one; `db` is a file or ":memory:". `deny_private`
+    refuses endpoints that are not on the public internet; `tls` says which certificates are trusted,
+    the system's by default."""
 
+    host: str = "127.0.0.1"
+    port: int = 0
+    db: str = MEMORY
     pace: Pace = field(default_factory=Pace)
     deny_private: bool = False
     api_key: Secret | None = None
@@ -45,21 +51,17 @@ class Settings:
 async def serving_sender(
     dialect: Dialect,
     settings: Settings | None = None,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    db: str = MEMORY,
     clock: Clock = _CLOCK,
     behaviour: SenderBehaviour = CORRECT,
 ) -> AsyncIterator[str]:
-    """Send within the context; gives the API's base URL, before /Config, /List, …, without a slash
-    at its end. Port 0 takes a free one, `db` is a file or ":memory:". Raises InputError when the
-    address or the file cannot be had."""
+    """Send within the context. Yields the API's base URL, which goes before /Config, /List, … and has
+    no trailing slash. Raises InputError when the address or the file cannot be used."""
     settings = settings or Settings()
     endpoints = Endpoints(
         dialect, clock, deny_private=settings.deny_private, tls=settings.tls, behaviour=behaviour
     )
     async with (
-        Store(db, behaviour) as store,
+        Store(settings.db, behaviour) as store,
         endpoints,
         Deliveries(
             store, endpoints.post, clock, settings.pace, behaviour=behaviour, grace=GRACE
@@ -72,12 +74,12 @@ async def serving_sender(
             handler_cancellation=False,
             shutdown_timeout=GRACE,
         )
-        async with listening(runner, host, port) as base:
+        async with listening(runner, settings.host, settings.port) as base:
             yield base + BASE
 
 
-async def serve(host: str, port: int, db: str, dialect: Dialect, settings: Settings) -> None:
-    """Run the reference sender on the file `db` until SIGINT or SIGTERM; prints the URL of its API in
-    one line once it serves. Raises InputError for an address or a file that cannot be used."""
-    async with serving_sender(dialect, settings, host, port, db) as url:
+async def serve(dialect: Dialect, settings: Settings) -> None:
+    """Run the reference sender until SIGINT or SIGTERM. Prints the URL of its API on one line once it
+    serves. Raises InputError for an address or a file that cannot be used."""
+    async with serving_sender(dialect, settings) as url:
         await until_stopped(url)

@@ -1,6 +1,6 @@
-"""The two steps of one attempt: compose a signed request, exchange it for an answer.
+"""The two steps of one attempt: compose a signed request, and exchange it for an answer.
 
-Knows nothing of deadlines and faults, which are the endpoint's, nor of what an answer means.
+Knows nothing of deadlines and faults, which `endpoint` handles, nor of what an answer means.
 Guide: 請求頭, 驗證簽名, 接收流程 1.
 """
 
@@ -15,12 +15,12 @@ from conformance.protocol.configuration import Configuration
 from conformance.protocol.dialect import Dialect, sign
 
 READ = 64 * 1024
-"""Bytes of an answer that are read. Its status alone decides, so that the rest may stay unread."""
+"""How many bytes of an answer are read. Only its status matters, so the rest may stay unread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A request as it goes out."""
+    """A request, ready to send."""
 
     method: str
     url: URL
@@ -30,7 +30,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is kept of an answer: its status, and the headers that say what to do next."""
+    """The relevant part of an answer: its status, and the headers that say what to do next."""
 
     status: int
     location: str | None = None
@@ -39,8 +39,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class AttemptReply:
-    """What came of an attempt. `status` is None when no whole answer came in time; `problem` says
-    in words what is wrong, None for 200. `elapsed` and `retry_after` are seconds."""
+    """The outcome of an attempt. `status` is None when no whole answer arrived in time. `problem` is
+    a sentence about what is wrong, None for 200. `elapsed` and `retry_after` are in seconds."""
 
     status: int | None
     problem: str | None
@@ -49,8 +49,8 @@ class AttemptReply:
 
 
 def compose(dialect: Dialect, configuration: Configuration, body: bytes, now: float) -> Outgoing:
-    """The request that brings `body` to a configuration's URL, stamped `now` (Unix seconds) and
-    signed with its secret."""
+    """The request that delivers `body` to a configuration's URL, stamped `now` (Unix seconds) and
+    signed with the configuration's secret."""
     timestamp = dialect.timestamp(now)
     signature = sign(dialect, configuration.secret, timestamp, body)
     headers = {
@@ -58,13 +58,14 @@ def compose(dialect: Dialect, configuration: Configuration, body: bytes, now: fl
         dialect.timestamp_header: timestamp.decode(),
         dialect.signature_header: signature.decode(),
     }
-    # What the user wrote is what is asked for: nothing is quoted again.
+    # Request the URL exactly as the user wrote it, without requoting.
     url = URL(configuration.url, encoded=configuration.url.isascii())
     return Outgoing("POST", url, headers, body)
 
 
 async def exchange(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
-    """Send a request, and read the whole answer. Redirects lead to URLs that nobody configured."""
+    """Send a request and read the whole answer. Redirects are not followed: they lead to URLs that
+    nobody configured."""
     async with session.request(
         request.method,
         request.url,
@@ -78,7 +79,7 @@ async def exchange(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
 
 
 async def _read(answer: aiohttp.ClientResponse) -> None:
-    """Read the answer to its end, or READ bytes of it: then the connection is of no more use."""
+    """Read the answer to its end. Past READ bytes, close its connection instead."""
     size = 0
     while piece := await answer.content.readany():
         size += len(piece)

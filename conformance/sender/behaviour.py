@@ -1,8 +1,8 @@
-"""What a sender decides about a message, step by step; the steps gathered in a `SenderBehaviour`.
+"""A sender's decisions about a message, one function a step, collected in a `SenderBehaviour`.
 
-`SenderBehaviour()` conforms to every sender rule. A faulty sender replaces one step of it
-(`dataclasses.replace`). All steps are pure but for `exchange`, which uses the network,
-and `test`, which draws an id. Knows nothing of when the steps are taken.
+`SenderBehaviour()` conforms to every sender rule. A faulty sender replaces one of its steps
+(`dataclasses.replace`). All steps are pure except `exchange`, which uses the network, and `test`,
+which draws an id. Knows nothing of when a step is taken.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from conformance.sender.queue import Waiting
 def recipients(
     configurations: Mapping[int, Configuration], message: Mapping[str, Any]
 ) -> list[int]:
-    """The ids of the configurations that get a message: each that wants it (配置步驟 1, 2)."""
+    """The ids of the configurations whose filters accept a message (配置步驟 1, 2)."""
     return [ident for ident, each in configurations.items() if each.wants(message)]
 
 
 def first_attempt(now: float) -> float:
-    """When a message that came at `now` is attempted first: at once (簡介)."""
+    """When to make the first attempt of a message accepted at `now`: at once (簡介)."""
     return now
 
 
 def outcome(
     waiting: Waiting, reply: AttemptReply, configuration: Configuration
 ) -> delivery.DeliveryEvent:
-    """What an attempt of a delivery that waited came to (接收流程 2-3)."""
+    """The event that an attempt means for its delivery (接收流程 2-3)."""
     return delivery.outcome(
         reply.status,
         reply.elapsed,
@@ -52,22 +52,22 @@ def outcome(
 
 
 def test_message(now: float) -> dict[str, Any]:
-    """The message that Test sends, with an id that no other one has (配置步驟 3)."""
+    """The message that Test sends, with a unique id (配置步驟 3)."""
     return build("text", str(secrets.randbelow(9 * 10**18) + 10**17), int(now)).fields()
 
 
 def verdict(reply: AttemptReply) -> str:
-    """How a test went, in words that a user can act on."""
+    """The outcome of a test, as a sentence that tells the user what to do."""
     return reply.problem or "the endpoint answered 200"
 
 
 @dataclass(frozen=True, slots=True)
 class SenderBehaviour:
-    """The steps of a message from Emit to its last attempt; then those of the configuration API.
+    """The steps of a message from Emit to its last attempt, then those of the configuration API.
 
-    `read` takes parsed JSON and what holds where it says nothing; `deadline` turns a Timeout into the
-    seconds that an attempt may take; `wait` gives the seconds after attempt number n has failed, from
-    a draw in [0, 1).
+    `read` takes parsed JSON and the configuration that supplies the defaults. `deadline` turns a
+    Timeout into the seconds that an attempt may take. `wait` returns the seconds to wait after
+    attempt number n failed, from a random draw in [0, 1).
     """
 
     events: Callable[[object], Iterator[MessageEvent]] = event.read
@@ -79,7 +79,7 @@ class SenderBehaviour:
     outcome: Callable[[Waiting, AttemptReply, Configuration], delivery.DeliveryEvent] = outcome
     wait: Callable[[Backoff, int, float], float] = Backoff.wait
     read: Callable[[object, Configuration | None], Configuration] = config.read
-    shown: Callable[[Configuration], dict[str, Any]] = Configuration.shown
+    public_fields: Callable[[Configuration], dict[str, Any]] = Configuration.public_fields
     test: Callable[[float], dict[str, Any]] = test_message
     verdict: Callable[[AttemptReply], str] = verdict
 

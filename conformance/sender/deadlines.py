@@ -1,8 +1,8 @@
-"""Deadlines of many attempts at once, with one timer for all that are of the same length.
+"""Deadlines of many concurrent attempts, with one timer for all deadlines of the same length.
 
-`asyncio.timeout` and aiohttp set a timer for each, a tenth of what an attempt costs, and nearly all of
-them for nothing. Deadlines of one length end in the order in which they began, and so the one timer
-only has to follow the oldest. (aiohttp would also round 5 s up to a full second of its clock.)
+`asyncio.timeout` and aiohttp set a timer for each attempt, a tenth of its cost, and nearly every one
+of them is cancelled. Deadlines of one length expire in the order in which they began, so one timer
+that follows the oldest is enough. (aiohttp would also round 5 s up to a full second of its clock.)
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from types import TracebackType
 
 
 class Deadlines:
-    """Gives contexts that end with TimeoutError when they take too long, as asyncio.timeout does."""
+    """Makes contexts that raise TimeoutError when they take too long, as asyncio.timeout does."""
 
     def __init__(self) -> None:
         self._ends: dict[float, dict[asyncio.Timeout, float]] = {}
@@ -22,23 +22,23 @@ class Deadlines:
         return _Within(self, seconds)
 
     def begin(self, limit: asyncio.Timeout, seconds: float) -> None:
-        """Let `limit` end in `seconds`."""
+        """Let `limit` expire in `seconds`."""
         loop = asyncio.get_running_loop()
         ends = self._ends.get(seconds)
         if ends is None:
             ends = self._ends[seconds] = {}
-            loop.call_later(seconds, self._look, seconds)
+            loop.call_later(seconds, self._expire, seconds)
         ends[limit] = loop.time() + seconds
 
     def end(self, limit: asyncio.Timeout, seconds: float) -> None:
-        """Let `limit`, which was begun with `seconds`, not end any more."""
+        """Cancel `limit`, which began with `seconds`."""
         self._ends.get(seconds, {}).pop(limit, None)
 
-    def _look(self, seconds: float) -> None:
+    def _expire(self, seconds: float) -> None:
         loop, ends = asyncio.get_running_loop(), self._ends[seconds]
         for limit, when in list(ends.items()):
             if when > loop.time():
-                loop.call_at(when, self._look, seconds)
+                loop.call_at(when, self._expire, seconds)
                 return
             limit.reschedule(when)
             del ends[limit]

@@ -1,7 +1,7 @@
-"""One attempt: sign a body, post it to a configuration's URL, and say in words what came of it.
+"""One attempt: sign a body, post it to a configuration's URL, and describe the outcome.
 
-An attempt always ends, within the deadline for the whole answer, and never with an exception.
-Knows nothing of retries. Guide: 請求頭, 驗證簽名, 接收流程, 伺服器要求 3.
+An attempt always ends within the deadline for the whole answer, and never raises. Knows nothing of
+retries. Guide: 請求頭, 驗證簽名, 接收流程, 伺服器要求 3.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from conformance.sender.deadlines import Deadlines
 from conformance.sender.wording import of_fault, of_status
 
 IDLE = 1.0
-"""Seconds that an idle connection is kept: shorter than any server keeps one, since a request that
-meets the moment in which the server closes it is lost."""
+"""Seconds that an idle connection stays open: shorter than any server's limit, since a request sent
+just as the server closes the connection is lost."""
 
 _LOG = logging.getLogger("hookproof.sender")
 
 
 Post = Callable[[Configuration, bytes, float], Awaitable[AttemptReply]]
-"""Sends a body, stamped with a time (Unix seconds), as a configuration says."""
+"""Makes one attempt: sends a body, stamped with a time (Unix seconds), to a configuration's URL."""
 
 
 class Endpoints:
-    """Whatever configurations point to. Use as an async context manager.
+    """The HTTP client for the URLs of all configurations. Use as an async context manager.
 
-    `deny_private` refuses to connect to any address that is not a public one, whatever name led to
-    it; `tls` says which certificates are trusted, the system's by default.
+    `deny_private` refuses to connect to an address that is not public, whatever name resolved to it.
+    `tls` says which certificates are trusted, the system's by default.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class Endpoints:
         self._clock = clock
         self._deny_private = deny_private
         self._tls = tls
-        self._practice = behaviour
+        self._behaviour = behaviour
         self._deadlines = Deadlines()
 
     async def __aenter__(self) -> Endpoints:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0,  # the workers have bounds of their own
+                limit=0,  # the workers limit themselves
                 ssl=self._tls or ssl.create_default_context(),
                 keepalive_timeout=IDLE,
                 socket_factory=public_socket if self._deny_private else None,
@@ -85,18 +85,18 @@ class Endpoints:
 
     async def post(self, configuration: Configuration, body: bytes, now: float) -> AttemptReply:
         """Post `body`, stamped `now` and signed with the configuration's secret. A `Post`."""
-        request = self._practice.compose(self._dialect, configuration, body, now)
-        seconds = self._practice.deadline(configuration.timeout)
+        request = self._behaviour.compose(self._dialect, configuration, body, now)
+        seconds = self._behaviour.deadline(configuration.timeout)
         started = self._clock.monotonic()
         try:
-            # From the name's look-up to the end of the answer.
+            # From the DNS look-up to the end of the answer.
             async with self._deadlines.within(seconds):
-                answer = await self._practice.exchange(self._session, request)
+                answer = await self._behaviour.exchange(self._session, request)
             return self._reply(answer, started)
         except Exception as fault:
             problem = of_fault(fault, request.url.host or "", request.url.port or 0, seconds)
             if problem is None:
-                _LOG.exception("an attempt failed in a way that is not known")
+                _LOG.exception("an attempt failed in an unexpected way")
                 problem = "the attempt failed inside the sender: see its log"
         return AttemptReply(None, problem, self._clock.monotonic() - started)
 
@@ -109,8 +109,8 @@ class Endpoints:
 
 
 def _seconds(header: str | None, now: float) -> float | None:
-    """The wait that a Retry-After header asks for: a number of seconds or a date (RFC 9110, 10.2.3);
-    None when it asks for none, or for nothing that can be understood."""
+    """The wait that a Retry-After header asks for, in seconds: it is a number or a date (RFC 9110,
+    10.2.3). None without a header, or for one that cannot be parsed."""
     if header is None:
         return None
     if header.isascii() and header.isdigit():

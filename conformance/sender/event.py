@@ -1,6 +1,6 @@
-"""What Emit takes: message events, judged against the message schema and made into bodies to send.
+"""The input of Emit: message events, validated against the schema and made into bodies to send.
 
-Pure. An event is the guide's body without `timestamp`, which is put in when the message is first
+Pure. An event is the guide's body without `timestamp`, which is added when the message is first
 pushed. Guide: 請求體, 字段說明.
 """
 
@@ -30,53 +30,53 @@ _CONTENT = {TYPES[kind]: type(value) for kind, value in CONTENT.items()}
 
 @dataclass(frozen=True, slots=True)
 class MessageBody:
-    """A message's body, without its timestamp, which belongs between `content[:cut]` and the rest.
-    Compact UTF-8 JSON in the guide's order, then the fields that the guide does not list."""
+    """A message's body without its timestamp, which goes between `content[:cut]` and the rest.
+    Compact UTF-8 JSON: the guide's fields in its order, then the fields that it does not list."""
 
     content: bytes
     cut: int
 
     def stamped(self, timestamp: int) -> bytes:
-        """The whole body, pushed at `timestamp` (Unix seconds)."""
+        """The whole body, with `timestamp` (Unix seconds)."""
         return b"%b%d%b" % (self.content[: self.cut], timestamp, self.content[self.cut :])
 
 
 @dataclass(frozen=True, slots=True)
 class MessageEvent:
-    """A message that was given to be delivered: its id, its fields for the filters, its body."""
+    """A message to deliver: its id, its fields for the filters, and its body."""
 
     msg_id: str
     fields: dict[str, Any]
     body: MessageBody
 
 
-def read(given: object) -> Iterator[MessageEvent]:
-    """The events in `given`, parsed JSON: one object or an array of them; one at each step.
+def read(data: object) -> Iterator[MessageEvent]:
+    """The events in `data`, parsed JSON: one object or an array of them. Lazy, one event at a time.
 
-    The guide's names are matched whatever their case. A `timestamp` is replaced. Raises InputError,
-    naming the field and, in an array, the place, for what does not fit the message schema.
+    The guide's names match in any case. A `timestamp` is replaced. Raises InputError for an event
+    that does not fit the message schema; it names the field and, in an array, the index.
     """
-    if isinstance(given, list):
-        for at, each in enumerate(given):
-            yield _event(each, f"[{at}]")
+    if isinstance(data, list):
+        for index, item in enumerate(data):
+            yield _event(item, f"[{index}]")
     else:
-        yield _event(given, "")
+        yield _event(data, "")
 
 
-def _event(given: object, place: str) -> MessageEvent:
-    if not isinstance(given, dict):
+def _event(item: object, place: str) -> MessageEvent:
+    if not isinstance(item, dict):
         raise InputError(f"{place or 'the body'} must be a message event, a JSON object")
-    fields = _in_order(given)
+    fields = _in_order(item)
     if not plainly_fits(fields):
-        wrong = message_problems(fields)
-        if wrong:
-            raise InputError("; ".join(_at(place, str(problem)) for problem in wrong))
+        problems = message_problems(fields)
+        if problems:
+            raise InputError("; ".join(_at(place, str(problem)) for problem in problems))
     try:
-        fields["msgId"].encode()  # a lone surrogate is no text, and cannot be a key
+        fields["msgId"].encode()  # a lone surrogate is not text, and cannot be a key
         body = _body(fields)
     except UnicodeEncodeError:
         raise InputError(_at(place, "msgId must be Unicode text")) from None
-    except ValueError:  # 1e400 is infinite to Python, and JSON has no word for that
+    except ValueError:  # Python reads 1e400 as infinity, which JSON cannot express
         raise InputError(_at(place, f"{WHOLE} holds a number that is too large")) from None
     except RecursionError:
         raise InputError(_at(place, f"{WHOLE} is nested too deeply")) from None
@@ -84,20 +84,20 @@ def _event(given: object, place: str) -> MessageEvent:
 
 
 def plainly_fits(fields: Mapping[str, Any]) -> bool:
-    """Whether a message, its timestamp apart, fits the schema at first sight. False says nothing.
+    """Whether a message obviously fits the schema, apart from its timestamp. False proves nothing.
 
-    The schema is the authority, and takes thirty times as long; what this lets pass, it lets pass.
+    The schema is the authority, but takes thirty times as long; it accepts whatever this accepts.
     """
     if not _KINDS.keys() <= fields.keys():
         return False
     if any(type(fields[name]) is not kind for name, kind in _KINDS.items()):
         return False
-    wanted = _CONTENT.get(fields["msgType"])
+    kind = _CONTENT.get(fields["msgType"])
     return (
         "content" in fields
         and bool(fields["msgId"])
         and -(2**63) <= fields["createTime"] < 2**63
-        and (wanted is None or type(fields["content"]) is wanted)
+        and (kind is None or type(fields["content"]) is kind)
     )
 
 
@@ -108,27 +108,27 @@ def _at(place: str, problem: str) -> str:
     return f"{place}.{problem}" if place else problem
 
 
-def _in_order(given: dict[str, Any]) -> dict[str, Any]:
-    """The guide's fields in its order and under its names, the timestamp still 0; then the others."""
-    if given.keys() != _EVENT:
-        exact = given
-        given = {}
+def _in_order(fields: dict[str, Any]) -> dict[str, Any]:
+    """The guide's fields in its order and under its names, with a timestamp of 0; then the others."""
+    if fields.keys() != _EVENT:
+        exact = fields
+        fields = {}
         for name, value in exact.items():
-            known = _NAMES.get(name.lower(), name)
-            given[name if known in exact else known] = value
-    given = given | {"timestamp": 0}
-    listed = {name: given[name] for name in FIELDS if name in given}
-    return listed | given
+            canonical = _NAMES.get(name.lower(), name)
+            fields[name if canonical in exact else canonical] = value
+    fields = fields | {"timestamp": 0}
+    listed = {name: fields[name] for name in FIELDS if name in fields}
+    return listed | fields
 
 
 def _body(fields: dict[str, Any]) -> MessageBody:
     whole = _json(fields)
-    # Before it stand texts alone, in which a quotation mark is escaped.
+    # Only strings come before it, and they escape their quotation marks.
     cut = whole.index(_SLOT) + len(_SLOT)
     return MessageBody(whole[:cut] + whole[cut + 1 :], cut)
 
 
 def _json(value: object) -> bytes:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    # A lone surrogate stands in a string only, where its Python escape is its JSON escape.
+    # A lone surrogate occurs only in a string, where its Python escape equals its JSON escape.
     return text.encode("utf-8", "backslashreplace")

@@ -1,9 +1,9 @@
-"""The messages that were accepted, and where the delivery of each to each configuration stands.
+"""The accepted messages, and the state of each delivery.
 
-A message is there once, whatever it is given twice; a delivery is one message for one configuration.
-Nothing is pruned, since an id that is forgotten could be delivered twice. What is being attempted is
-known to the workers alone: after a crash it is simply still waiting.
-Knows nothing of when to try. Guide: 訊息去重, 常見問題 3, 5.
+A delivery is one message for one configuration. A message is stored once, however often it is
+emitted. Nothing is pruned, since a forgotten id could be delivered twice. Only the workers know which
+deliveries are in flight: after a crash those are simply still waiting.
+Knows nothing of when to attempt one. Guide: 訊息去重, 常見問題 3, 5.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from conformance.sender.event import MessageBody
 from conformance.sender.event import MessageEvent as Message
 from conformance.storage.commits import Commits
 
-# A partial index is used for a constant alone, and so the states stand in the statements.
+# SQLite uses a partial index only for a constant, so the statements spell out the states.
 SCRIPT = """
 CREATE TABLE IF NOT EXISTS messages (
     id INTEGER PRIMARY KEY, msg_id TEXT NOT NULL UNIQUE, cut INTEGER NOT NULL, body BLOB NOT NULL);
@@ -40,8 +40,9 @@ CREATE VIEW IF NOT EXISTS entries AS
 """
 
 FETCH, FETCH_BYTES = 256, 256 * 1024
+"""The most deliveries, and about the most bytes of their bodies, that `due` returns."""
 CHUNK = 256
-"""Rows that one job writes at most, so that no job holds the event loop for long."""
+"""The most rows that one job writes, so that no job holds the event loop for long."""
 
 _LISTED = {
     State.WAITING: (
@@ -60,8 +61,8 @@ _LISTED = {
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A delivery to attempt. `attempts` have been made; `stamp` is the body's timestamp since the
-    first of them (Unix seconds)."""
+    """A delivery to attempt. `attempts` have been made; `stamp` is the body's timestamp (Unix
+    seconds), set by the first of them."""
 
     id: int
     attempts: int
@@ -71,8 +72,9 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """What an attempt left behind: attempt number `attempts` ended at `ended`, and `status` or, in
-    words, `problem` is what came of it. A delivery that waits again is due at `due`."""
+    """The result of attempt number `attempts`: its end, the HTTP `status` if there was one, the
+    `problem` as a sentence, and the delivery's new state. A delivery that waits again is due at
+    `due`. Times are Unix seconds."""
 
     delivery: int
     configuration: int
@@ -101,31 +103,31 @@ class Entry:
 
 
 class Queue:
-    """The queue in the file that `commits` writes. What is awaited is durable afterwards, and may
-    raise NotStoredError."""
+    """The queue in the file that `commits` writes. An awaited call is durable when it returns, and
+    may raise NotStoredError."""
 
     def __init__(self, commits: Commits) -> None:
         self._commits = commits
 
-    async def add(self, wanted: Sequence[tuple[Message, Sequence[int]]], now: float) -> set[int]:
-        """Queue each message for the configurations beside it, due at `now`.
+    async def add(self, batch: Sequence[tuple[Message, Sequence[int]]], now: float) -> set[int]:
+        """Queue each message of `batch` for the configurations beside it, due at `now`.
 
-        A message whose id is known is left out: it is delivered once. Returns the configurations
-        that got something, once all of it is committed.
+        A message whose id is in the queue already is skipped: it is delivered once. Returns the
+        configurations with new deliveries, once everything is committed.
         """
-        reached: set[int] = set()
-        for at in range(0, len(wanted), CHUNK):
-            chunk = wanted[at : at + CHUNK]
+        recipients: set[int] = set()
+        for start in range(0, len(batch), CHUNK):
+            chunk = batch[start : start + CHUNK]
             size = sum(len(message.body.content) for message, _ in chunk)
-            reached |= await self._commits.run(_Insert(chunk, now), len(chunk), size)
-        return reached
+            recipients |= await self._commits.run(_Insert(chunk, now), len(chunk), size)
+        return recipients
 
     def due(
         self, configuration: int, now: float, claimed: Collection[int]
     ) -> tuple[list[Waiting], bool]:
-        """What a configuration has due at `now` beside what is `claimed`, first things first; at most
-        FETCH deliveries, and no more when their bodies come to FETCH_BYTES. And whether there is
-        more of it."""
+        """The deliveries of a configuration that are due at `now` and not `claimed`, in the order of
+        their due times, and whether there are more. Returns at most FETCH deliveries, and stops once
+        their bodies reach FETCH_BYTES."""
         limit = FETCH + len(claimed)
         ids = self._read(
             "SELECT id FROM deliveries WHERE state = 'waiting' AND configuration = ? AND due <= ?"
@@ -135,8 +137,8 @@ class Queue:
             limit,
         )
         fresh = [ident for (ident,) in ids if ident not in claimed]
-        found, size = [], 0
-        # One statement, since each one by itself looks anew at what has been committed.
+        waiting, size = [], 0
+        # One statement, since each statement begins a read transaction of its own.
         cursor = self._commits.reader.execute(
             "SELECT deliveries.id, attempts, stamp, body, cut FROM json_each(?)"
             " CROSS JOIN deliveries ON deliveries.id = json_each.value"
@@ -144,15 +146,15 @@ class Queue:
             (json.dumps(fresh),),
         )
         for ident, attempts, stamp, body, cut in cursor:
-            found.append(Waiting(ident, attempts, stamp, MessageBody(body, cut)))
+            waiting.append(Waiting(ident, attempts, stamp, MessageBody(body, cut)))
             size += len(body)
             if size >= FETCH_BYTES:
                 break
         cursor.close()
-        return found, len(ids) == limit or len(found) < len(fresh)
+        return waiting, len(ids) == limit or len(waiting) < len(fresh)
 
     def next_due(self, configuration: int, now: float) -> float | None:
-        """When the first delivery of a configuration that is due after `now` is due."""
+        """When the next delivery of a configuration becomes due after `now`; None if none does."""
         rows = self._read(
             "SELECT due FROM deliveries WHERE state = 'waiting' AND configuration = ? AND due > ?"
             " ORDER BY due LIMIT 1",
@@ -162,18 +164,18 @@ class Queue:
         return float(rows[0][0]) if rows else None
 
     async def settle(self, results: Sequence[AttemptResult]) -> None:
-        """Keep what came of attempts, and count it for their configurations. Should the machine
-        crash, the newest of it may be forgotten, and then those attempts are made again."""
+        """Store the results of attempts, and count them for their configurations. If the machine
+        crashes, the newest may be lost, and those attempts are then repeated."""
         await self._commits.run(lambda db: _settle(db, results), len(results), flush=False)
 
     def newest(self, limit: int) -> list[Entry]:
-        """The `limit` newest deliveries, whatever became of them."""
+        """The `limit` newest deliveries in any state."""
         return self._entries("SELECT * FROM entries ORDER BY id DESC LIMIT ?", limit)
 
     def listed(self, state: State, configurations: Sequence[int], limit: int) -> list[Entry]:
-        """`limit` deliveries in `state` to some configurations: what waits soonest first, what is
-        delivered or failed newest first."""
-        lists = [self._entries(_LISTED[state], each, limit) for each in configurations]
+        """At most `limit` deliveries in `state` to some configurations: the waiting ones by due time,
+        the delivered or failed ones newest first."""
+        lists = [self._entries(_LISTED[state], ident, limit) for ident in configurations]
         if state is State.WAITING:
             merged = merge(*lists, key=attrgetter("due"))
         else:
@@ -181,35 +183,35 @@ class Queue:
         return list(islice(merged, limit))
 
     async def redeliver(self, delivery: int, now: float) -> int:
-        """Let a failed delivery wait again, with all its retries, due at `now`; how many that were:
-        1, or 0 if it has not failed."""
-        found = self._read("SELECT id FROM deliveries WHERE state = 'failed' AND id = ?", delivery)
-        return await self._wait_again(found, now)
+        """Requeue a failed delivery with all its retries, due at `now`. Returns how many were
+        requeued: 1, or 0 if it has not failed."""
+        ids = self._read("SELECT id FROM deliveries WHERE state = 'failed' AND id = ?", delivery)
+        return await self._requeue(ids, now)
 
     async def redeliver_message(self, msg_id: str, now: float) -> int:
-        """The same for the failed deliveries of one message, to whatever configurations."""
-        found = self._read("SELECT id FROM entries WHERE state = 'failed' AND msg_id = ?", msg_id)
-        return await self._wait_again(found, now)
+        """The same for the failed deliveries of one message to any configuration."""
+        ids = self._read("SELECT id FROM entries WHERE state = 'failed' AND msg_id = ?", msg_id)
+        return await self._requeue(ids, now)
 
     async def redeliver_all(self, configuration: int, now: float) -> int:
-        """The same for a configuration's deliveries that have failed until `now`."""
-        # What fails again in the meantime stays failed.
-        some = (
+        """The same for a configuration's deliveries that failed before or at `now`."""
+        # The time keeps out deliveries that fail again in the meantime.
+        failed = (
             "SELECT id FROM deliveries WHERE state = 'failed' AND configuration = ? AND ended <= ?"
             " LIMIT ?"
         )
         count = 0
-        while found := self._read(some, configuration, now, CHUNK):
-            count += await self._wait_again(found, now)
+        while ids := self._read(failed, configuration, now, CHUNK):
+            count += await self._requeue(ids, now)
         return count
 
-    async def _wait_again(self, ids: list[Any], now: float) -> int:
+    async def _requeue(self, ids: list[Any], now: float) -> int:
         rows = [(NEXT[State.FAILED, DeliveryEvent.REDELIVER].value, now, ident) for (ident,) in ids]
         sql = "UPDATE deliveries SET state = ?, attempts = 0, due = ? WHERE id = ? AND state = 'failed'"
         return await self._commits.run(lambda db: db.executemany(sql, rows).rowcount, len(rows))
 
     async def purge(self, configuration: int) -> None:
-        """Forget a configuration's deliveries, a chunk at a time."""
+        """Delete a configuration's deliveries, a chunk at a time."""
         for sql in (
             "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries"
             " WHERE state = 'waiting' AND configuration = ? LIMIT ?)",
@@ -233,12 +235,12 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class _Insert:
-    wanted: Sequence[tuple[Message, Sequence[int]]]
+    batch: Sequence[tuple[Message, Sequence[int]]]
     now: float
 
     def __call__(self, db: sqlite3.Connection) -> set[int]:
-        reached: set[int] = set()
-        for message, configurations in self.wanted:
+        recipients: set[int] = set()
+        for message, configurations in self.batch:
             row = db.execute(
                 "INSERT INTO messages (msg_id, cut, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 (message.msg_id, message.body.cut, message.body.content),
@@ -247,10 +249,10 @@ class _Insert:
                 db.executemany(
                     "INSERT INTO deliveries (message, configuration, state, due)"
                     " VALUES (?, ?, 'waiting', ?)",
-                    [(row.lastrowid, each, self.now) for each in configurations],
+                    [(row.lastrowid, ident, self.now) for ident in configurations],
                 )
-                reached.update(configurations)
-        return reached
+                recipients.update(configurations)
+        return recipients
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,11 +265,12 @@ class _Delete:
 
 
 def _settle(db: sqlite3.Connection, results: Sequence[AttemptResult]) -> None:
-    # The configuration too: what was purged meanwhile may have left its id to another's delivery.
+    # Match the configuration too: the id of a delivery that was purged meanwhile may have been reused
+    # for a delivery to another one.
     db.executemany(
         "UPDATE deliveries SET state = ?, due = ?, attempts = ?, stamp = ?, status = ?, problem = ?,"
         " ended = ? WHERE id = ? AND configuration = ?",
-        [(*_settled(result), result.delivery, result.configuration) for result in results],
+        [(*_columns(result), result.delivery, result.configuration) for result in results],
     )
     for configuration in {result.configuration for result in results}:
         own = [result for result in results if result.configuration == configuration]
@@ -284,6 +287,6 @@ def _settle(db: sqlite3.Connection, results: Sequence[AttemptResult]) -> None:
         )
 
 
-def _settled(result: AttemptResult) -> tuple[object, ...]:
+def _columns(result: AttemptResult) -> tuple[object, ...]:
     r = result
     return r.state.value, r.due, r.attempts, r.stamp, r.status, r.problem, r.ended

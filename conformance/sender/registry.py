@@ -1,9 +1,14 @@
-"""Which webhooks are configured, and what is remembered of each: counts, and how the last send went."""
+"""The configured webhooks, with the counts and the last send of each.
+
+Knows nothing of messages and deliveries.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from conformance.protocol.configuration import Configuration
 from conformance.protocol.dialect import Secret
@@ -22,8 +27,8 @@ CREATE TABLE IF NOT EXISTS configurations (
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is remembered of a configuration: how many deliveries were made and given up, when the
-    last send ended (Unix seconds, 0 for never) and whether it succeeded."""
+    """The history of a configuration: how many deliveries succeeded and failed, when the last send
+    ended (Unix seconds, 0 for never), and whether it succeeded."""
 
     sent: int
     failed: int
@@ -32,18 +37,18 @@ class Record:
 
 
 class Registry:
-    """The configurations in the file that `commits` writes, by id, oldest first. What is awaited is
-    durable afterwards, and may raise NotStoredError."""
+    """The configurations in the file that `commits` writes, by id, oldest first. An awaited call is
+    durable when it returns, and may raise NotStoredError."""
 
     def __init__(self, commits: Commits) -> None:
         self._commits = commits
         self._changed: dict[int, int] = {}
         self.configurations: dict[int, Configuration] = {}
         self.deleted: set[int] = set()
-        """Configurations whose deliveries have not been forgotten yet."""
+        """Deleted configurations that still have deliveries in the file."""
 
     def load(self) -> None:
-        """Read what is in the file."""
+        """Read the configurations from the file."""
         rows = self._commits.reader.execute(
             "SELECT id, changed, deleted, url, secret, enabled, timeout, retry_count, message_types,"
             " include_self_message FROM configurations ORDER BY id"
@@ -52,19 +57,19 @@ class Registry:
             if deleted:
                 self.deleted.add(ident)
             else:
-                self.configurations[ident] = _configuration(*settings)
+                self.configurations[ident] = _configuration(settings)
                 self._changed[ident] = changed
 
     def newest(self) -> list[int]:
-        """The ids, the last configured one first."""
+        """The ids, the most recently configured one first."""
         return sorted(self.configurations, key=self._changed.__getitem__, reverse=True)
 
     def by_url(self, url: object) -> int | None:
-        """The configuration whose URL is `url`."""
+        """The id of the configuration whose URL is `url`."""
         return next((i for i, each in self.configurations.items() if each.url == url), None)
 
     def record(self, ident: int) -> Record:
-        """What is remembered of a configuration there is."""
+        """The history of an existing configuration."""
         row = self._commits.reader.execute(
             "SELECT sent, failed, last_time, last_success FROM configurations WHERE id = ?",
             (ident,),
@@ -72,7 +77,7 @@ class Registry:
         return Record(row[0], row[1], row[2], bool(row[3]))
 
     async def create(self, configuration: Configuration) -> int:
-        """Keep a new configuration; its id, which no other one gets even after a deletion."""
+        """Store a new configuration. Returns its id, which is never reused, even after a deletion."""
         changed = max(self._changed.values(), default=0) + 1
         row = (*_settings(configuration), changed)
         ident = await self._commits.run(
@@ -84,13 +89,13 @@ class Registry:
                 ).lastrowid
             )
         )
-        assert ident is not None  # noqa: S101 - an INSERT has one
+        assert ident is not None  # noqa: S101 - always set after an INSERT
         self.configurations[ident] = configuration
         self._changed[ident] = changed
         return ident
 
     async def change(self, ident: int, configuration: Configuration) -> None:
-        """Put `configuration` in the place of the one there is."""
+        """Replace an existing configuration by `configuration`."""
         changed = max(self._changed.values()) + 1
         row = (*_settings(configuration), changed, ident)
         await self._commits.run(
@@ -105,9 +110,9 @@ class Registry:
         self._changed[ident] = changed
 
     async def delete(self, ident: int) -> None:
-        """Take a configuration out. It is among the `deleted` until it is forgotten."""
-        # Out of sight first: a message that comes now must not be queued for it. One that came
-        # before is committed before, since jobs keep their order.
+        """Delete a configuration. It stays in `deleted` until `forget`."""
+        # Remove it from memory first: a message accepted from now on must not be queued for it. An
+        # earlier message is committed earlier, since jobs keep their order.
         configuration, changed = self.configurations.pop(ident), self._changed.pop(ident)
         try:
             await self._commits.run(
@@ -121,14 +126,14 @@ class Registry:
         self.deleted.add(ident)
 
     async def forget(self, ident: int) -> None:
-        """Forget a deleted configuration, whose deliveries are forgotten already."""
+        """Remove a deleted configuration from the file, once its deliveries are purged."""
         await self._commits.run(
             lambda db: db.execute("DELETE FROM configurations WHERE id = ?", (ident,))
         )
         self.deleted.discard(ident)
 
-    async def tested(self, ident: int, ended: float, success: bool) -> None:
-        """Remember that a test message was sent. It counts as the last send, and among no totals."""
+    async def record_test(self, ident: int, ended: float, *, success: bool) -> None:
+        """Record that a test message was sent. It counts as the last send, but not in the totals."""
         await self._commits.run(
             lambda db: db.execute(
                 "UPDATE configurations SET last_time = ?, last_success = ? WHERE id = ?",
@@ -149,9 +154,9 @@ def _settings(configuration: Configuration) -> tuple[object, ...]:
     )
 
 
-def _configuration(
-    url: str, secret: bytes, enabled: int, timeout: int, retry_count: int, types: str, own: int
-) -> Configuration:
+def _configuration(columns: Sequence[Any]) -> Configuration:
+    """The inverse of `_settings`."""
+    url, secret, enabled, timeout, retry_count, types, own = columns
     return Configuration(
         url,
         Secret(secret),

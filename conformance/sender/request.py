@@ -1,4 +1,7 @@
-"""What a call of the API brings along: parameters, an ID, a JSON body; and why it is refused."""
+"""Reading a call of the API: its parameters, its ID, its JSON body; and refusing it.
+
+Knows nothing of what the calls do.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from aiohttp import web
 from conformance.model.errors import InputError
 
 DRAINED = 64 * 1024 * 1024
-"""Bytes of a body that is too large that are read all the same: many clients do not look for an
-answer before they have sent everything."""
+"""How many bytes of a body that is too large are read anyway: many clients do not look for an answer
+before they have sent everything."""
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
-    """What a request is answered with instead of success."""
+    """The answer to a request that is refused. `status` is an HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -23,23 +26,23 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
 
 
 def parameter(request: web.Request, name: str) -> str | None:
-    """The parameter `name`, whatever its case; None when it is not given or empty."""
+    """The parameter `name` (in lower case), matched in any case; None when it is missing or empty."""
     values = [value for key, value in request.query.items() if key.lower() == name]
     return values[-1] if values and values[-1] else None
 
 
-def identifier(given: object) -> int:
-    """An ID as a number or in digits."""
-    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 19:
-        return int(given)
-    if type(given) is int and 0 <= given < 2**63:
-        return given
+def identifier(value: object) -> int:
+    """An ID from a number or a string of digits. Raises InputError."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+        return int(value)
+    if type(value) is int and 0 <= value < 2**63:
+        return value
     raise InputError("ID must be a number that List shows")
 
 
 async def json_body(request: web.Request, limit: int, empty: Any = None) -> Any:
-    """The body, parsed strictly; `empty` for none, if that is allowed. Raises InputError, and
-    Refusal for a body of more than `limit` bytes."""
+    """The body, parsed strictly. An empty body is `empty`, unless that is None. Raises InputError for
+    what is not JSON, and Refusal for a body of more than `limit` bytes."""
     body = bytearray()
     size = 0
     while piece := await request.content.readany():
@@ -63,4 +66,4 @@ async def json_body(request: web.Request, limit: int, empty: Any = None) -> Any:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")

@@ -1,4 +1,4 @@
-"""What the sender must not forget, in one SQLite file: the configurations and the queue."""
+"""The sender's durable state in one SQLite file: its configurations and its queue."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _TABLES = Tables(
 class Store:
     """The store in the file `path`, or in memory for ":memory:". Use as an async context manager.
 
-    Entering raises InputError for a file that is another program's, that another sender has open or
-    that cannot be written, and leaves such a file as it is. Leaving commits what has been handed in.
+    Entering raises InputError for a file that belongs to another program, is open in another sender,
+    or cannot be written, and leaves that file as it is. Leaving commits what has been submitted.
     """
 
     def __init__(self, path: str, behaviour: SenderBehaviour = CORRECT) -> None:
         self._commits = Commits(path, _TABLES)
-        self._practice = behaviour
+        self._behaviour = behaviour
 
     async def __aenter__(self) -> Store:
         await self._commits.__aenter__()
@@ -55,23 +55,23 @@ class Store:
         await self._commits.__aexit__(kind, fault, at)
 
     async def accept(self, messages: Sequence[Message], now: float) -> set[int]:
-        """Queue each message for every configuration that wants it; the configurations that got
-        something, once it is committed. Raises NotStoredError."""
-        configurations, recipients = self.registry.configurations, self._practice.recipients
-        wanted = [(each, recipients(configurations, each.fields)) for each in messages]
-        due = self._practice.first_attempt(now)
-        # What nobody wants is not kept: it may be given again when somebody does.
-        return await self.queue.add([each for each in wanted if each[1]], due)
+        """Queue each message for every configuration whose filters accept it. Returns the
+        configurations with new deliveries, once they are committed. Raises NotStoredError."""
+        configurations, recipients = self.registry.configurations, self._behaviour.recipients
+        pairs = [(message, recipients(configurations, message.fields)) for message in messages]
+        due = self._behaviour.first_attempt(now)
+        # A message without recipients is not stored, so that it can be emitted again later.
+        return await self.queue.add([pair for pair in pairs if pair[1]], due)
 
     async def delete(self, ident: int) -> None:
-        """Delete a configuration. Its deliveries are forgotten bit by bit, after a restart too."""
+        """Delete a configuration. Its deliveries are purged in the background, also after a restart."""
         await self.registry.delete(ident)
         self._deleted.set()
 
     async def _purge(self) -> None:
         while True:
             for ident in list(self.registry.deleted):
-                # A file that cannot be written now is tried again at the next deletion or start.
+                # If the file cannot be written now, the next deletion or start tries again.
                 with suppress(NotStoredError):
                     await self.queue.purge(ident)
                     await self.registry.forget(ident)

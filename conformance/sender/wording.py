@@ -1,6 +1,6 @@
-"""What went wrong with an attempt, in words that tell a user what to do next.
+"""Describes what went wrong with an attempt, in sentences that tell the user what to do next.
 
-Pure. The words hold nothing of a message, a secret, or the path and query of the configured URL.
+Pure. The text never holds a message, a secret, or the path and query of the configured URL.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _STATUS = {
     401: "it refuses the signature: compare the Secret and the string that is signed",
     403: "it refuses the sender: compare the Secret, and look for an allow list of addresses",
     404: "nothing is at this path: check the URL",
-    405: "it takes no POST at this path: check the URL",
+    405: "it does not accept POST at this path: check the URL",
     413: "the message is too large for it: raise its limit",
-    415: "it does not take application/json",
+    415: "it does not accept application/json",
     429: "it asks for fewer requests",
-    503: "it is busy or down: it is asked again",
+    503: "it is busy or down: deliveries are retried",
 }
 
 
 def of_status(status: int, location: str | None) -> str:
-    """What an answer other than 200 means, and what to do. `location` is that header."""
+    """What an answer other than 200 means, and what to do. `location` is the Location header."""
     match status:
         case _ if status in _STATUS:
             means = _STATUS[status]
@@ -42,7 +42,7 @@ def of_status(status: int, location: str | None) -> str:
 
 
 def of_fault(fault: Exception, host: str, port: int, seconds: float) -> str | None:
-    """Why no whole answer came from `host`:`port` within `seconds`; None for a fault that an
+    """Why no whole answer arrived from `host`:`port` within `seconds`; None for a fault that an
     endpoint cannot cause."""
     place = f"{host}:{port}"
     match fault:
@@ -57,16 +57,12 @@ def of_fault(fault: Exception, host: str, port: int, seconds: float) -> str | No
         case aiohttp.ClientConnectorError() if isinstance(fault.os_error, DeniedError):
             return f"{host} leads to an address that is not public, which --deny-private forbids"
         case aiohttp.ClientConnectorError() if fault.os_error.errno == errno.ECONNREFUSED:
-            return (
-                f"{place} refused the connection: nothing listens there, or a firewall forbids it"
-            )
+            return f"{place} refused the connection: nothing listens there, or a firewall blocks it"
         case aiohttp.ClientConnectorError():
             reason = fault.os_error.strerror or fault.os_error
             return f"no connection to {place} ({_short(reason)})"
         case TimeoutError():
-            return (
-                f"no whole answer from {place} within {seconds:g} s: answer first, work afterwards"
-            )
+            return f"no whole answer from {place} within {seconds:g} s: answer first, process afterwards"
         case (
             aiohttp.ServerDisconnectedError()
             | aiohttp.ClientPayloadError()
@@ -75,9 +71,9 @@ def of_fault(fault: Exception, host: str, port: int, seconds: float) -> str | No
         ):
             return f"{place} closed the connection before the answer was whole"
         case aiohttp.InvalidURL():
-            return "the URL cannot be sent to: check it"
-        case aiohttp.ClientError() | ValueError():  # what aiohttp's parser lets through
-            return f"what {place} answered is not HTTP: check the scheme and the port"
+            return "the URL is not valid: check it"
+        case aiohttp.ClientError() | ValueError():  # raised by aiohttp's parser
+            return f"the answer of {place} is not HTTP: check the scheme and the port"
         case OSError():
             return f"no connection to {place} ({_short(fault.strerror or fault)})"
         case _:

@@ -1,8 +1,8 @@
-"""When each delivery is attempted, and what becomes of it: a lane for each configuration.
+"""Schedules the attempts of every delivery and stores their results: one lane for each configuration.
 
-A lane takes what is due from the store, a little at a time, so that memory does not grow with the
-queue; a lane that waits for a slow endpoint holds up no other. What an attempt means and how long to
-wait is said by the `SenderBehaviour`. Guide: 接收流程 3, 重試機制, 異步處理.
+A lane takes due deliveries from the store, a few at a time, so that memory does not grow with the
+queue. A lane that waits for a slow endpoint delays no other. The `SenderBehaviour` decides what an
+attempt means and how long to wait. Guide: 接收流程 3, 重試機制, 異步處理.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from conformance.sender.store import Store
 from conformance.storage.commits import NotStoredError
 
 LOW = 64
-"""How few deliveries a lane has left when it takes more from the store."""
+"""A lane with fewer deliveries than this takes more from the store."""
 CLAIMED = 2048
-"""Deliveries that a lane may have taken without the store knowing what came of them."""
+"""The most deliveries that a lane may have claimed while the store has no result for them."""
 PATROL = 30.0
-"""Seconds after which a lane looks again at the clock, which someone may have set."""
+"""Seconds after which a sleeping lane reads the clock again, since someone may have set it."""
 PAUSE = 1.0
 """Seconds to wait after the store could not be read or written."""
 
-_AFTER = {
+_STATE_AFTER = {
     event: NEXT[NEXT[State.WAITING, DeliveryEvent.SENT], event]
     for event in (DeliveryEvent.ACCEPTED, DeliveryEvent.REFUSED, DeliveryEvent.EXHAUSTED)
 }
-"""What an attempt's outcome makes of a delivery that waited."""
+"""The state of a waiting delivery after the outcome of an attempt."""
 
-_OWN = random.Random()  # noqa: S311 - that of the process may be another's, who seeds it
+_RANDOM = random.Random()  # noqa: S311 - not the module's own, which other code may seed
 _LOG = logging.getLogger("hookproof.sender")
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How deliveries are paced: the waits between attempts, the longest Retry-After that is obeyed
-    (seconds), and how many attempts may be in flight for one configuration, and in all beside the one
-    that each configuration may always have."""
+    (seconds), and how many attempts may be in flight: `each` for one configuration, and `in_all` for
+    all of them, not counting one that every configuration may always have."""
 
     backoff: Backoff = field(default_factory=Backoff)
     retry_after: float = 600.0
@@ -62,11 +62,11 @@ class Pace:
 class Deliveries:
     """The lanes of all configurations. Use as an async context manager, within the store's.
 
-    Leaving lets attempts in flight end, for at most `grace` seconds of real time. `draw` gives
-    uniform numbers in [0, 1).
+    Leaving lets attempts in flight finish, for at most `grace` seconds of real time. `draw` returns
+    uniform random numbers in [0, 1).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - tests replace its clock, draw, pace and grace one by one
         self,
         store: Store,
         post: Post,
@@ -74,7 +74,7 @@ class Deliveries:
         pace: Pace | None = None,
         *,
         behaviour: SenderBehaviour = CORRECT,
-        draw: Callable[[], float] = _OWN.random,
+        draw: Callable[[], float] = _RANDOM.random,
         grace: float = 2.0,
     ) -> None:
         self.store = store
@@ -83,7 +83,7 @@ class Deliveries:
         self.pace = pace or Pace()
         self.behaviour = behaviour
         self.draw = draw
-        self.places = asyncio.Semaphore(self.pace.in_all)
+        self.slots = asyncio.Semaphore(self.pace.in_all)
         self._grace = grace
         self._lanes: dict[int, _Lane] = {}
         self._results: list[AttemptResult] = []
@@ -108,14 +108,14 @@ class Deliveries:
         await self._settler
 
     def put(self, ident: int, configuration: Configuration) -> None:
-        """Deliver as `configuration` says from the next attempt on."""
+        """Use `configuration` from the next attempt on."""
         if ident in self._lanes:
             self._lanes[ident].change(configuration)
         else:
             self._lanes[ident] = _Lane(ident, configuration, self)
 
     async def remove(self, ident: int) -> None:
-        """Attempt nothing more for a configuration; what is in flight is broken off."""
+        """Make no more attempts for a configuration; cancel those in flight."""
         await self._lanes.pop(ident).stop(0)
 
     def wake(self, ident: int) -> None:
@@ -124,7 +124,7 @@ class Deliveries:
             self._lanes[ident].wake()
 
     def settle(self, result: AttemptResult) -> None:
-        """Hand in what came of an attempt; it is kept together with what else there is."""
+        """Submit the result of an attempt, to be stored with the others that are pending."""
         self._results.append(result)
         self._settle.set()
 
@@ -135,17 +135,18 @@ class Deliveries:
                 await self._settle.wait()
                 continue
             results, self._results = self._results, []
-            if await self._kept(results):
+            if await self._store_results(results):
                 for ident in {result.configuration for result in results} & self._lanes.keys():
-                    self._lanes[ident].settled(results)
+                    self._lanes[ident].release(results)
 
-    async def _kept(self, results: Sequence[AttemptResult]) -> bool:
-        """Keep `results`, however long it takes: a delivery that was made must not be made again."""
+    async def _store_results(self, results: Sequence[AttemptResult]) -> bool:
+        """Store `results`, however long it takes: a successful delivery must not be repeated. False
+        if the sender stops first."""
         while True:
             try:
                 await self.store.queue.settle(results)
             except NotStoredError as fault:
-                _LOG.error("what came of deliveries cannot be stored: %s", fault)
+                _LOG.error("the results of attempts cannot be stored: %s", fault)
                 if self._leaving:
                     return False
                 await self.clock.sleep(PAUSE)
@@ -162,9 +163,9 @@ class _Lane:
         self._all = all_lanes
         self._ready: deque[Waiting] = deque()
         self._claimed: set[int] = set()
-        self._more = False  # whether the store may have more than was taken
+        self._more = False  # whether the store may have more due deliveries
         self._wake = asyncio.Event()
-        self._first = True  # whether the worker that needs no place is still to be had
+        self._own_slot = True  # whether the slot that only this lane may use is free
         self._workers: set[asyncio.Task[None]] = set()
         self._feeder = asyncio.create_task(self._feed(), name=f"lane {ident}")
 
@@ -178,10 +179,10 @@ class _Lane:
             self._ready.clear()
         self._wake.set()
 
-    def settled(self, results: Sequence[AttemptResult]) -> None:
-        """The store knows what came of deliveries, other lanes' among them: it may give them again."""
+    def release(self, results: Sequence[AttemptResult]) -> None:
+        """Drop the claims on deliveries whose results are stored; some may belong to other lanes."""
         self._claimed.difference_update(result.delivery for result in results)
-        if self._hungry() or any(result.state is State.WAITING for result in results):
+        if self._needs_more() or any(result.state is State.WAITING for result in results):
             self._wake.set()
 
     async def stop(self, grace: float) -> None:
@@ -194,7 +195,7 @@ class _Lane:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _hungry(self) -> bool:
+    def _needs_more(self) -> bool:
         return self._more and len(self._ready) < LOW and len(self._claimed) < CLAIMED
 
     async def _feed(self) -> None:
@@ -206,22 +207,22 @@ class _Lane:
             except sqlite3.Error as fault:
                 _LOG.error("the queue cannot be read: %s", fault)
                 due = now + PAUSE
-            await self._rest(due)
+            await self._sleep_until(due)
 
     def _take(self, now: float) -> float | None:
-        """Claim what is due, and see that it is worked on; when to look again, None for not before
-        it is told to."""
+        """Claim due deliveries and start workers for them. Returns when to look again; None means
+        when the lane is woken."""
         if len(self._ready) < LOW and len(self._claimed) < CLAIMED:
             due, self._more = self._all.store.queue.due(self._ident, now, self._claimed)
             self._claimed.update(waiting.id for waiting in due)
             self._ready.extend(due)
         else:
-            self._more = True  # for all that is known: what became due meanwhile was not looked for
+            self._more = True  # possibly: nothing has looked for what became due meanwhile
         for _ in range(min(self._all.pace.each - len(self._workers), len(self._ready))):
             self._workers.add(asyncio.create_task(self._work()))
         return None if self._more else self._all.store.queue.next_due(self._ident, now)
 
-    async def _rest(self, due: float | None) -> None:
+    async def _sleep_until(self, due: float | None) -> None:
         if due is None:
             await self._wake.wait()
             return
@@ -237,27 +238,27 @@ class _Lane:
                 task.cancel()
 
     async def _work(self) -> None:
-        # One worker of each lane needs no place, so that an endpoint always gets its messages,
+        # One worker of each lane needs no shared slot, so that an endpoint always gets its messages,
         # however many others hang.
-        first, self._first = self._first, False
-        place = nullcontext() if first else self._all.places
+        own_slot, self._own_slot = self._own_slot, False
+        slot = nullcontext() if own_slot else self._all.slots
         try:
             while self._ready:
-                async with place:
+                async with slot:
                     if self._ready:
                         waiting = self._ready.popleft()
-                        if self._hungry():
+                        if self._needs_more():
                             self._wake.set()
                         await self._attempt(waiting)
         finally:
-            self._first = first or self._first
-            # At once, not in a callback: until then the feeder would count on this worker.
+            self._own_slot = own_slot or self._own_slot
+            # Now and not in a callback: until then the feeder would count on this worker.
             self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _attempt(self, waiting: Waiting) -> None:
         configuration = self._configuration
         now = self._all.clock.now()
-        # Every attempt is stamped and signed afresh; the body stays what it was at the first.
+        # Every attempt has a new timestamp header and signature; the body stays that of the first.
         stamp = int(now) if waiting.stamp is None else waiting.stamp
         reply = await self._all.post(configuration, waiting.body.stamped(stamp), now)
         self._all.settle(self._result(waiting, stamp, reply, configuration))
@@ -268,12 +269,12 @@ class _Lane:
         attempt = waiting.attempts + 1
         event = self._all.behaviour.outcome(waiting, reply, configuration)
         ended = self._all.clock.now()
-        again = event is DeliveryEvent.REFUSED
+        retry = event is DeliveryEvent.REFUSED
         return AttemptResult(
             delivery=waiting.id,
             configuration=self._ident,
-            state=_AFTER[event],
-            due=ended + self._wait(attempt, reply) if again else ended,
+            state=_STATE_AFTER[event],
+            due=ended + self._wait(attempt, reply) if retry else ended,
             attempts=attempt,
             stamp=stamp,
             status=reply.status,
@@ -283,5 +284,5 @@ class _Lane:
 
     def _wait(self, attempt: int, reply: AttemptReply) -> float:
         pace = self._all.pace
-        asked = min(reply.retry_after or 0.0, pace.retry_after)
-        return max(asked, self._all.behaviour.wait(pace.backoff, attempt, self._all.draw()))
+        requested = min(reply.retry_after or 0.0, pace.retry_after)
+        return max(requested, self._all.behaviour.wait(pace.backoff, attempt, self._all.draw()))

@@ -1,1 +1,1 @@
-"""How a part is served: addresses and certificates."""
+"""Serving a reference part: addresses and certificates."""

@@ -1,4 +1,4 @@
-"""Certificates that a reference part serves https with: the user's, or one of its own making."""
+"""TLS certificates for a reference part: the user's, or a self-signed one."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from conformance.model.errors import InputError
 
 
 def missing() -> str | None:
-    """What is not there to make a certificate with."""
+    """What this machine lacks to make a certificate, or None."""
     return None if shutil.which("openssl") else "needs openssl"
 
 
 def self_signed() -> ssl.SSLContext:
-    """A server's context with a certificate that nobody but itself has signed. Needs openssl."""
+    """A server context with a new self-signed certificate. Needs openssl."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.TemporaryDirectory(prefix="hookproof-") as place:
-        context.load_cert_chain(*make(Path(place)))
+    with tempfile.TemporaryDirectory(prefix="hookproof-") as folder:
+        context.load_cert_chain(*make(Path(folder)))
     return context
 
 
-def make(place: Path) -> tuple[Path, Path]:
-    """A new certificate for 127.0.0.1 and localhost, and its key, as files in `place`."""
-    key, certificate = place / "key.pem", place / "certificate.pem"
+def make(folder: Path) -> tuple[Path, Path]:
+    """A new certificate for 127.0.0.1 and localhost and its key, as files in `folder`. Needs openssl."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     names = "subjectAltName=IP:127.0.0.1,DNS:localhost"
     subject = ["-subj", "/CN=localhost", "-addext", names]
@@ -36,11 +36,11 @@ def make(place: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
-def given(certificate: Path, key: Path) -> ssl.SSLContext:
-    """A server's context with the user's certificate. Raises InputError, naming the options."""
+def load(certificate: Path, key: Path) -> ssl.SSLContext:
+    """A server context with the user's certificate. Raises InputError that names the options."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        # A password would be asked for on the terminal.
+        # Without one, OpenSSL asks for a password on the terminal.
         context.load_cert_chain(certificate, key, password="")
     except (OSError, ssl.SSLError) as fault:
         raise InputError(

@@ -1,4 +1,4 @@
-"""How a reference part is served: an address of its own, from start to stop.
+"""Serves a reference part on its own address, from start to stop.
 
 Knows neither receivers nor senders.
 """
@@ -18,17 +18,17 @@ from aiohttp import web
 from conformance.model.errors import InputError
 
 BACKLOG = 1024
-"""Connections that may wait to be taken: a burst opens hundreds at once."""
+"""How many connections may wait to be accepted: a burst opens hundreds at once."""
 KEEP_ALIVE = 75.0
-"""Seconds that a receiver keeps an idle connection."""
+"""Seconds that a receiver keeps an idle connection open."""
 
 
 @asynccontextmanager
 async def listening(
     runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[str]:
-    """Serve the runner's application within the context; gives the base URL, without a slash at its
-    end. Port 0 takes a free one. Raises InputError when the address cannot be had."""
+    """Serve the runner's application within the context; yields the base URL without a trailing slash.
+    Port 0 takes a free one. Raises InputError if it cannot listen on the address."""
     await runner.setup()
     try:
         try:
@@ -43,7 +43,7 @@ async def listening(
 
 
 async def until_stopped(url: str) -> None:
-    """Print the one line that says where a part serves, and wait for SIGINT or SIGTERM."""
+    """Print the URL of a part as one line, and wait for SIGINT or SIGTERM."""
     _collect_less()
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -57,8 +57,8 @@ async def until_stopped(url: str) -> None:
 
 
 def _collect_less() -> None:
-    """Look for garbage seldom, and never at what was loaded: a part that serves makes few cycles, and
-    under load every look at all that it keeps costs a quarter of its rate."""
+    """Collect garbage rarely, and never among the modules already loaded. A serving part creates few
+    cycles, and under load a full collection costs a quarter of its rate."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
@@ -66,7 +66,7 @@ def _collect_less() -> None:
 
 def _no_address(host: str, port: int, fault: OSError) -> str:
     if fault.errno == errno.EADDRINUSE:
-        return f"--port: {port} on {host} is in use already: give another, or 0 for a free one"
+        return f"--port: {port} on {host} is already in use: give another, or 0 for a free one"
     if fault.errno == errno.EACCES:
         return f"--port: {port} needs more rights: give one above 1023, or 0 for a free one"
-    return f"--host: {host} is no address of this machine ({fault.strerror}): try 127.0.0.1"
+    return f"--host: {host} is not an address of this machine ({fault.strerror}): try 127.0.0.1"

@@ -1,4 +1,4 @@
-"""A SQLite file that keeps what was promised: made, claimed, opened, and nobody else's ever touched.
+"""A durable SQLite file: created, locked and opened, without ever touching another program's file.
 
 Knows nothing of what the tables hold.
 """
@@ -19,17 +19,17 @@ MEMORY = ":memory:"
 
 BUSY_PATIENCE = 3.0
 BUSY_PAUSE = 0.002
-"""Seconds: how long to wait for somebody else who uses the file, less than the 5 s that a sender
-waits for its answer, and how long between looks."""
+"""Seconds: how long to wait for another process that uses the file, less than the 5 s that a sender
+waits for its answer; and the pause between attempts."""
 
-_LOG_SIZE = 64 * 1024 * 1024  # bytes: a log that a burst made longer is cut back
+_LOG_SIZE = 64 * 1024 * 1024  # bytes, to which SQLite truncates the log after a burst
 _MAGIC = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What makes a file ours: `application` and `version` in its header, `script` for the tables,
-    and what it is called. Several processes may have a `shared` one open at the same time."""
+    """The format of a file: `application` and `version` in its header, the `script` that creates its
+    tables, and its `name` in messages. Several processes may have a `shared` file open at once."""
 
     application: int
     version: int
@@ -39,12 +39,12 @@ class Tables:
 
 
 class Database:
-    """The file `path`, made where it is not there, or memory for ":memory:"; open until `close`.
+    """The file `path`, created if it does not exist, or memory for ":memory:"; open until `close`.
 
-    `writer` waits for nobody, and `reader` sees what is committed; in memory they are the same. In
-    both each statement stands for itself. Raises InputError for a file that is another program's,
-    that another process has open though its tables are not shared, or that cannot be written, and
-    leaves such a file as it is.
+    `writer` never waits for a lock, and `reader` sees committed data; in memory they are the same
+    connection. Both are in autocommit mode. Raises InputError for a file that belongs to another
+    program, that another process has open although its tables are not shared, or that cannot be
+    written, and leaves that file as it is.
     """
 
     def __init__(self, path: str, tables: Tables) -> None:
@@ -65,7 +65,7 @@ class Database:
         self._release()
 
     def _release(self) -> None:
-        # Last, since to close a descriptor drops the locks that SQLite has on the file.
+        # Last, since closing a descriptor drops the locks that SQLite holds on the file.
         if self._claim is not None:
             os.close(self._claim)
 
@@ -77,19 +77,19 @@ def _connect(path: str) -> sqlite3.Connection:
 
 
 def _open(path: str, tables: Tables) -> sqlite3.Connection:
-    """The writer's connection, with the tables there."""
+    """The writer's connection, with the tables created."""
     db: sqlite3.Connection | None = None
     try:
         db = _connect(path)
-        # The name and the tables in one transaction, before WAL: a file is never half ours, and its
-        # header says whose it is without looking into the log. Written each time, so that a file
-        # that cannot be written is found out now.
+        # The header and the tables in one transaction, before WAL: a file is never half ours, and its
+        # header identifies it without a look into the log. Written every time, so that a file that
+        # cannot be written is detected now.
         db.executescript(
             f"BEGIN IMMEDIATE; PRAGMA application_id = {tables.application};"
             f"PRAGMA user_version = {tables.version}; {tables.script} COMMIT;"
         )
         db.execute("PRAGMA journal_mode = WAL")
-        # A commit survives the machine, not the process only.
+        # A commit survives a crash of the machine, not only of the process.
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA journal_size_limit = {_LOG_SIZE}")
         db.execute("PRAGMA busy_timeout = 0")
@@ -103,9 +103,10 @@ def _open(path: str, tables: Tables) -> sqlite3.Connection:
 
 
 def _claim(path: str, tables: Tables) -> int:
-    """A descriptor that holds `path` for this process alone, until it is closed or the process ends.
+    """A descriptor that locks `path` for this process, until it is closed or the process ends.
 
-    Looks at bytes only: to open somebody's database, even just to read, may change files beside it.
+    Reads only bytes: opening another program's database, even for reading, may change files beside
+    it.
     """
     try:
         with suppress(FileExistsError):
@@ -117,8 +118,8 @@ def _claim(path: str, tables: Tables) -> int:
             f"--db: {path} cannot be opened ({fault.strerror}): give a file that can be written"
         ) from None
     try:
-        # Those who share a file open it one by one: SQLite does not wait for its turn to change a
-        # new file's journal.
+        # Processes that share a file open it one at a time: SQLite does not wait for a lock when it
+        # changes the journal mode of a new file.
         _lock(path, descriptor, BUSY_PATIENCE if tables.shared else 0)
         _refuse_foreign(path, os.pread(descriptor, 100, 0), tables)
     except InputError:
@@ -128,14 +129,14 @@ def _claim(path: str, tables: Tables) -> int:
 
 
 def _lock(path: str, descriptor: int, patience: float) -> None:
-    """Take a lock that SQLite does not know."""
-    until = time.monotonic() + patience
+    """Take an flock, which SQLite does not use."""
+    deadline = time.monotonic() + patience
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            if time.monotonic() >= until:
+            if time.monotonic() >= deadline:
                 raise InputError(
                     f"--db: {path} is in use by another process: stop it, or give another file"
                 ) from None

@@ -1,4 +1,4 @@
-"""Deliveries: the attempts of one message to one endpoint, taken together."""
+"""Deliveries as a pandas frame: the attempts of one message to one endpoint make one row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from conformance.model.exchange import Role
 from conformance.protocol.delivery import State
-from conformance.trace.tables import DELIVERING
+from conformance.trace.tables import DELIVERY_ROLES
 
 COLUMNS = (
     "id", "role", "rule", "case", "msg_id", "url", "status", "fault", "started", "sent", "ended",
@@ -18,21 +18,22 @@ COLUMNS = (
 
 
 def deliveries(frame: pd.DataFrame, accepted: Collection[int]) -> pd.DataFrame:
-    """A row for each message at each endpoint, in the order of their first attempts.
+    """A row for each message at each endpoint, in the order of the first attempts.
 
-    `frame` has COLUMNS and `time`. `starts` are seconds from the first start to each; `waits` from
-    the end of an attempt to the start of the next; `seconds` go from the first start to the last
-    end; `outcome` is `delivered` when one of `accepted` came back in whole, else `failed`. A run
-    against a sender shows its deliveries, one against a receiver those of the suite.
+    `frame` has COLUMNS and `time`. `starts` are the seconds from the first start to each start;
+    `waits` those from the end of an attempt to the start of the next; `seconds` is the time from the
+    first start to the last end. `outcome` is `delivered` when a whole answer had one of the
+    `accepted` statuses, else `failed`. A run against a sender shows the sender's deliveries, a run
+    against a receiver those of the suite.
     """
-    sent = _sent(frame)
+    sent = _delivery_rows(frame)
     bare = {url: url.partition("?")[0] for url in sent["url"].cat.categories}
     endpoint = sent["url"].astype(object).map(bare).astype("category")
     sent = sent.assign(endpoint=endpoint).sort_values(
         ["endpoint", "msg_id", "started", "id"], kind="stable", ignore_index=True
     )
     keys = sent[["endpoint", "msg_id"]].astype("string")
-    first = ~keys.eq(keys.shift()).fillna(False).all(axis=1).to_numpy(dtype=bool)
+    first = ~keys.eq(keys.shift()).fillna(value=False).all(axis=1).to_numpy(dtype=bool)
     group = np.cumsum(first) - 1
     begins = np.flatnonzero(first)
     ends = np.append(begins, len(sent))[1:]
@@ -40,11 +41,11 @@ def deliveries(frame: pd.DataFrame, accepted: Collection[int]) -> pd.DataFrame:
     offsets = np.round(started - started[begins][group], 6)
     waits = np.round(started[1:] - ended[:-1], 6)
     statuses = sent["status"].astype(object).where(sent["status"].notna(), None).to_list()
-    good = sent["status"].isin(list(accepted)) & sent["fault"].isna()
+    success = sent["status"].isin(list(accepted)) & sent["fault"].isna()
     spans = list(zip(begins.tolist(), ends.tolist(), strict=True))
-    delivered = good.groupby(group).any().to_numpy(dtype=int)
+    delivered = success.groupby(group).any().to_numpy(dtype=int)
     heads = sent.iloc[begins].reset_index(drop=True)
-    made = heads[["endpoint", "msg_id", "rule", "case"]].assign(
+    table = heads[["endpoint", "msg_id", "rule", "case"]].assign(
         attempts=ends - begins,
         outcome=pd.Categorical.from_codes(delivered, _OUTCOMES),
         time=heads["time"],
@@ -54,16 +55,16 @@ def deliveries(frame: pd.DataFrame, accepted: Collection[int]) -> pd.DataFrame:
         waits=[waits[begin : end - 1].tolist() for begin, end in spans],
         statuses=[statuses[begin:end] for begin, end in spans],
     )
-    return made.sort_values("started", kind="stable", ignore_index=True)
+    return table.sort_values("started", kind="stable", ignore_index=True)
 
 
 _OUTCOMES = [State.FAILED.value, State.DELIVERED.value]
 
 
-def _sent(frame: pd.DataFrame) -> pd.DataFrame:
-    """The exchanges that carry a message: the sender's where there are any, else the suite's."""
-    carrying = frame["msg_id"].notna()
-    attempts = frame[carrying & (frame["role"] == Role.ATTEMPT.value)]
+def _delivery_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """The exchanges that carry a message: the sender's if there are any, else the suite's."""
+    has_message = frame["msg_id"].notna()
+    attempts = frame[has_message & (frame["role"] == Role.ATTEMPT.value)]
     if len(attempts):
         return attempts
-    return frame[carrying & frame["role"].isin([role.value for role in DELIVERING])]
+    return frame[has_message & frame["role"].isin([role.value for role in DELIVERY_ROLES])]

@@ -1,7 +1,7 @@
-"""A capture of deliveries that somebody's receiver got, one JSON object a line, as exchanges.
+"""Reads a capture: the deliveries that a user's receiver got, one JSON object a line, as exchanges.
 
-`schemas/capture.schema.json` describes a line. The bytes of a body are what a signature is over: a
-capture that kept the parsed message alone cannot be judged, and is refused.
+`schemas/capture.schema.json` describes a line. A signature is over the bytes of a body, so a capture
+that holds only the parsed message cannot be judged, and is refused.
 """
 
 from __future__ import annotations
@@ -27,64 +27,68 @@ from conformance.model.exchange import (
 )
 from conformance.protocol.validation import problems
 
-_BLANK = b" \t\r\n"
+_WHITESPACE = b" \t\r\n"
 
 
 def is_capture(path: Path) -> bool:
-    """Whether a file begins as JSON Lines do. Raises InputError when it cannot be read."""
+    """Whether a file begins like JSON Lines. Raises InputError when it cannot be read."""
     try:
         with path.open("rb") as file:
             return (
-                next((line for line in file if line.strip(_BLANK)), b"").lstrip(_BLANK)[:1] == b"{"
+                next((line for line in file if line.strip(_WHITESPACE)), b"").lstrip(_WHITESPACE)[
+                    :1
+                ]
+                == b"{"
             )
     except OSError as fault:
         raise InputError(f"{path} cannot be read: {fault.strerror}") from None
 
 
 def read(path: Path) -> Iterator[Exchange]:
-    """The deliveries in their order, read line by line; their clock stands at 0 in 1970, and one of
-    which no time is known stands where the one before it does. Raises InputError, with file and
-    line, for the first one that is none."""
+    """The deliveries in order, read line by line. Their times are Unix seconds; one without a time
+    gets that of the delivery before it. Raises InputError, with file and line, for the first line
+    that is not a delivery."""
     try:
         with path.open("rb") as file:
-            number, before = 0, 0.0
-            for place, line in enumerate(file, 1):
-                if line.strip(_BLANK):
+            number, previous = 0, 0.0
+            for line_number, line in enumerate(file, 1):
+                if line.strip(_WHITESPACE):
                     number += 1
-                    each = _exchange(number, line, f"{path}:{place}", before)
-                    before = each.started
-                    yield each
+                    exchange = _exchange(number, line, f"{path}:{line_number}", previous)
+                    previous = exchange.started
+                    yield exchange
     except OSError as fault:
         raise InputError(f"{path} cannot be read: {fault.strerror}") from None
 
 
-def _exchange(number: int, line: bytes, place: str, before: float) -> Exchange:
+def _exchange(number: int, line: bytes, place: str, previous: float) -> Exchange:
     try:
         data = json.loads(line.decode())
     except (ValueError, RecursionError) as fault:
         raise InputError(f"{place}: not a line of JSON: {fault}") from None
-    # The schema words what is wrong; it is asked only then, since it takes a while.
+    # Only a line that cannot be read is validated against the schema, which describes what is wrong
+    # but is slow.
     try:
-        return _delivery(number, data, before)
+        return _delivery(number, data, previous)
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError, OSError) as fault:
         if isinstance(data, dict) and "headers" not in data:
             raise InputError(
-                f"{place}: no `headers`, so it is no capture (docs/traces.md tells how one is written); "
-                "what --export jsonl wrote is not read again, the trace itself is"
+                f"{place}: no `headers`, so it is not a capture (docs/traces.md says how to write one); "
+                "the output of --export jsonl cannot be read back, but the trace itself can"
             ) from None
-        wrong = problems("capture", data)
-        raise InputError(f"{place}: {wrong[0] if wrong else fault}") from None
+        violations = problems("capture", data)
+        raise InputError(f"{place}: {violations[0] if violations else fault}") from None
 
 
-def _delivery(number: int, data: dict[str, Any], before: float) -> Exchange:
+def _delivery(number: int, data: dict[str, Any], previous: float) -> Exchange:
     body = _body(data, "body")
     clock = _time(data["time"]) if "time" in data else None
-    started = clock if clock is not None else before
+    started = clock if clock is not None else previous
     answer = None
     headers = _headers(data.get("answer_headers", {}))
-    answered = _text(data.get("answer_body", "")).encode()
+    answer_body = _text(data.get("answer_body", "")).encode()
     if data.get("status") is not None:
-        answer = Answer(_whole(data["status"]), headers, answered)
+        answer = Answer(_status(data["status"]), headers, answer_body)
     return Exchange(
         id=number,
         role=Role.ATTEMPT,
@@ -113,77 +117,77 @@ def _delivery(number: int, data: dict[str, Any], before: float) -> Exchange:
 
 
 def _body(data: dict[str, Any], name: str) -> bytes:
-    plain = _text(data[name]).encode() if name in data else b""
+    text = _text(data[name]).encode() if name in data else b""
     if f"{name}_base64" in data:
         return base64.b64decode(_text(data[f"{name}_base64"]), validate=True)
     if name not in data:
         raise KeyError(name)
-    return plain
+    return text
 
 
-def _headers(given: Any) -> Headers:
-    """Headers as an object, whose values may be lists, or as a list of pairs."""
-    if isinstance(given, dict):
+def _headers(value: Any) -> Headers:
+    """Headers from an object, whose values may be lists, or from a list of pairs."""
+    if isinstance(value, dict):
         pairs = [
-            (name, one)
-            for name, value in given.items()
-            for one in (value if isinstance(value, list) else [value])
+            (name, line)
+            for name, lines in value.items()
+            for line in (lines if isinstance(lines, list) else [lines])
         ]
-    elif isinstance(given, list) and all(isinstance(pair, list) for pair in given):
-        pairs = given
+    elif isinstance(value, list) and all(isinstance(pair, list) for pair in value):
+        pairs = value
     else:
-        raise TypeError("no headers")
-    return tuple((_text(name).encode(), _text(value).encode()) for name, value in pairs)
+        raise TypeError("not headers")
+    return tuple((_text(name).encode(), _text(line).encode()) for name, line in pairs)
 
 
-def _time(given: Any) -> float:
-    """Unix seconds, as a number or in ISO 8601 (UTC where it names no zone)."""
-    if isinstance(given, str):
-        read = datetime.fromisoformat(given)
-        return (read if read.tzinfo is not None else read.replace(tzinfo=UTC)).timestamp()
-    seconds = _number(given)
-    datetime.fromtimestamp(seconds, UTC)  # raises for what no calendar holds
+def _time(value: Any) -> float:
+    """Unix seconds, from a number or from ISO 8601 (UTC when it names no zone)."""
+    if isinstance(value, str):
+        time = datetime.fromisoformat(value)
+        return (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()
+    seconds = _number(value)
+    datetime.fromtimestamp(seconds, UTC)  # raises for a time outside the calendar
     return seconds
 
 
-def _number(given: Any) -> float:
-    if not isinstance(given, int | float) or isinstance(given, bool):
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError("not a number")
-    if not isfinite(given):
-        raise ValueError(f"{given} is no number")
-    return float(given)
+    if not isfinite(value):
+        raise ValueError(f"{value} is not a number")
+    return float(value)
 
 
-def _seconds(given: Any) -> float:
-    seconds = _number(given)
+def _seconds(value: Any) -> float:
+    seconds = _number(value)
     if not seconds >= 0:
-        raise ValueError("not a time that something takes")
+        raise ValueError("not a duration")
     return seconds
 
 
-def _flag(given: Any) -> bool:
-    if not isinstance(given, bool):
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
         raise TypeError("neither true nor false")
-    return given
+    return value
 
 
-def _text(given: Any) -> str:
-    if not isinstance(given, str):
-        raise TypeError("not a text")
-    return given
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a string")
+    return value
 
 
-def _whole(given: Any) -> int:
-    if not isinstance(given, int) or not 100 <= given <= 999:
+def _status(value: Any) -> int:
+    if not isinstance(value, int) or not 100 <= value <= 999:
         raise ValueError("not a status")
-    return given
+    return value
 
 
 def _msg_id(body: bytes) -> str | None:
-    """The msgId of a message, a number too: what is wrong with it is found by the checks."""
+    """The msgId of a message, even if it is a number: the checks report what is wrong with it."""
     try:
         message = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    found = message.get("msgId") if isinstance(message, dict) else None
-    return str(found) if type(found) in (str, int) else None
+    value = message.get("msgId") if isinstance(message, dict) else None
+    return str(value) if type(value) in (str, int) else None

@@ -1,4 +1,4 @@
-"""A trace, or what is wanted of it, for other tools: JSON Lines, HAR, Parquet, or another trace."""
+"""Exports a trace, or a part of it, for other tools: JSON Lines, HAR, Parquet, or another trace."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from conformance.model.extras import extra
 from conformance.trace.filter import TraceFilter
 from conformance.trace.har import har
 from conformance.trace.store import whole_file, write
-from conformance.trace.stored import FRAMES, Stored
+from conformance.trace.stored import FRAMES, StoredTrace
 from conformance.trace.tables import NARROW, WIDE
 
 STDOUT = Path("-")
 TEXTS = ("jsonl", "har")
 
 
-def export(stored: Stored, kind: str, path: Path, trace_filter: TraceFilter) -> int:
-    """Write what is wanted to a new file, and give the number of exchanges in it.
+def export(stored: StoredTrace, kind: str, path: Path, trace_filter: TraceFilter) -> int:
+    """Write the exchanges that match to a new file, and return how many they are.
 
-    `kind` is a key of KINDS; a text may go to STDOUT as well. Raises InputError for a place that is
-    taken or cannot be written to, and then there is no file.
+    `kind` is a key of KINDS; the text formats may go to STDOUT as well. Raises InputError for a file
+    that exists already or cannot be written, and then no file is left.
     """
     if path == STDOUT and kind not in TEXTS:
-        raise InputError(f"--export: {kind} is no text: give a file in place of `-`")
+        raise InputError(f"--export: {kind} is not a text format: give a file in place of `-`")
     if path != STDOUT and path.exists():
-        raise InputError(f"--export: {path} is there already: choose another name")
+        raise InputError(f"--export: {path} exists already: choose another name")
     KINDS[kind](stored, path, trace_filter)
     return stored.count(trace_filter)
 
 
-def _jsonl(stored: Stored, path: Path, trace_filter: TraceFilter) -> None:
+def _jsonl(stored: StoredTrace, path: Path, trace_filter: TraceFilter) -> None:
     epoch = (stored.run or {}).get("epoch")
     lines = (
-        json.dumps(as_json(each, epoch), ensure_ascii=False) + "\n"
-        for each in stored.find(trace_filter)
+        json.dumps(as_json(exchange, epoch), ensure_ascii=False) + "\n"
+        for exchange in stored.find(trace_filter)
     )
     _write(path, lines)
 
 
-def _har(stored: Stored, path: Path, trace_filter: TraceFilter) -> None:
+def _har(stored: StoredTrace, path: Path, trace_filter: TraceFilter) -> None:
     _write(path, har(stored.find(trace_filter), (stored.run or {}).get("epoch", 0.0)))
 
 
-def _parquet(stored: Stored, path: Path, trace_filter: TraceFilter) -> None:
+def _parquet(stored: StoredTrace, path: Path, trace_filter: TraceFilter) -> None:
     frames, columns = extra(*FRAMES), (*NARROW, *WIDE)
     parquet = extra("pyarrow.parquet", FRAMES[1])
     with (
@@ -61,13 +61,13 @@ def _parquet(stored: Stored, path: Path, trace_filter: TraceFilter) -> None:
             file.write_batch(batch)
 
 
-def _trace(stored: Stored, path: Path, trace_filter: TraceFilter) -> None:
+def _trace(stored: StoredTrace, path: Path, trace_filter: TraceFilter) -> None:
     if trace_filter:
-        raise InputError("--export trace: takes a trace whole: leave the filters out")
+        raise InputError("--export trace: copies a whole trace: leave out the filters")
     write(path, stored, stored.run, stored.rules, stored.results)
 
 
-KINDS: dict[str, Callable[[Stored, Path, TraceFilter], None]] = {
+KINDS: dict[str, Callable[[StoredTrace, Path, TraceFilter], None]] = {
     "jsonl": _jsonl,
     "har": _har,
     "parquet": _parquet,
@@ -75,18 +75,20 @@ KINDS: dict[str, Callable[[Stored, Path, TraceFilter], None]] = {
 }
 
 
-def as_json(each: Exchange, epoch: float | None) -> dict[str, Any]:
-    """One exchange as `schemas/trace.schema.json` describes it; bodies that are no text in Base64."""
-    answer, request = each.answer, each.request
-    begun = each.clock if each.clock is not None or epoch is None else epoch + each.started
+def as_json(exchange: Exchange, epoch: float | None) -> dict[str, Any]:
+    """One exchange as `schemas/trace.schema.json` describes it; a body that is not text is Base64."""
+    answer, request = exchange.answer, exchange.request
+    start = (
+        exchange.clock if exchange.clock is not None or epoch is None else epoch + exchange.started
+    )
     return {
-        "id": each.id,
-        "role": each.role,
-        "rule": each.rule,
-        "case": each.case,
-        "step": each.step,
-        "msg_id": each.msg_id,
-        "time": datetime.fromtimestamp(begun, UTC).isoformat() if begun is not None else None,
+        "id": exchange.id,
+        "role": exchange.role,
+        "rule": exchange.rule,
+        "case": exchange.case,
+        "step": exchange.step,
+        "msg_id": exchange.msg_id,
+        "time": datetime.fromtimestamp(start, UTC).isoformat() if start is not None else None,
         "method": request.method,
         "url": request.url,
         "transport": request.transport,
@@ -96,14 +98,14 @@ def as_json(each: Exchange, epoch: float | None) -> dict[str, Any]:
         "answer_headers": _headers(answer.headers) if answer is not None else None,
         **_body("answer_body", answer.body if answer is not None else None),
         "answer_cut": answer.cut if answer is not None else None,
-        "fault": each.fault,
-        "detail": each.detail,
-        "started": each.started,
-        "sent": each.sent,
-        "ended": each.ended,
-        "peer": each.peer,
-        "masked": sorted(each.masked),
-        "superseded": each.superseded,
+        "fault": exchange.fault,
+        "detail": exchange.detail,
+        "started": exchange.started,
+        "sent": exchange.sent,
+        "ended": exchange.ended,
+        "peer": exchange.peer,
+        "masked": sorted(exchange.masked),
+        "superseded": exchange.superseded,
     }
 
 

@@ -1,4 +1,4 @@
-"""Which exchanges of a trace are meant: the filters of `hookproof trace`, as SQL."""
+"""Selects exchanges of a trace: the filters of `hookproof trace`, as SQL."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ _STATUS = re.compile(r"[1-9]\d\d|[1-9]xx|none")
 
 @dataclass(frozen=True, slots=True)
 class TraceFilter:
-    """A filter; what is left out lets everything pass.
+    """A filter. A field that is left out matches everything.
 
-    `rule` is a glob, or one case as a report names it (`receiver.body.empty[whole]`); `statuses`
-    are like 404, 5xx, or none (no whole answer), any of them; `slow` is seconds at least, from the
-    last byte of the request to that of the answer. Raises InputError for a status that is none.
+    `rule` is a glob, or one case as a report names it (`receiver.body.empty[whole]`). `statuses` are
+    alternatives such as 404, 5xx, or `none` (no whole answer). `slow` is the least number of seconds
+    from the last byte of the request to that of the answer. Raises InputError for a word that is not
+    a status.
     """
 
     rule: str | None = None
@@ -27,20 +28,22 @@ class TraceFilter:
     slow: float | None = None
 
     def __post_init__(self) -> None:
-        for each in self.statuses:
-            if not _STATUS.fullmatch(each):
-                raise InputError(f"--status: {each!r} is none: give one like 404, 5xx or `none`")
+        for word in self.statuses:
+            if not _STATUS.fullmatch(word):
+                raise InputError(
+                    f"--status: {word!r} is not a status: give one like 404, 5xx or `none`"
+                )
 
     def __bool__(self) -> bool:
         return bool(self.rule or self.msg_id or self.statuses or self.slow is not None)
 
     def where(self) -> tuple[str, list[object]]:
-        """The condition, and its values; `1` when everything is wanted."""
+        """The SQL condition and its values; `1` when everything matches."""
         parts, values = ["1"], list[object]()
         if self.rule is not None:
-            named = _CASE.fullmatch(self.rule)
-            parts.append('rule = ? AND "case" = ?' if named else "rule GLOB ?")
-            values += [named["rule"], named["case"]] if named else [_glob(self.rule)]
+            match = _CASE.fullmatch(self.rule)
+            parts.append('rule = ? AND "case" = ?' if match else "rule GLOB ?")
+            values += [match["rule"], match["case"]] if match else [_glob(self.rule)]
         if self.msg_id is not None:
             parts.append("msg_id = ?")
             values.append(self.msg_id)
@@ -53,12 +56,12 @@ class TraceFilter:
 
 
 def _glob(pattern: str) -> str:
-    """A shell's pattern as SQLite has it: `[!a]` is written `[^a]` there."""
+    """A shell pattern in SQLite's syntax, which writes `[!a]` as `[^a]`."""
     return pattern.replace("[!", "[^")
 
 
 def _status(word: str) -> str:
-    """A word that has been looked at, as a condition."""
+    """The condition for a valid status word."""
     if word == "none":
         return "(fault IS NOT NULL OR status IS NULL)"
     if word.endswith("xx"):

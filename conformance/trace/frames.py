@@ -1,4 +1,4 @@
-"""A trace as tables: Arrow batches, and pandas frames made of them."""
+"""A trace as tables: Arrow batches, and pandas frames built from them."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _KINDS = {
     "bool_": ("superseded", "answer_cut"),
 }
 _KIND = {name: kind for kind, names in _KINDS.items() for name in names}
-_BROKEN = (Outcome.FAIL, Outcome.WARN, Outcome.NOTE)
+_FINDING_OUTCOMES = (Outcome.FAIL, Outcome.WARN, Outcome.NOTE)
 
 
 def schema(columns: Sequence[str]) -> pa.Schema:
-    """The Arrow types of `columns` and the DERIVED ones; what is a word out of few is one."""
+    """The Arrow types of `columns` and the DERIVED ones; a word from a small set is a dictionary."""
     kinds = {name: getattr(pa, kind)() for name, kind in _KIND.items()}
     kinds["time"] = pa.timestamp("us", tz="UTC")
     word = pa.dictionary(pa.int32(), pa.string())
@@ -49,21 +49,21 @@ def batches(
     run: Mapping[str, Any] | None,
     results: Sequence[Result],
 ) -> Iterator[pa.RecordBatch]:
-    """Rows of `columns` (with `id`, `rule`, `case` and the times) as Arrow batches.
+    """Rows of `columns` (which include `id`, `rule`, `case` and the times) as Arrow batches.
 
-    What follows from them is added: `seconds` from the last byte of the request to the last of the
-    answer; `time` of the start, where the time of day is known; `outcome` of the case that it was
-    made for; `finding`, what tells of it in the report.
+    The DERIVED columns are added: `seconds` from the last byte of the request to the last of the
+    answer; `time`, the start, where the time of day is known; `outcome` of the exchange's case;
+    `finding`, the report's results that point at the exchange.
     """
     kinds = schema(columns)
-    outcomes = {(each.rule.id, each.case): each.outcome.value for each in results}
+    outcomes = {(result.rule.id, result.case): result.outcome.value for result in results}
     findings = _findings(results)
     epoch = run["epoch"] if run is not None else None
     for batch in fetched:
-        read = dict(zip(columns, zip(*batch, strict=True), strict=True))
-        read["outcome"] = tuple(map(outcomes.get, zip(read["rule"], read["case"], strict=True)))
-        read["finding"] = tuple(map(findings.get, read["id"]))
-        arrays = {name: _array(column, kinds.field(name).type) for name, column in read.items()}
+        data = dict(zip(columns, zip(*batch, strict=True), strict=True))
+        data["outcome"] = tuple(map(outcomes.get, zip(data["rule"], data["case"], strict=True)))
+        data["finding"] = tuple(map(findings.get, data["id"]))
+        arrays = {name: _array(column, kinds.field(name).type) for name, column in data.items()}
         arrays["seconds"] = pc.subtract(arrays["ended"], arrays["sent"])
         arrays["time"] = _times(arrays["clock"], arrays["started"], epoch)
         yield pa.RecordBatch.from_arrays([arrays[name] for name in kinds.names], schema=kinds)
@@ -71,8 +71,8 @@ def batches(
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Rows by the million come and go, none of them in a cycle: a collector that looks at each takes
-    a fifth of the time."""
+    """Millions of rows are created and freed, none of them in a cycle: a collector that visits each
+    takes a fifth of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -83,13 +83,13 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _findings(results: Sequence[Result]) -> dict[int, str]:
-    """exchange → what the report says of it."""
-    found: dict[int, str] = {}
-    for each in (each for each in results if each.outcome in _BROKEN):
-        said = f"{each.outcome} {each.name}: {each.message.en}"
-        for told in each.exchanges:
-            found[told] = f"{found[told]}; {said}" if told in found else said
-    return found
+    """The text of the report's findings, by exchange."""
+    findings: dict[int, str] = {}
+    for result in (result for result in results if result.outcome in _FINDING_OUTCOMES):
+        text = f"{result.outcome} {result.name}: {result.message.en}"
+        for ident in result.exchanges:
+            findings[ident] = f"{findings[ident]}; {text}" if ident in findings else text
+    return findings
 
 
 def _array(column: Sequence[Any], kind: Any) -> Any:
@@ -99,21 +99,21 @@ def _array(column: Sequence[Any], kind: Any) -> Any:
 
 
 def _times(clock: Any, started: Any, epoch: float | None) -> Any:
-    """When each exchange began: by the clock on the wall, else by the run's own and its `epoch`."""
-    known = pc.coalesce(clock, pc.add(started, epoch)) if epoch is not None else clock
-    whole = pc.round(pc.multiply(known, 1e6)).cast(pa.int64())
-    return whole.cast(pa.timestamp("us", tz="UTC"))
+    """When each exchange began: by its own wall clock, else by the run's clock and its `epoch`."""
+    seconds = pc.coalesce(clock, pc.add(started, epoch)) if epoch is not None else clock
+    microseconds = pc.round(pc.multiply(seconds, 1e6)).cast(pa.int64())
+    return microseconds.cast(pa.timestamp("us", tz="UTC"))
 
 
-def frame(found: Iterable[pa.RecordBatch], columns: Sequence[str]) -> pd.DataFrame:
-    """Batches as one frame; words are categories, whole numbers that may be missing stay whole."""
+def frame(batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> pd.DataFrame:
+    """Batches as one frame. Words become categories; integer columns with gaps stay integers."""
     kinds = {
         pa.int16(): pd.Int16Dtype(),
         pa.int32(): pd.Int32Dtype(),
         pa.bool_(): pd.BooleanDtype(),
     }
     with _collector_paused():
-        table = pa.Table.from_batches(list(found), schema(columns)).unify_dictionaries()
-    # Columns are let go of as they are turned, so that no two copies of a large trace stand at once.
-    made: pd.DataFrame = table.to_pandas(types_mapper=kinds.get, self_destruct=True)
-    return made
+        table = pa.Table.from_batches(list(batches), schema(columns)).unify_dictionaries()
+    # Columns are freed as they are converted, so that a large trace is never in memory twice.
+    converted: pd.DataFrame = table.to_pandas(types_mapper=kinds.get, self_destruct=True)
+    return converted

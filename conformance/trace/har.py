@@ -1,8 +1,8 @@
-"""Exchanges as an HTTP Archive (HAR 1.2), which the network panel of a browser opens.
+"""Exchanges as an HTTP Archive (HAR 1.2), which a browser's network panel can open.
 
-Written by hand: there is no library that is kept up for writing it, and the format is small. It goes
-out piece by piece, so that a large trace is never held at once. Names with an underscore are the
-format's own place for what it does not know.
+Written by hand: no maintained library writes the format, and it is small. The output is streamed, so
+that a large trace is never in memory at once. The format reserves names with an underscore for
+custom fields.
 """
 
 from __future__ import annotations
@@ -20,40 +20,40 @@ from conformance import __version__
 from conformance.model.exchange import Answer, Exchange, Headers, Request, Role
 
 _HEAD = {"version": "1.2", "creator": {"name": "Hookproof", "version": __version__}}
-_UNKNOWN = -1  # the format's word for a size that was not measured
+_UNKNOWN = -1  # the format's value for a size that was not measured
 
 
 def har(exchanges: Iterable[Exchange], epoch: float) -> Iterator[str]:
-    """The archive in pieces; `epoch` is the Unix time at which the exchanges' clock stood at 0."""
+    """The archive in pieces; `epoch` is the Unix time at which the exchanges' clock was 0."""
     yield json.dumps({"log": {**_HEAD, "entries": []}})[: -len("]}}")]
-    between = "\n"
-    for each in exchanges:
-        yield between + json.dumps(entry(each, epoch), ensure_ascii=False)
-        between = ",\n"
+    separator = "\n"
+    for exchange in exchanges:
+        yield separator + json.dumps(entry(exchange, epoch), ensure_ascii=False)
+        separator = ",\n"
     yield "\n]}}\n"
 
 
-def entry(each: Exchange, epoch: float) -> dict[str, Any]:
-    """One exchange as an entry. Without an answer its status is 0, as browsers have it."""
-    begun = each.clock if each.clock is not None else epoch + each.started
-    send, wait = (each.sent - each.started) * 1000, (each.ended - each.sent) * 1000
-    made: dict[str, Any] = {
-        "startedDateTime": datetime.fromtimestamp(begun, UTC).isoformat(timespec="microseconds"),
+def entry(exchange: Exchange, epoch: float) -> dict[str, Any]:
+    """One exchange as an entry. Without an answer its status is 0, as in browsers."""
+    start = exchange.clock if exchange.clock is not None else epoch + exchange.started
+    send, wait = (exchange.sent - exchange.started) * 1000, (exchange.ended - exchange.sent) * 1000
+    fields: dict[str, Any] = {
+        "startedDateTime": datetime.fromtimestamp(start, UTC).isoformat(timespec="microseconds"),
         "time": send + wait,
-        "request": _request(each.request),
-        "response": _response(each.answer),
+        "request": _request(exchange.request),
+        "response": _response(exchange.answer),
         "cache": {},
         "timings": {"send": send, "wait": wait, "receive": 0},
-        "comment": " ".join(filter(None, [each.role, each.name])),
-        "_id": each.id,
-        "_msgId": each.msg_id,
+        "comment": " ".join(filter(None, [exchange.role, exchange.name])),
+        "_id": exchange.id,
+        "_msgId": exchange.msg_id,
     }
-    if each.fault is not None:
-        made["_error"] = f"{each.fault} {each.detail}".strip()
-    address = _address(each.peer)
-    if address is not None and each.role not in (Role.ATTEMPT, Role.ELSEWHERE):  # the sender's
-        made["serverIPAddress"] = address
-    return made
+    if exchange.fault is not None:
+        fields["_error"] = f"{exchange.fault} {exchange.detail}".strip()
+    address = _address(exchange.peer)
+    if address is not None and exchange.role not in (Role.ATTEMPT, Role.ELSEWHERE):  # the sender's
+        fields["serverIPAddress"] = address
+    return fields
 
 
 def _address(peer: str | None) -> str | None:
@@ -65,7 +65,7 @@ def _address(peer: str | None) -> str | None:
 
 
 def _request(request: Request) -> dict[str, Any]:
-    made: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "method": request.method,
         "url": request.url,
         "httpVersion": "HTTP/1.1",
@@ -79,11 +79,11 @@ def _request(request: Request) -> dict[str, Any]:
         "bodySize": len(request.body),
     }
     if request.body:
-        made["postData"] = {
+        fields["postData"] = {
             "mimeType": _value(request.headers, b"content-type"),
             **_text(request.body),
         }
-    return made
+    return fields
 
 
 def _response(answer: Answer | None) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _response(answer: Answer | None) -> dict[str, Any]:
 
 
 def _text(body: bytes) -> dict[str, str]:
-    """Text as it is, and what is none in Base64."""
+    """Text unchanged; other bytes in Base64."""
     try:
         return {"text": body.decode()}
     except UnicodeDecodeError:
@@ -115,14 +115,14 @@ def _text(body: bytes) -> dict[str, str]:
 
 
 def _headers(headers: Headers) -> list[dict[str, str]]:
-    return [{"name": _shown(name), "value": _shown(value)} for name, value in headers]
+    return [{"name": _decode(name), "value": _decode(value)} for name, value in headers]
 
 
-def _value(headers: Headers, wanted: bytes) -> str:
-    return next((_shown(value) for name, value in headers if name.lower() == wanted), "")
+def _value(headers: Headers, lower_name: bytes) -> str:
+    return next((_decode(value) for name, value in headers if name.lower() == lower_name), "")
 
 
-def _shown(part: bytes) -> str:
+def _decode(part: bytes) -> str:
     return part.decode("utf-8", "backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""What must not stand in a trace: the secret, in whatever a target sent or was told with it."""
+"""Masks secrets in what the target sent, and in what was sent to it together with its secret."""
 
 from __future__ import annotations
 
@@ -11,44 +11,45 @@ from conformance.protocol.encodings import in_json
 
 MASK = b"(secret)"
 
-TOLD = frozenset({Role.API, Role.EMIT, Role.ATTEMPT, Role.ELSEWHERE})
-"""Roles whose requests may hold a secret too; those of the others are the suite's own making, in
-which a short secret could only stand by chance."""
+PEER_ROLES = frozenset({Role.API, Role.EMIT, Role.ATTEMPT, Role.ELSEWHERE})
+"""Roles whose requests may hold a secret too. The suite composes the others, in which a short secret
+can only occur by chance."""
 
 
-def without(each: Exchange, secrets: Iterable[bytes], own: bytes) -> Exchange:
-    """`each` with MASK for every one of `secrets`. That `own`, the target's secret, was among what
-    it held is noted apart: it is a finding."""
+def mask_exchange(exchange: Exchange, secrets: Iterable[bytes], own: bytes) -> Exchange:
+    """`exchange` with MASK in place of each of `secrets`. If it held `own`, the target's secret, it is
+    marked differently, since that is a finding."""
     longest_first = sorted(secrets, key=len, reverse=True)
-    answer = _answer(each.answer, longest_first) if each.answer is not None else None
-    request = each.request
-    if each.role in TOLD:
+    answer = _answer(exchange.answer, longest_first) if exchange.answer is not None else None
+    request = exchange.request
+    if exchange.role in PEER_ROLES:
         request = replace(
             request,
             url=_text(request.url, longest_first),
             headers=_headers(request.headers, longest_first),
             body=_bytes(request.body, longest_first),
         )
-    if (answer, request) == (each.answer, each.request):
-        return each
-    held = _all(each.answer) if each.answer is not None else b""
-    if each.role in TOLD:
-        held += b"\n".join([each.request.body, *(value for _, value in each.request.headers)])
-    shown = any(written in held for written in in_json(own))
-    mark = Masked.SECRET if own in longest_first and shown else Masked.GIVEN
-    return replace(each, answer=answer, request=request, masked=each.masked | {mark})
+    if (answer, request) == (exchange.answer, exchange.request):
+        return exchange
+    content = _content(exchange.answer) if exchange.answer is not None else b""
+    if exchange.role in PEER_ROLES:
+        values = [value for _, value in exchange.request.headers]
+        content += b"\n".join([exchange.request.body, *values])
+    leaked = any(encoding in content for encoding in in_json(own))
+    mark = Masked.SECRET if own in longest_first and leaked else Masked.GIVEN
+    return replace(exchange, answer=answer, request=request, masked=exchange.masked | {mark})
 
 
-def without_words(data: Any, secrets: Iterable[bytes]) -> Any:
-    """The same in every text of JSON data."""
+def mask_json(data: Any, secrets: Iterable[bytes]) -> Any:
+    """JSON data with MASK in place of each of `secrets`, in every string."""
     longest_first = sorted(secrets, key=len, reverse=True)
     match data:
         case str():
             return _text(data, longest_first)
         case dict():
-            return {key: without_words(value, longest_first) for key, value in data.items()}
+            return {key: mask_json(value, longest_first) for key, value in data.items()}
         case list() | tuple():
-            return [without_words(value, longest_first) for value in data]
+            return [mask_json(value, longest_first) for value in data]
         case _:
             return data
 
@@ -63,7 +64,7 @@ def _answer(answer: Answer, secrets: Sequence[bytes]) -> Answer:
     return replace(answer, headers=headers, body=body)
 
 
-def _all(answer: Answer) -> bytes:
+def _content(answer: Answer) -> bytes:
     return b"\n".join([*(value for _, value in answer.headers), answer.unpacked])
 
 
@@ -71,14 +72,14 @@ def _headers(headers: Headers, secrets: Sequence[bytes]) -> Headers:
     return tuple((name, _bytes(value, secrets)) for name, value in headers)
 
 
-def _bytes(held: bytes, secrets: Sequence[bytes]) -> bytes:
+def _bytes(value: bytes, secrets: Sequence[bytes]) -> bytes:
     for secret in secrets:
-        if secret in held:
-            held = held.replace(secret, MASK)
-    return held
+        if secret in value:
+            value = value.replace(secret, MASK)
+    return value
 
 
-def _text(held: str, secrets: Sequence[bytes]) -> str:
+def _text(value: str, secrets: Sequence[bytes]) -> str:
     for secret in secrets:
-        held = held.replace(secret.decode("utf-8", "surrogateescape"), MASK.decode())
-    return held
+        value = value.replace(secret.decode("utf-8", "surrogateescape"), MASK.decode())
+    return value

@@ -1,4 +1,4 @@
-"""The exchanges of a run as it goes on: a list, and all that a file of it will hold."""
+"""The trace of a run in memory: a list of exchanges, and everything else that its file will hold."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.model.exchange import Exchange
 from conformance.model.result import Result
-from conformance.trace.masking import without, without_words
-from conformance.trace.redact import redacted, redacted_result, redacted_run, signed_by
+from conformance.trace.masking import mask_exchange, mask_json
+from conformance.trace.redact import redact_exchange, redact_result, redact_run, signature_headers
 from conformance.trace.store import write
-from conformance.trace.stored import Stored
+from conformance.trace.stored import StoredTrace
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class Trace:
-    """Exchanges in the order in which they ended; ids are positions, from 1, until `number` is called.
+    """Exchanges in the order in which they ended. Ids are positions, from 1, until `number` is called.
 
-    `run`, `rules` and `results` are set when the run is over: what is known of it, its rules as
-    their scenarios stand in YAML, and what was found (see `Stored`).
+    `run`, `rules` and `results` are set at the end of the run: its metadata, its rules as records of
+    their YAML, and its results (see `StoredTrace`).
     """
 
     def __init__(self, exchanges: Iterable[Exchange] = ()) -> None:
@@ -33,9 +33,9 @@ class Trace:
         self.results: tuple[Result, ...] = ()
 
     @staticmethod
-    def open(path: str | PathLike[str]) -> Stored:
-        """The trace in a file, read lazily. Raises InputError for a file that is none."""
-        return Stored.open(Path(path))
+    def open(path: str | PathLike[str]) -> StoredTrace:
+        """The trace in a file, read lazily. Raises InputError for a file that is not a trace."""
+        return StoredTrace.open(Path(path))
 
     def __len__(self) -> int:
         return len(self.exchanges)
@@ -54,52 +54,52 @@ class Trace:
         return f"<Trace of {len(self):,} exchanges>"
 
     def add(self, exchange: Exchange) -> Exchange:
-        """Record `exchange` under the next id, and give it back with it."""
+        """Record `exchange` under the next id; return it with that id."""
         numbered = replace(exchange, id=len(self.exchanges) + 1)
         self.exchanges.append(numbered)
         return numbered
 
     def number(self, order: Iterable[int]) -> dict[int, int]:
-        """Put the exchanges into `order` (their ids now) and number them anew: old id → new id.
+        """Put the exchanges into `order` (of their present ids) and renumber them: old id → new id.
 
-        Scenarios run side by side, so that ids come by chance; the order of the catalogue does not.
+        Scenarios run concurrently, so their ids are arbitrary; the order of the catalogue is not.
         """
         by_id = {each.id: each for each in self.exchanges}
-        renamed = {old: new for new, old in enumerate(order, 1)}
-        self.exchanges = [replace(by_id[old], id=new) for old, new in renamed.items()]
-        return renamed
+        new_ids = {old: new for new, old in enumerate(order, 1)}
+        self.exchanges = [replace(by_id[old], id=new) for old, new in new_ids.items()]
+        return new_ids
 
     def mask(self, secrets: Iterable[bytes], own: bytes = b"") -> None:
-        """Take `secrets` out of what was answered, and out of what a sender was told or sent: a peer
-        may have sent one back. `own` is the one that the target verifies or signs with."""
-        known = list(secrets)
-        self.exchanges = [without(each, known, own) for each in self.exchanges]
-        self.run = without_words(self.run, known)
+        """Mask `secrets` in answers, and in requests to and from a sender: a peer may have sent one
+        back. `own` is the one that the target verifies or signs with."""
+        all_secrets = list(secrets)
+        self.exchanges = [mask_exchange(each, all_secrets, own) for each in self.exchanges]
+        self.run = mask_json(self.run, all_secrets)
 
     def redacted(self) -> Trace:
-        """The same without contents and names; sizes stay."""
-        headers = signed_by(self.run)
-        made = Trace(redacted(each, headers) for each in self.exchanges)
-        made.run = redacted_run(self.run)
-        made.rules = self.rules
-        made.results = tuple(map(redacted_result, self.results))
-        return made
+        """A copy without contents and names; sizes stay."""
+        headers = signature_headers(self.run)
+        copy = Trace(redact_exchange(each, headers) for each in self.exchanges)
+        copy.run = redact_run(self.run)
+        copy.rules = self.rules
+        copy.results = tuple(map(redact_result, self.results))
+        return copy
 
     def save(self, path: Path) -> None:
-        """Write a new trace file; one that is there is replaced only if it is a trace.
+        """Write a trace file; an existing file is replaced only if it is a trace.
 
-        Raises InputError when it cannot be written, and then nothing is lost.
+        Raises InputError when the file cannot be written, and then nothing is lost.
         """
         write(path, self.exchanges, self.run, self.rules, self.results)
 
-    def stored(self) -> Stored:
-        """What there is by now in the tables of a trace file, in memory."""
-        return Stored.of(self.exchanges, self.run, self.rules, self.results)
+    def stored(self) -> StoredTrace:
+        """A copy of the present state in the tables of a trace file, without a path."""
+        return StoredTrace.of(self.exchanges, self.run, self.rules, self.results)
 
     def frame(self, *, bodies: bool = False) -> pd.DataFrame:
-        """A row for each HTTP exchange; see `Stored.frame`."""
+        """A row for each HTTP exchange; see `StoredTrace.frame`."""
         return self.stored().frame(bodies=bodies)
 
     def attempts(self) -> pd.DataFrame:
-        """A row for each delivery; see `Stored.attempts`."""
+        """A row for each delivery; see `StoredTrace.attempts`."""
         return self.stored().attempts()

@@ -1,8 +1,7 @@
-"""Contents and names taken out of a trace, their sizes kept, so that it can be shown to others.
+"""Redacts the contents and names in a trace but keeps their sizes, so that others may see it.
 
-What is known to be harmless stays (ids, types, times, statuses, names of fields and headers);
-everything else that a message or an answer says is overwritten, byte for byte, whether or not it is
-known to be personal.
+Only what is known to be harmless stays: ids, types, times, statuses, names of fields and headers.
+Everything else in a message or an answer is overwritten byte for byte, personal or not.
 """
 
 from __future__ import annotations
@@ -35,93 +34,94 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _PLAIN = re.compile(rb'"[\w-]{0,64}"', re.ASCII)
-"""A text under a kept name that is an id or a number, and no sentence."""
+"""A string under a kept name that is an id or a number, not a sentence."""
 _LETTERS = re.compile(rb"[A-Za-z0-9\x80-\xff]")
 _QUERY = re.compile(r"([?&])([^=&#]*)=([^&#]*)")
 _QUOTED = re.compile(r"['\"].*", re.DOTALL)
 _EXAMPLE = re.compile(r"[:：'\"].*", re.DOTALL)
 
 
-def signed_by(run: Mapping[str, Any] | None) -> frozenset[bytes]:
-    """The headers, in lower case, in which a run's dialect carries its signature and its time; of a
-    capture, which names no dialect, those of every dialect that is built in."""
+def signature_headers(run: Mapping[str, Any] | None) -> frozenset[bytes]:
+    """The headers, in lower case, in which a run's dialect carries its signature and its timestamp.
+    A capture names no dialect, so for it these are the headers of every built-in dialect."""
     if run is None:
-        known = [load(name) for name in dialect_names()]
-        names = [each for one in known for each in (one.timestamp_header, one.signature_header)]
+        dialects = [load(name) for name in dialect_names()]
+        pairs = [(dialect.timestamp_header, dialect.signature_header) for dialect in dialects]
+        names = [name for pair in pairs for name in pair]
     else:
-        asked = run["facts"]["asked"]
-        names = [asked[n] for n in ("timestamp_header", "signature_header") if n in asked]
+        options = run["facts"]["asked"]
+        names = [options[n] for n in ("timestamp_header", "signature_header") if n in options]
     return frozenset(name.lower().encode() for name in names)
 
 
-def redacted(each: Exchange, signed_by: frozenset[bytes]) -> Exchange:
-    """`each` without contents and names. `signed_by` are the dialect's headers, in lower case."""
+def redact_exchange(exchange: Exchange, signed_by: frozenset[bytes]) -> Exchange:
+    """`exchange` without contents and names. `signed_by` are the dialect's headers, in lower case."""
     request = Request(
-        each.request.method,
-        url(each.request.url),
-        _headers(each.request.headers, signed_by),
-        body(each.request.body),
-        each.request.transport,
+        exchange.request.method,
+        redact_url(exchange.request.url),
+        _headers(exchange.request.headers, signed_by),
+        redact_body(exchange.request.body),
+        exchange.request.transport,
     )
-    answer = each.answer
+    answer = exchange.answer
     if answer is not None:
-        answer = Answer(
-            answer.status, _headers(answer.headers, signed_by), body(answer.body), answer.cut
-        )
-    signing = each.signing and _signing(each.signing)
-    if (request, answer) == (each.request, each.answer):
-        return each
-    masked = each.masked | {Masked.CONTENT}
-    return replace(each, request=request, answer=answer, signing=signing, masked=masked)
+        headers = _headers(answer.headers, signed_by)
+        answer = Answer(answer.status, headers, redact_body(answer.body), answer.cut)
+    signing = exchange.signing and _signing(exchange.signing)
+    if (request, answer) == (exchange.request, exchange.answer):
+        return exchange
+    masked = exchange.masked | {Masked.CONTENT}
+    return replace(exchange, request=request, answer=answer, signing=signing, masked=masked)
 
 
-def redacted_result(each: Result) -> Result:
-    """`each` without what it quotes, and without what follows that: where a quotation ends cannot be
-    told once it has been cut. What fuzzing found, it shows without quotes too."""
-    pattern = _EXAMPLE if ".fuzz." in each.rule.id else _QUOTED
-    said = Text(*(pattern.sub("…", text) for text in (each.message.en, each.message.zh)))
-    return replace(each, message=said, reproduce=None)
+def redact_result(result: Result) -> Result:
+    """`result` without its quotations and what follows them: a quotation may have been shortened, and
+    then its end cannot be found. Fuzzing also shows its examples without quotes."""
+    pattern = _EXAMPLE if ".fuzz." in result.rule.id else _QUOTED
+    message = Text(*(pattern.sub("…", text) for text in (result.message.en, result.message.zh)))
+    return replace(result, message=message, reproduce=None)
 
 
-def redacted_run(run: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """What a trace says of its run, without what the answers held."""
+def redact_run(run: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The metadata of a run, without the content of answers."""
     if run is None:
         return None
     profile = dict(run["facts"])
-    if "learned" in profile:  # read off the bodies of answers
-        profile |= {"url": url(profile["url"]), "learned": None}
-    return {**run, "target": url(run["target"]), "facts": profile, "redacted": True}
+    if "learned" in profile:  # inferred from the bodies of answers
+        profile |= {"url": redact_url(profile["url"]), "learned": None}
+    return {**run, "target": redact_url(run["target"]), "facts": profile, "redacted": True}
 
 
-def url(given: str) -> str:
-    """The values of its query overwritten, but for a msgId."""
+def redact_url(url: str) -> str:
+    """`url` with the values of its query overwritten, except a msgId."""
     return _QUERY.sub(
-        lambda found: (
-            found[0] if found[2] == "msgId" else f"{found[1]}{found[2]}={'x' * len(found[3])}"
+        lambda match: (
+            match[0] if match[2] == "msgId" else f"{match[1]}{match[2]}={'x' * len(match[3])}"
         ),
-        given,
+        url,
     )
 
 
-def body(given: bytes) -> bytes:
-    """Every value but those of KEPT_FIELDS overwritten; as many bytes, and JSON where it was JSON."""
+def redact_body(body: bytes) -> bytes:
+    """`body` with every value overwritten except those of KEPT_FIELDS. It keeps its length, and JSON
+    stays JSON."""
     try:
-        json.loads(given.decode())
+        json.loads(body.decode())
     except (ValueError, RecursionError):
-        return _LETTERS.sub(b"x", given)
-    kept, depth, out = False, 0, []
-    for token in _TOKEN.finditer(given):
+        return _LETTERS.sub(b"x", body)
+    keep, depth, out = False, 0, []
+    for token in _TOKEN.finditer(body):
         piece = token[0]
         match token.lastgroup:
             case "key":
-                kept = depth == 1 and piece.rpartition(b'"')[0][1:] in KEPT_FIELDS
+                keep = depth == 1 and piece.rpartition(b'"')[0][1:] in KEPT_FIELDS
             case "open":
-                depth, kept = depth + 1, False
+                depth, keep = depth + 1, False
             case "close":
                 depth -= 1
-            case "string" if not (kept and _PLAIN.fullmatch(piece)):
+            case "string" if not (keep and _PLAIN.fullmatch(piece)):
                 piece = b'"' + b"x" * (len(piece) - 2) + b'"'
-            case "number" if not kept:
+            case "number" if not keep:
                 piece = re.sub(rb"\d", b"1", piece)
         out.append(piece)
     return b"".join(out)
@@ -135,4 +135,4 @@ def _headers(headers: Headers, signed_by: frozenset[bytes]) -> Headers:
 
 
 def _signing(signing: Signing) -> Signing:
-    return replace(signing, body=body(signing.body))
+    return replace(signing, body=redact_body(signing.body))

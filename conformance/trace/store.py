@@ -1,4 +1,4 @@
-"""Writing a trace file: beside its place, and moved there only when it is whole."""
+"""Writes a trace file: under a temporary name, and renamed only when it is complete."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from conformance.trace.tables import (
     TABLES,
     VERSION,
     WIDE,
-    narrow,
-    numbered,
-    sound,
-    wide,
+    contents_row,
+    escape_surrogates,
+    exchange_row,
+    with_attempts,
 )
 
 BATCH = 1000
@@ -37,7 +37,7 @@ Rules = Mapping[str, Mapping[str, Any]]
 
 
 def check_place(path: Path) -> None:
-    """Raise InputError when a trace may not be written to `path`: another kind of file is there."""
+    """Raise InputError when a trace may not be written to `path`: it is a file of another kind."""
     if path.exists() and path.stat().st_size > 0:
         try:
             check_file(path)
@@ -46,7 +46,7 @@ def check_place(path: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Raise InputError, in one line, for a file that is no trace, or none that can be read here."""
+    """Raise InputError, in one line, for a file that is not a trace or cannot be read here."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
@@ -54,10 +54,10 @@ def check_file(path: Path) -> None:
     except OSError as fault:
         raise InputError(f"{path} cannot be read: {fault.strerror}") from None
     if not head.startswith(_MAGIC) or len(head) < _HEAD:
-        raise InputError(f"{path} is no trace (`--trace FILE` of a run writes one)")
+        raise InputError(f"{path} is not a trace (`--trace FILE` of a run writes one)")
     application, version = struct.unpack(">I", head[68:72])[0], struct.unpack(">I", head[60:64])[0]
     if application != APPLICATION_ID:
-        raise InputError(f"{path} is no trace, but an SQLite file of another program")
+        raise InputError(f"{path} is not a trace, but an SQLite file of another program")
     if version > VERSION:
         raise InputError(
             f"{path} was written by a newer Hookproof (format {version}; this one reads {VERSION}): "
@@ -72,7 +72,7 @@ def check_file(path: Path) -> None:
     whole = struct.unpack(">I", head[28:32])[0] * (65536 if page == 1 else page)
     if size < whole:
         raise InputError(
-            f"{path} is damaged: {size:,} bytes of {whole:,} are there. Was it copied to the end?"
+            f"{path} is damaged: it has {size:,} bytes of {whole:,}. Was it copied completely?"
         )
 
 
@@ -83,11 +83,11 @@ def write(
     rules: Rules | None = None,
     results: Sequence[Result] = (),
 ) -> None:
-    """Write a new trace file; one that is there is replaced only by a whole one, and only if it is
-    a trace. `exchanges` is gone through once. Raises InputError, and then nothing has changed."""
+    """Write a trace file. An existing file is replaced only by a complete one, and only if it is a
+    trace. Iterates over `exchanges` once. Raises InputError, and then nothing has changed."""
     check_place(path)
     with whole_file(path) as part, closing(sqlite3.connect(part, isolation_level=None)) as store:
-        # The file is nobody's until it is whole: no journal, and no waiting for the disk.
+        # Nobody reads the file until it is complete: no journal, and no waiting for the disk.
         store.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
         fill(store, exchanges, run, rules, results)
 
@@ -99,23 +99,23 @@ def fill(
     rules: Rules | None,
     results: Sequence[Result],
 ) -> None:
-    """Make the tables in an empty database, and put everything into them."""
+    """Create the tables in an empty database and fill them."""
     store.executescript(
         f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};{TABLES}"
     )
     store.execute("BEGIN")
-    store.executemany("INSERT INTO meta VALUES (?, ?)", _written(run or {}))
-    store.executemany("INSERT INTO rules VALUES (?, ?)", _written(rules or {}))
-    for number, each in enumerate(results, 1):
-        store.execute(f"INSERT INTO results VALUES ({_places(10)})", _result(number, each))
-        places = [(number, place, at) for place, at in enumerate(each.exchanges)]
-        store.executemany("INSERT INTO evidence VALUES (?, ?, ?)", places)
-    into_narrow = f"INSERT INTO exchanges VALUES ({_places(len(NARROW))})"
-    into_wide = f"INSERT INTO contents VALUES ({_places(len(WIDE) + 1)})"
-    coming = numbered(exchanges)
-    while batch := list(islice(coming, BATCH)):
-        store.executemany(into_narrow, [narrow(each, attempt) for each, attempt in batch])
-        store.executemany(into_wide, [wide(each) for each, _ in batch])
+    store.executemany("INSERT INTO meta VALUES (?, ?)", _json_rows(run or {}))
+    store.executemany("INSERT INTO rules VALUES (?, ?)", _json_rows(rules or {}))
+    for number, result in enumerate(results, 1):
+        store.execute(f"INSERT INTO results VALUES ({_marks(10)})", _result(number, result))
+        evidence = [(number, place, ident) for place, ident in enumerate(result.exchanges)]
+        store.executemany("INSERT INTO evidence VALUES (?, ?, ?)", evidence)
+    into_narrow = f"INSERT INTO exchanges VALUES ({_marks(len(NARROW))})"
+    into_wide = f"INSERT INTO contents VALUES ({_marks(len(WIDE) + 1)})"
+    rest = with_attempts(exchanges)
+    while batch := list(islice(rest, BATCH)):
+        store.executemany(into_narrow, [exchange_row(each, attempt) for each, attempt in batch])
+        store.executemany(into_wide, [contents_row(each) for each, _ in batch])
     for index in filter(str.strip, INDEXES.split(";")):
         store.execute(index)
     store.execute("COMMIT")
@@ -123,47 +123,47 @@ def fill(
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A file to write to beside `path`, which takes its place once the block has ended well. Raises
-    InputError, and leaves everything as it was, when that cannot be."""
-    path = path.resolve()  # where a link leads is written to, and the link stays
+    """A file to write to beside `path`, which replaces `path` when the block ends without an
+    exception. Raises InputError when it cannot, and leaves everything as it was."""
+    path = path.resolve()  # write to the target of a link, and keep the link
     if path.exists() and not path.is_file():
-        raise InputError(f"{path} cannot be written: it is no plain file")
+        raise InputError(f"{path} cannot be written: it is not a regular file")
     part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}")
-    made = False
+    created = False
     try:
         part.open("xb").close()
-        made = True
+        created = True
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(path)
     except (OSError, sqlite3.Error) as fault:
-        said = getattr(fault, "strerror", None) or fault
-        raise InputError(f"{path} cannot be written: {said}") from None
+        reason = getattr(fault, "strerror", None) or fault
+        raise InputError(f"{path} cannot be written: {reason}") from None
     finally:
-        if made:
+        if created:
             part.unlink(missing_ok=True)
 
 
-def _places(number: int) -> str:
+def _marks(number: int) -> str:
     return ", ".join("?" * number)
 
 
-def _written(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _json_rows(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in data.items():
-        yield key, sound(json.dumps(value, ensure_ascii=False))
+        yield key, escape_surrogates(json.dumps(value, ensure_ascii=False))
 
 
-def _result(number: int, each: Result) -> tuple[object, ...]:
+def _result(number: int, result: Result) -> tuple[object, ...]:
     return (
         number,
-        each.rule.id,
-        each.case,
-        each.level.value,
-        each.outcome.value,
-        sound(each.message.en),
-        sound(each.message.zh),
-        each.seconds,
-        each.reproduce,
-        each.judged,
+        result.rule.id,
+        result.case,
+        result.level.value,
+        result.outcome.value,
+        escape_surrogates(result.message.en),
+        escape_surrogates(result.message.zh),
+        result.seconds,
+        result.reproduce,
+        result.judged,
     )

@@ -1,6 +1,6 @@
-"""A trace in its tables: opened in a moment, read lazily, asked by filters.
+"""A trace in its tables: quick to open, read lazily, queried through filters.
 
-Whatever is wrong with the file comes out as one InputError, however late it is met.
+Any fault of the file becomes an InputError, however late it is discovered.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from conformance.model.rules import Level, Outcome, Rule
 from conformance.model.text import Text
 from conformance.trace.capture import is_capture, read
 from conformance.trace.filter import TraceFilter
-from conformance.trace.redact import redacted, redacted_result, redacted_run, signed_by
+from conformance.trace.redact import redact_exchange, redact_result, redact_run, signature_headers
 from conformance.trace.store import check_file, fill
-from conformance.trace.summary import Summary, summed_up
-from conformance.trace.tables import NARROW, WIDE, Row, exchange
+from conformance.trace.summary import Summary, summarise
+from conformance.trace.tables import NARROW, WIDE, Row, exchange_from
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 ALL = TraceFilter()
 BATCH = 2000
-"""Rows that are fetched at once: few enough to stay in a processor's cache."""
+"""Rows fetched at once: few enough to stay in the processor's cache."""
 FRAMES = "conformance.trace.frames", "notebook"
 """A module that needs more than the rest, and the extra that installs it."""
-_NAMES = {"case": '"case"'}  # a word of SQL
+_NAMES = {"case": '"case"'}  # an SQL keyword
 _TABLES = {"meta", "rules", "results", "evidence", "exchanges", "contents"}
 
 
-class Stored:
-    """A trace file, or a copy that nobody else sees. It is a context manager; `close` lets go of the file."""
+class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one reader
+    """A trace file, or a private copy of a trace. It is a context manager; `close` releases the file."""
 
     def __init__(self, store: sqlite3.Connection, path: Path | None = None) -> None:
         self._store = store
@@ -49,12 +49,12 @@ class Stored:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """The trace in `path`, which is only read. Raises InputError for one that is none."""
+        """The trace in `path`, opened read-only. Raises InputError for a file that is not a trace."""
         check_file(path)
         store = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         opened = cls(store, path)
         with opened._reading():
-            # A file of somebody else's may define anything: nothing of it is carried out.
+            # A foreign file may define views and triggers: none of their functions may run.
             store.execute("PRAGMA trusted_schema = OFF")
             tables = {name for (name,) in store.execute(_TABLES_THERE)}
         if not tables >= _TABLES:
@@ -63,12 +63,12 @@ class Stored:
 
     @classmethod
     def open_any(cls, path: Path) -> Self:
-        """The trace in `path`, or the capture of deliveries. Raises InputError for what is neither."""
+        """The trace or the capture in `path`. Raises InputError for a file that is neither."""
         if not is_capture(path):
             return cls.open(path)
-        made = cls.of(read(path), None, {}, ())
-        made.path = path
-        return made
+        capture = cls.of(read(path), None, {}, ())
+        capture.path = path
+        return capture
 
     @classmethod
     def of(
@@ -78,14 +78,14 @@ class Stored:
         rules: Mapping[str, Mapping[str, Any]],
         results: Sequence[Result],
     ) -> Self:
-        """The same tables in a place of their own, which is gone when it is closed."""
-        # SQLite keeps a database without a name in memory, and moves it to the disk when it grows.
+        """A temporary trace, which is gone when it is closed."""
+        # SQLite keeps a nameless database in memory, and spills it to disk when it grows.
         store = sqlite3.connect("", isolation_level=None)
         fill(store, exchanges, run, rules, results)
         return cls(store)
 
     def close(self) -> None:
-        """Let go of the file; nothing can be read any more."""
+        """Release the file; nothing can be read afterwards."""
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -113,32 +113,32 @@ class Stored:
         """The exchange with this id. Raises KeyError when there is none."""
         with self._reading():
             columns = _columns((*NARROW, *WIDE))
-            row = self._store.execute(f"SELECT {columns} FROM whole WHERE id = ?", [number])
-            found = row.fetchone()
-        if found is None:
+            cursor = self._store.execute(f"SELECT {columns} FROM whole WHERE id = ?", [number])
+            values = cursor.fetchone()
+        if values is None:
             raise KeyError(number)
         with self._reading():
-            return exchange(found)
+            return exchange_from(values)
 
     def find(self, trace_filter: TraceFilter = ALL, limit: int = -1) -> Iterator[Exchange]:
-        """The wanted exchanges with all that they hold, by id; at most `limit`."""
+        """The matching exchanges in full, by id; at most `limit`."""
         columns = (*NARROW, *WIDE)
         for row in self.rows(trace_filter, columns, limit):
             with self._reading():
-                found = exchange(row)
-            yield found
+                exchange = exchange_from(row)
+            yield exchange
 
-    def attempted(
+    def find_with_attempts(
         self, trace_filter: TraceFilter, limit: int = -1
     ) -> Iterator[tuple[Exchange, int | None]]:
-        """The wanted exchanges, and the how-manieth attempt for its message each one was: by id, or
-        where slow ones are wanted, the slowest first."""
-        place = NARROW.index("attempt")
+        """The matching exchanges, each with the number of its attempt (from 1): by id, or with a
+        `slow` filter the slowest first."""
+        column = NARROW.index("attempt")
         order = "ended - sent DESC" if trace_filter.slow is not None else "id"
         for row in self.rows(trace_filter, (*NARROW, *WIDE), limit, order):
             with self._reading():
-                found = exchange(row)
-            yield found, row[place]
+                exchange = exchange_from(row)
+            yield exchange, row[column]
 
     def rows(
         self,
@@ -147,7 +147,7 @@ class Stored:
         limit: int = -1,
         order: str = "id",
     ) -> Iterator[Row]:
-        """Some `columns` of the wanted exchanges, in an `order` of SQL; at most `limit`."""
+        """Some `columns` of the matching exchanges, in an SQL `order`; at most `limit`."""
         for batch in self._fetched(trace_filter, columns, limit, order):
             yield from batch
 
@@ -156,9 +156,9 @@ class Stored:
     ) -> Iterator[list[Row]]:
         where, values = trace_filter.where()
         table = "exchanges" if set(columns) <= set(NARROW) else "whole"
-        asked = f"SELECT {_columns(columns)} FROM {table} WHERE {where} ORDER BY {order} LIMIT ?"
+        query = f"SELECT {_columns(columns)} FROM {table} WHERE {where} ORDER BY {order} LIMIT ?"
         with self._reading():
-            cursor = self._store.execute(asked, [*values, limit])
+            cursor = self._store.execute(query, [*values, limit])
         while True:
             with self._reading():
                 batch = cursor.fetchmany(BATCH)
@@ -167,15 +167,15 @@ class Stored:
             yield batch
 
     def count(self, trace_filter: TraceFilter) -> int:
-        """How many exchanges are wanted."""
+        """How many exchanges match."""
         where, values = trace_filter.where()
         with self._reading():
-            asked = self._store.execute(f"SELECT count(*) FROM exchanges WHERE {where}", values)
-            return int(asked.fetchone()[0])
+            cursor = self._store.execute(f"SELECT count(*) FROM exchanges WHERE {where}", values)
+            return int(cursor.fetchone()[0])
 
     @cached_property
     def run(self) -> dict[str, Any] | None:
-        """What is known of the run (see `schemas/run.schema.json`); None for a bare trace."""
+        """The metadata of the run (see `schemas/run.schema.json`); None for a bare trace."""
         with self._reading():
             meta = {k: json.loads(v) for k, v in self._store.execute("SELECT * FROM meta")}
         return meta or None
@@ -188,22 +188,22 @@ class Stored:
 
     @cached_property
     def rules(self) -> dict[str, dict[str, Any]]:
-        """The rules that the run judged, as their scenarios stood in YAML."""
+        """The rules that the run judged, as the records of their YAML at the time."""
         with self._reading():
             rows = self._store.execute("SELECT rule, record FROM rules")
             return {rule: json.loads(record) for rule, record in rows}
 
     @cached_property
     def results(self) -> tuple[Result, ...]:
-        """What the run found, in the order of its report."""
+        """The results of the run, in the order of its report."""
         with self._reading():
             rows = self._store.execute("SELECT * FROM results ORDER BY id").fetchall()
-            told: dict[int, list[int]] = {}
-            for result, at in self._store.execute(
+            evidence: dict[int, list[int]] = {}
+            for result, exchange in self._store.execute(
                 "SELECT result, exchange FROM evidence ORDER BY result, place"
             ):
-                told.setdefault(result, []).append(at)
-            return tuple(self._result(row, tuple(told.get(row[0], ()))) for row in rows)
+                evidence.setdefault(result, []).append(exchange)
+            return tuple(self._result(row, tuple(evidence.get(row[0], ()))) for row in rows)
 
     def _result(self, row: Row, exchanges: tuple[int, ...]) -> Result:
         _, rule, case, level, outcome, message, message_zh, seconds, reproduce, judged = row
@@ -228,32 +228,32 @@ class Stored:
         )
 
     def redacted(self) -> Self:
-        """The same without contents and names; sizes stay."""
-        headers = signed_by(self.run)
-        exchanges = (redacted(each, headers) for each in self)
-        results = list(map(redacted_result, self.results))
-        return self.of(exchanges, redacted_run(self.run), self.rules, results)
+        """A copy without contents and names; sizes stay."""
+        headers = signature_headers(self.run)
+        exchanges = (redact_exchange(each, headers) for each in self)
+        results = list(map(redact_result, self.results))
+        return self.of(exchanges, redact_run(self.run), self.rules, results)
 
     def summary(self) -> Summary:
-        """What is in the trace, in numbers."""
+        """The trace in numbers."""
         with self._reading():
-            return summed_up(self._store, self.run, self.results)
+            return summarise(self._store, self.run, self.results)
 
     def batches(
         self, trace_filter: TraceFilter = ALL, columns: Sequence[str] = NARROW
     ) -> Iterator[pa.RecordBatch]:
-        """The wanted exchanges as Arrow batches; see `frames.batches`."""
+        """The matching exchanges as Arrow batches; see `frames.batches`."""
         frames = extra(*FRAMES)
-        made: Iterator[pa.RecordBatch] = frames.batches(
+        batches: Iterator[pa.RecordBatch] = frames.batches(
             self._fetched(trace_filter, columns, -1, "id"), columns, self.run, self.results
         )
-        return made
+        return batches
 
     def frame(self, *, bodies: bool = False) -> pd.DataFrame:
-        """A row for each HTTP exchange, its columns those of the tables and `frames.DERIVED`. What
-        is wide (headers, bodies, what was signed) is there with `bodies`.
+        """A row for each HTTP exchange, with the columns of the tables and `frames.DERIVED`. With
+        `bodies` it includes the wide ones: headers, bodies, and the inputs of signatures.
 
-        Raises InputError where pandas or pyarrow are missing.
+        Raises InputError when pandas or pyarrow is missing.
         """
         columns = (*NARROW, *WIDE) if bodies else NARROW
         return self._frame(columns)
@@ -261,27 +261,27 @@ class Stored:
     def attempts(self) -> pd.DataFrame:
         """A row for each delivery; see `attempts.deliveries`."""
         attempts = extra("conformance.trace.attempts", FRAMES[1])
-        made: pd.DataFrame = attempts.deliveries(self._frame(attempts.COLUMNS), self.accepted)
-        return made
+        table: pd.DataFrame = attempts.deliveries(self._frame(attempts.COLUMNS), self.accepted)
+        return table
 
     def _frame(self, columns: Sequence[str]) -> pd.DataFrame:
         frames = extra(*FRAMES)
         with self._reading():
-            made: pd.DataFrame = frames.frame(self.batches(ALL, columns), columns)
-        return made
+            table: pd.DataFrame = frames.frame(self.batches(ALL, columns), columns)
+        return table
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """What is wrong with the file, told in one line."""
+        """Report a fault of the file in one line."""
         try:
             yield
-        except sqlite3.ProgrammingError:  # it was closed: no fault of the file
+        except sqlite3.ProgrammingError:  # the trace was closed: not a fault of the file
             raise
         except (
             sqlite3.DatabaseError, ValueError, TypeError, LookupError, RecursionError
         ) as fault:  # fmt: skip
             raise InputError(
-                f"{self.path or 'the trace'} is damaged: {fault}. What is left of it can be had with "
+                f"{self.path or 'the trace'} is damaged: {fault}. Recover what is left of it with "
                 f"`sqlite3 {self.path} .recover`"
             ) from fault
 

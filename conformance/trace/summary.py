@@ -1,4 +1,4 @@
-"""A trace in numbers: what was sent and why, what came back, how long it took, what was found."""
+"""A trace in numbers: what was sent and why, the replies, their times, and the outcomes."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any
 
 from conformance.model.result import Result
 from conformance.model.rules import Outcome
-from conformance.trace.tables import DELIVERING
+from conformance.trace.tables import DELIVERY_ROLES
 
 SHARES = (0.5, 0.95, 0.99, 1.0)
-"""The quantiles of answer times that are told; the last one is the slowest."""
+"""The quantiles of answer times that a summary shows; the last one is the slowest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`cames` counts what came back (a status, or a fault in its place) by role. `times` are the
-    quantiles SHARES of the seconds from the last byte of a delivery to that of its whole answer, and
-    `slowest` is the exchange of the last; none where nothing was answered. `seconds` is from the
-    first request to the last answer."""
+    """`replies` counts the replies by role: each is a status, or the fault in its place. `times` are
+    the quantiles SHARES of the seconds from the last byte of a delivery to that of its whole answer,
+    and `slowest` is the exchange of the last; both are empty when nothing was answered. `seconds` is
+    the time from the first request to the last answer."""
 
     exchanges: int
     messages: int
     seconds: float
-    cames: Mapping[str, Mapping[str, int]]
+    replies: Mapping[str, Mapping[str, int]]
     times: tuple[float, ...]
     slowest: int | None
     outcomes: Mapping[Outcome, int]
@@ -34,29 +34,29 @@ class Summary:
 
     @property
     def size(self) -> str:
-        """How many exchanges and messages, in words."""
+        """The number of exchanges and messages, as text."""
         numbers = ((self.exchanges, "exchange"), (self.messages, "message"))
         return ", ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for n, what in numbers)
 
 
-def told(times: Sequence[float]) -> str:
-    """Quantiles of answer times in words."""
+def format_quantiles(times: Sequence[float]) -> str:
+    """Quantiles of answer times, as text."""
     if not times:
         return ""
-    middle, *most, slowest = [f"{each * 1000:,.1f} ms" for each in times]
-    shares = [f"{share:.0%} within {each}" for share, each in zip(SHARES[1:], most, strict=False)]
-    return f"{middle} (median), {', '.join(shares)}, {slowest} at most"
+    median, *most, slowest = [f"{seconds * 1000:,.1f} ms" for seconds in times]
+    shares = [f"{share:.0%} within {time}" for share, time in zip(SHARES[1:], most, strict=False)]
+    return f"{median} (median), {', '.join(shares)}, {slowest} at most"
 
 
-def summed_up(
+def summarise(
     store: sqlite3.Connection, run: Mapping[str, Any] | None, results: Sequence[Result]
 ) -> Summary:
     """The summary of the tables in `store`."""
-    cames: dict[str, dict[str, int]] = {}
+    replies: dict[str, dict[str, int]] = {}
     for role, status, fault, number in store.execute(
         "SELECT role, status, fault, count(*) FROM exchanges GROUP BY 1, 2, 3 ORDER BY 1, 3, 2"
     ):
-        cames.setdefault(role, {})[str(fault or status or "none")] = number
+        replies.setdefault(role, {})[str(fault or status or "none")] = number
     answered = store.execute(f"SELECT count(*) FROM exchanges WHERE {_ANSWERED}").fetchone()[0]
     first, last = store.execute("SELECT min(started), max(ended) FROM exchanges").fetchone()
     times, slowest = _times(store, answered)
@@ -64,7 +64,7 @@ def summed_up(
         exchanges=store.execute("SELECT count(*) FROM exchanges").fetchone()[0],
         messages=store.execute("SELECT count(DISTINCT msg_id) FROM exchanges").fetchone()[0],
         seconds=(last or 0.0) - (first or 0.0),
-        cames=cames,
+        replies=replies,
         times=times,
         slowest=slowest,
         outcomes=Counter(each.outcome for each in results),
@@ -73,18 +73,18 @@ def summed_up(
 
 
 def _times(store: sqlite3.Connection, answered: int) -> tuple[tuple[float, ...], int | None]:
-    """The quantiles over the `answered` deliveries, read off the index of times."""
+    """The quantiles over the `answered` deliveries, read from the index of times."""
     if answered == 0:
         return (), None
-    asked = (
-        # The planner would rather sort.
+    query = (
+        # Without the hint the planner sorts.
         f"SELECT ended - sent, id FROM exchanges INDEXED BY exchanges_by_seconds WHERE {_ANSWERED} "
         "ORDER BY ended - sent LIMIT 1 OFFSET ?"
     )
     ranks = [min(answered - 1, int(share * answered)) for share in SHARES]
-    found = [store.execute(asked, [rank]).fetchone() for rank in ranks]
-    return tuple(seconds for seconds, _ in found), found[-1][1]
+    rows = [store.execute(query, [rank]).fetchone() for rank in ranks]
+    return tuple(seconds for seconds, _ in rows), rows[-1][1]
 
 
-_ROLES = ", ".join(f"'{role}'" for role in sorted(DELIVERING))
+_ROLES = ", ".join(f"'{role}'" for role in sorted(DELIVERY_ROLES))
 _ANSWERED = f"role IN ({_ROLES}) AND fault IS NULL AND status IS NOT NULL"

@@ -1,8 +1,8 @@
-"""The tables of a trace file, and the way of an exchange into a row and back.
+"""The tables of a trace file, and the conversion of an exchange into rows and back.
 
-What is narrow (times, statuses, sizes) stands apart from what is wide (headers, bodies), so that a
-million exchanges are looked through without reading a byte of a body. `docs/traces.md` describes the
-file for other tools.
+The narrow columns (times, statuses, sizes) and the wide ones (headers, bodies) are in two tables, so
+that a million exchanges can be searched without reading a byte of a body. `docs/traces.md` describes
+the file for other tools.
 """
 
 from __future__ import annotations
@@ -107,114 +107,117 @@ WIDE = (
     "request_headers", "request_body", "answer_headers", "answer_body", "answer_cut", "signing",
 )  # fmt: skip
 
-DELIVERING = frozenset(set(Role) - {Role.OBSERVE, Role.API, Role.EMIT})
+DELIVERY_ROLES = frozenset(set(Role) - {Role.OBSERVE, Role.API, Role.EMIT})
 """Roles of exchanges that carry a message to a receiver."""
 
 Row = tuple[Any, ...]
 
 
-def numbered(exchanges: Iterable[Exchange]) -> Iterator[tuple[Exchange, int | None]]:
-    """Each exchange with its attempt: the how-manieth delivery of its message to its endpoint."""
-    seen: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    for each in exchanges:
-        if each.msg_id is None or each.role not in DELIVERING:
-            yield each, None
+def with_attempts(exchanges: Iterable[Exchange]) -> Iterator[tuple[Exchange, int | None]]:
+    """Each exchange with the number of its attempt: 1 for the first delivery of its message to its
+    endpoint, and so on; None for an exchange that is not a delivery."""
+    counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for exchange in exchanges:
+        if exchange.msg_id is None or exchange.role not in DELIVERY_ROLES:
+            yield exchange, None
             continue
-        of_endpoint = seen[each.request.url.partition("?")[0]]
-        attempt = of_endpoint.get(each.msg_id, 0) + 1
-        of_endpoint[each.msg_id] = attempt
-        yield each, attempt
+        endpoint_counts = counts[exchange.request.url.partition("?")[0]]
+        attempt = endpoint_counts.get(exchange.msg_id, 0) + 1
+        endpoint_counts[exchange.msg_id] = attempt
+        yield exchange, attempt
 
 
-def sound(text: str) -> str:
-    """`text` with lone surrogates, which no database takes, spelled out as `\\ud83d`."""
+def escape_surrogates(text: str) -> str:
+    """`text` with lone surrogates, which no database accepts, escaped as `\\ud83d`."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
-def narrow(each: Exchange, attempt: int | None) -> Row:
-    """The row of `exchanges`."""
-    request, answer = each.request, each.answer
+def exchange_row(exchange: Exchange, attempt: int | None) -> Row:
+    """The exchange's row of `exchanges`."""
+    request, answer = exchange.request, exchange.answer
     return (
-        each.id,
-        each.role.value,
-        each.rule,
-        each.case,
-        each.step,
-        each.msg_id and sound(each.msg_id),
+        exchange.id,
+        exchange.role.value,
+        exchange.rule,
+        exchange.case,
+        exchange.step,
+        exchange.msg_id and escape_surrogates(exchange.msg_id),
         attempt,
         request.method,
-        sound(request.url),
+        escape_surrogates(request.url),
         request.transport.value,
         answer.status if answer is not None else None,
-        each.fault.value if each.fault is not None else None,
-        sound(each.detail),
-        each.started,
-        each.sent,
-        each.ended,
-        each.clock,
-        each.peer,
+        exchange.fault.value if exchange.fault is not None else None,
+        escape_surrogates(exchange.detail),
+        exchange.started,
+        exchange.sent,
+        exchange.ended,
+        exchange.clock,
+        exchange.peer,
         len(request.body),
         len(answer.body) if answer is not None else None,
-        " ".join(sorted(each.masked)) or None,
-        each.superseded,
+        " ".join(sorted(exchange.masked)) or None,
+        exchange.superseded,
     )
 
 
-def wide(each: Exchange) -> Row:
-    """The row of `contents`."""
-    request, answer = each.request, each.answer
-    signing = _signing(each.signing, request.body) if each.signing is not None else None
+def contents_row(exchange: Exchange) -> Row:
+    """The exchange's row of `contents`."""
+    request, answer = exchange.request, exchange.answer
+    signing = _signing(exchange.signing, request.body) if exchange.signing is not None else None
     if answer is None:
-        return each.id, _written(request.headers), request.body, None, None, None, signing
+        return exchange.id, _headers_json(request.headers), request.body, None, None, None, signing
     return (
-        each.id,
-        _written(request.headers),
+        exchange.id,
+        _headers_json(request.headers),
         request.body,
-        _often_written(answer.headers),
+        _cached_headers_json(answer.headers),
         answer.body,
         answer.cut,
         signing,
     )
 
 
-def exchange(row: Sequence[Any]) -> Exchange:
-    """The exchange of a row of the view `whole`. Raises ValueError for one that no trace holds."""
-    one = dict(zip((*NARROW, *WIDE), row, strict=True))
+def exchange_from(row: Sequence[Any]) -> Exchange:
+    """The exchange of a row of the view `whole`. Raises ValueError for a row that is not valid."""
+    fields = dict(zip((*NARROW, *WIDE), row, strict=True))
     answer = None
-    if one["answer_headers"] is not None:
-        headers = read_headers(one["answer_headers"])
-        answer = Answer(one["status"], headers, one["answer_body"], bool(one["answer_cut"]))
-    signing = one["signing"]
+    if fields["answer_headers"] is not None:
+        headers = read_headers(fields["answer_headers"])
+        answer = Answer(
+            fields["status"], headers, fields["answer_body"], bool(fields["answer_cut"])
+        )
+    signing = fields["signing"]
     return Exchange(
-        id=one["id"],
-        role=Role(one["role"]),
-        rule=one["rule"],
-        case=one["case"],
-        step=one["step"],
-        msg_id=one["msg_id"],
+        id=fields["id"],
+        role=Role(fields["role"]),
+        rule=fields["rule"],
+        case=fields["case"],
+        step=fields["step"],
+        msg_id=fields["msg_id"],
         request=Request(
-            one["method"],
-            one["url"],
-            read_headers(one["request_headers"]),
-            one["request_body"],
-            Transport(one["transport"]),
+            fields["method"],
+            fields["url"],
+            read_headers(fields["request_headers"]),
+            fields["request_body"],
+            Transport(fields["transport"]),
         ),
-        signing=_read_signing(signing, one["request_body"]) if signing is not None else None,
+        signing=_read_signing(signing, fields["request_body"]) if signing is not None else None,
         answer=answer,
-        fault=Fault(one["fault"]) if one["fault"] is not None else None,
-        detail=one["detail"],
-        started=one["started"],
-        sent=one["sent"],
-        ended=one["ended"],
-        peer=one["peer"],
-        clock=one["clock"],
-        masked=frozenset(Masked(word) for word in (one["masked"] or "").split()),
-        superseded=bool(one["superseded"]),
+        fault=Fault(fields["fault"]) if fields["fault"] is not None else None,
+        detail=fields["detail"],
+        started=fields["started"],
+        sent=fields["sent"],
+        ended=fields["ended"],
+        peer=fields["peer"],
+        clock=fields["clock"],
+        masked=frozenset(Masked(word) for word in (fields["masked"] or "").split()),
+        superseded=bool(fields["superseded"]),
     )
 
 
-def _written(headers: Headers) -> str:
-    """Header bytes as JSON; latin-1 gives every byte a character and back."""
+def _headers_json(headers: Headers) -> str:
+    """Header bytes as JSON; latin-1 maps every byte to a character and back."""
     pairs = [
         f"[{quoted(name.decode('latin-1'))}, {quoted(value.decode('latin-1'))}]"
         for name, value in headers
@@ -222,25 +225,25 @@ def _written(headers: Headers) -> str:
     return f"[{', '.join(pairs)}]"
 
 
-_often_written = lru_cache(1024)(_written)  # answers carry the same headers again and again
+_cached_headers_json = lru_cache(1024)(_headers_json)  # answers repeat the same headers
 
 
-def read_headers(written: str) -> Headers:
-    """The header bytes behind their JSON. Raises ValueError."""
+def read_headers(text: str) -> Headers:
+    """The header bytes from their JSON. Raises ValueError."""
     try:
         return tuple(
-            (name.encode("latin-1"), value.encode("latin-1")) for name, value in json.loads(written)
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in json.loads(text)
         )
     except (TypeError, AttributeError, RecursionError):
-        raise ValueError("headers are no list of pairs of texts") from None
+        raise ValueError("headers are not a list of pairs of strings") from None
 
 
 def _signing(signing: Signing, body: bytes) -> str:
-    """As JSON; what is as in most, and a body that is the request's own, is left out."""
+    """A signing as JSON, without default values and without a body that equals the request's."""
     stamp = f'{{"timestamp": {quoted(signing.timestamp.decode("latin-1"))}'
     if signing.authentic and signing.body == body and _is_plain(signing):
         return stamp + "}"
-    words = {
+    fields = {
         "secret": signing.secret,
         "signed_stamp": signing.signed_stamp,
         "signatures": signing.signatures,
@@ -249,29 +252,29 @@ def _signing(signing: Signing, body: bytes) -> str:
         "authentic": signing.authentic,
     }
     if signing.body != body:
-        words["body"] = base64.b64encode(signing.body).decode()
-    return f"{stamp}, {json.dumps(words)[1:]}"
+        fields["body"] = base64.b64encode(signing.body).decode()
+    return f"{stamp}, {json.dumps(fields)[1:]}"
 
 
 def _is_plain(signing: Signing) -> bool:
-    """Whether all but timestamp, body and `authentic` is as it is unless something was damaged."""
-    words = (
+    """Whether everything but timestamp, body and `authentic` has its default, as without tampering."""
+    values = (
         signing.secret,
         signing.signed_stamp,
         signing.signatures,
         signing.stamp,
         signing.prefix,
     )
-    return words == (None, "$TS", ("$SIG",), "$TS", "")
+    return values == (None, "$TS", ("$SIG",), "$TS", "")
 
 
-def _read_signing(written: str, body: bytes) -> Signing:
+def _read_signing(text: str, body: bytes) -> Signing:
     try:
-        words = json.loads(written)
-        words["timestamp"] = words["timestamp"].encode("latin-1")
-        words["body"] = base64.b64decode(words["body"]) if "body" in words else body
-        if "signatures" in words:
-            words["signatures"] = tuple(words["signatures"])
-        return Signing(**words)
+        fields = json.loads(text)
+        fields["timestamp"] = fields["timestamp"].encode("latin-1")
+        fields["body"] = base64.b64decode(fields["body"]) if "body" in fields else body
+        if "signatures" in fields:
+            fields["signatures"] = tuple(fields["signatures"])
+        return Signing(**fields)
     except (TypeError, AttributeError, KeyError, RecursionError):
-        raise ValueError("what was signed cannot be read") from None
+        raise ValueError("the signing cannot be read") from None

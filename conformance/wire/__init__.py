@@ -1,1 +1,1 @@
-"""Requests on the wire, well-formed or deliberately broken, and what comes back, within bounds."""
+"""Sends well-formed or deliberately broken requests, and reads the answers within bounds."""

@@ -1,4 +1,7 @@
-"""The suite's side of the wire: each request goes out the way that it asks for."""
+"""The suite's HTTP client: sends each request over the transport that it asks for.
+
+Knows nothing of rules, signatures or scenarios.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ from conformance.wire.reply import Reply
 
 
 class Wire:
-    """Sends requests, at most `concurrency` at a time but for bursts.
+    """Sends requests, at most `concurrency` at a time except in bursts.
 
-    `patience`: seconds to wait for a whole answer. `extra`: headers sent with every request and
-    recorded nowhere. Use as an async context manager.
+    `patience` is how many seconds to wait for a whole answer. `extra` are headers that are sent with
+    every request and recorded nowhere. Use it as an async context manager.
     """
 
     def __init__(
@@ -33,13 +36,13 @@ class Wire:
         extra: Headers = (),
     ) -> None:
         self._tls = tls
-        self._means = (clock, patience, tls, extra)
+        self._arguments = (clock, patience, tls, extra)
         self._reuse = True
-        self._pooled = Pooled(*self._means)
-        self._raw = Raw(*self._means)
-        self._pool = True
+        self._pooled = Pooled(*self._arguments)
+        self._raw = Raw(*self._arguments)
+        self._use_pool = True
         self.place = asyncio.Semaphore(concurrency)
-        """What a request holds while it is in flight."""
+        """Held by each request while it is in flight."""
 
     async def __aenter__(self) -> Wire:
         return self
@@ -53,22 +56,22 @@ class Wire:
         await self._pooled.close()
 
     def avoid_pool(self) -> None:
-        """Send everything over plain streams from now on: their parser takes one answer and minds
-        nothing behind it, where aiohttp's refuses an answer that is longer than it says."""
-        self._pool = False
+        """Send everything over plain streams from now on. Their parser reads one answer and ignores the
+        bytes after it; aiohttp's refuses an answer that is longer than its Content-Length."""
+        self._use_pool = False
 
     def trust_any(self) -> None:
-        """Take any certificate from now on."""
+        """Accept any certificate from now on."""
         self._tls.check_hostname = False
         self._tls.verify_mode = ssl.CERT_NONE
 
     async def renew(self) -> None:
-        """Let go of idle connections: the target may have ended its side of them."""
+        """Close idle connections: the target may have closed its end of them."""
         await self._pooled.close()
-        self._pooled = Pooled(*self._means, reuse=self._reuse)
+        self._pooled = Pooled(*self._arguments, reuse=self._reuse)
 
-    async def share_connections(self, reuse: bool) -> None:
-        """Whether well-formed requests share connections from now on, as they do at first."""
+    async def share_connections(self, *, reuse: bool) -> None:
+        """Let well-formed requests share connections from now on, or not. At first they do."""
         self._reuse = reuse
         await self.renew()
 
@@ -79,28 +82,33 @@ class Wire:
         gate: Gate | None = None,
         kept: list[Connection] | None = None,
     ) -> Reply:
-        """Send one request; always ends, with an answer or a fault. Those that share a `gate` go
-        out at once, past the bound on requests in flight; `kept` is where keep-alive requests of
-        one case keep their connection."""
+        """Send one request. Always ends, with an answer or a fault. Requests that share a `gate` go
+        out at once, past the limit on requests in flight. `kept` holds the connection that the
+        keep-alive requests of one case share."""
         if gate is not None:
             return await self._raw.send(request, [], gate)
-        # A request that waits by its nature would hold a place that it does not use.
+        # A slow request mostly waits: it would occupy a place that others can use.
         bound = request.transport is not Transport.SLOW
         async with self.place if bound else nullcontext():
-            if self._pool and request.transport is Transport.POOLED and is_ascii(request.headers):
+            if (
+                self._use_pool
+                and request.transport is Transport.POOLED
+                and is_ascii(request.headers)
+            ):
                 return await self._pooled.send(request)
             return await self._raw.send(request, [] if kept is None else kept)
 
 
 def is_ascii(headers: Headers) -> bool:
-    """Whether aiohttp can send these header values byte for byte: it strips no blanks that matter
-    and writes text, so that anything else goes over plain streams."""
+    """Whether aiohttp can send these header values byte for byte: it takes only text, and may strip
+    spaces around a value. Other values go over plain streams."""
     return all(value.isascii() and value == value.strip() for _, value in headers)
 
 
 def tls_context(ca: Path | None, *, system: bool = True) -> ssl.SSLContext:
-    """The system's certificates (not without `system`: to read them takes 20 ms, which plain http
-    need not pay for) and those in the file `ca`. Raises InputError for an unusable file."""
+    """A client context that trusts the system's certificates and those in the file `ca`. Without
+    `system` the system's are not read, which saves 20 ms where only plain http is used. Raises
+    InputError for an unusable file."""
     context = ssl.create_default_context() if system else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca is not None:
         try:

@@ -1,6 +1,6 @@
-"""A shell line that sends a request again, signed afresh.
+"""A shell line that reproduces a request with curl, freshly signed.
 
-The secret stays in $HOOKPROOF_SECRET; the time and the message id are fresh each time it is pasted.
+The secret stays in $HOOKPROOF_SECRET. The time and the message id are new each time the line runs.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from conformance.model.exchange import Exchange, Headers, Signing, Transport
 from conformance.protocol.dialect import BODY, TIMESTAMP, Dialect
 
 LONGEST = 2000
-"""Bytes of a body that are written out; what is longer, or no text, is unpacked in a pipe."""
+"""How many bytes of a body are written out as text. A longer or binary body is written as gzip."""
 
-_WAYS = {
+_OPTIONS = {
     Transport.POOLED: "",
     Transport.RAW: "",
     Transport.KEEP_ALIVE: "",
@@ -27,40 +27,40 @@ _WAYS = {
 
 
 def curl(exchange: Exchange, dialect: Dialect, secret_headers: Headers = ()) -> str | None:
-    """The line for `exchange`; None where curl cannot send it so (a connection that breaks off).
+    """The line for `exchange`, or None if curl cannot send it (a connection that breaks off).
 
-    Values of `secret_headers` come from the environment: that of `X-Api-Key` from $X_API_KEY.
+    The values of `secret_headers` come from the environment: that of `X-Api-Key` from $X_API_KEY.
     """
     request, signing = exchange.request, exchange.signing
-    if signing is None or request.transport not in _WAYS:
+    if signing is None or request.transport not in _OPTIONS:
         return None
     milliseconds = "000" if dialect.timestamp_unit == "milliseconds" else ""
-    fresh = (exchange.msg_id or "").encode()
+    msg_id = (exchange.msg_id or "").encode()
     lines = [f"TS=$(date +%s){milliseconds}"]
-    if fresh and (fresh in signing.body or fresh in request.body):
+    if msg_id and (msg_id in signing.body or msg_id in request.body):
         # Decimal and below 2^63, as the suite's own ids.
         lines.append("ID=$(date +%s)$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')")
-    lines.append(f"body() {{ {_printed(signing.body, fresh)}; }}")
-    sent = "body"
+    lines.append(f"body() {{ {_print_command(signing.body, msg_id)}; }}")
+    function = "body"
     if signing.prefix:
         lines.append(f'sent() {{ printf %s "{signing.prefix}"; body; }}')
-        sent = "sent"
+        function = "sent"
     elif request.body != signing.body:
-        lines.append(f"sent() {{ {_printed(request.body, fresh)}; }}")
-        sent = "sent"
-    lines.append(f"SIG=$({_signed(dialect, signing)})")
-    words = ["curl -gsS -i", f"-X {request.method}", _WAYS[request.transport]]
+        lines.append(f"sent() {{ {_print_command(request.body, msg_id)}; }}")
+        function = "sent"
+    lines.append(f"SIG=$({_sign_command(dialect, signing)})")
+    words = ["curl -gsS -i", f"-X {request.method}", _OPTIONS[request.transport]]
     words += _headers(exchange, dialect, signing, secret_headers)
     if request.body:
         words.append("-H 'Expect:'" if request.transport is not Transport.EXPECT else "")
         words.append("--data-binary @-")
     words.append(quote(request.url))
     command = " ".join(word for word in words if word)
-    lines.append(f"{sent} | {command}" if request.body else command)
+    lines.append(f"{function} | {command}" if request.body else command)
     return "; ".join(lines)
 
 
-def _printed(body: bytes, msg_id: bytes) -> str:
+def _print_command(body: bytes, msg_id: bytes) -> str:
     """Shell commands that print `body`, with $ID for its message id."""
     if not body:
         return "printf ''"
@@ -69,11 +69,11 @@ def _printed(body: bytes, msg_id: bytes) -> str:
         return "printf %s " + '"$ID"'.join(
             quote(piece.decode()) if piece else "" for piece in pieces
         )
-    return """; printf %s "$ID"; """.join(_unpacked(piece) for piece in pieces if piece)
+    return """; printf %s "$ID"; """.join(_unpack_command(piece) for piece in pieces if piece)
 
 
 def _is_text(piece: bytes) -> bool:
-    """Whether `piece` can stand in a line as it is: nothing that a terminal or a page would eat."""
+    """Whether `piece` can be pasted as it is: UTF-8 without characters that a terminal would swallow."""
     try:
         text = piece.decode()
     except UnicodeDecodeError:
@@ -81,13 +81,13 @@ def _is_text(piece: bytes) -> bool:
     return visible(text) == text
 
 
-def _unpacked(piece: bytes) -> str:
+def _unpack_command(piece: bytes) -> str:
     # mtime 0, so that the same bytes give the same line.
     packed = base64.b64encode(gzip.compress(piece, mtime=0)).decode()
     return f"printf %s {packed} | base64 -d | gunzip"
 
 
-def _signed(dialect: Dialect, signing: Signing) -> str:
+def _sign_command(dialect: Dialect, signing: Signing) -> str:
     """Shell commands that print the right signature."""
     words = {TIMESTAMP: f'printf %s "{signing.signed_stamp}"', BODY: "body"}
     parts = "; ".join(words.get(part, f"printf %s {quote(part)}") for part in dialect.parts)

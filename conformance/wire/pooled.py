@@ -16,13 +16,13 @@ from yarl import URL
 
 from conformance.model.clock import Clock
 from conformance.model.exchange import Answer, Fault, Headers, Request
-from conformance.wire.reply import KEPT, Body, EndlessError, Reply, without
+from conformance.wire.reply import BODY_BYTES, BodyCollector, EndlessError, Reply, without
 
-# Shorter than any server keeps an idle connection open, so that a request never meets the moment in
-# which the server closes one: aiohttp does not send a POST again.
 IDLE = 1.0
+"""Seconds that an idle connection stays open. Servers keep one longer, so that no request meets a
+connection that the server is just closing: aiohttp does not retry a POST."""
 UPLOAD_RATE = 250_000
-"""Bytes a second that a slow line is taken to carry, for the time that a large body may take."""
+"""The bytes a second of a slow line. They bound the time that a large body may take."""
 
 _FAULTS: list[tuple[type[BaseException], Fault]] = [
     (aiohttp.ClientConnectorDNSError, Fault.DNS),
@@ -36,11 +36,10 @@ _FAULTS: list[tuple[type[BaseException], Fault]] = [
     (aiohttp.InvalidURL, Fault.GARBAGE),
     (aiohttp.ClientError, Fault.CLOSED),
     (OSError, Fault.CLOSED),
-    (ValueError, Fault.GARBAGE),  # what aiohttp's parser lets through of malformed headers
+    (ValueError, Fault.GARBAGE),  # malformed headers that aiohttp's parser lets through
 ]
 
-
-_SAID: list[tuple[type[BaseException], str]] = [
+_DETAILS: list[tuple[type[BaseException], str]] = [
     (aiohttp.ServerDisconnectedError, "the server disconnected"),
     (aiohttp.ClientPayloadError, "the body ended early, or is malformed"),
     (aiohttp.ClientResponseError, "a malformed or endless status line or header"),
@@ -51,7 +50,7 @@ _SAID: list[tuple[type[BaseException], str]] = [
 
 
 class _Response(aiohttp.ClientResponse):
-    """Notes whom it came from: the connection is given back before the caller can ask."""
+    """Notes the peer's address: the connection is released before the caller can ask for it."""
 
     peer: str | None = None
 
@@ -62,8 +61,8 @@ class _Response(aiohttp.ClientResponse):
         return await super().start(connection)
 
 
-class _Timed(payload.BytesIOPayload):
-    """A body that notes when its last byte was handed to the socket."""
+class _TimedBody(payload.BytesIOPayload):
+    """A body that notes when its last byte was written to the socket."""
 
     def __init__(self, value: bytes, clock: Clock, patience: float) -> None:
         super().__init__(io.BytesIO(value))
@@ -77,13 +76,13 @@ class _Timed(payload.BytesIOPayload):
     ) -> None:
         await super().write_with_length(writer, content_length)
         self.sent = self._clock.monotonic()
-        with suppress(RuntimeError):  # answered already, before all of the body was sent
+        with suppress(RuntimeError):  # the target answered before the whole body was sent
             if self.limit is not None:  # the target's time starts now
                 self.limit.reschedule(asyncio.get_running_loop().time() + self._patience)
 
 
 class Pooled:
-    """A pool of connections, or a fresh one for each request without `reuse`. `patience` is how many
+    """A connection pool, or a new connection for each request without `reuse`. `patience` is how many
     seconds to wait for a whole answer."""
 
     def __init__(
@@ -110,8 +109,8 @@ class Pooled:
             skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
             auto_decompress=False,
             response_class=_Response,
-            max_line_size=KEPT,
-            max_field_size=KEPT,
+            max_line_size=BODY_BYTES,
+            max_field_size=BODY_BYTES,
         )
 
     async def close(self) -> None:
@@ -119,11 +118,13 @@ class Pooled:
         await self._session.close()
 
     async def send(self, request: Request) -> Reply:
-        """Send `request` and read the answer; ends within `patience` and the time of the upload."""
+        """Send `request` and read the answer. Ends within `patience` plus the time of the upload."""
         started = self._clock.monotonic()
-        body = _Timed(request.body, self._clock, self._patience) if request.body else None
-        collected, peer = Body(len(request.body)), None
+        body = _TimedBody(request.body, self._clock, self._patience) if request.body else None
+        collector, peer = BodyCollector(len(request.body)), None
         answer: Answer | None = None
+        fault: Fault | None = None
+        detail = ""
         headers = CIMultiDict(
             (name.decode("ascii"), value.decode("ascii"))
             for name, value in (*without(request.headers, self._extra), *self._extra)
@@ -142,30 +143,19 @@ class Pooled:
                 peer = getattr(response, "peer", None)
                 try:
                     async for chunk in response.content.iter_any():
-                        collected.add(chunk)
+                        collector.add(chunk)
                 finally:
-                    answer = collected.answer(response.status, tuple(response.raw_headers))
+                    answer = collector.answer(response.status, tuple(response.raw_headers))
                     if not response.content.at_eof():
                         response.close()
         except (aiohttp.ClientError, OSError, ValueError, EndlessError) as problem:
             fault = next(fault for kind, fault in _FAULTS if isinstance(problem, kind))
-            return self._reply(answer, fault, _say(problem), started, body, peer)
-        return self._reply(answer, None, "", started, body, peer)
-
-    def _reply(
-        self,
-        answer: Answer | None,
-        fault: Fault | None,
-        detail: str,
-        started: float,
-        body: _Timed | None,
-        peer: str | None,
-    ) -> Reply:
+            detail = _describe(problem)
         sent = body.sent if body is not None and body.sent else started
         return Reply(answer, fault, detail, started, sent, self._clock.monotonic(), peer)
 
 
-def _say(problem: BaseException) -> str:
+def _describe(problem: BaseException) -> str:
     if isinstance(problem, EndlessError):
         return ""
     if isinstance(problem, aiohttp.ClientConnectorError) and not isinstance(
@@ -176,5 +166,5 @@ def _say(problem: BaseException) -> str:
         return str(problem)[:200]
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror
-    # Never the problem's own text: it quotes what came, and that may hold a secret.
-    return next(said for kind, said in _SAID if isinstance(problem, kind))
+    # Never the exception's own text: it quotes the answer, which may hold a secret.
+    return next(detail for kind, detail in _DETAILS if isinstance(problem, kind))

@@ -1,6 +1,6 @@
-"""Requests over plain streams: the bytes exactly as they stand, broken or slow where that is asked.
+"""Sends requests over plain streams, byte for byte, and broken or slow if the transport says so.
 
-Only the answer is parsed, by h11, which bounds the head and tells garbage from HTTP.
+Only the answer is parsed. h11 does that: it bounds the head and tells garbage from HTTP.
 """
 
 from __future__ import annotations
@@ -19,43 +19,50 @@ import h11
 
 from conformance.model.clock import Clock
 from conformance.model.exchange import Answer, Fault, Headers, Request, Transport
-from conformance.wire.reply import KEPT, Body, EndlessError, Reply, without
+from conformance.wire.reply import BODY_BYTES, BodyCollector, EndlessError, Reply, without
 
 SLOW_SECONDS = 1.5
+"""How long a slow body takes."""
 PIECES = 6
+"""How many pieces a slow body is sent in."""
 EXPECT_SECONDS = 1.0
-"""How long to wait to be asked for the body (RFC 9110, 10.1.1: not for ever)."""
+"""How long to wait for 100 Continue before sending the body (RFC 9110, 10.1.1: not indefinitely)."""
 RESET_AFTER = 0.02
-"""Seconds after the last byte at which a sender that gives up resets the connection."""
+"""Seconds between the last byte and the reset of a connection."""
 TOO_LONG = 100
-"""Bytes by which an overlong Content-Length passes the body."""
+"""How many bytes an overlong Content-Length exceeds the body by."""
 
 
 class Connection:
-    """One connection, and the state of what has been read from it."""
+    """One connection, and the state of the parser of its answers."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
-        self.parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=KEPT)
+        self.parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=BODY_BYTES)
 
     @property
     def reusable(self) -> bool:
-        """Whether both sides have said that another request may follow on it."""
+        """Whether both sides allow another request on it."""
         return self.parser.our_state is h11.DONE and self.parser.their_state is h11.DONE
 
 
-# RuntimeError is uvloop's word for a transport that the target has closed already.
+# uvloop raises RuntimeError for a transport that the target has already closed.
 _PROBLEMS = (OSError, EndlessError, h11.RemoteProtocolError, EOFError, RuntimeError, UnicodeError)
 
 
-class Gate:
-    """Holds the requests of a burst until all their connections stand, so that they go out at once.
+_BROKEN_OFF = (Transport.CUT, Transport.OVERLONG, Transport.GIVE_UP, Transport.RESET)
+"""Transports after which the suite closes the connection without reading an answer."""
 
-    A server that takes connections one by one would wait for the first request for ever, so that
-    the gate opens after HELD seconds whatever stands.
+
+class Gate:
+    """Holds the `size` requests of a burst until all their connections are open, so that they go out
+    at once.
+
+    A server that accepts connections one by one would wait for the first request forever, so the gate
+    opens after HOLD_SECONDS in any case.
     """
 
-    HELD = 0.5
+    HOLD_SECONDS = 0.5
 
     def __init__(self, size: int) -> None:
         self._missing = size
@@ -67,13 +74,13 @@ class Gate:
         if self._missing <= 0:
             self._open.set()
         with suppress(TimeoutError):
-            async with asyncio.timeout(self.HELD):
+            async with asyncio.timeout(self.HOLD_SECONDS):
                 await self._open.wait()
         self._open.set()
 
 
 class Raw:
-    """Opens a connection for each request; with keep-alive the last one again while it is open.
+    """Opens a connection for each request. Keep-alive requests reuse the last one while it is open.
 
     `patience` is how many seconds to wait for a whole answer.
     """
@@ -87,15 +94,15 @@ class Raw:
     async def send(
         self, request: Request, kept: list[Connection], gate: Gate | None = None
     ) -> Reply:
-        """Send `request`. `kept` holds the connection that keep-alive requests of one case share;
-        `gate` is that of the burst to which it belongs."""
+        """Send `request`. Always ends, with an answer or a fault. `kept` holds the connection that the
+        keep-alive requests of one case share; `gate` is that of the request's burst, if any."""
         started = sent = self._clock.monotonic()
         answer, fault, detail, peer = None, None, "", None
         connection: Connection | None = None
         try:
             async with asyncio.timeout(self._patience):
                 connection = await self._connection(request, kept)
-            # None when the target has closed it already.
+            # None if the target has already closed the connection.
             address = connection.writer.get_extra_info("peername")
             peer = address[0] if address else None
             if gate is not None:
@@ -103,12 +110,7 @@ class Raw:
             async with asyncio.timeout(SLOW_SECONDS + EXPECT_SECONDS + self._patience):
                 early = await self._write(connection, request)
                 sent = self._clock.monotonic()
-            if request.transport in (
-                Transport.CUT,
-                Transport.OVERLONG,
-                Transport.GIVE_UP,
-                Transport.RESET,
-            ):
+            if request.transport in _BROKEN_OFF:
                 fault, detail = (
                     Fault.GIVEN_UP,
                     "the suite closed the connection, as the scenario asks",
@@ -117,7 +119,7 @@ class Raw:
                 async with asyncio.timeout(self._patience):
                     answer = await _answer(connection, early, len(request.body))
         except _PROBLEMS as problem:
-            fault, detail = _fault(problem), _say(problem)
+            fault, detail = _fault(problem), _describe(problem)
         except asyncio.CancelledError:
             if connection is not None:
                 connection.writer.transport.abort()
@@ -139,32 +141,33 @@ class Raw:
             url.hostname,
             url.port or (443 if secure else 80),
             ssl=self._tls if secure else None,
-            limit=KEPT,
+            limit=BODY_BYTES,
         )
         return Connection(reader, writer)
 
     async def _write(self, connection: Connection, request: Request) -> h11.Response | None:
-        """Write the request as its transport says; an answer that came before the body, if any."""
-        writer, way = connection.writer, request.transport
+        """Write the request as its transport says. Returns the head of an answer that came before the
+        body was sent, if any."""
+        writer, transport = connection.writer, request.transport
         writer.write(_head(request, self._extra))
-        # The parser is told the least that it needs in order to read an answer.
+        # The least that the parser needs to know in order to read the answer.
         connection.parser.send(
             h11.Request(method=request.method, target="/", headers=[("Host", "-")])
         )
         connection.parser.send(h11.EndOfMessage())
-        if way is Transport.EXPECT:
-            early = await _asked(connection)
+        if transport is Transport.EXPECT:
+            early = await _await_continue(connection)
             if early is not None:
                 return early
         for piece in _pieces(request):
-            if way is Transport.SLOW:
+            if transport is Transport.SLOW:
                 await writer.drain()
                 await self._clock.sleep(SLOW_SECONDS / PIECES)
             writer.write(piece)
-        if way is Transport.CUT:
+        if transport is Transport.CUT:
             await writer.drain()
             await self._clock.sleep(RESET_AFTER)
-        with suppress(ConnectionError):  # a server that has read enough may have answered already
+        with suppress(ConnectionError):  # a server that has read enough may have closed already
             await writer.drain()
         return None
 
@@ -177,7 +180,7 @@ class Raw:
         if request.transport is Transport.RESET:
             await self._clock.sleep(RESET_AFTER)
             raw = connection.writer.get_extra_info("socket")
-            if raw is not None:  # the target may have closed it by now
+            if raw is not None:  # None if the target has closed the connection
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.writer.close()
 
@@ -219,9 +222,9 @@ def _pieces(request: Request) -> list[bytes]:
 
 
 def dripping(body: bytes) -> list[bytes]:
-    """`body` in PIECES, which end inside a character of several bytes wherever one is near.
+    """`body` in at most PIECES pieces, split inside a multi-byte character wherever one is near.
 
-    Networks split anywhere, and a target that decodes each piece by itself loses that character.
+    Networks split anywhere. A target that decodes each piece separately loses that character.
     """
     step = max(1, -(-(len(body) - 1) // (PIECES - 1)))
     cuts = [0]
@@ -232,7 +235,7 @@ def dripping(body: bytes) -> list[bytes]:
 
 
 _INSIDE = re.compile(rb"[\x80-\xbf]")
-"""A byte of UTF-8 that is not a character's first."""
+"""A UTF-8 byte that is not the first of its character."""
 
 
 async def _events(connection: Connection) -> AsyncIterator[h11.Event]:
@@ -241,15 +244,15 @@ async def _events(connection: Connection) -> AsyncIterator[h11.Event]:
         event = parser.next_event()
         if event is h11.NEED_DATA:
             # receive_data(b"") tells the parser that the connection has ended.
-            parser.receive_data(await reader.read(KEPT))
+            parser.receive_data(await reader.read(BODY_BYTES))
         elif isinstance(event, h11.ConnectionClosed):
             raise EOFError("the connection was closed without an answer")
         elif not isinstance(event, type):
             yield event
 
 
-async def _asked(connection: Connection) -> h11.Response | None:
-    """Wait to be asked for the body; an answer that comes instead of the question, if any."""
+async def _await_continue(connection: Connection) -> h11.Response | None:
+    """Wait for 100 Continue, at most EXPECT_SECONDS. Returns the head of a final answer instead, if any."""
     try:
         async with asyncio.timeout(EXPECT_SECONDS):
             async for event in _events(connection):
@@ -259,8 +262,8 @@ async def _asked(connection: Connection) -> h11.Response | None:
     return None
 
 
-async def _answer(connection: Connection, early: h11.Response | None, sent: int) -> Answer:
-    head, body = early, Body(sent)
+async def _answer(connection: Connection, early: h11.Response | None, request_size: int) -> Answer:
+    head, body = early, BodyCollector(request_size)
     async for event in _events(connection):
         if isinstance(event, h11.Response):
             head = event
@@ -268,14 +271,14 @@ async def _answer(connection: Connection, early: h11.Response | None, sent: int)
             body.add(bytes(event.data))
         elif isinstance(event, h11.EndOfMessage):
             break
-    assert head is not None  # noqa: S101 - h11 gives no end without a head
+    assert head is not None  # noqa: S101 - h11 yields no end without a head
     return body.answer(
         head.status_code, tuple((bytes(n), bytes(v)) for n, v in head.headers.raw_items())
     )
 
 
-def _say(problem: BaseException) -> str:
-    """The problem in words of our own: h11's quote what came, and that may hold a secret."""
+def _describe(problem: BaseException) -> str:
+    """The problem in our own words: h11's quote the answer, which may hold a secret."""
     match problem:
         case ssl.SSLError():
             return str(problem)[:200]

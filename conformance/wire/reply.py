@@ -1,4 +1,4 @@
-"""What came of putting one request on the wire, and the bounds within which an answer is read."""
+"""The result of sending one request, and the bounds within which an answer is read."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from dataclasses import dataclass
 
 from conformance.model.exchange import Answer, Fault, Headers
 
-KEPT = 64 * 1024
-"""Bytes of an answer's body that are kept."""
+BODY_BYTES = 64 * 1024
+"""How many bytes of an answer's body are recorded."""
 
-READ = 1024 * 1024
-"""Bytes of an answer's body that are read before it counts as endless."""
+ENDLESS_BYTES = 1024 * 1024
+"""How many bytes of an answer's body are read before it counts as endless."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer or a fault, with the times (seconds, monotonic) that an exchange records."""
+    """An answer or a fault, with the times that an exchange records (seconds, monotonic).
+
+    `peer` is the IP address that answered, if there was a connection. An answer that broke off has
+    both an answer and a fault."""
 
     answer: Answer | None
     fault: Fault | None
@@ -26,32 +29,32 @@ class Reply:
     peer: str | None = None
 
 
-def without(headers: Headers, names: Headers) -> Headers:
-    """`headers` but for those that stand in `names` too: what the user gives goes first."""
-    given = {name.lower() for name, _ in names}
-    return tuple(each for each in headers if each[0].lower() not in given)
+def without(headers: Headers, overrides: Headers) -> Headers:
+    """`headers` except those that `overrides` also holds: the user's headers take precedence."""
+    names = {name.lower() for name, _ in overrides}
+    return tuple((name, value) for name, value in headers if name.lower() not in names)
 
 
 class EndlessError(Exception):
-    """An answer's body that is longer than READ."""
+    """The answer's body exceeds the limit of a BodyCollector."""
 
 
-class Body:
-    """Collects an answer's body: keeps KEPT bytes, and raises EndlessError past READ and the size
-    of the request, since a target may send that back."""
+class BodyCollector:
+    """Collects an answer's body. It keeps BODY_BYTES, and raises EndlessError beyond ENDLESS_BYTES plus
+    the size of the request, since a target may echo that."""
 
-    def __init__(self, sent: int) -> None:
-        self._most = READ + sent
-        self._kept = bytearray()
-        self._seen = 0
+    def __init__(self, request_size: int) -> None:
+        self._limit = ENDLESS_BYTES + request_size
+        self._body = bytearray()
+        self._size = 0
 
     def add(self, chunk: bytes) -> None:
         """Take the next bytes of the body."""
-        self._seen += len(chunk)
-        self._kept += chunk[: max(0, KEPT - len(self._kept))]
-        if self._seen > self._most:
+        self._size += len(chunk)
+        self._body += chunk[: max(0, BODY_BYTES - len(self._body))]
+        if self._size > self._limit:
             raise EndlessError
 
-    def answer(self, status: int, headers: tuple[tuple[bytes, bytes], ...]) -> Answer:
-        """The answer with what was collected."""
-        return Answer(status, headers, bytes(self._kept), self._seen > len(self._kept))
+    def answer(self, status: int, headers: Headers) -> Answer:
+        """The answer with the body collected so far."""
+        return Answer(status, headers, bytes(self._body), self._size > len(self._body))

@@ -46,11 +46,11 @@ def check(base, *options, secret=SECRET):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         pytest.param(["localhost:5000/x", "--secret", "s"], "http:// or https://", id="no scheme"),
         pytest.param(["http:///x", "--secret", "s"], "needs a host", id="no host"),
-        pytest.param(["http://a b/", "--secret", "s"], "no blanks", id="blanks"),
+        pytest.param(["http://a b/", "--secret", "s"], "not contain spaces", id="spaces"),
         pytest.param(["http://u:p@h/", "--secret", "s"], "credentials", id="credentials"),
         pytest.param([DEAD, "--secret", ""], "the secret is empty", id="empty secret"),
         pytest.param([DEAD, "--secret", "env:NOT_SET_HERE"], "NOT_SET_HERE is not set", id="env"),
@@ -69,10 +69,10 @@ def check(base, *options, secret=SECRET):
         pytest.param([DEAD], "--secret", id="no secret"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_clear_line_and_status_2(arguments, told):
+def test_bad_input_is_one_clear_line_and_status_2(arguments, message):
     result = hookproof("check", "receiver", *arguments)
     assert result.exit_code == 2
-    assert told in result.output
+    assert message in result.output
     assert "Traceback" not in result.output
 
 
@@ -81,19 +81,21 @@ EMIT = ["--emit-url", "http://127.0.0.1:9/emit"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         pytest.param(["localhost:5001", "--secret", "s"], "http:// or https://", id="no scheme"),
         pytest.param([f"{NOBODY}?key=K", "--secret", "s"], "--api-key", id="the key in the URL"),
         pytest.param(
-            [NOBODY, "--secret", "s", *EMIT, "--emit-command", "cat"], "give one of them", id="both"
+            [NOBODY, "--secret", "s", *EMIT, "--emit-command", "cat"],
+            "pass only one of them",
+            id="both",
         ),
         pytest.param([NOBODY, "--secret", "s", "--emit-url", "h"], "--emit-url", id="emit URL"),
         pytest.param(
-            [NOBODY, "--secret", "s", "--tls-cert", "c.pem"], "give both", id="no TLS key"
+            [NOBODY, "--secret", "s", "--tls-cert", "c.pem"], "pass both", id="no TLS key"
         ),
         pytest.param(
-            [NOBODY, "--secret", "s", "--tls-key", "k.pem"], "give both", id="no certificate"
+            [NOBODY, "--secret", "s", "--tls-key", "k.pem"], "pass both", id="no certificate"
         ),
         pytest.param(
             [NOBODY, "--secret", "s", "--tls-cert", "/nowhere/c", "--tls-key", "/nowhere/k"],
@@ -104,7 +106,7 @@ EMIT = ["--emit-url", "http://127.0.0.1:9/emit"]
             [NOBODY, "--secret", "s", "--listen", "8080"], "--listen: '8080'", id="listen"
         ),
         pytest.param(
-            [NOBODY, "--secret", "s", "--listen", "192.0.2.1:0"], "cannot be had", id="not here"
+            [NOBODY, "--secret", "s", "--listen", "192.0.2.1:0"], "is not available", id="not here"
         ),
         pytest.param(
             [NOBODY, "--secret", "s", "--public-url", "h"], "--public-url", id="public URL"
@@ -125,21 +127,21 @@ EMIT = ["--emit-url", "http://127.0.0.1:9/emit"]
         pytest.param(["--secret", "s"], "API_URL", id="no URL"),
     ],
 )
-def test_bad_input_about_a_sender_is_one_clear_line_and_status_2(arguments, told):
+def test_bad_input_about_a_sender_is_one_clear_line_and_status_2(arguments, message):
     result = hookproof("check", "sender", *arguments)
     assert result.exit_code == 2
-    assert told in result.output
+    assert message in result.output
     assert "Traceback" not in result.output
 
 
-def test_a_mistake_in_a_scenario_is_told_before_the_run(tmp_path):
+def test_a_mistake_in_a_scenario_is_reported_before_the_run(tmp_path):
     (tmp_path / "own.yaml").write_text("rules:\n  - rule: receiver.own.thing\n    levle: MUST\n")
     result = hookproof("check", "receiver", DEAD, "--secret", "s", "--scenarios", str(tmp_path))
     assert result.exit_code == 2
     assert "own.yaml:" in result.output
 
 
-def test_a_report_path_is_tried_without_leaving_anything(tmp_path):
+def test_checking_a_report_path_leaves_no_file(tmp_path):
     hookproof("check", "receiver", "no-url", "--secret", "s", "--json", str(tmp_path / "r.json"))
     assert list(tmp_path.iterdir()) == []
 
@@ -211,37 +213,37 @@ def test_nothing_that_is_written_holds_the_secret_or_a_header_value(base, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("glob", "meant"),
+    ("glob", "suggestion"),
     [
         pytest.param("signature.*", "receiver.signature.*", id="no side"),
         pytest.param("receiver.signature", "receiver.signature*", id="a group"),
         pytest.param("reciever.*", "receiver.*", id="a typo"),
     ],
 )
-def test_a_glob_is_told_what_it_was_meant_for(glob, meant):
+def test_a_glob_that_fits_nothing_gets_a_suggestion(glob, suggestion):
     result = hookproof("check", "receiver", DEAD, "--secret", "s", "--rules", glob)
-    assert f"did you mean {meant}?" in result.output
+    assert f"did you mean {suggestion}?" in result.output
 
 
-def test_a_glob_for_ones_own_rules_is_told_of_the_option():
+def test_a_glob_for_own_rules_gets_a_hint_at_the_option():
     result = hookproof("check", "receiver", DEAD, "--secret", "s", "--rules", "receiver.house.*")
     assert "(see `hookproof rules`; rules of your own need --scenarios)" in result.output
 
 
-def test_a_url_in_place_of_the_side_is_told_what_it_was_meant_for():
+def test_a_url_in_place_of_the_side_gets_a_suggestion():
     result = hookproof("check", DEAD, "--secret", "s")
     assert result.exit_code == 2
     assert "did you mean `hookproof check receiver URL`" in result.output
 
 
-def test_https_where_plain_http_is_spoken_is_told_in_both_languages(base):
-    for lang, said in (
+def test_https_to_a_plain_http_server_is_reported_in_both_languages(base):
+    for lang, message in (
         ("en", "cannot be judged: it does not speak TLS: is it http://?"),
         ("zh-Hant", "它使用的不是 TLS：是否應為 http://？"),
     ):
         result = check(base.replace("http:", "https:"), "--quiet", "--lang", lang)
         assert result.exit_code == 3
-        assert said in " ".join(result.output.split())
+        assert message in " ".join(result.output.split())
         assert "_ssl.c" not in result.output
 
 
@@ -265,7 +267,7 @@ def test_texts_come_in_traditional_chinese(base):
     assert result.output.splitlines()[-1].startswith("通過")
 
 
-def test_the_catalogue_is_given_as_text_and_as_json():
+def test_the_catalogue_is_printed_as_text_and_as_json():
     text = hookproof("rules").output
     data = json.loads(hookproof("rules", "--json").output)
     assert len(text.splitlines()) == len(data)
@@ -274,14 +276,14 @@ def test_the_catalogue_is_given_as_text_and_as_json():
 
 @pytest.mark.parametrize("side", ["receiver", "sender"])
 @pytest.mark.parametrize("port", ["99999", "-1"])
-def test_a_port_that_cannot_be_is_told(side, port):
+def test_an_impossible_port_is_reported(side, port):
     secret = ["--secret", "s"] if side == "receiver" else []
     result = hookproof("serve", side, *secret, "--port", port)
     assert result.exit_code == 2
     assert "--port" in result.output
 
 
-def test_a_port_in_use_is_told(base):
+def test_a_port_in_use_is_reported(base):
     port = base.rsplit(":", 1)[1]
     result = hookproof("serve", "receiver", "--port", port, "--secret", "s")
     assert result.exit_code == 2
@@ -317,8 +319,8 @@ def api():
 
 
 def check_sender(api, *options, rules="sender.wire.*"):
-    given = ["--secret", SECRET, "--api-key", "command-line-key", "--emit-url", f"{api}/Emit"]
-    return hookproof("check", "sender", api, *given, "--rules", rules, *options)
+    target = ["--secret", SECRET, "--api-key", "command-line-key", "--emit-url", f"{api}/Emit"]
+    return hookproof("check", "sender", api, *target, "--rules", rules, *options)
 
 
 def test_a_conforming_sender_is_status_0(api):
@@ -365,11 +367,11 @@ def test_report_files_about_a_sender_are_written_and_hold_no_secret(api, tmp_pat
 
 
 def _curl(url, *data):
-    command = ["curl", "-sS", url, *(word for each in data for word in ("-d", each))]
+    command = ["curl", "-sS", url, *(word for item in data for word in ("-d", item))]
     return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
-def test_a_wait_that_cannot_be_is_told():
+def test_an_impossible_wait_is_reported():
     result = hookproof("serve", "sender", "--backoff-base", "0")
     assert result.exit_code == 2
     assert "--backoff-base" in result.output
@@ -388,33 +390,35 @@ def test_help_does_not_load_the_engine(command):
         "heavy &= set(sys.modules)\n"
         "sys.exit(f'loaded: {heavy}' if heavy else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
 
 
-def test_a_report_path_of_demo_is_tried_before_it_is_named_after_the_sender():
+def test_demo_checks_a_report_path_before_it_derives_the_senders():
     result = hookproof("demo", "--html", "/")
     assert result.exit_code == 2
     assert "--html: / cannot be written" in result.output
 
 
 @asynccontextmanager
-async def narrowed(whole, rule):
-    async with whole() as options:
+async def with_rule(reference, rule):
+    async with reference() as options:
         yield replace(options, rules=(rule,))
 
 
 @pytest.fixture
-def few(monkeypatch):
-    """Has `demo` judge by a few of the rules; by all of them CI does."""
+def few_rules(monkeypatch):
+    """Let `demo` judge by a few rules only; CI runs it with all of them."""
     for name, rule in (
         ("reference_receiver", "receiver.accepts.*"),
         ("reference_sender", "sender.config.create-list"),
     ):
-        monkeypatch.setattr(demo, name, partial(narrowed, getattr(demo, name), rule))
+        monkeypatch.setattr(demo, name, partial(with_rule, getattr(demo, name), rule))
 
 
-@pytest.mark.usefixtures("few")
+@pytest.mark.usefixtures("few_rules")
 def test_demo_judges_both_reference_parts_and_writes_a_report_of_each(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = hookproof("demo", "--json", "r.json")

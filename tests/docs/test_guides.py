@@ -29,14 +29,14 @@ from click.testing import CliRunner, Result
 from conformance import pytest_plugin
 from conformance.cli.main import main
 from conformance.engine.sender.session import METHODS
-from conformance.load.report import document
+from conformance.load.report import load_report
 from conformance.load.settings import MIX
 from conformance.load.verdict import checks, judge
 from conformance.model.rules import Outcome
 from conformance.protocol.validation import problems
 from conformance.pytest_plugin.target import SenderTarget, Target
 from conformance.reporting.load import plain
-from conformance.scenario.receiver import built_in
+from conformance.scenario.load import built_in
 from tests.load.runs import effects, ledger, run
 from tests.patience import PATIENCE
 from tests.places import PACKAGE, ROOT
@@ -410,7 +410,7 @@ def test_the_tables_of_checks_and_of_the_json_are_complete() -> None:
     made = run()
     told = {"hookproof", "target", "dialect", "seed", "language", "started", "seconds", "users"}
     told |= {"workers"}  # the head, which needs no words
-    assert set(first_words(LOAD, "key")) == set(document(made, judge(made))) - told
+    assert set(first_words(LOAD, "key")) == set(load_report(made, judge(made))) - told
 
 
 def test_the_printed_load_run_has_the_shape_of_a_real_one() -> None:
@@ -418,7 +418,7 @@ def test_the_printed_load_run_has_the_shape_of_a_real_one() -> None:
     made = run(*ledgers, effects=effects(ledgers, doubled={1, 2, 3}))
     paced = dataclasses.replace(made.settings, user_rate=2.0)
     made = dataclasses.replace(made, settings=paced)
-    shape = shapes(plain(document(made, judge(made))).splitlines())
+    shape = shapes(plain(load_report(made, judge(made))).splitlines())
     for line in shapes(blocks(LOAD, "text")[0].splitlines()):
         begin, cut, _ = line.partition("…")
         assert any(each.startswith(begin.rstrip()) if cut else each == line for each in shape), line

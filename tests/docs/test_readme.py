@@ -35,8 +35,8 @@ from conformance.load import settings
 from conformance.model.errors import InputError
 from conformance.model.rules import Outcome
 from conformance.pytest_plugin.target import SenderTarget, Target
-from conformance.scenario.receiver import built_in, read
-from tests.places import ROOT
+from conformance.scenario.load import built_in, read
+from tests.places import PACKAGE, ROOT
 
 ENGLISH, CHINESE, SCENARIOS = "README.md", "README.zh-Hant.md", "scenarios/README.md"
 FUZZING = "docs/fuzzing.md"
@@ -316,6 +316,11 @@ def test_the_printed_tree_is_there(page: str) -> None:
         path = line.split()[0]
         above = above if line.startswith(" ") else Path(path)
         assert (ROOT / (above / path if line.startswith(" ") else path)).exists()
+
+
+def test_the_paths_in_the_contributing_guide_exist() -> None:
+    paths = re.findall(r"`([\w/.-]+(?:/|\.py|\.yaml|\.json|\.md))`", text("CONTRIBUTING.md"))
+    assert [p for p in paths if not any((place / p).exists() for place in (ROOT, PACKAGE))] == []
 
 
 def printed_rules(side: str) -> list[Any]:

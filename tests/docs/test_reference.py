@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from conformance.checks.sender.step_checks import NAMED
+from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.engine.sender.session import SETTINGS
 from conformance.model.exchange import Transport
-from conformance.protocol.encodings import FORMS, compact
+from conformance.protocol.encodings import ENCODINGS, compact
 from conformance.protocol.message import TYPES, build
-from conformance.protocol.mutations import EDITS
-from conformance.protocol.tampering import DAMAGES
+from conformance.protocol.mutations import MUTATIONS
+from conformance.protocol.tampering import TAMPERINGS
 from conformance.protocol.validation import validator
 from tests.docs.test_readme import SCENARIOS, text
 
@@ -66,11 +66,11 @@ ANSWER = SCHEMA["answer"]["oneOf"][1]
             SCHEMA["sender-rule"]["properties"]["needs"]["items"]["enum"],
             id="needs of a sender's",
         ),
-        pytest.param("Checks of a step", NAMED, id="checks"),
+        pytest.param("Checks of a step", STEP_CHECKS, id="checks"),
         pytest.param("Messages", ["plain", *TYPES], id="messages"),
-        pytest.param("Forms", FORMS, id="forms"),
-        pytest.param("Edits", EDITS, id="edits"),
-        pytest.param("Damages", DAMAGES, id="damages"),
+        pytest.param("Forms", ENCODINGS, id="forms"),
+        pytest.param("Edits", MUTATIONS, id="edits"),
+        pytest.param("Damages", TAMPERINGS, id="damages"),
         pytest.param("Transports", {*Transport} - {Transport.POOLED, Transport.RAW}, id="wire"),
     ],
 )
@@ -106,4 +106,4 @@ def test_the_reference_gives_each_message_its_type() -> None:
 def test_the_reference_marks_the_edits_of_a_text_alone() -> None:
     link = compact(build("link", "1", 0).fields())
     marked = {row[0].split("`")[1] for row in table("Edits") if "†" in row[0]}
-    assert marked == {word for word, edit in EDITS.items() if edit(link) == link}
+    assert marked == {word for word, edit in MUTATIONS.items() if edit(link) == link}

@@ -8,12 +8,12 @@ import re
 from typing import Any
 
 from conformance.live import feed
-from conformance.live.page import Live
+from conformance.live.page import LivePage
 from conformance.live.translations import FAULTS
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 from conformance.protocol.validation import validator
-from conformance.receiver.app import serving
+from conformance.receiver.app import Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.reporting.html.evidence import ROOM
@@ -30,10 +30,10 @@ async def test_the_printed_requests_script_the_answers_and_forget_them() -> None
     ]
     first, second = re.split(r"\n(?=curl)", block.strip())
     signer = Signer(load("guide"), Secret(b"your_secret"))
-    live = Live(signer, "127.0.0.1")
+    live = LivePage(signer, "127.0.0.1")
     async with (
         Inbox(MEMORY) as inbox,
-        serving(ReceiverBehaviour(), inbox, signer, follower=live) as base,
+        serving(ReceiverBehaviour(), inbox, signer, Settings(follower=live)) as base,
     ):
 
         async def run(line: str) -> Any:

@@ -1,6 +1,6 @@
-"""Exchanges made by hand, as a sender that is right in everything would leave them.
+"""Builds the exchanges that a correct sender would leave.
 
-What a test is about is changed by its words; ids count up, so that a finding can be told by them.
+A test changes what it is about by keyword. Ids count up, so that a finding can be identified by them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from conformance.checks.sender.profile import SenderProfile
-from conformance.checks.sender.step import StepSeen
+from conformance.checks.sender.step import StepExchanges
 from conformance.model.exchange import Answer, Exchange, Headers, Request, Role
 from conformance.model.rules import Finding, Level, Unjudged
 from conformance.model.text import NO_TEXT
@@ -21,7 +21,7 @@ from conformance.protocol.signing import Scheme
 from conformance.protocol.tampering import Signer
 from conformance.scenario import dialects
 from conformance.scenario import sender as emission
-from conformance.scenario.receiver import Case
+from conformance.scenario.records import Case
 from conformance.scenario.sender import SenderCase
 
 NOW = 1769845800
@@ -40,23 +40,23 @@ _IDS = itertools.count(1)
 
 
 def message(kind: str = "text", **fields: object) -> dict[str, Any]:
-    """What is delivered: a message of `kind`, created a little before NOW."""
+    """The fields of a delivered message of `kind`, created a little before NOW."""
     return build(kind, "1", NOW).fields() | fields
 
 
 def exchange(role: Role, request: Request, **more: Any) -> Exchange:
-    """Of the first step, answered 200 at once, unless told otherwise."""
+    """An exchange of the first step, answered 200 at once, unless `more` says otherwise."""
     at = more.pop("at", 0.0)
     status, body, headers = (more.pop(name, None) for name in ("status", "said", "headers"))
     answer = (
         Answer(status or 200, headers or (), body or b"") if more.get("fault") is None else None
     )
-    made = {
+    defaults = {
         "rule": "sender.house.it", "case": None, "step": 0, "msg_id": None, "signing": None,
         "answer": answer, "fault": None, "detail": "", "started": at, "sent": at, "ended": at,
         "clock": NOW + at,
     }  # fmt: skip
-    return Exchange(id=next(_IDS), role=role, request=request, **(made | more))
+    return Exchange(id=next(_IDS), role=role, request=request, **(defaults | more))
 
 
 def attempt(
@@ -76,24 +76,24 @@ def attempt(
     fields = message() if fields is None else fields
     body = json.dumps(fields, ensure_ascii=False).encode() if body is None else body
     stamp = b"%d" % (NOW + more.get("at", 0.0)) if stamp is None else stamp
-    right = sign(GUIDE, secret, stamp, body)
-    named: Headers = (
+    valid = sign(GUIDE, secret, stamp, body)
+    headers: Headers = (
         (b"Content-Type", kind.encode()),
         (b"X-Webhook-Timestamp", stamp),
-        (b"X-Webhook-Signature", right if signature is None else signature),
+        (b"X-Webhook-Signature", valid if signature is None else signature),
     )
-    left = tuple((name, value) for name, value in named if name.decode() not in without)
+    sent = tuple((name, value) for name, value in headers if name.decode() not in without)
     more.setdefault("msg_id", fields.get("msgId"))
-    return exchange(role, Request(method, "http://mock/h/1", left, body), **more)
+    return exchange(role, Request(method, "http://mock/h/1", sent, body), **more)
 
 
 def attempts(*starts: float, took: float = 0.0, status: int = 500, **more: Any) -> list[Exchange]:
-    """Attempts for one message that begin at `starts`, of which each took `took` seconds."""
+    """Attempts for one message that begin at `starts` and take `took` seconds each."""
     return [attempt(at=at, ended=at + took, status=status, **more) for at in starts]
 
 
 def given(fields: dict[str, Any] | None = None, **more: Any) -> Exchange:
-    """The event of a message, as the sender took it."""
+    """The event of a message, as the sender accepted it."""
     event = dict(message() if fields is None else fields)
     event.pop("timestamp", None)
     body = json.dumps(event, ensure_ascii=False).encode()
@@ -105,32 +105,32 @@ def given(fields: dict[str, Any] | None = None, **more: Any) -> Exchange:
 def called(
     name: str, said: object = b"{}", fields: dict[str, Any] | None = None, **more: Any
 ) -> Exchange:
-    """A call of the API and its answer: bytes, or what is written as JSON."""
+    """A call of the API and its answer: bytes, or a value to be written as JSON."""
     answer = said if isinstance(said, bytes) else json.dumps(said).encode()
     body = b"" if fields is None else json.dumps(fields).encode()
     return exchange(Role.API, Request("GET", f"{API}/{name}", (), body), said=answer, **more)
 
 
 def sender_case(**words: Any) -> SenderCase:
-    """The case that these words of a scenario file describe."""
+    """The sender case that these words of a scenario file describe."""
     return emission.read({}, words, Level.MUST)
 
 
 def case(**words: Any) -> Case:
-    """The same as a case."""
+    """The same as a case of a rule."""
     return Case(None, Level.MUST, sender_case=sender_case(**words))
 
 
 EMIT = {"emit": {}, "expect": {"arrives": True}}
 
 
-def step(*exchanges: Exchange, index: int = 0, **words: Any) -> StepSeen:
-    """A step, of one that emits and waits for the message, unless told otherwise."""
-    return StepSeen(sender_case(**({"steps": [EMIT]} | words)), index, exchanges)
+def step(*exchanges: Exchange, index: int = 0, **words: Any) -> StepExchanges:
+    """A step that emits a message and waits for it, unless `words` say otherwise."""
+    return StepExchanges(sender_case(**({"steps": [EMIT]} | words)), index, exchanges)
 
 
 def told(found: Iterable[Finding | Unjudged]) -> list[str]:
-    """What is said, in English; both languages must say something that can be written down."""
-    said = [each.message if isinstance(each, Finding) else each.reason for each in found]
-    assert all(text.zh.encode() and text.en.encode() for text in said)
-    return [text.en for text in said]
+    """The messages in English. Both languages must have one that can be encoded."""
+    texts = [each.message if isinstance(each, Finding) else each.reason for each in found]
+    assert all(text.zh.encode() and text.en.encode() for text in texts)
+    return [text.en for text in texts]

@@ -1,12 +1,13 @@
-"""What a run keeps of its results until it ends."""
+"""How a run keeps its results until it ends."""
 
 from __future__ import annotations
 
 import pytest
 
-from conformance.checks.sender.step_checks import NAMED
+from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.engine.plan import Plan
 from conformance.engine.sender.run import CHECKS
+from conformance.model.result import Result
 from conformance.model.rules import Outcome
 from conformance.model.text import Text
 from conformance.options.sender import SenderOptions
@@ -15,31 +16,49 @@ from conformance.scenario.dialects import load
 from tests.reporting.html_parts import result
 
 
-def kept(outcome: Outcome, *, tell: bool) -> list[tuple[Outcome, str]]:
-    """What is told of a result with the run's end."""
-    told: list[tuple[Outcome, str]] = []
+@pytest.fixture
+def reports() -> list[tuple[Outcome, str]]:
+    """What the plan's listener hears."""
+    return []
+
+
+@pytest.fixture
+def plan(reports) -> Plan:
     options = SenderOptions(
         api_url="http://localhost:1/v1", secret=Secret(b"k"), dialect=load("guide")
     )
-    plan = Plan("sender", options, CHECKS, NAMED, lambda each: None)
-    plan.settle(result(outcome, message=Text("it was late", "晚了")), tell=tell)
-    plan.listener = lambda each: told.append((each.outcome, each.message.en))
-    plan.tell_the_rest()
-    return told
+    return Plan(
+        "sender",
+        options,
+        CHECKS,
+        STEP_CHECKS,
+        lambda it: reports.append((it.outcome, it.message.en)),
+    )
+
+
+def late(outcome: Outcome) -> Result:
+    return result(outcome, message=Text("it was late", "晚了"))
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAIL, Outcome.WARN, Outcome.NOTE])
-def test_what_was_found_beside_others_alone_accuses_nobody(outcome):
-    ((told, said),) = kept(outcome, tell=False)
-    assert told is Outcome.ERROR
-    assert said == (
+def test_a_provisional_finding_ends_as_an_error(plan, reports, outcome):
+    plan.settle_provisionally(late(outcome))
+    assert reports == []
+    plan.settle_provisional()
+    ((reported, message),) = reports
+    assert reported is Outcome.ERROR
+    assert message == (
         "the time ran out before this was run by itself (--timeout); beside others: it was late"
     )
 
 
-def test_what_was_not_judged_beside_others_is_told_as_it_is():
-    assert kept(Outcome.SKIP, tell=False) == [(Outcome.SKIP, "it was late")]
+def test_a_provisional_skip_is_reported_as_it_is(plan, reports):
+    plan.settle_provisionally(late(Outcome.SKIP))
+    plan.settle_provisional()
+    assert reports == [(Outcome.SKIP, "it was late")]
 
 
-def test_what_was_told_already_stands():
-    assert kept(Outcome.FAIL, tell=True) == []
+def test_a_settled_result_is_reported_once(plan, reports):
+    plan.settle(late(Outcome.FAIL))
+    plan.settle_provisional()
+    assert reports == [(Outcome.FAIL, "it was late")]

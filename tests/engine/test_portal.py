@@ -1,4 +1,4 @@
-"""A thread that blocks beside the loop: answers come back, faults do too, and nothing is left behind."""
+"""A blocking thread beside the loop gets results and faults back, and no run leaves it behind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from conformance.engine.portal import Bridge
+from conformance.engine.portal import Portal
 from tests.patience import PATIENCE
 
 
@@ -17,12 +17,12 @@ async def one():
     return 1
 
 
-async def test_the_thread_gets_what_it_asks_for():
-    bridge = Bridge()
-    assert await bridge.run(lambda: bridge.ask(one()) + bridge.ask(one())) == 2
+async def test_the_thread_gets_the_results_of_its_calls():
+    portal = Portal()
+    assert await portal.run(lambda: portal.call(one()) + portal.call(one())) == 2
 
 
-async def test_a_fault_of_what_is_asked_ends_the_work_and_is_raised():
+async def test_a_fault_of_a_call_ends_the_work_and_is_raised():
     async def broken():
         raise LookupError("no such thing")
 
@@ -30,13 +30,13 @@ async def test_a_fault_of_what_is_asked_ends_the_work_and_is_raised():
 
     def work():
         try:
-            bridge.ask(broken())
+            portal.call(broken())
         except Exception as fault:
             swallowed.append(fault)
 
-    bridge = Bridge()
+    portal = Portal()
     with pytest.raises(LookupError):
-        await bridge.run(work)
+        await portal.run(work)
     assert swallowed == []
 
 
@@ -45,7 +45,7 @@ async def test_a_fault_of_the_work_is_raised():
         raise LookupError("no such thing")
 
     with pytest.raises(LookupError):
-        await Bridge().run(work)
+        await Portal().run(work)
 
 
 async def test_the_thread_has_ended_when_the_run_is_cancelled():
@@ -57,12 +57,12 @@ async def test_the_thread_has_ended_when_the_run_is_cancelled():
 
     def work():
         try:
-            bridge.ask(endless())
+            portal.call(endless())
         finally:
             ended.set()
 
-    bridge = Bridge()
-    running = asyncio.create_task(bridge.run(work))
+    portal = Portal()
+    running = asyncio.create_task(portal.run(work))
     await asked.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -72,14 +72,14 @@ async def test_the_thread_has_ended_when_the_run_is_cancelled():
 
 @pytest.fixture
 def hasty():
-    """Threads that take turns as often as can be."""
+    """Makes threads take turns as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
 
 
-async def test_what_was_only_just_asked_is_cancelled_too(hasty):
+async def test_a_call_that_has_only_just_begun_is_cancelled_too(hasty):
     async def once():
         asked = asyncio.Event()
 
@@ -87,8 +87,8 @@ async def test_what_was_only_just_asked_is_cancelled_too(hasty):
             asked.set()
             await asyncio.Event().wait()
 
-        bridge = Bridge()
-        running = asyncio.create_task(bridge.run(lambda: bridge.ask(endless())))
+        portal = Portal()
+        running = asyncio.create_task(portal.run(lambda: portal.call(endless())))
         await asked.wait()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -99,7 +99,7 @@ async def test_what_was_only_just_asked_is_cancelled_too(hasty):
             await once()
 
 
-async def test_nothing_more_is_asked_after_that():
+async def test_a_cancelled_run_makes_no_more_calls():
     asked, calls = asyncio.Event(), []
 
     async def endless():
@@ -111,12 +111,12 @@ async def test_nothing_more_is_asked_after_that():
 
     def work():
         try:
-            bridge.ask(endless())
+            portal.call(endless())
         finally:
-            bridge.ask(counted())
+            portal.call(counted())
 
-    bridge = Bridge()
-    running = asyncio.create_task(bridge.run(work))
+    portal = Portal()
+    running = asyncio.create_task(portal.run(work))
     await asked.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""A recorded run is judged again by the same checks: the same verdicts, and nothing that needs a target."""
+"""A recorded run is judged again by the same checks, with the same verdicts and without a target."""
 
 import asyncio
 import json
@@ -221,7 +221,7 @@ async def test_a_damaged_trace_is_not_judged(path, break_it, said):
 
 
 def delivery(number, *, secret=KEY, stamp=1_700_000_000, change=None, **changed):
-    """A captured delivery that is right but for what is changed."""
+    """A captured delivery that is correct except for what the arguments change."""
     fields = {
         "key": "wxid_a", "msgId": str(number), "timestamp": stamp, "fromUser": "wxid_b",
         "toUser": "wxid_a", "msgType": 1, "content": "hi", "isSelfMsg": False,
@@ -267,7 +267,7 @@ def test_a_captured_signature_that_does_not_fit_is_found_where_others_do():
 
 
 def test_a_capture_that_no_signature_fits_accuses_nobody():
-    """More likely than a sender that signs nothing well is that another secret was given."""
+    """A wrong secret is more likely than a sender of which no signature is valid."""
     report = captured(delivery(1), secret=Secret(b"another-secret"))
     assert outcomes(report, Outcome.FAIL) == set()
     assert outcomes(report, Outcome.ERROR) == {"sender.wire.signature"}
@@ -308,5 +308,8 @@ def test_a_judged_capture_can_be_kept_as_a_trace(path):
 
 
 def test_a_trace_without_deliveries_is_not_judged():
-    with Trace([]).stored() as stored, pytest.raises(InputError, match="no delivery"):
+    with (
+        Trace([]).stored() as stored,
+        pytest.raises(InputError, match="neither a run nor deliveries"),
+    ):
         judge_again(stored, KEY)

@@ -1,4 +1,4 @@
-"""Being held up is noticed and measured, by a clock that a test turns."""
+"""Stalls of this process are measured, by a clock that a test turns."""
 
 import asyncio
 
@@ -6,13 +6,13 @@ import pytest
 
 from conformance.engine.stalls import (
     CHAIN,
-    EVERY,
-    FORGIVEN,
-    NOTED,
+    INTERVAL,
+    SHORTEST,
+    TOLERANCE,
     Stalls,
-    is_spoilt,
-    sound,
-    spoilt,
+    as_stalled,
+    drop_unreliable,
+    is_stalled,
 )
 from conformance.model.clock import Clock
 from conformance.model.rules import Finding, Held, Level, Unjudged
@@ -33,9 +33,9 @@ class Late(Clock):
         await asyncio.sleep(0)
 
 
-async def looks(clock, number):
-    """Lets the clock be looked at `number` times."""
-    until = clock.time + number * (EVERY + clock.by)
+async def readings(clock, number):
+    """Lets the clock be read `number` times."""
+    until = clock.time + number * (INTERVAL + clock.by)
     while clock.time < until - 1e-6:  # noqa: ASYNC110 - its time stands still
         await asyncio.sleep(0)
 
@@ -45,34 +45,36 @@ async def looks(clock, number):
     [
         pytest.param(CHAIN, CHAIN, 3 * CHAIN, True, id="far apart"),
         pytest.param(0.2, 0.6, 0.6, True, id="close together"),
-        pytest.param(NOTED + 0.01, 3 * (NOTED + 0.01), 3 * (NOTED + 0.01), True, id="short"),
-        pytest.param(NOTED - 0.01, 0, 0, False, id="too short to be noted"),
+        pytest.param(
+            SHORTEST + 0.01, 3 * (SHORTEST + 0.01), 3 * (SHORTEST + 0.01), True, id="short"
+        ),
+        pytest.param(SHORTEST - 0.01, 0, 0, False, id="too short to count"),
     ],
 )
-async def test_a_look_that_comes_late_is_a_stall_of_that_length(by, worst, lost, spoils):
+async def test_a_late_reading_is_a_stall_of_that_length(by, worst, lost, spoils):
     clock = Late(by)
     stalls = Stalls(clock)
     async with stalls.watching():
         begin = clock.time
-        await looks(clock, 3)
+        await readings(clock, 3)
         assert stalls.worst(begin) == pytest.approx(worst)
         assert stalls.lost(begin) == pytest.approx(lost)
         assert stalls.any(begin) is spoils
     assert stalls.lost(clock.time + 1) == 0
 
 
-async def test_a_stall_that_has_not_been_looked_at_counts_already():
+async def test_a_stall_counts_before_the_next_reading():
     clock = Late(0.0)
     stalls = Stalls(clock)
     async with stalls.watching():
-        await looks(clock, 1)
+        await readings(clock, 1)
         begin = clock.time
         clock.time += 3.0
         assert stalls.worst(begin) == pytest.approx(3.0)
         assert stalls.any(begin)
 
 
-def test_what_is_not_watched_was_not_held_up():
+def test_without_watching_there_are_no_stalls():
     assert Stalls(Late(1.0)).lost(0.0) == 0
 
 
@@ -82,41 +84,41 @@ CLOSE = Finding(Level.MUST, NO_TEXT, slack=0.5)
 
 
 @pytest.mark.parametrize(
-    ("found", "lost", "left"),
+    ("judgements", "lost", "reliable"),
     [
-        pytest.param([CLEAR], 9.0, [CLEAR], id="what does not rest on the time stands"),
-        pytest.param([CLOSE], 0.4, [CLOSE], id="a shorter loss cannot have made it"),
-        pytest.param([CLOSE], 0.6, [], id="a longer loss may have made it"),
-        pytest.param([CLEAR, CLOSE], 0.6, [CLEAR], id="one of two that weigh the same"),
+        pytest.param([CLEAR], 9.0, [CLEAR], id="a finding that does not depend on time stays"),
+        pytest.param([CLOSE], 0.4, [CLOSE], id="a shorter stall cannot have caused it"),
+        pytest.param([CLOSE], 0.6, [], id="a longer stall may have caused it"),
+        pytest.param([CLEAR, CLOSE], 0.6, [CLEAR], id="one of two of the same gravity"),
         pytest.param([LIGHT, CLOSE], 0.6, [], id="the graver of two"),
         pytest.param([Unjudged(NO_TEXT), CLOSE], 0.6, [], id="a finding beside a skip"),
-        pytest.param([Unjudged(NO_TEXT)], 9.0, [Unjudged(NO_TEXT)], id="a skip stands"),
-        pytest.param([Unjudged(NO_TEXT, error=True)], FORGIVEN + 0.1, [], id="an error does not"),
+        pytest.param([Unjudged(NO_TEXT)], 9.0, [Unjudged(NO_TEXT)], id="a skip stays"),
+        pytest.param([Unjudged(NO_TEXT, error=True)], TOLERANCE + 0.1, [], id="an error does not"),
     ],
 )
-def test_what_a_loss_of_time_may_have_made_is_left_out(found, lost, left):
-    assert sound(found, lost) == left
+def test_judgements_that_a_stall_may_have_caused_are_dropped(judgements, lost, reliable):
+    assert drop_unreliable(judgements, lost) == reliable
 
 
 HOLDS = Held(Level.MUST, slack=0.5)
 
 
 @pytest.mark.parametrize(
-    ("found", "lost", "spoils"),
+    ("judgements", "lost", "stalled"),
     [
-        pytest.param([HOLDS], 0.4, False, id="a shorter loss cannot have hidden anything"),
-        pytest.param([HOLDS], 0.6, True, id="a longer loss may have hidden a finding"),
-        pytest.param([LIGHT, HOLDS], 0.6, True, id="what is hidden may be graver than a finding"),
-        pytest.param([CLEAR, HOLDS], 0.6, False, id="it cannot"),
-        pytest.param([], 9.0, False, id="what does not rest on the time holds"),
+        pytest.param([HOLDS], 0.4, False, id="a shorter stall cannot have hidden anything"),
+        pytest.param([HOLDS], 0.6, True, id="a longer stall may have hidden a finding"),
+        pytest.param([LIGHT, HOLDS], 0.6, True, id="a hidden finding may be graver"),
+        pytest.param([CLEAR, HOLDS], 0.6, False, id="a hidden finding cannot be graver"),
+        pytest.param([], 9.0, False, id="a case that does not depend on time holds"),
     ],
 )
-def test_what_holds_is_believed_only_where_no_loss_may_have_made_it(found, lost, spoils):
-    assert is_spoilt(found, lost) is spoils
-    assert HOLDS not in sound(found, lost)
+def test_a_case_holds_only_where_no_stall_may_have_hidden_a_finding(judgements, lost, stalled):
+    assert is_stalled(judgements, lost) is stalled
+    assert HOLDS not in drop_unreliable(judgements, lost)
 
 
-def test_what_is_not_believed_is_not_judged():
-    (said,) = spoilt([HOLDS])
-    assert isinstance(said, Unjudged)
-    assert said.error
+def test_a_stalled_case_is_not_judged():
+    (judgement,) = as_stalled([HOLDS])
+    assert isinstance(judgement, Unjudged)
+    assert judgement.error

@@ -1,4 +1,4 @@
-"""The hunt: what it finds, tells apart, makes small, remembers and repeats; without any target."""
+"""Campaigns find, distinguish, shrink, remember and repeat failures; shown without a real target."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from hypothesis import strategies as st
 
-from conformance.fuzz.campaign.campaign import MOST, Campaign
+from conformance.fuzz.campaign.campaign import MAX_FAILURES, Campaign
 from conformance.fuzz.campaign.outcomes import Aborted, Failure, TargetDown
 
 NUMBERS = st.integers(0, 10_000)
@@ -19,22 +19,28 @@ def failure(what, number, where="here"):
 
 
 class Target:
-    """Breaks on numbers as `rule` says, and counts them."""
+    """Fails on numbers as `rule` says, and records them."""
 
     def __init__(self, rule, **campaign):
         self.rule = rule
         self.tried = []
-        bounds = {"wanted": 300, "seed": 1, "until": 60.0, "monotonic": lambda: 0.0, **campaign}
-        confirm = bounds.pop("confirm", lambda each: self.rule(each.evidence))
+        bounds = {
+            "example_limit": 300,
+            "seed": 1,
+            "until": 60.0,
+            "monotonic": lambda: 0.0,
+            **campaign,
+        }
+        confirm = bounds.pop("confirm", lambda failure: self.rule(failure.evidence))
         self.campaign = Campaign(rule="rule", target="target", confirm=confirm, **bounds)
 
     def attempt(self, numbers):
         for number in numbers:
             self.tried.append(number)
             self.campaign.tried += not self.campaign.shrinking
-            seen = self.rule(number)
-            if seen is not None:
-                return seen
+            result = self.rule(number)
+            if result is not None:
+                return result
         return None
 
     def run(self, strategy=NUMBERS):
@@ -46,9 +52,9 @@ def over(limit, what="500"):
     return lambda number: failure(what, number) if number > limit else None
 
 
-def test_what_holds_is_tried_as_often_as_was_wanted():
+def test_a_correct_target_gets_all_examples():
     campaign = Target(lambda number: None).run()
-    assert (campaign.tried, campaign.found, campaign.short, campaign.ended) == (
+    assert (campaign.tried, campaign.failures, campaign.short, campaign.stop_reason) == (
         300,
         [],
         False,
@@ -56,24 +62,24 @@ def test_what_holds_is_tried_as_often_as_was_wanted():
     )
 
 
-def test_a_failure_is_made_as_small_as_it_goes():
+def test_a_failure_is_shrunk_as_far_as_possible():
     campaign = Target(over(1234)).run()
-    assert [each.evidence for each in campaign.found] == [1235]
+    assert [each.evidence for each in campaign.failures] == [1235]
 
 
-def test_failures_are_told_apart_by_what_was_seen():
+def test_failures_are_distinguished_by_what_was_observed():
     campaign = Target(lambda n: failure("500" if n % 2 else "400", n) if n > 99 else None).run()
-    assert sorted((each.what, each.evidence) for each in campaign.found) == [
+    assert sorted((each.what, each.evidence) for each in campaign.failures) == [
         ("400", 100),
         ("500", 101),
     ]
 
 
-def test_failures_are_told_apart_by_where_they_are():
+def test_failures_are_distinguished_by_where_they_lie():
     campaign = Target(
         lambda n: failure("500", n, "odd" if n % 2 else "even") if n > 99 else None
     ).run()
-    assert sorted(each.evidence for each in campaign.found) == [100, 101]
+    assert sorted(each.evidence for each in campaign.failures) == [100, 101]
 
 
 def test_a_failure_that_covers_another_hides_it():
@@ -84,24 +90,24 @@ def test_a_failure_that_covers_another_hides_it():
     assert not narrow.covers(wide)
 
 
-def test_a_hunt_ends_with_so_many_failures():
-    campaign = Target(lambda n: failure(str(n % 50), n), wanted=10_000).run()
-    assert len(campaign.found) == MOST
+def test_a_campaign_ends_after_a_number_of_failures():
+    campaign = Target(lambda n: failure(str(n % 50), n), example_limit=10_000).run()
+    assert len(campaign.failures) == MAX_FAILURES
     assert campaign.tried < 10_000
     assert not campaign.short
 
 
-def test_a_hunt_ends_when_most_of_what_it_tries_is_known():
-    campaign = Target(lambda n: failure("500", n), wanted=10_000).run()
-    assert len(campaign.found) == 1
+def test_a_campaign_ends_when_most_examples_fail_in_a_known_way():
+    campaign = Target(lambda n: failure("500", n), example_limit=10_000).run()
+    assert len(campaign.failures) == 1
     assert campaign.tried < 200
 
 
 def test_the_same_seed_tries_the_same_and_another_one_does_not():
-    first, again, other = (Target(lambda n: None, seed=seed) for seed in (1, 1, 2))
-    for target in (first, again, other):
+    first, same, other = (Target(lambda n: None, seed=seed) for seed in (1, 1, 2))
+    for target in (first, same, other):
         target.run()
-    assert first.tried == again.tried != other.tried
+    assert first.tried == same.tried != other.tried
 
 
 def test_most_examples_are_tried_once():
@@ -110,14 +116,14 @@ def test_most_examples_are_tried_once():
     assert len(Counter(target.tried)) > 200
 
 
-def test_time_that_runs_out_cuts_the_hunt_short():
+def test_a_campaign_is_cut_short_when_its_time_is_up():
     clock = itertools.count()
     campaign = Target(lambda n: None, until=10, monotonic=lambda: next(clock)).run()
     assert campaign.short
     assert 0 < campaign.tried < 300
 
 
-def test_what_was_found_when_time_ran_out_is_told_as_it_is():
+def test_a_failure_found_when_time_runs_out_is_reported_unshrunk():
     now = [0.0]
 
     def rule(number):
@@ -125,67 +131,67 @@ def test_what_was_found_when_time_ran_out_is_told_as_it_is():
         return failure("500", number) if number > 5000 else None
 
     campaign = Target(rule, until=3.0, monotonic=lambda: now[0]).run()
-    assert len(campaign.found) == 1
-    assert campaign.found[0].evidence > 5000
+    assert len(campaign.failures) == 1
+    assert campaign.failures[0].evidence > 5000
 
 
-def test_a_death_ends_the_hunt_and_is_told():
+def test_a_target_that_goes_down_ends_the_campaign():
     campaign = Target(lambda n: TargetDown(n) if n > 5000 else None).run()
-    assert campaign.ended.evidence > 5000
+    assert campaign.stop_reason.evidence > 5000
     assert campaign.tried < 300
     assert not campaign.short
 
 
-def test_a_halt_ends_the_hunt_and_is_told():
+def test_an_abort_ends_the_campaign():
     campaign = Target(lambda n: Aborted("rate limit") if n > 5000 else None).run()
-    assert campaign.ended == Aborted("rate limit")
+    assert campaign.stop_reason == Aborted("rate limit")
 
 
-def test_what_fails_once_and_not_again_is_counted_and_not_found():
-    campaign = Target(over(9000), confirm=lambda each: None).run()
-    assert campaign.found == []
+def test_a_failure_that_is_not_confirmed_is_counted_but_not_reported():
+    campaign = Target(over(9000), confirm=lambda failure: None).run()
+    assert campaign.failures == []
     assert campaign.unsteady > 0
 
 
-def test_a_failure_that_cannot_be_made_smaller_is_told_as_it_was_met():
-    met = []
+def test_a_failure_that_cannot_be_shrunk_is_reported_as_it_was():
+    failing = []
 
     def rule(number):
-        # Fails once, and then for nothing else.
-        if (number > 5000 and not met) or met == [number]:
-            met[:] = [number]
+        # Fails on one number, and on no other after that.
+        if (number > 5000 and not failing) or failing == [number]:
+            failing[:] = [number]
             return failure("500", number)
         return None
 
     campaign = Target(rule).run()
-    assert [each.evidence for each in campaign.found] == met
+    assert [each.evidence for each in campaign.failures] == failing
 
 
-def test_what_failed_is_tried_first_next_time(tmp_path):
+def test_a_stored_failure_is_tried_first_next_time(tmp_path):
     Target(over(1234), examples=tmp_path).run()
-    again = Target(over(1234), examples=tmp_path, seed=2, wanted=1)
-    again.run()
-    assert 1235 in again.tried[:8]
-    assert len(again.campaign.found) == 1
+    second = Target(over(1234), examples=tmp_path, seed=2, example_limit=1)
+    second.run()
+    assert 1235 in second.tried[:8]
+    assert len(second.campaign.failures) == 1
 
 
-def test_what_fails_no_longer_is_forgotten(tmp_path):
+def test_an_example_that_no_longer_fails_is_forgotten(tmp_path):
     Target(over(1234), examples=tmp_path).run()
     Target(lambda n: None, examples=tmp_path).run()
-    again = Target(lambda n: None, examples=tmp_path, seed=2, wanted=1)
-    again.run()
-    assert 1235 not in again.tried
+    second = Target(lambda n: None, examples=tmp_path, seed=2, example_limit=1)
+    second.run()
+    assert 1235 not in second.tried
 
 
-def test_what_a_target_died_of_is_kept(tmp_path):
-    killed = Target(
-        lambda n: TargetDown(n) if n > 9990 else None, wanted=100_000, examples=tmp_path
+def test_the_example_that_took_a_target_down_is_stored(tmp_path):
+    down = Target(
+        lambda n: TargetDown(n) if n > 9990 else None, example_limit=100_000, examples=tmp_path
     )
-    killed.run()
-    killer = killed.campaign.ended.evidence
-    again = Target(lambda n: None, examples=tmp_path, seed=3, wanted=8)
-    again.run()
-    assert killer in again.tried
+    down.run()
+    culprit = down.campaign.stop_reason.evidence
+    second = Target(lambda n: None, examples=tmp_path, seed=3, example_limit=8)
+    second.run()
+    assert culprit in second.tried
 
 
 def test_nothing_is_written_while_nothing_fails(tmp_path):
@@ -193,15 +199,15 @@ def test_nothing_is_written_while_nothing_fails(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_is_no_fault(tmp_path):
-    place = tmp_path / "file"
-    place.write_text("")
-    campaign = Target(over(1234), examples=place / "examples").run()
-    assert len(campaign.found) == 1
+def test_a_folder_that_cannot_be_written_is_ignored(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    campaign = Target(over(1234), examples=file / "examples").run()
+    assert len(campaign.failures) == 1
 
 
-@pytest.mark.parametrize("wanted", [1, 7, 9, 200])
-def test_as_many_are_tried_as_were_wanted(wanted):
-    target = Target(lambda n: None, wanted=wanted)
+@pytest.mark.parametrize("limit", [1, 7, 9, 200])
+def test_exactly_the_limit_is_tried(limit):
+    target = Target(lambda n: None, example_limit=limit)
     target.run()
-    assert len(target.tried) == wanted
+    assert len(target.tried) == limit

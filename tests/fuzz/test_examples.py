@@ -1,5 +1,5 @@
-"""What is drawn: valid messages fit the schemas, malformed ones break what they say, forgeries are none
-that the holder of the secret made. Judged by other means than those that drew them."""
+"""Valid messages fit the schemas, malformed ones break what they claim to break, and no forgery is
+validly signed. Other code than the strategies judges that."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conformance.checks.receiver.profile import ReceiverProfile
-from conformance.engine.receiver.compose import compose_body
+from conformance.engine.receiver.compose import SendContext, compose_body
 from conformance.fuzz import (
     forged_deliveries,
     malformed_bodies,
@@ -41,7 +41,7 @@ from conformance.protocol.tampering import Signer
 from conformance.protocol.validation import message_problems, validator
 from conformance.scenario import dialects
 from conformance.scenario.dialects import load
-from conformance.scenario.receiver import built_in
+from conformance.scenario.load import built_in
 from conformance.wire.curl import curl
 
 GUIDE = load("guide")
@@ -62,22 +62,22 @@ def second_validator() -> jsonschema_rs.Draft202012Validator:
     schemas = {
         name: validator(name).schema for name in ("message", *(f"message-{n}" for n in DOCUMENTED))
     }
-    known = jsonschema_rs.Registry([(each["$id"], each) for each in schemas.values()])
-    return jsonschema_rs.Draft202012Validator(schemas["message"], registry=known)
+    registry = jsonschema_rs.Registry([(schema["$id"], schema) for schema in schemas.values()])
+    return jsonschema_rs.Draft202012Validator(schemas["message"], registry=registry)
 
 
-OTHER_JUDGE = second_validator()
+SECOND_VALIDATOR = second_validator()
 
 
 @laws
 @given(messages())
 def test_every_valid_message_fits_the_schemas(message):
     assert message_problems(message) == []
-    assert OTHER_JUDGE.is_valid(message)
+    assert SECOND_VALIDATOR.is_valid(message)
 
 
 @pytest.mark.parametrize("msg_type", [*sorted(DOCUMENTED), 37])
-def test_a_type_can_be_asked_for(msg_type):
+def test_a_type_can_be_selected(msg_type):
     @settings(laws, max_examples=20)
     @given(messages(msg_type))
     def drawn(message):
@@ -89,7 +89,7 @@ def test_a_type_can_be_asked_for(msg_type):
 
 @laws
 @given(valid_bodies())
-def test_every_valid_body_is_read_as_a_message_that_fits(body):
+def test_every_valid_body_parses_to_a_valid_message(body):
     assert is_json(body)
     assert message_problems(json.loads(body)) == []
     orjson.loads(body)
@@ -97,10 +97,10 @@ def test_every_valid_body_is_read_as_a_message_that_fits(body):
 
 @laws
 @given(breaking_examples)
-def test_a_message_that_is_to_break_the_schema_does(example):
+def test_a_breaking_example_violates_the_schema(example):
     message = example.fields(DIGITS, NOW)
     assert message_problems(message) != []
-    assert not OTHER_JUDGE.is_valid(message)
+    assert not SECOND_VALIDATOR.is_valid(message)
 
 
 @laws
@@ -134,8 +134,8 @@ def test_all_planes_of_unicode_are_drawn():
 
 @laws
 @given(st.one_of(valid_examples, malformed_examples, forged_examples(GUIDE)))
-def test_every_shape_is_that_of_a_rule_and_a_case_of_it(example):
-    assert {each.shape for each in example.oddities if each.shape is not None} <= SHAPES
+def test_every_shape_is_an_existing_rule_and_case(example):
+    assert {oddity.shape for oddity in example.oddities if oddity.shape is not None} <= SHAPES
 
 
 @laws
@@ -150,7 +150,7 @@ def test_a_malformed_body_is_small_enough_for_any_limit(body):
     assert len(body) <= 100 * 1024
 
 
-def test_broken_json_is_json_to_nobody():
+def test_no_parser_accepts_broken_json():
     body = compact(build("text", DIGITS, int(NOW)).fields())
     for mark in BROKEN:
         for at in range(60):
@@ -160,7 +160,7 @@ def test_broken_json_is_json_to_nobody():
                 orjson.loads(broken)
 
 
-def test_bytes_that_are_no_utf8_are_none():
+def test_invalid_bytes_are_not_utf8():
     for piece in INVALID:
         with pytest.raises(UnicodeDecodeError):
             piece.decode()
@@ -176,7 +176,7 @@ def test_an_edit_changes_the_body(oddity):
     "dialect",
     [pytest.param(each, id=each.name) for each in (GUIDE, load("timestamp-body"), BASE64)],
 )
-def test_no_forgery_is_signed_well(dialect):
+def test_no_forgery_has_a_valid_signature(dialect):
     signer = Signer(dialect, Secret(SECRET.encode()))
 
     @laws
@@ -188,7 +188,7 @@ def test_no_forgery_is_signed_well(dialect):
         if forged.timestamp is None or len(forged.signatures) != 1:
             return
         parts = forged.timestamp, forged.body, forged.signatures[0]
-        # A content type alone is no forgery: those come with another secret.
+        # A content type alone is not a forgery, so those come with another secret.
         assert not verify(dialect, signer.secret, *parts)
 
     drawn()
@@ -270,13 +270,13 @@ def test_a_forged_delivery_may_lack_headers_and_have_them_twice():
 def test_the_pieces_of_a_text_are_its_kinds_of_characters():
     oddity = Oddity("content", Text("content", "content"), fields={"content": "a\0😀<"})
     pieces = [piece.oddities[0] for piece in Example((oddity,)).pieces()]
-    assert [each.where.en for each in pieces] == [
+    assert [piece.where.en for piece in pieces] == [
         "content",
         "content with U+0000",
         "content with characters beyond U+FFFF",
         "content with quotes, backslashes or markup",
     ]
-    assert [each.fields["content"] for each in pieces] == ["axxx", "a\0xx", "ax😀x", "axx<"]
+    assert [piece.fields["content"] for piece in pieces] == ["axxx", "a\0xx", "ax😀x", "axx<"]
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_a_plain_character_is_of_no_kind():
     assert {kind_of(c) for c in "aZ09 .,:-_"} == {None}
 
 
-# In place of curl: what it would send goes into files.
+# A stand-in for curl that writes what it would send to files.
 SHELL = """
 curl() {
   for word; do printf '%s\\n' "$word"; done > words
@@ -315,36 +315,35 @@ printf %s "$ID" > id
 
 def _ways():
     """An example for each way of forging."""
-    found = {}
+    examples = {}
 
     @settings(laws, max_examples=300, derandomize=True, database=None)
     @given(forged_examples(GUIDE))
     def drawn(example):
         oddity = example.oddities[0].simpler or example.oddities[0]
-        found.setdefault((oddity.where.en, oddity.shape), example)
+        examples.setdefault((oddity.where.en, oddity.shape), example)
 
     drawn()
-    assert len(found) > 30
-    return found
+    assert len(examples) > 30
+    return examples
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
-def test_a_pasted_line_forges_afresh_what_the_suite_forged(tmp_path):
+def test_the_shell_line_repeats_a_forgery_with_a_new_time_and_id(tmp_path):
     for number, ((where, _), example) in enumerate(_ways().items()):
         folder = tmp_path / str(number)
         folder.mkdir()
-        pasted(where, example, folder)
+        check_shell_line(where, example, folder)
 
 
-def pasted(where, example, folder):
-    """Paste the line of an example into a shell: it forges the same, over a fresh time and id."""
+def check_shell_line(where, example, folder):
+    """Run the line of an example in a shell: it makes the same forgery with a new time and id."""
     signer = Signer(GUIDE, Secret(b"hookproof"))
     profile = ReceiverProfile(
         "http://h/", GUIDE, Scheme(signer, None, NO_TEXT), frozenset({200}), 5.0
     )
-    sent = compose_body(
-        example.body(DIGITS, NOW), example.damage, {}, DIGITS, NOW, "http://h/", profile
-    )
+    context = SendContext(DIGITS, NOW, "http://h/", profile)
+    sent = compose_body(example.body(DIGITS, NOW), example.damage, {}, context)
     line = curl(_exchange(sent), GUIDE)
     subprocess.run(
         ["sh", "-c", SHELL.replace("LINE", line)],
@@ -352,15 +351,15 @@ def pasted(where, example, folder):
         cwd=folder,
         check=True,
     )
-    words, body, stamp, digits = ((folder / each).read_bytes() for each in FILES)
+    words, body, stamp, digits = ((folder / name).read_bytes() for name in FILES)
     fresh = example.body(digits.decode() or DIGITS, NOW)
-    forged = example.damage(signer.sign(stamp, fresh), signer)
+    forgery = example.damage(signer.sign(stamp, fresh), signer)
     lines = words.decode("latin-1").splitlines()
-    # A bit that was turned stays where it was: the id is of another length.
-    assert body in (forged.body, sent.request.body.replace(DIGITS.encode(), digits)), where
-    signatures = [each.decode("latin-1") for each in forged.signatures]
+    # The shell flips the bit at its old place, though the new id may have another length.
+    assert body in (forgery.body, sent.request.body.replace(DIGITS.encode(), digits)), where
+    signatures = [signature.decode("latin-1") for signature in forgery.signatures]
     assert _headers(lines, "X-Webhook-Signature") == signatures, where
-    stamps = [forged.timestamp.decode("latin-1")] if forged.timestamp is not None else []
+    stamps = [forgery.timestamp.decode("latin-1")] if forgery.timestamp is not None else []
     assert _headers(lines, "X-Webhook-Timestamp") == stamps, where
 
 
@@ -369,8 +368,8 @@ FILES = ("words", "body", "ts", "id")
 
 def _headers(words, name):
     """The values of a header in curl's words, where `name;` stands for an empty one."""
-    found = [word for word in words if word.startswith((f"{name}:", f"{name};"))]
-    return [word[len(name) + 1 :].strip() for word in found]
+    headers = [word for word in words if word.startswith((f"{name}:", f"{name};"))]
+    return [header[len(name) + 1 :].strip() for header in headers]
 
 
 def _exchange(sent):
@@ -381,6 +380,6 @@ def _exchange(sent):
     )  # fmt: skip
 
 
-def test_dialects_are_given_by_name():
+def test_a_dialect_is_chosen_by_name():
     assert forged_deliveries(SECRET, "timestamp-body") is not None
     assert dialects.names() == ["guide", "timestamp-body"]

@@ -10,12 +10,12 @@ from conformance.protocol.validation import problems
 from conformance.scenario.receiver import parse_step
 
 
-def told(*actions, accepted=True):
+def scenario_steps(*actions, accepted=True):
     model = Model()
     for action in actions:
-        good = accepted and action.kind == "send"
-        model.note(action, model.steps(action), accepted=good)
-    return model.told()
+        success = accepted and action.kind == "send"
+        model.note(action, model.steps(action), accepted=success)
+    return model.scenario_steps()
 
 
 FIRST = Action("send", "m1")
@@ -35,7 +35,7 @@ ACCEPTED, ONCE = {"status": "accepted"}, {"processed": 1}
                 {"send": {"as": "m1"}, "expect": [ACCEPTED]},
                 {"send": {"again": "m1"}, "expect": [ACCEPTED, ONCE]},
             ],
-            id="a repeat: once in all",
+            id="a repeat: once in total",
         ),
         pytest.param(
             [FORGED],
@@ -56,17 +56,17 @@ ACCEPTED, ONCE = {"status": "accepted"}, {"processed": 1}
                 },
                 {"send": {"again": "m1"}, "expect": [ACCEPTED, ONCE]},
             ],
-            id="in order after a forgery: once",
+            id="valid after a forgery: once",
         ),
         pytest.param(
             [BROKEN],
             [{"send": {"as": "m1", "edit": "trailing-comma"}}],
-            id="a malformed body: other rules ask",
+            id="a malformed body: for other rules",
         ),
         pytest.param(
             [GIVEN_UP],
             [{"send": {"as": "m1", "transport": "give-up"}}, {"pause": 0.1}],
-            id="given up: nobody knows",
+            id="given up: unknown",
         ),
         pytest.param(
             [GIVEN_UP, FIRST],
@@ -75,7 +75,7 @@ ACCEPTED, ONCE = {"status": "accepted"}, {"processed": 1}
                 {"pause": 0.1},
                 {"send": {"again": "m1"}, "expect": [ONCE]},
             ],
-            id="accepted after it was given up: once, and a busy answer is none of ours",
+            id="accepted after it was given up: once, and a busy answer is ignored",
         ),
         pytest.param(
             [Action("send", "m1", copies=5)],
@@ -115,12 +115,12 @@ ACCEPTED, ONCE = {"status": "accepted"}, {"processed": 1}
         ),
     ],
 )
-def test_what_must_come_of_actions(actions, steps):
-    assert told(*actions).steps == steps
+def test_actions_become_steps_with_expectations(actions, steps):
+    assert scenario_steps(*actions).steps == steps
 
 
-def test_what_was_never_accepted_promises_nothing():
-    assert "processed" not in str(told(GIVEN_UP, FIRST, accepted=False).steps)
+def test_a_message_that_was_never_accepted_promises_nothing():
+    assert "processed" not in str(scenario_steps(GIVEN_UP, FIRST, accepted=False).steps)
 
 
 @pytest.mark.parametrize(
@@ -135,18 +135,18 @@ def test_what_was_never_accepted_promises_nothing():
     ],
 )
 def test_effects_weigh_as_much_as_in_the_fixed_rules(actions, level):
-    steps = [parse_step(words, Level.MUST) for words in told(*actions).steps]
+    steps = [parse_step(words, Level.MUST) for words in scenario_steps(*actions).steps]
     (effect,) = [e for step in steps for e in step.expects if e.processed is not None]
     assert effect.level is level
 
 
-def test_the_kinds_of_a_message_are_all_that_was_done_with_it():
-    found = told(FORGED, FIRST, Action("others", count=2), FIRST)
-    assert found.kinds[-1] == {"forged", "sent", "others", "repeated"}
+def test_the_kinds_of_a_message_are_those_of_all_actions_on_it():
+    model = scenario_steps(FORGED, FIRST, Action("others", count=2), FIRST)
+    assert model.kinds[-1] == {"forged", "sent", "others", "repeated"}
 
 
-def test_the_steps_are_words_of_a_scenario_file():
-    steps = told(
+def test_the_steps_fit_the_schema_of_a_scenario_file():
+    steps = scenario_steps(
         FIRST, FORGED, BROKEN, Action("give-up", "m2"), Action("others", count=9),
         Action("restart"), Action("send", "m2", copies=2), Action("send", "m1", how="exact"),
     ).steps  # fmt: skip
@@ -162,34 +162,34 @@ def never():
     return False
 
 
-def test_the_shortest_sequence_has_nothing_to_spare():
+def test_the_shortest_sequence_has_no_superfluous_action():
     def fails(actions):
-        sends = [each for each in actions if each.kind == "send" and each.name == "m1"]
+        sends = [one for one in actions if one.kind == "send" and one.name == "m1"]
         return len(sends) >= 2
 
     assert shortest((FIRST, *NOISE, FIRST, *NOISE, FIRST), fails, never) == (FIRST, FIRST)
 
 
-def test_what_is_left_is_as_plain_as_it_goes():
+def test_the_actions_that_remain_are_simplified():
     burst = Action("send", "m1", copies=5, how="exact")
     assert shortest((GIVEN_UP, burst), lambda actions: len(actions) == 2, never) == (FIRST, FIRST)
 
 
 def test_the_least_number_of_others_is_found():
     def fails(actions):
-        kinds = [each.kind for each in actions]
+        kinds = [action.kind for action in actions]
         return kinds[-3:] == ["send", "others", "send"] and actions[-2].count >= 300
 
-    found = shortest((*NOISE, FIRST, OTHERS, FIRST), fails, never)
-    assert found == (FIRST, Action("others", count=300), FIRST)
+    shortened = shortest((*NOISE, FIRST, OTHERS, FIRST), fails, never)
+    assert shortened == (FIRST, Action("others", count=300), FIRST)
 
 
 def test_shortening_ends_when_it_is_late():
-    given = (FIRST, *NOISE)
-    assert shortest(given, lambda actions: True, lambda: True) == given
+    actions = (FIRST, *NOISE)
+    assert shortest(actions, lambda fewer: True, lambda: True) == actions
 
 
-def test_copies_one_after_the_other_are_as_many_sends():
+def test_sequential_copies_are_separate_sends():
     burst = Action("send", "m1", copies=3)
     assert one_by_one((burst, Action("restart"))) == (
         *[Action("send", "m1")] * 3,

@@ -1,4 +1,4 @@
-"""A record of the gallery: written and read, what differs from it, and how often a peer is looked at."""
+"""Records of the gallery: reading, writing, comparing, and how often a peer is judged."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ from conformance.gallery.record_run import LOOKED_AT_AGAIN, WORKERS, compare, re
 from conformance.gallery.workers import judge, judge_in_workers
 from conformance.model.errors import HarnessError, InputError
 from conformance.protocol.validation import problems
-from conformance.reporting.selftest_record import show_compared, show_recorded
-from conformance.scenario.receiver import built_in, select
+from conformance.reporting.selftest import show_compared, show_recorded
+from conformance.scenario.load import built_in, select
 
 RULE, CASES = "receiver.body.empty", ("receiver.body.form[a]", "receiver.body.form[b]")
 STATUS = "exit status"
 
 
-def looked(status: str = "0", **outcomes: str) -> Look:
+def look(status: str = "0", **outcomes: str) -> Look:
     """A look at a receiver: `rule`, and the cases `a` and `b` of another."""
     names = dict(zip(("rule", "a", "b"), (RULE, *CASES), strict=True))
-    return Look({STATUS: status} | {names[name]: said for name, said in outcomes.items()})
+    return Look({STATUS: status} | {names[name]: value for name, value in outcomes.items()})
 
 
-PASSED = looked(rule="pass", a="pass", b="pass")
-FAILED = looked("1", rule="pass", a="fail", b="fail")
-ONE_CASE = looked("1", rule="pass", a="fail", b="pass")
-UNJUDGED = looked("3", rule="pass", a="error", b="pass")
-A_CASE_LESS = looked(rule="pass", a="pass")
+PASSED = look(rule="pass", a="pass", b="pass")
+FAILED = look("1", rule="pass", a="fail", b="fail")
+ONE_CASE = look("1", rule="pass", a="fail", b="pass")
+UNJUDGED = look("3", rule="pass", a="error", b="pass")
+A_CASE_LESS = look(rule="pass", a="pass")
 
 
-def recorded(*looks: Look, peer: str = "reference") -> Record:
+def record_of(*looks: Look, peer: str = "reference") -> Record:
     return {"receiver": {peer: row(looks)}}
 
 
@@ -77,14 +77,14 @@ def recorded(*looks: Look, peer: str = "reference") -> Record:
         ),
     ],
 )
-def test_a_peer_is_kept_as_what_is_unusual_in_it(looks: list[Look], line: Outcomes) -> None:
+def test_a_record_holds_the_unusual_outcomes_of_a_peer(looks: list[Look], line: Outcomes) -> None:
     rows = {"one": row([PASSED]), "other": row([PASSED]), "peer": row(looks)}
     document = json.loads(as_text({"receiver": rows}))
     assert document["receiver"]["peers"]["peer"] == line
     assert problems("selftest", document) == []
 
 
-def test_each_peer_has_a_line_and_they_are_sorted() -> None:
+def test_peers_have_one_line_each_and_are_sorted() -> None:
     text = as_text({"receiver": {"b": row([ONE_CASE]), "a": row([PASSED]), "c": row([PASSED])}})
     peers = text.split('"peers": {\n')[1].splitlines()[:3]
     assert [line.split('"')[1] for line in peers] == ["a", "b", "c"]
@@ -101,7 +101,7 @@ SIDE = st.dictionaries(st.sampled_from("abcdef"), ROWS, min_size=1)
 
 
 @given(st.dictionaries(st.sampled_from(["receiver", "sender"]), SIDE))
-def test_what_is_written_is_read_again(record: Record) -> None:
+def test_a_record_survives_writing_and_reading(record: Record) -> None:
     absent = frozenset({"absent"})
     read_again = parse(as_text(record).encode())
     assert read_again == {
@@ -158,7 +158,7 @@ def test_a_look_by_itself_says_whether_the_machine_left_something_unjudged(
 
 def test_a_peer_that_leaves_now_this_and_now_that_unjudged_may_leave_anything() -> None:
     expected = row([UNJUDGED, PASSED])
-    assert differences("peer", expected, [looked("3", rule="error", a="pass", b="error")]) == []
+    assert differences("peer", expected, [look("3", rule="error", a="pass", b="error")]) == []
     assert differences("peer", expected, [FAILED]) == [
         Difference("peer", STATUS, frozenset({"0", "3"}), frozenset({"1"})),
         Difference("peer", CASES[0], frozenset({"error", "pass"}), frozenset({"fail"})),
@@ -166,13 +166,13 @@ def test_a_peer_that_leaves_now_this_and_now_that_unjudged_may_leave_anything() 
     ]
 
 
-def test_each_outcome_that_was_recorded_is_none() -> None:
+def test_a_recorded_outcome_is_no_difference() -> None:
     assert differences("peer", row([PASSED, FAILED]), [ONE_CASE]) == []
 
 
 def test_a_new_case_is_a_difference() -> None:
-    found = differences("peer", row([A_CASE_LESS]), [PASSED])
-    assert found == [change(CASES[1], "absent", "pass")]
+    difference = differences("peer", row([A_CASE_LESS]), [PASSED])
+    assert difference == [change(CASES[1], "absent", "pass")]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_new_case_is_a_difference() -> None:
         pytest.param(b"{", "is not JSON", id="cut off"),
         pytest.param(b"\xff", "is not JSON", id="no text"),
         pytest.param(b"[" * 100_000, "is not JSON", id="nested"),
-        pytest.param(b"[]", r"is no record .* \(whole\) must be an object", id="an array"),
+        pytest.param(b"[]", r"is not a record .* \(whole\) must be an object", id="an array"),
         pytest.param(b'{"results": []}', "results is not a known field", id="a report"),
         pytest.param(b'{"sender": {"usual": {}}}', "sender.peers is missing", id="half a side"),
         pytest.param(
@@ -191,7 +191,7 @@ def test_a_new_case_is_a_difference() -> None:
         ),
     ],
 )
-def test_what_is_no_record_is_an_input_error(data: bytes, message: str) -> None:
+def test_a_file_that_is_not_a_record_is_an_input_error(data: bytes, message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse(data)
 
@@ -205,7 +205,7 @@ def test_what_is_no_record_is_an_input_error(data: bytes, message: str) -> None:
         pytest.param(".", None, "folder|directory", id="a folder"),
     ],
 )
-def test_a_bad_file_is_named_before_anything_runs(
+def test_an_unusable_file_is_named_before_anything_runs(
     tmp_path: Path, option: str, file: str, content: str | None, message: str
 ) -> None:
     path = tmp_path / file
@@ -219,7 +219,7 @@ def test_a_bad_file_is_named_before_anything_runs(
     assert not path.is_file() or path.read_text() == content
 
 
-def test_a_record_is_taken_or_compared() -> None:
+def test_recording_and_comparing_exclude_each_other() -> None:
     done = CliRunner().invoke(main, ["selftest", "--record", "a", "--compare", "a"])
     assert (done.exit_code, done.output) == (
         2,
@@ -228,20 +228,20 @@ def test_a_record_is_taken_or_compared() -> None:
 
 
 class Stub:
-    """Judges the reference receiver as `looks` say, one after the other, and everybody else as passed;
-    keeps who was judged, and how many side by side."""
+    """Judges the reference receiver as the next of `looks`, and every other peer as passed. Records
+    which peers were judged, and how many side by side."""
 
     def __init__(self, *looks: Look) -> None:
-        self.left = list(looks)
+        self.looks = list(looks)
         self.calls: list[tuple[list[str], int]] = []
 
     async def __call__(
-        self, peers: Sequence[str], workers: int, seen: Callable[[], None]
+        self, peers: Sequence[str], workers: int, on_look: Callable[[], None]
     ) -> Mapping[str, Look]:
         self.calls.append((list(peers), workers))
         for _ in peers:
-            seen()
-        return {peer: self.left.pop(0) if peer == "reference" else PASSED for peer in peers}
+            on_look()
+        return {peer: self.looks.pop(0) if peer == "reference" else PASSED for peer in peers}
 
 
 ONLY = ["reference", "answers-201"]
@@ -256,7 +256,7 @@ async def test_a_record_is_taken_by_two_looks_that_agree() -> None:
     assert taken.unstable == ()
 
 
-async def test_where_they_do_not_agree_one_by_itself_is_kept_beside_them() -> None:
+async def test_if_two_looks_do_not_agree_a_third_by_itself_is_recorded_too() -> None:
     stub = Stub(PASSED, ONE_CASE, FAILED)
     taken = await take(ONLY, judge=stub)
     assert stub.calls == [BESIDE, BESIDE, ALONE]
@@ -273,58 +273,60 @@ async def test_where_they_do_not_agree_one_by_itself_is_kept_beside_them() -> No
         pytest.param([FAILED, FAILED, FAILED], [BESIDE, ALONE, ALONE], True, id="never"),
     ],
 )
-async def test_a_peer_that_differs_is_looked_at_again_by_itself(
+async def test_a_peer_that_differs_is_judged_again_by_itself(
     looks: list[Look], calls: list[object], differs: bool
 ) -> None:
     stub = Stub(*looks)
     expected = {"receiver": {name: row([PASSED]) for name in ONLY}}
-    found = await compare(expected, ONLY, judge=stub)
+    result = await compare(expected, ONLY, judge=stub)
     assert [call for call in stub.calls if call[0]] == calls
-    assert {each.peer for each in found.differences} == ({"reference"} if differs else set())
-    assert found.again == (() if len(calls) == 1 else ("reference",))
+    assert {each.peer for each in result.differences} == ({"reference"} if differs else set())
+    assert result.again == (() if len(calls) == 1 else ("reference",))
 
 
-async def test_a_build_in_which_many_peers_differ_is_looked_at_once() -> None:
+async def test_a_build_in_which_many_peers_differ_is_judged_once() -> None:
     names = [peer.name for peer in PEERS if peer.name != "reference"][: LOOKED_AT_AGAIN + 1]
     stub = Stub()
-    found = await compare({"receiver": {name: row([FAILED]) for name in names}}, names, judge=stub)
+    result = await compare({"receiver": {name: row([FAILED]) for name in names}}, names, judge=stub)
     assert len(stub.calls) == 1
-    assert {each.peer for each in found.differences} == set(names)
-    assert (found.again, found.confirmed) == ((), False)
+    assert {each.peer for each in result.differences} == set(names)
+    assert (result.again, result.confirmed) == ((), False)
 
 
-async def test_peers_that_only_one_side_has_are_differences_and_are_not_judged() -> None:
+async def test_peers_that_the_record_or_the_gallery_lacks_are_differences_and_are_not_judged() -> (
+    None
+):
     stub = Stub(PASSED)
-    found = await compare(recorded(PASSED, peer="answers-200"), ["answers-20[01]"], judge=stub)
+    result = await compare(record_of(PASSED, peer="answers-200"), ["answers-20[01]"], judge=stub)
     assert stub.calls[0] == ([], WORKERS)
-    assert found.differences == (
+    assert result.differences == (
         Difference("answers-200", None, frozenset({STATUS}), frozenset()),
         Difference("answers-201", None, frozenset(), frozenset({STATUS})),
     )
 
 
-async def test_peers_that_no_glob_fits_are_left_out() -> None:
-    found = await compare(recorded(FAILED, peer="reference"), ["answers-201"], judge=Stub())
-    assert [each.peer for each in found.differences] == ["answers-201"]
+async def test_peers_that_no_glob_matches_are_left_out() -> None:
+    result = await compare(record_of(FAILED, peer="reference"), ["answers-201"], judge=Stub())
+    assert [each.peer for each in result.differences] == ["answers-201"]
 
 
 @pytest.mark.parametrize("run", [take, lambda only: compare({}, only)], ids=["record", "compare"])
-async def test_a_glob_that_fits_none_is_an_input_error(run: Any) -> None:
+async def test_a_glob_that_matches_no_peer_is_an_input_error(run: Any) -> None:
     with pytest.raises(InputError, match="refrence"):
         await run(["refrence"])
 
 
-async def test_progress_is_told_of_every_look() -> None:
-    told: list[tuple[int, int]] = []
-    note = lambda done, planned: told.append((done, planned))  # noqa: E731
-    await compare(recorded(PASSED), ["reference"], note, Stub(FAILED, PASSED))
-    assert told == [(1, 1), (2, 2)]
+async def test_progress_is_reported_after_every_look() -> None:
+    reports: list[tuple[int, int]] = []
+    note = lambda done, planned: reports.append((done, planned))  # noqa: E731
+    await compare(record_of(PASSED), ["reference"], note, Stub(FAILED, PASSED))
+    assert reports == [(1, 1), (2, 2)]
 
 
 def test_other_peers_of_the_file_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
-    write(path, recorded(PASSED, peer="a"), recorded(FAILED, peer="a") | {"sender": {}})
-    write(path, recorded(FAILED, peer="b"), read(path, "--record"))
+    write(path, record_of(PASSED, peer="a"), record_of(FAILED, peer="a") | {"sender": {}})
+    write(path, record_of(FAILED, peer="b"), read(path, "--record"))
     assert read(path, "") == {"receiver": {"a": row([PASSED]), "b": row([FAILED])}}
     assert [each.name for each in tmp_path.iterdir()] == ["record.json"]
 
@@ -354,13 +356,13 @@ PLACE = Path("record.json")
 
 def test_differences_are_shown_one_on_a_line() -> None:
     assert shown(show_compared, COMPARED, PLACE, "en") == [
-        "gone  a peer of the record that is gone",
-        "new  a new peer, which the record has not",
+        "gone  a peer of the record that no longer exists",
+        "new  a new peer, not in the record",
         "peer  r[a]: was note|pass, now fail",
         "peer  r[b]: new: pass",
         "peer  r[c]: gone (was warn)",
         r"node-http  not run: needs node\x1b",
-        "5 differences from record.json, in 3 peers  (4 peers, 61 s; looked at again: peer)",
+        "5 differences from record.json, in 3 peers  (4 peers, 61 s; judged again: peer)",
     ]
 
 
@@ -374,34 +376,33 @@ def test_differences_are_shown_in_chinese() -> None:
     ]
 
 
-def test_differences_that_rest_on_one_look_are_shown_as_such() -> None:
-    found = replace(COMPARED, again=(), confirmed=False)
-    assert shown(show_compared, found, PLACE, "en")[-1] == (
+def test_differences_that_rest_on_one_look_are_marked() -> None:
+    result = replace(COMPARED, again=(), confirmed=False)
+    assert shown(show_compared, result, PLACE, "en")[-1] == (
         "5 differences from record.json, in 3 peers  "
-        "(4 peers, 61 s; too many to be looked at again: each was seen once)"
+        "(4 peers, 61 s; too many to judge again: each was seen once)"
     )
-    assert shown(show_compared, found, PLACE, "zh-Hant")[-1] == (
+    assert shown(show_compared, result, PLACE, "zh-Hant")[-1] == (
         "與 record.json 有 5 處不同，涉及 3 個對象"
         "（4 個對象，61 秒；為數過多，未再次判定：各只判定一次）"
     )
 
 
-def test_no_difference_is_one_line() -> None:
-    found = record_run.Compared(2, {}, (), (), True, 9.9)
-    assert shown(show_compared, found, PLACE, "en") == [
+def test_no_difference_is_shown_as_one_line() -> None:
+    result = record_run.Compared(2, {}, (), (), True, 9.9)
+    assert shown(show_compared, result, PLACE, "en") == [
         "no difference from record.json  (2 peers, 10 s)"
     ]
-    assert shown(show_compared, found, PLACE, "zh-Hant") == [
+    assert shown(show_compared, result, PLACE, "zh-Hant") == [
         "與 record.json 沒有不同（2 個對象，10 秒）"
     ]
 
 
-def test_what_was_recorded_is_one_line() -> None:
+def test_a_recording_is_shown_as_one_line() -> None:
     names = tuple(f"p{number}" for number in range(10))
-    taken = record_run.Taken(recorded(PASSED), {}, names, 9.9)
+    taken = record_run.Taken(record_of(PASSED), {}, names, 9.9)
     assert shown(show_recorded, taken, PLACE, "en") == [
-        "recorded 1 peers in record.json (10 s; not the same at every look: "
-        "p0, p1, p2, p3, p4, p5, p6, p7 +2)"
+        "recorded 1 peers in record.json (10 s; outcomes varied: p0, p1, p2, p3, p4, p5, p6, p7 +2)"
     ]
     assert shown(show_recorded, taken, PLACE, "zh-Hant") == [
         "已將 1 個對象記錄於 record.json（10 秒；每次判定不盡相同：p0, p1, p2, p3, p4, p5, p6, p7 +2）"
@@ -423,19 +424,21 @@ def faulty() -> Any:
         pytest.param(broken_peer(faulty), "ZeroDivisionError: nothing", id="fault"),
     ],
 )
-async def test_a_peer_that_cannot_be_run_has_an_obstacle(peer: Peer, obstacle: str) -> None:
+async def test_a_peer_that_cannot_run_has_an_obstacle(peer: Peer, obstacle: str) -> None:
     assert await judge(peer) == not_run(obstacle)
 
 
-async def test_a_worker_that_ends_is_a_fault_of_the_harness(
+async def test_a_worker_that_exits_is_a_harness_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(workers.sys, "executable", "/bin/false")
-    with pytest.raises(HarnessError, match="judged reference ended with 1"):
+    with pytest.raises(HarnessError, match="judged reference exited with 1"):
         await judge_in_workers(["reference"], 2, lambda: None)
 
 
-def test_a_peer_meets_every_rule_of_a_plain_run_and_comes_out_as_recorded(tmp_path: Path) -> None:
+def test_a_peer_is_judged_by_every_rule_and_does_not_differ_from_its_own_record(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "record.json"
     arguments = [str(path), "--only", "reference"]
     assert CliRunner().invoke(main, ["selftest", "--record", *arguments]).exit_code == 0

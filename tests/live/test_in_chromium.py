@@ -18,12 +18,12 @@ import pytest
 from conformance.api import wait_for
 from conformance.protocol.dialect import Secret, load
 from conformance.protocol.tampering import Signer
-from conformance.receiver.app import ENDPOINT, serving
+from conformance.receiver.app import ENDPOINT, Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.storage.database import MEMORY
 from tests.patience import PATIENCE
-from tests.reporting.browser import PHONE, WIDTHS, Pages, too_wide, unfit
+from tests.reporting.browser import PHONE, WIDTHS, Pages, accessibility_faults, too_wide
 
 expect = pytest.importorskip("playwright.sync_api", reason="needs playwright").expect
 expect.set_options(timeout=1000 * PATIENCE)
@@ -52,7 +52,7 @@ class Receiver:
         signer = Signer(load("guide"), Secret(SECRET.encode()))
         inbox = await self._serving.enter_async_context(Inbox(MEMORY))
         return await self._serving.enter_async_context(
-            serving(ReceiverBehaviour(), inbox, signer, "127.0.0.1", port)
+            serving(ReceiverBehaviour(), inbox, signer, Settings(port=port))
         )
 
     def stop(self) -> None:
@@ -141,7 +141,7 @@ def test_a_delivery_is_shown_whole(receiver: Receiver, pages: Pages) -> None:
     page = pages.open(receiver.url)
     rows(page).first.click()
     expect(page.locator("#one-heading")).to_have_text("Delivery訊息 1")
-    expect(page.locator("#one-signature")).to_contain_text("rightly signed")
+    expect(page.locator("#one-signature")).to_contain_text("correctly signed")
     expect(page.locator("#one-body li")).to_have_text(["msgType must be an integer, not '1'"])
     expect(page.locator("#one-answer")).to_contain_text("200")
     expect(page.locator("#bytes")).to_contain_text(content.decode())
@@ -283,7 +283,7 @@ def test_hostile_text_stays_text(receiver: Receiver, pages: Pages, evil: str) ->
     page.locator("#only").click()
     assert page.evaluate("window.evil") is None
     assert page.locator("script, style, img, iframe, object, embed, link, base").count() == 2
-    assert {urlsplit(each).netloc for each in pages.asked} == {receiver.address}
+    assert {urlsplit(each).netloc for each in pages.requested} == {receiver.address}
     assert too_wide(page) <= 0
 
 
@@ -310,7 +310,7 @@ def test_everyone_can_use_it_at_any_width(
     rows(page).last.click()
     expect(page.locator("#attempts")).to_be_visible()
     assert too_wide(page) <= 0
-    assert unfit(page) == []
+    assert accessibility_faults(page) == []
 
 
 def test_on_a_phone_a_chosen_delivery_comes_into_sight(receiver: Receiver, pages: Pages) -> None:

@@ -1,4 +1,4 @@
-"""The live page over HTTP: what it tells, what it never tells, and whom it does not listen to."""
+"""The live page over HTTP: what it shows, what it never shows, and which requests it refuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from conformance.live import page as live
 from conformance.model.clock import Clock
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
-from conformance.receiver.app import ENDPOINT, serving
+from conformance.receiver.app import ENDPOINT, Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.scenario.dialects import load
@@ -29,8 +29,8 @@ NOW = 1769845800
 JSON = {"Content-Type": "application/json"}
 
 
-class Stopped(Clock):
-    """A clock that shows NOW, on which no time passes but what is slept."""
+class StoppedClock(Clock):
+    """A clock that always shows NOW and records the requested sleeps."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
@@ -46,9 +46,9 @@ class Stopped(Clock):
 
 
 class Site:
-    """A receiver that serves, and a client of it."""
+    """A running receiver with a client."""
 
-    def __init__(self, base: str, client: aiohttp.ClientSession, clock: Stopped) -> None:
+    def __init__(self, base: str, client: aiohttp.ClientSession, clock: StoppedClock) -> None:
         self.base, self.client, self.clock = base, client, clock
 
     async def deliver(self, body: bytes, **headers: str) -> int:
@@ -62,21 +62,19 @@ class Site:
         self, method: str, path: str, body: object = None, **headers: str
     ) -> tuple[int, Any]:
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        given = {**(JSON if data is not None else {}), **headers}
-        async with self.client.request(
-            method, self.base + path, data=data, headers=given
-        ) as answer:
+        sent = {**(JSON if data is not None else {}), **headers}
+        async with self.client.request(method, self.base + path, data=data, headers=sent) as answer:
             text = await answer.text()
             return answer.status, json.loads(text) if text.startswith("{") else text
 
     async def script(self, *answers: dict[str, Any]) -> Any:
-        status, said = await self.ask("POST", live.ANSWERS, {"answers": list(answers)})
+        status, reply = await self.ask("POST", live.ANSWERS, {"answers": list(answers)})
         assert status == 200
-        return said["waiting"]
+        return reply["waiting"]
 
     @asynccontextmanager
     async def events(self, last: str = "") -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-        """The stream's pieces of news, each with its id."""
+        """The events of the stream, each with its id."""
         headers = {"Last-Event-ID": last} if last else {}
         async with self.client.get(self.base + live.EVENTS, headers=headers) as answer:
             assert answer.content_type == "text/event-stream"
@@ -94,16 +92,16 @@ class Site:
 
 
 @asynccontextmanager
-async def site(policy: ReceiverBehaviour | None = None) -> AsyncIterator[Site]:
-    signer, clock = Signer(load("guide"), Secret(SECRET.encode())), Stopped()
+async def site(behaviour: ReceiverBehaviour | None = None) -> AsyncIterator[Site]:
+    signer, clock = Signer(load("guide"), Secret(SECRET.encode())), StoppedClock()
     async with (
         Inbox(MEMORY) as inbox,
         serving(
-            policy or ReceiverBehaviour(),
+            behaviour or ReceiverBehaviour(),
             inbox,
             signer,
+            Settings(follower=live.LivePage(signer, "127.0.0.1")),
             clock=clock,
-            follower=live.Live(signer, "127.0.0.1"),
         ) as base,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)) as client,
     ):
@@ -127,8 +125,8 @@ async def first(stream: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:
 
 async def rows(served: Site) -> list[dict[str, Any]]:
     async with served.events() as stream:
-        found: list[dict[str, Any]] = (await first(stream))["rows"]
-        return found
+        listed: list[dict[str, Any]] = (await first(stream))["rows"]
+        return listed
 
 
 async def test_the_page_allows_nothing_but_its_own_script_and_style() -> None:
@@ -144,25 +142,25 @@ async def test_the_page_allows_nothing_but_its_own_script_and_style() -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_what_came_before_is_told_first() -> None:
+async def test_earlier_requests_come_first() -> None:
     async with site() as served:
         await served.deliver(body("1"))
         await served.deliver(body("2"), **{"X-Webhook-Signature": "0" * 64})
-        found = await rows(served)
-        assert [(each["n"], each["id"], each["status"]) for each in found] == [
+        listed = await rows(served)
+        assert [(row["n"], row["id"], row["status"]) for row in listed] == [
             (1, "1", 200), (2, "2", 401),
         ]  # fmt: skip
-        assert [each["signature"] for each in found] == ["right", "wrong"]
+        assert [row["signature"] for row in listed] == ["right", "wrong"]
 
 
-async def test_what_comes_is_told_as_it_comes() -> None:
+async def test_a_new_request_is_an_event() -> None:
     async with site() as served, served.events() as stream:
         assert (await first(stream))["rows"] == []
         await served.deliver(body("7"))
         assert [each["id"] for each in (await first(stream))["rows"]] == ["7"]
 
 
-async def test_a_stream_goes_on_where_it_broke_off() -> None:
+async def test_a_stream_resumes_where_it_broke_off() -> None:
     async with site() as served:
         await served.deliver(body("1"))
         async with served.events() as stream:
@@ -173,7 +171,7 @@ async def test_a_stream_goes_on_where_it_broke_off() -> None:
 
 
 @pytest.mark.parametrize("last", ["other-1", "1", "x" * 99, "other-" + "9" * 99])
-async def test_an_id_of_another_start_begins_anew(last: str) -> None:
+async def test_an_id_of_another_run_starts_from_the_beginning(last: str) -> None:
     async with site() as served:
         await served.deliver(body("1"))
         async with served.events(last) as stream:
@@ -189,15 +187,15 @@ async def test_a_stream_ends_when_the_receiver_stops() -> None:
         assert b"id: " not in await answer.read()
 
 
-async def test_only_so_many_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_watchers_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "MOST_WATCHERS", 1)
     async with site() as served, served.events() as stream:
         await first(stream)
-        status, said = await served.ask("GET", live.EVENTS)
-        assert (status, said["message"]) == (503, "1 pages watch already: close one")
+        status, reply = await served.ask("GET", live.EVENTS)
+        assert (status, reply["message"]) == (503, "1 pages are open already: close one")
 
 
-async def test_a_quiet_stream_shows_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_quiet_stream_sends_comments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "HEARTBEAT", 0.01)
     async with site() as served, served.client.get(served.base + live.EVENTS) as answer:
         async for line in answer.content:
@@ -205,23 +203,23 @@ async def test_a_quiet_stream_shows_that_it_lives(monkeypatch: pytest.MonkeyPatc
                 break
 
 
-async def test_one_request_is_told_whole() -> None:
+async def test_one_request_is_shown_in_full() -> None:
     async with site() as served:
         await served.deliver(body("1", msgType="1"), **{"X-Odd": "a\u200bb"})
-        status, said = await served.ask("GET", f"{live.REQUESTS}/1")
+        status, reply = await served.ask("GET", f"{live.REQUESTS}/1")
         assert status == 200
-        assert said["first"] == ["POST /webhook/receiver"]
-        assert [["X-Odd"], ["a", r"\u200b", "b"]] in said["headers"]
-        assert "".join(said["content"]) == body("1", msgType="1").decode()
-        assert said["problems"] == ["msgType must be an integer, not '1'"]
+        assert reply["first"] == ["POST /webhook/receiver"]
+        assert [["X-Odd"], ["a", r"\u200b", "b"]] in reply["headers"]
+        assert "".join(reply["content"]) == body("1", msgType="1").decode()
+        assert reply["problems"] == ["msgType must be an integer, not '1'"]
 
 
-async def test_a_request_that_is_not_kept_is_not_found() -> None:
+async def test_a_dropped_request_is_not_found() -> None:
     async with site() as served:
         assert (await served.ask("GET", f"{live.REQUESTS}/1"))[0] == 404
 
 
-async def test_a_repeat_is_told() -> None:
+async def test_a_repeat_is_marked() -> None:
     async with site() as served:
         await served.deliver(body("1"))
         await served.deliver(body("1"))
@@ -234,24 +232,24 @@ async def test_the_secret_never_reaches_the_page() -> None:
         await served.deliver(body("1", content=SECRET, key=SECRET), **{"X-Leak": SECRET})
         await served.deliver(escaped.encode())
         listed = json.dumps(await rows(served), ensure_ascii=False)
-        told = [(await served.ask("GET", f"{live.REQUESTS}/{each}"))[1] for each in (1, 2)]
+        details = [(await served.ask("GET", f"{live.REQUESTS}/{each}"))[1] for each in (1, 2)]
         page = (await served.ask("GET", "/"))[1]
-    for text in (listed, json.dumps(told, ensure_ascii=False), page):
+    for text in (listed, json.dumps(details, ensure_ascii=False), page):
         assert "lighthouse" not in text
         assert "燈塔" not in text
     assert "(secret)" in listed
 
 
-async def test_the_right_signature_is_not_told_to_whoever_sent_a_wrong_one() -> None:
+async def test_the_right_signature_is_never_shown_for_a_wrong_one() -> None:
     async with site() as served:
         content = body("1")
         await served.deliver(content, **{"X-Webhook-Signature": "0" * 64})
         right = hmac.new(SECRET.encode(), b"%d:" % NOW + content, hashlib.sha256).hexdigest()
-        _, told = await served.ask("GET", f"{live.REQUESTS}/1")
-        assert right not in json.dumps([told, await rows(served)])
+        _, details = await served.ask("GET", f"{live.REQUESTS}/1")
+        assert right not in json.dumps([details, await rows(served)])
 
 
-async def test_hostile_text_is_told_as_text_without_what_would_be_obeyed() -> None:
+async def test_hostile_text_is_escaped() -> None:
     async with site() as served:
         await served.deliver(body("</script>\u202e", content="\u0000<img onerror=x>" * 100))
         (row,) = await rows(served)
@@ -270,15 +268,15 @@ async def test_a_very_long_id_is_cut() -> None:
 # The next answers.
 
 
-async def test_scripted_answers_are_given_in_their_order_and_then_the_usual_one() -> None:
+async def test_scripted_answers_come_in_order_then_the_usual_one() -> None:
     async with site() as served:
         assert await served.script({"status": 503, "times": 2}, {"status": 429}) == 3
-        got = [await served.deliver(body(number)) for number in "1234"]
-        assert got == [503, 503, 429, 200]
+        statuses = [await served.deliver(body(number)) for number in "1234"]
+        assert statuses == [503, 503, 429, 200]
         assert [each["scripted"] for each in await rows(served)] == ["503", "503", "429", None]
 
 
-async def test_what_gets_a_scripted_status_takes_no_effect() -> None:
+async def test_a_delivery_with_a_scripted_status_takes_no_effect() -> None:
     async with site() as served:
         await served.script({"status": 200}, {"status": 500})
         for number in ("1", "2", "3"):
@@ -306,14 +304,14 @@ async def test_a_fault_breaks_the_answer_of_a_message_that_took_effect(fault: st
         assert [each["broken"] for each in await rows(served)] == [fault]
 
 
-async def test_answers_that_wait_are_forgotten_on_demand() -> None:
+async def test_queued_answers_can_be_cleared() -> None:
     async with site() as served:
         await served.script({"status": 503, "times": 5})
         assert await served.ask("DELETE", live.ANSWERS) == (200, {"waiting": 0})
         assert await served.deliver(body("1")) == 200
 
 
-async def test_whoever_watches_is_told_how_many_answers_wait() -> None:
+async def test_a_watcher_learns_the_number_of_queued_answers() -> None:
     async with site() as served, served.events() as stream:
         assert (await first(stream))["waiting"] == 0
         await served.script({"status": 503, "times": 5})
@@ -321,7 +319,7 @@ async def test_whoever_watches_is_told_how_many_answers_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("script", "reason"),
     [
         pytest.param(b"{", "the answers are not JSON", id="no-json"),
         pytest.param(b"[" * 50_000, "the answers are not JSON", id="deep"),
@@ -340,11 +338,11 @@ async def test_whoever_watches_is_told_how_many_answers_wait() -> None:
         ),
     ],
 )
-async def test_answers_that_cannot_be_given_are_refused_by_name(asked: object, said: str) -> None:
+async def test_impossible_answers_are_refused_with_a_reason(script: object, reason: str) -> None:
     async with site() as served:
-        status, answer = await served.ask("POST", live.ANSWERS, asked)
+        status, answer = await served.ask("POST", live.ANSWERS, script)
         assert status == 400
-        assert said in answer["message"]
+        assert reason in answer["message"]
         assert await served.deliver(body("1")) == 200
 
 
@@ -353,27 +351,27 @@ async def test_a_very_large_script_is_refused() -> None:
         assert (await served.ask("POST", live.ANSWERS, b" " * 100_000))[0] == 413
 
 
-# Whom the page does not listen to.
+# Requests that the page refuses.
 
 PATHS = ["/", live.EVENTS, f"{live.REQUESTS}/1"]
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:80", "tunnel.test:443"])
 @pytest.mark.parametrize("path", PATHS)
-async def test_under_another_name_the_page_is_not_shown(path: str, host: str) -> None:
+async def test_the_page_is_not_shown_under_another_name(path: str, host: str) -> None:
     async with site() as served:
-        status, said = await served.ask("GET", path, Host=host)
+        status, reply = await served.ask("GET", path, Host=host)
         assert status == 403
-        assert "localhost" in said["message"]
+        assert "localhost" in reply["message"]
 
 
 @pytest.mark.parametrize("host", ["localhost:5000", "127.0.0.1", "[::1]:5000", "192.168.1.2:5000"])
-async def test_under_an_address_the_page_is_shown(host: str) -> None:
+async def test_the_page_is_shown_under_an_address(host: str) -> None:
     async with site() as served:
         assert (await served.ask("GET", "/", Host=host))[0] == 200
 
 
-async def test_deliveries_come_under_any_name() -> None:
+async def test_deliveries_are_accepted_under_any_name() -> None:
     async with site() as served:
         assert await served.deliver(body("1"), Host="tunnel.test") == 200
 
@@ -384,7 +382,7 @@ async def test_deliveries_come_under_any_name() -> None:
         pytest.param({"Origin": "https://evil.example"}, id="another-site"),
         pytest.param({"Origin": "null"}, id="a-file-or-a-sandbox"),
         pytest.param({"Origin": "http://127.0.0.1:1"}, id="another-port"),
-        pytest.param({"Sec-Fetch-Site": "cross-site"}, id="told-by-the-browser"),
+        pytest.param({"Sec-Fetch-Site": "cross-site"}, id="by-sec-fetch-site"),
         pytest.param({"Host": "evil.example", "Origin": "http://evil.example"}, id="rebound-name"),
     ],
 )
@@ -393,27 +391,27 @@ async def test_another_sites_page_cannot_script_the_answers(
     method: str, headers: dict[str, str]
 ) -> None:
     async with site() as served:
-        asked = {"answers": [{"status": 503}]} if method == "POST" else None
-        assert (await served.ask(method, live.ANSWERS, asked, **headers))[0] == 403
+        script = {"answers": [{"status": 503}]} if method == "POST" else None
+        assert (await served.ask(method, live.ANSWERS, script, **headers))[0] == 403
         assert await served.deliver(body("1")) == 200
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded"])
-async def test_what_a_form_could_send_is_refused(kind: str) -> None:
+async def test_content_that_a_form_could_send_is_refused(kind: str) -> None:
     async with site() as served:
-        asked = {"answers": [{"status": 503}]}
-        status, _ = await served.ask("POST", live.ANSWERS, asked, **{"Content-Type": kind})
+        script = {"answers": [{"status": 503}]}
+        status, _ = await served.ask("POST", live.ANSWERS, script, **{"Content-Type": kind})
         assert status == 415
 
 
-async def test_the_pages_own_requests_are_taken() -> None:
+async def test_the_pages_own_requests_are_accepted() -> None:
     async with site() as served:
         own = {"Origin": served.base, "Sec-Fetch-Site": "same-origin"}
-        asked = {"answers": [{"status": 503}]}
-        assert (await served.ask("POST", live.ANSWERS, asked, **own))[0] == 200
+        script = {"answers": [{"status": 503}]}
+        assert (await served.ask("POST", live.ANSWERS, script, **own))[0] == 200
 
 
-async def test_no_other_site_may_read_along() -> None:
+async def test_no_other_site_may_read_the_stream() -> None:
     async with site() as served:
         headers = {"Origin": "https://evil.example"}
         async with served.client.get(served.base + live.EVENTS, headers=headers) as answer:

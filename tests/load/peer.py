@@ -1,8 +1,8 @@
-"""A fast receiver that knows nothing of Hookproof, with one fault if it is asked for one.
+"""A fast receiver that knows nothing of Hookproof, with one fault on request.
 
-`python tests/load_peer.py SECRET [FAULT [EVERY]]` prints its base URL; what it loses or doubles is one
-message in EVERY. It keeps counts in memory, verifies
-signatures and dedups, so that a load run can be hard on it.
+`python tests/load/peer.py SECRET [FAULT [EVERY]]` prints its base URL. It loses or doubles one message
+in EVERY. It keeps counts in memory, verifies signatures and deduplicates, so that a load run can be
+hard on it.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ class Peer:
     def __init__(self, secret: bytes, fault: str, every: int) -> None:
         self.secret, self.fault, self.every = secret, fault, every
         self.effects: Counter[str] = Counter()
-        self.taken = self.repeats = self.inside = 0
+        self.accepted = self.repeats = self.concurrent = 0
 
     def genuine(self, request: web.Request, body: bytes) -> bool:
-        if self.fault == "forged-when-busy" and self.inside > BUSY:
+        if self.fault == "forged-when-busy" and self.concurrent > BUSY:
             return True
         stamp = request.headers.get("X-Webhook-Timestamp", "").encode()
         right = hmac.digest(self.secret, stamp + b":" + body, hashlib.sha256).hex()
@@ -43,12 +43,12 @@ class Peer:
             if self.fault == "doubles" and self.repeats % self.every == 0:
                 self.effects[msg_id] += 1
             return
-        self.taken += 1
-        lost = self.fault == "loses" and self.taken % self.every == 0
+        self.accepted += 1
+        lost = self.fault == "loses" and self.accepted % self.every == 0
         self.effects[msg_id] = int(not lost)
 
     async def deliver(self, request: web.Request) -> web.Response:
-        self.inside += 1
+        self.concurrent += 1
         try:
             body = await request.read()
             if self.fault == "forged-when-busy":
@@ -57,23 +57,23 @@ class Peer:
                 return web.Response(status=401)
             self.take(json.loads(body)["msgId"])
             if self.fault == "slow-in-a-crowd":
-                slow = self.inside > CROWD and self.taken % 10 == 0
+                slow = self.concurrent > CROWD and self.accepted % 10 == 0
                 await asyncio.sleep(SLOW if slow else WORK)
             return web.Response(body=b'{"status": "success"}')
         finally:
-            self.inside -= 1
+            self.concurrent -= 1
 
     async def processed(self, request: web.Request) -> web.Response:
         return web.json_response({"count": self.effects[request.query["msgId"]]})
 
     async def messages(self, request: web.Request) -> web.Response:
-        """What really happened: for the test, not for Hookproof."""
+        """What really happened, for the test; Hookproof does not see it."""
         counts = self.effects
         return web.json_response(
             {
-                "messages": self.taken,
-                "lost": [each for each in counts if not counts[each]],
-                "doubled": [each for each in counts if counts[each] > 1],
+                "messages": self.accepted,
+                "lost": [msg_id for msg_id in counts if not counts[msg_id]],
+                "doubled": [msg_id for msg_id in counts if counts[msg_id] > 1],
             }
         )
 

@@ -1,4 +1,4 @@
-"""Runs that never happened, for what is made of a run."""
+"""Invented runs, for tests of the verdict and the reports."""
 
 from dataclasses import replace
 
@@ -8,10 +8,10 @@ from conformance.load.ledger import (
     FORGED,
     REPEATED,
     VALID,
-    Came,
     Effects,
     Kind,
     Ledger,
+    ResponseClass,
 )
 from conformance.load.settings import Settings
 from conformance.load.verdict import LoadRun
@@ -38,21 +38,21 @@ SETTINGS = Settings(
 
 
 def ledger(right=100, repeats=10, forgeries=20, **wrong):
-    """What one process saw: `wrong` are numbers of valid requests by what came of them."""
+    """The ledger of one process; `wrong` maps a response class to a number of valid requests."""
     made = Ledger(run=1, worker=0)
     for number in range(right):
         state = VALID | ACKNOWLEDGED | (REPEATED if number < repeats else 0)
-        made.fresh(state)
+        made.add_message(state)
     for _ in range(forgeries):
-        made.fresh(FORGED)
+        made.add_message(FORGED)
     figures = made.figures
     figures.users = 5
-    figures.came[Kind.MESSAGE, Came.RIGHT] = right
-    figures.came[Kind.REPEAT, Came.RIGHT] = repeats
-    figures.came[Kind.FORGERY, Came.RIGHT] = forgeries
+    figures.responses[Kind.MESSAGE, ResponseClass.RIGHT] = right
+    figures.responses[Kind.REPEAT, ResponseClass.RIGHT] = repeats
+    figures.responses[Kind.FORGERY, ResponseClass.RIGHT] = forgeries
     for name, number in wrong.items():
-        figures.came[Kind.MESSAGE, Came(name)] = number
-        figures.said[name] = number
+        figures.responses[Kind.MESSAGE, ResponseClass(name)] = number
+        figures.failures[name] = number
     figures.slowest = 0.02
     for at in range(right + repeats):
         second = figures.second(at % 3)
@@ -60,22 +60,22 @@ def ledger(right=100, repeats=10, forgeries=20, **wrong):
         second.sent += 1
         second.right += 1
         for times in (second.times, figures.times):
-            histogram.count(times, 0.01)
+            histogram.record(times, 0.01)
     return made
 
 
 def effects(ledgers, **changes):
-    """An observer that saw each valid message once, but for `changes`."""
-    messages = sum(len(each.states) for each in ledgers)
+    """The report of an observer that counted each valid message once, except for `changes`."""
+    messages = sum(len(ledger.states) for ledger in ledgers)
     return replace(Effects(messages, messages), **changes)
 
 
 def run(*ledgers, settings=SETTINGS, **changes):
-    """A run in which all went well, but for what its ledgers and `changes` say."""
+    """A run in which all went well, except for what its ledgers and `changes` say."""
     ledgers = ledgers or (ledger(),)
     figures = ledgers[0].figures
-    for each in ledgers[1:]:
-        figures.add(each.figures)
+    for other in ledgers[1:]:
+        figures.add(other.figures)
     made = LoadRun(
         settings=settings,
         started="2026-11-24T02:00:00Z",

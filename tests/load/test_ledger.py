@@ -1,4 +1,4 @@
-"""Ids that cannot collide, and figures that survive the way from a worker to its master."""
+"""Ids cannot collide, and figures survive the transfer from a worker to its master."""
 
 import msgpack
 import pytest
@@ -12,10 +12,10 @@ from conformance.load.ledger import (
     RUNS,
     VALID,
     WORKERS,
-    Came,
     Figures,
     Kind,
     Ledger,
+    ResponseClass,
     Second,
     msg_id,
 )
@@ -38,18 +38,18 @@ def test_an_id_is_below_two_to_the_63(place):
 def ledger():
     made = Ledger(run=5, worker=2)
     for state in (VALID, VALID | ACKNOWLEDGED, FORGED):
-        made.fresh(state)
-    made.figures.came[Kind.MESSAGE, Came.RIGHT] = 1
-    made.figures.said["503"] = 2
+        made.add_message(state)
+    made.figures.responses[Kind.MESSAGE, ResponseClass.RIGHT] = 1
+    made.figures.failures["503"] = 2
     made.figures.times[-500] = 3
     made.figures.seconds[4] = Second(5, 4, 3, 1, {-500: 3})
     made.figures.users = 7
     return made
 
 
-def test_a_ledger_survives_the_way_to_the_master():
-    carried = msgpack.loads(msgpack.dumps(ledger().packed()), raw=False, strict_map_key=False)
-    assert Ledger.unpacked(carried) == ledger()
+def test_a_ledger_survives_the_transfer_to_the_master():
+    carried = msgpack.loads(msgpack.dumps(ledger().pack()), raw=False, strict_map_key=False)
+    assert Ledger.unpack(carried) == ledger()
 
 
 def test_a_ledger_names_its_messages_in_order():
@@ -65,25 +65,25 @@ def test_figures_of_two_processes_add_up():
     both = Figures()
     both.add(ledger().figures)
     both.add(ledger().figures)
-    assert both.came[Kind.MESSAGE, Came.RIGHT] == 2
-    assert both.said["503"] == 4
+    assert both.responses[Kind.MESSAGE, ResponseClass.RIGHT] == 2
+    assert both.failures["503"] == 4
     assert both.times == {-500: 6}
     assert both.seconds == {4: Second(10, 8, 6, 2, {-500: 6})}
     assert both.users == 14
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "expected"),
+    ("classes", "expected"),
     [
         pytest.param((), 5, id="all of them"),
-        pytest.param((Came.RIGHT,), 4, id="one outcome"),
-        pytest.param((Came.LATE, Came.REFUSED), 1, id="two"),
+        pytest.param((ResponseClass.RIGHT,), 4, id="one class"),
+        pytest.param((ResponseClass.LATE, ResponseClass.REFUSED), 1, id="two"),
     ],
 )
-def test_requests_are_counted_by_kind_and_outcome(outcomes, expected):
+def test_requests_are_counted_by_kind_and_response_class(classes, expected):
     figures = Figures()
-    figures.came[Kind.MESSAGE, Came.RIGHT] = 3
-    figures.came[Kind.RETRY, Came.RIGHT] = 1
-    figures.came[Kind.RETRY, Came.LATE] = 1
-    figures.came[Kind.FORGERY, Came.RIGHT] = 9
-    assert figures.count((Kind.MESSAGE, Kind.RETRY), *outcomes) == expected
+    figures.responses[Kind.MESSAGE, ResponseClass.RIGHT] = 3
+    figures.responses[Kind.RETRY, ResponseClass.RIGHT] = 1
+    figures.responses[Kind.RETRY, ResponseClass.LATE] = 1
+    figures.responses[Kind.FORGERY, ResponseClass.RIGHT] = 9
+    assert figures.count((Kind.MESSAGE, Kind.RETRY), *classes) == expected

@@ -28,7 +28,7 @@ from tests.load import peer as load_peer
 from tests.patience import PATIENCE
 from tests.places import ROOT
 
-# Not by importing it: Locust patches whatever process it is in.
+# Not by importing it: Locust patches the process that imports it.
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("locust") is None,
     reason="Locust is not installed: pip install 'hookproof[load]'",
@@ -68,9 +68,9 @@ def get(url: str, **form: object) -> str:
 
 
 def load(base: str, tmp_path: Path, *options: str) -> tuple[int, dict[str, Any]]:
-    """`hookproof load` with an observer; its exit status and its document."""
-    written = tmp_path / "load.json"
-    command = [*HOOKPROOF, "load", base + ENDPOINT, "--secret", "env:LIGHT", "--json", str(written)]
+    """`hookproof load` with an observer; its exit status and its report."""
+    file = tmp_path / "load.json"
+    command = [*HOOKPROOF, "load", base + ENDPOINT, "--secret", "env:LIGHT", "--json", str(file)]
     command += ["--observer-url", f"{base}/processed?msgId={{msgId}}", *options]
     done = subprocess.run(
         command,
@@ -80,20 +80,20 @@ def load(base: str, tmp_path: Path, *options: str) -> tuple[int, dict[str, Any]]
         timeout=2 * PATIENCE,
         check=False,
     )
-    assert written.exists(), done.stderr
-    document = json.loads(written.read_text(encoding="utf-8"))
-    assert problems("load", document) == []
-    assert SECRET not in written.read_text(encoding="utf-8") + done.stdout + done.stderr
-    return done.returncode, document
+    assert file.exists(), done.stderr
+    report = json.loads(file.read_text(encoding="utf-8"))
+    assert problems("load", report) == []
+    assert SECRET not in file.read_text(encoding="utf-8") + done.stdout + done.stderr
+    return done.returncode, report
 
 
-def outcomes(document: dict[str, Any]) -> dict[str, str]:
-    return {each["check"]: each["outcome"] for each in document["checks"]}
+def outcomes(report: dict[str, Any]) -> dict[str, str]:
+    return {each["check"]: each["outcome"] for each in report["checks"]}
 
 
-def check(document: dict[str, Any], name: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(each for each in document["checks"] if each["check"] == name)
-    return found
+def check(report: dict[str, Any], name: str) -> dict[str, Any]:
+    check: dict[str, Any] = next(each for each in report["checks"] if each["check"] == name)
+    return check
 
 
 ALL_WELL = dict.fromkeys(("answered", "p99", "forged", "lost", "doubled"), "pass")
@@ -106,20 +106,20 @@ ALL_WELL = dict.fromkeys(("answered", "p99", "forged", "lost", "doubled"), "pass
         pytest.param(10_000, ["10s", "40s"], marks=pytest.mark.soak, id="ten thousand"),
     ],
 )
-def test_one_message_in_so_many_that_is_lost_is_found_and_named(
+def test_a_rare_lost_message_is_found_and_named(
     tmp_path: Path, every: int, run_times: list[str]
 ) -> None:
     for run_time in run_times:
         with peer("loses", str(every)) as base:
-            status, document = load(base, tmp_path, "--run-time", run_time)
+            status, report = load(base, tmp_path, "--run-time", run_time)
             truth = json.loads(get(f"{base}/messages"))
-        if document["messages"]["acknowledged"] >= 3 * every:
+        if report["messages"]["acknowledged"] >= 3 * every:
             break
     assert status == 1
-    assert outcomes(document) == ALL_WELL | {"lost": "fail"}
-    assert document["messages"]["acknowledged"] >= 3 * every
+    assert outcomes(report) == ALL_WELL | {"lost": "fail"}
+    assert report["messages"]["acknowledged"] >= 3 * every
     assert truth["lost"]
-    lost = check(document, "lost")
+    lost = check(report, "lost")
     assert lost["count"] == len(truth["lost"])
     assert lost["examples"] == sorted(truth["lost"], key=int)[: len(lost["examples"])]
 
@@ -131,47 +131,47 @@ def test_one_message_in_so_many_that_is_lost_is_found_and_named(
         pytest.param(1_000, ["4s", "16s"], marks=pytest.mark.soak, id="a thousand"),
     ],
 )
-def test_one_repeat_in_so_many_that_is_processed_twice_is_found_and_named(
+def test_a_rare_repeat_that_is_processed_twice_is_found_and_named(
     tmp_path: Path, every: int, run_times: list[str]
 ) -> None:
     mix = ["--mix", "ordinary=1,repeats=2,forgeries=1,storms=2"]
     for run_time in run_times:
         with peer("doubles", str(every)) as base:
-            status, document = load(base, tmp_path, "--run-time", run_time, *mix)
+            status, report = load(base, tmp_path, "--run-time", run_time, *mix)
             truth = json.loads(get(f"{base}/messages"))
-        came = document["requests"]
-        if came["repeat"]["right"] + came["retry"]["right"] > 3 * every:
+        requests = report["requests"]
+        if requests["repeat"]["right"] + requests["retry"]["right"] > 3 * every:
             break
     assert status == 1
-    assert outcomes(document) == ALL_WELL | {"doubled": "fail"}
+    assert outcomes(report) == ALL_WELL | {"doubled": "fail"}
     assert truth["doubled"]
-    doubled = check(document, "doubled")
+    doubled = check(report, "doubled")
     assert doubled["count"] == len(truth["doubled"])
     assert doubled["examples"] == sorted(truth["doubled"], key=int)[: len(doubled["examples"])]
 
 
 def test_forgeries_that_are_accepted_only_when_busy_are_found(tmp_path: Path) -> None:
     with peer("forged-when-busy") as base:
-        status, document = load(base, tmp_path, "--run-time", "3s", "--users", "60")
+        status, report = load(base, tmp_path, "--run-time", "3s", "--users", "60")
     assert status == 1
-    assert outcomes(document) == ALL_WELL | {"forged": "fail"}
-    assert document["requests"]["forgery"]["accepted"] > 0
+    assert outcomes(report) == ALL_WELL | {"forged": "fail"}
+    assert report["requests"]["forgery"]["accepted"] > 0
     # Most are refused, as when the suite sends one at a time.
-    assert document["requests"]["forgery"]["right"] > 0
+    assert report["requests"]["forgery"]["right"] > 0
 
 
 @pytest.mark.soak
 def test_a_p99_that_passes_five_seconds_in_a_crowd_is_found(tmp_path: Path) -> None:
     with peer("slow-in-a-crowd") as base:
-        status, document = load(base, tmp_path, "--run-time", "7s", "--users", "70")
+        status, report = load(base, tmp_path, "--run-time", "7s", "--users", "70")
         assert status == 1
-        assert outcomes(document) == ALL_WELL | {"p99": "fail", "answered": "fail"}
-        assert document["latency"]["p99"] > 5
-        assert document["requests"]["message"]["late"] > 0
-        # The same receiver, and fewer than a crowd.
+        assert outcomes(report) == ALL_WELL | {"p99": "fail", "answered": "fail"}
+        assert report["latency"]["p99"] > 5
+        assert report["requests"]["message"]["late"] > 0
+        # The same receiver with few users.
         few = ["--users", "4", "--mix", "ordinary=2,repeats=1,forgeries=1"]
-        status, document = load(base, tmp_path, "--run-time", "3s", *few)
-        assert (status, outcomes(document)) == (0, ALL_WELL)
+        status, report = load(base, tmp_path, "--run-time", "3s", *few)
+        assert (status, outcomes(report)) == (0, ALL_WELL)
 
 
 def free_port() -> int:
@@ -200,13 +200,13 @@ def test_a_master_reconciles_what_two_workers_sent(tmp_path: Path) -> None:
     with peer() as base:
         with cluster(base, verdict, "3s", workers=2) as started:
             statuses = [each.wait(timeout=PATIENCE) for each in started]
-        document = json.loads(verdict.read_text(encoding="utf-8"))
+        report = json.loads(verdict.read_text(encoding="utf-8"))
         received = json.loads(get(f"{base}/messages"))["messages"]
     assert statuses[0] == 0
-    assert (document["workers"], document["users"], outcomes(document)) == (2, 20, ALL_WELL)
+    assert (report["workers"], report["users"], outcomes(report)) == (2, 20, ALL_WELL)
     # Every id of either worker reached the receiver as a message of its own; two are the master's.
-    # A request that the end cut off may have reached it or not.
-    messages = document["messages"]
+    # A request that the end of the run cut off may or may not have reached it.
+    messages = report["messages"]
     assert messages["acknowledged"] <= received - 2 <= messages["valid"]
 
 
@@ -218,15 +218,15 @@ def test_a_worker_that_dies_with_its_ledger_is_no_pass(tmp_path: Path) -> None:
             assert started[0].poll() is None
         started[1].kill()
         assert started[0].wait(timeout=PATIENCE) == 3
-    document = json.loads(verdict.read_text(encoding="utf-8"))
-    assert {outcomes(document)[name] for name in ("lost", "doubled")} == {"error"}
-    assert document["workers"] == 1
+    report = json.loads(verdict.read_text(encoding="utf-8"))
+    assert {outcomes(report)[name] for name in ("lost", "doubled")} == {"error"}
+    assert report["workers"] == 1
 
 
 def test_the_web_ui_runs_it_with_its_options_and_shows_the_verdict(tmp_path: Path) -> None:
     port = free_port()
     ui = f"http://127.0.0.1:{port}"
-    # The secret is given as it is: it must not stand in the page for whoever opens it.
+    # The secret is given literally: it must not appear in the page.
     command = [*LOCUST, "--web-host=127.0.0.1", f"--web-port={port}", f"--secret={SECRET}"]
     with peer() as base, process(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as ran:
         opened = _wait_for(ui)
@@ -246,7 +246,7 @@ def test_the_web_ui_runs_it_with_its_options_and_shows_the_verdict(tmp_path: Pat
 
 
 def _wait_for(url: str) -> str:
-    """What stands at `url`, once somebody listens there."""
+    """The page at `url`, once a server listens there."""
     while True:
         try:
             return get(url)
@@ -254,24 +254,26 @@ def _wait_for(url: str) -> str:
             threading.Event().wait(0.1)
 
 
-def test_interrupted_it_judges_what_was_sent_until_then(tmp_path: Path) -> None:
-    written = tmp_path / "load.json"
+def test_an_interrupted_run_judges_what_was_sent_so_far(tmp_path: Path) -> None:
+    file = tmp_path / "load.json"
     with peer() as base:
-        command = [*HOOKPROOF, "load", base + ENDPOINT, "--secret", SECRET, "--json", str(written)]
+        command = [*HOOKPROOF, "load", base + ENDPOINT, "--secret", SECRET, "--json", str(file)]
         command += ["--observer-url", f"{base}/processed?msgId={{msgId}}", "--users", "5"]
-        # Whoever runs the tests may have told them not to hear Ctrl-C.
-        hearing = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-        with process(command, stdout=subprocess.PIPE, start_new_session=True, **hearing) as started:
+        # The test runner may have been started with Ctrl-C ignored.
+        default_sigint = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+        with process(
+            command, stdout=subprocess.PIPE, start_new_session=True, **default_sigint
+        ) as started:
             while json.loads(get(f"{base}/messages"))["messages"] < 100:
                 assert started.poll() is None
             os.killpg(started.pid, signal.SIGINT)
-            said, _ = started.communicate(timeout=PATIENCE)
-    assert started.returncode == 0, said
-    assert outcomes(json.loads(written.read_text(encoding="utf-8")))["lost"] == "pass"
+            output, _ = started.communicate(timeout=PATIENCE)
+    assert started.returncode == 0, output
+    assert outcomes(json.loads(file.read_text(encoding="utf-8")))["lost"] == "pass"
 
 
 class Receiver:
-    """The reference receiver on a file and a port of its own, which can be killed and started again."""
+    """The reference receiver with its own file and port, which can be killed and restarted."""
 
     def __init__(self, folder: Path) -> None:
         self._port = free_port()
@@ -287,7 +289,7 @@ class Receiver:
         assert self._process.stdout.readline()
 
     def wait_for_traffic(self) -> None:
-        """Wait until messages come, so many that some are under way at any moment."""
+        """Wait until so many messages arrive that some are in progress at any moment."""
         newest = f"{self.base}/deliveries?limit=1000"
         known = {each["msgId"] for each in json.loads(get(newest))}
         while len(known ^ {each["msgId"] for each in json.loads(get(newest))}) < 1000:
@@ -315,52 +317,54 @@ def test_the_reference_receiver_keeps_its_promises_while_it_is_killed_twice(
     try:
         killer.start()
         options = ["--run-time", "10s", "--users", "20", "--max-fail-ratio", "0.5"]
-        status, document = load(receiver.base, tmp_path, *options)
+        status, report = load(receiver.base, tmp_path, *options)
         killer.join()
     finally:
         receiver.kill()
-    assert (status, outcomes(document)) == (0, ALL_WELL)
-    assert document["requests"]["message"]["unanswered"] > 0
-    assert document["requests"]["retry"]["right"] > 0
+    assert (status, outcomes(report)) == (0, ALL_WELL)
+    assert report["requests"]["message"]["unanswered"] > 0
+    assert report["requests"]["retry"]["right"] > 0
 
 
 @pytest.mark.parametrize(
-    ("options", "status", "said"),
+    ("options", "status", "message"),
     [
         pytest.param(["--mix", "x=1"], 2, "hookproof: --mix: there are no users", id="mix"),
         pytest.param(
             ["--run-time", "3x"],
             2,
-            "hookproof: --run-time: '3x' is no time: give one like 90s, 5m or 1h30m",
+            "hookproof: --run-time: '3x' is not a time: give one like 90s, 5m or 1h30m",
             id="time",
         ),
         pytest.param(["--", "--nonsense"], 2, "unrecognized arguments: --nonsense", id="Locust's"),
-        pytest.param([], 3, "the receiver gave no answer (connection refused)", id="nobody there"),
+        pytest.param(
+            [], 3, "the receiver gave no answer (connection refused)", id="nothing listens"
+        ),
     ],
 )
-def test_what_stops_a_run_from_beginning_is_told_in_one_line(
-    options: list[str], status: int, said: str
+def test_a_run_that_cannot_start_reports_why_in_one_line(
+    options: list[str], status: int, message: str
 ) -> None:
     url = f"http://127.0.0.1:{free_port()}/hook"
     command = [*HOOKPROOF, "load", url, "--secret", "s", *options]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == status
-    assert said in done.stdout + done.stderr
+    assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("secret", "dialect", "said"),
+    ("secret", "dialect", "message"),
     [
         pytest.param("another", "guide", "check the path, the secret and the dialect", id="secret"),
         pytest.param(SECRET, "timestamp-body", "give --dialect guide", id="dialect"),
     ],
 )
-def test_a_receiver_that_refuses_what_is_valid_is_not_judged(
-    secret: str, dialect: str, said: str
+def test_a_receiver_that_refuses_a_valid_message_is_not_judged(
+    secret: str, dialect: str, message: str
 ) -> None:
     with peer() as base:
         command = [*HOOKPROOF, "load", base + ENDPOINT, "--secret", secret, "--dialect", dialect]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 3
-    assert said in done.stdout
+    assert message in done.stdout

@@ -1,4 +1,4 @@
-"""Options of a load run: what is wrong is told in one line that names the option."""
+"""Options of a load run: an error is one line that names the option."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_the_defaults_are_the_dialects_deadline_and_no_failure():
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("options", "message"),
     [
         pytest.param({"secret": ""}, "--secret: give", id="no secret"),
         pytest.param({"secret": "env:NO_SUCH_NAME"}, "NO_SUCH_NAME is not set", id="no variable"),
@@ -35,10 +35,10 @@ def test_the_defaults_are_the_dialects_deadline_and_no_failure():
         pytest.param({"lang": "de"}, "--lang: 'de'", id="lang"),
     ],
 )
-def test_what_is_wrong_is_named(given, said):
+def test_a_wrong_option_is_named(options, message):
     with pytest.raises(InputError) as raised:
-        read(HOST, DEFAULTS | given)
-    assert said in str(raised.value)
+        read(HOST, DEFAULTS | options)
+    assert message in str(raised.value)
 
 
 def test_a_host_is_needed():
@@ -46,7 +46,7 @@ def test_a_host_is_needed():
         read(None, DEFAULTS)
 
 
-def test_the_secret_does_not_show():
+def test_the_repr_hides_the_secret():
     assert "lighthouse" not in repr(read(HOST, DEFAULTS | {"secret": "a lighthouse"}))
 
 
@@ -59,5 +59,5 @@ def test_the_secret_does_not_show():
         pytest.param("http://[::1]:5/a", ("http://[::1]:5", "/a"), id="IPv6"),
     ],
 )
-def test_an_endpoint_is_cut_into_host_and_path(url, expected):
+def test_an_endpoint_is_split_into_host_and_path(url, expected):
     assert split(url) == expected

@@ -1,16 +1,16 @@
-"""What the users say: fits the guide, is drawn by a seed, and a forgery is one."""
+"""Messages of the users: they fit the guide and follow the seed, and no forgery is valid."""
 
 import json
 
 import pytest
 
-from conformance.load.traffic import FORGED, draw, forgeries
+from conformance.load.traffic import FORGERY_KINDS, draw, forgeries
 from conformance.protocol.dialect import Secret, verify
 from conformance.protocol.tampering import Signer
 from conformance.protocol.validation import message_problems
 from conformance.scenario import dialects
 
-TEMPLATES = [template for utterance in draw(1) for template in utterance]
+TEMPLATES = [template for burst in draw(1) for template in burst]
 ID, NOW = 4_611_686_018_427_387_905, 1_790_000_000
 
 
@@ -27,7 +27,7 @@ def test_a_body_carries_the_id_and_the_times_it_was_made_for():
         )  # fmt: skip
 
 
-def test_the_same_seed_says_the_same_and_another_says_something_else():
+def test_the_same_seed_draws_the_same_messages_and_another_does_not():
     assert draw(7) == draw(7)
     assert draw(7) != draw(8)
 
@@ -40,9 +40,9 @@ def test_the_guides_types_are_there_in_realistic_shares():
 
 def test_groups_talk_in_bursts_of_their_own():
     rooms = [
-        {json.loads(each.body(ID, NOW))["fromUser"] for each in utterance}
-        for utterance in draw(1)
-        if len(utterance) > 1
+        {json.loads(template.body(ID, NOW))["fromUser"] for template in burst}
+        for burst in draw(1)
+        if len(burst) > 1
     ]
     assert rooms
     assert all(len(each) == 1 and next(iter(each)).endswith("@chatroom") for each in rooms)
@@ -62,10 +62,10 @@ def test_no_forgery_verifies(name):
     for template in TEMPLATES[::40]:
         body = template.body(ID, NOW)
         for damage in forgeries(dialect):
-            forged = damage(signer.sign(dialect.timestamp(NOW), body), signer)
-            told = [forged.timestamp or b"", *forged.signatures]
-            assert len(told) < 2 or not verify(
-                dialect, signer.secret, told[0], forged.body, told[1]
+            forgery = damage(signer.sign(dialect.timestamp(NOW), body), signer)
+            headers = [forgery.timestamp or b"", *forgery.signatures]
+            assert len(headers) < 2 or not verify(
+                dialect, signer.secret, headers[0], forgery.body, headers[1]
             )
 
 
@@ -73,4 +73,4 @@ def test_a_dialect_that_does_not_sign_the_timestamp_has_no_forgery_of_it(tmp_pat
     text = (dialects.BUILT_IN / "guide.yaml").read_text(encoding="utf-8")
     file = tmp_path / "body.yaml"
     file.write_text(text.replace('"{timestamp}:{body}"', '"{body}"'), encoding="utf-8")
-    assert len(forgeries(dialects.read(file))) == len(FORGED) - 1
+    assert len(forgeries(dialects.read(file))) == len(FORGERY_KINDS) - 1

@@ -1,4 +1,4 @@
-"""What a load run comes to: what is named, what is not accused, and what could not be judged."""
+"""The verdict on a load run: which faults are named, what is excused, and what cannot be judged."""
 
 import json
 from dataclasses import replace
@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from conformance.load import histogram
-from conformance.load.ledger import Came, Kind
-from conformance.load.report import document
+from conformance.load.ledger import Kind, ResponseClass
+from conformance.load.report import load_report
 from conformance.load.verdict import EXAMPLES, checks, judge
 from conformance.model.text import Text
 from conformance.protocol.validation import problems
@@ -22,8 +22,8 @@ def outcomes(made):
     return {name: each.outcome.value for name, each in judged(made).items()}
 
 
-def told(made):
-    return document(made, judge(made))
+def report(made):
+    return load_report(made, judge(made))
 
 
 ALL_WELL = dict.fromkeys(("answered", "p99", "forged", "lost", "doubled"), "pass")
@@ -31,18 +31,18 @@ ALL_WELL = dict.fromkeys(("answered", "p99", "forged", "lost", "doubled"), "pass
 
 def test_a_run_in_which_all_went_well_passes():
     assert outcomes(run()) == ALL_WELL
-    assert told(run())["verdict"] == "pass"
+    assert report(run())["verdict"] == "pass"
 
 
-@pytest.mark.parametrize("came", ["late", "refused", "unanswered"])
-def test_a_valid_request_that_was_not_answered_200_in_time_fails(came):
-    found = judged(run(ledger(**{came: 1})))["answered"]
-    assert found.outcome == "fail"
-    assert "1 of 111 valid requests" in found.message.en
-    assert came in found.message.en
+@pytest.mark.parametrize("response_class", ["late", "refused", "unanswered"])
+def test_a_valid_request_that_was_not_answered_200_in_time_fails(response_class):
+    finding = judged(run(ledger(**{response_class: 1})))["answered"]
+    assert finding.outcome == "fail"
+    assert "1 of 111 valid requests" in finding.message.en
+    assert response_class in finding.message.en
 
 
-def test_as_many_may_fail_as_were_allowed():
+def test_a_share_of_failures_may_be_allowed():
     lenient = replace(SETTINGS, max_fail_ratio=0.02)
     assert outcomes(run(ledger(refused=2), settings=lenient))["answered"] == "pass"
     assert outcomes(run(ledger(refused=3), settings=lenient))["answered"] == "fail"
@@ -51,68 +51,68 @@ def test_as_many_may_fail_as_were_allowed():
 def test_answers_that_are_too_slow_fail_by_their_percentile():
     slow = ledger()
     for _ in range(5):
-        histogram.count(slow.figures.times, 6.0)
+        histogram.record(slow.figures.times, 6.0)
     assert outcomes(run(slow))["p99"] == "fail"
 
 
-def test_what_the_load_generator_itself_was_late_is_not_the_receivers():
+def test_the_load_generators_own_delay_is_not_blamed_on_the_receiver():
     slow = ledger()
     for _ in range(5):
-        histogram.count(slow.figures.times, 5.2)
+        histogram.record(slow.figures.times, 5.2)
     slow.figures.ticks = histogram.Histogram()
     for _ in range(100):
-        histogram.count(slow.figures.ticks, 0.5)
-    found = judged(run(slow))["p99"]
-    assert found.outcome == "error"
-    assert "use more workers" in found.message.en
+        histogram.record(slow.figures.ticks, 0.5)
+    finding = judged(run(slow))["p99"]
+    assert finding.outcome == "error"
+    assert "use more workers" in finding.message.en
 
 
 def test_lost_messages_are_counted_and_named():
     made = ledger()
     lost = {made.msg_id(number) for number in range(EXAMPLES + 2)}
-    found = judged(run(made, effects=effects([made], lost=lost)))["lost"]
-    assert (found.outcome, found.count) == ("fail", EXAMPLES + 2)
-    assert found.examples == tuple(str(made.msg_id(number)) for number in range(EXAMPLES))
+    finding = judged(run(made, effects=effects([made], lost=lost)))["lost"]
+    assert (finding.outcome, finding.count) == ("fail", EXAMPLES + 2)
+    assert finding.examples == tuple(str(made.msg_id(number)) for number in range(EXAMPLES))
 
 
 def test_doubled_messages_are_counted_and_named():
     made = ledger()
-    found = judged(run(made, effects=effects([made], doubled={made.msg_id(3)})))["doubled"]
-    assert (found.outcome, found.examples) == ("fail", (str(made.msg_id(3)),))
+    finding = judged(run(made, effects=effects([made], doubled={made.msg_id(3)})))["doubled"]
+    assert (finding.outcome, finding.examples) == ("fail", (str(made.msg_id(3)),))
 
 
 def test_a_forgery_that_was_answered_2xx_fails():
     made = ledger()
-    made.figures.came[Kind.FORGERY, Came.ACCEPTED] = 1
+    made.figures.responses[Kind.FORGERY, ResponseClass.ACCEPTED] = 1
     assert outcomes(run(made))["forged"] == "fail"
 
 
 def test_a_forgery_that_was_refused_and_took_effect_fails():
     made = ledger()
-    found = judged(run(made, effects=effects([made], forged={made.msg_id(110)})))["forged"]
-    assert (found.outcome, found.examples) == ("fail", (str(made.msg_id(110)),))
+    finding = judged(run(made, effects=effects([made], forged={made.msg_id(110)})))["forged"]
+    assert (finding.outcome, finding.examples) == ("fail", (str(made.msg_id(110)),))
 
 
 def test_without_an_observer_effects_are_not_judged():
     assert outcomes(run(effects=None)) == ALL_WELL | {"lost": "skip", "doubled": "skip"}
-    assert told(run(effects=None))["verdict"] == "pass"
+    assert report(run(effects=None))["verdict"] == "pass"
 
 
-def test_an_observer_that_did_not_tell_all_is_no_pass():
+def test_an_observer_that_did_not_report_every_message_is_not_a_pass():
     made = ledger()
     blind = run(made, effects=effects([made], unread=1))
     assert outcomes(blind) == ALL_WELL | {"lost": "error", "doubled": "error"}
-    assert told(blind)["verdict"] == "error"
+    assert report(blind)["verdict"] == "error"
 
 
-def test_an_observer_that_did_not_tell_all_may_still_show_a_loss():
+def test_an_observer_that_did_not_report_every_message_may_still_show_a_loss():
     made = ledger()
-    half = run(made, effects=effects([made], asked=60, lost={made.msg_id(0)}))
+    half = run(made, effects=effects([made], queries=60, lost={made.msg_id(0)}))
     assert outcomes(half)["lost"] == "fail"
 
 
-def test_a_worker_that_left_with_its_ledger_is_no_pass():
-    assert outcomes(run(gone=1)) == ALL_WELL | {"lost": "error", "doubled": "error"}
+def test_a_worker_that_left_with_its_ledger_is_not_a_pass():
+    assert outcomes(run(missing_workers=1)) == ALL_WELL | {"lost": "error", "doubled": "error"}
 
 
 def test_what_was_not_sent_is_not_judged():
@@ -121,16 +121,16 @@ def test_what_was_not_sent_is_not_judged():
 
 
 def test_a_run_that_could_not_begin_is_an_error_with_its_cause():
-    found = told(run(cause=Text("the receiver gave no answer", "接收端沒有響應"), effects=None))
-    assert found["verdict"] == "error"
-    assert {each["message"] for each in found["checks"]} == {"the receiver gave no answer"}
+    made = report(run(cause=Text("the receiver gave no answer", "接收端沒有響應"), effects=None))
+    assert made["verdict"] == "error"
+    assert {each["message"] for each in made["checks"]} == {"the receiver gave no answer"}
 
 
-def test_nothing_that_was_answered_rightly_is_an_error():
+def test_a_run_without_a_single_right_answer_is_an_error():
     assert outcomes(run(ledger(right=0, repeats=0, refused=9)))["answered"] == "error"
 
 
-DOCUMENTS = [
+RUNS = [
     pytest.param(run(), id="pass"),
     pytest.param(run(ledger(late=3), ledger(refused=1)), id="fail over two workers"),
     pytest.param(run(cause=Text("x", "y"), effects=None), id="error"),
@@ -138,15 +138,15 @@ DOCUMENTS = [
 ]
 
 
-@pytest.mark.parametrize("made", DOCUMENTS)
-def test_the_document_fits_its_schema_and_holds_no_secret(made):
-    text = json.dumps(told(made))
+@pytest.mark.parametrize("made", RUNS)
+def test_the_report_fits_its_schema_and_holds_no_secret(made):
+    text = json.dumps(report(made))
     assert problems("load", json.loads(text)) == []
     assert SECRET not in text
 
 
-def test_the_rate_is_what_was_answered_rightly_over_the_time():
-    assert told(run())["rate"]["achieved"] == pytest.approx(110 / 3, abs=0.1)
+def test_the_achieved_rate_counts_right_answers_per_second():
+    assert report(run())["rate"]["achieved"] == pytest.approx(110 / 3, abs=0.1)
 
 
 @pytest.mark.parametrize("name", list(checks()))

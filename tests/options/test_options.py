@@ -92,7 +92,7 @@ def test_anything_else_to_listen_on_is_told(given):
     ],
 )
 def test_whether_the_sender_is_on_another_machine_shows_in_its_url(url, elsewhere):
-    assert options(api_url=url).elsewhere is elsewhere
+    assert options(api_url=url).is_remote is elsewhere
 
 
 SECRET = 'k3y-"燈塔"-\\x'

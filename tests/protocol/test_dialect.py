@@ -111,9 +111,7 @@ def test_a_dialect_file_is_read(tmp_path):
         pytest.param(("encoding: hex", "encoding: hax"), "encoding", id="value"),
         pytest.param(("success: [200]", "succes: [200]"), "succes", id="key"),
         pytest.param(("success: [200]", "success: [200"), r":\d+: not YAML", id="yaml"),
-        pytest.param(
-            ("success:", "encoding: hex\nsuccess:"), "'encoding' stands already", id="twice"
-        ),
+        pytest.param(("success:", "encoding: hex\nsuccess:"), "'encoding' is already", id="twice"),
         pytest.param(("success: [200]", "success: [.inf]"), r":\d+: '.inf' is no", id="infinite"),
         pytest.param(("{timestamp}:{body}", "{timestamp}"), "string-to-sign", id="no-body"),
     ],

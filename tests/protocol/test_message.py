@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import TYPES, build
 from conformance.protocol.validation import message_problems
 
@@ -33,17 +33,17 @@ def test_fields_stand_in_the_guides_order():
     assert list(build("text", "7", NOW).fields())[:4] == ["key", "msgId", "timestamp", "fromUser"]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ENCODINGS)
 def test_every_form_is_the_same_value(form):
     fields = build("link", "7", NOW).fields() | {
         "content": {"url": "https://a/b?c&d", "t": "<測試>"}
     }
-    assert json.loads(FORMS[form](fields)) == fields
+    assert json.loads(ENCODINGS[form](fields)) == fields
 
 
-@pytest.mark.parametrize("form", sorted(set(FORMS) - {"compact"}))
+@pytest.mark.parametrize("form", sorted(set(ENCODINGS) - {"compact"}))
 def test_every_form_differs_from_the_plain_one(form):
     fields = build("link", "7", NOW).fields() | {
         "content": {"url": "https://a/b?c&d", "t": "<測試>"}
     }
-    assert FORMS[form](fields) != FORMS["compact"](fields)
+    assert ENCODINGS[form](fields) != ENCODINGS["compact"](fields)

@@ -7,8 +7,8 @@ import pytest
 from conformance.protocol.dialect import Secret, verify
 from conformance.protocol.encodings import compact
 from conformance.protocol.message import build
-from conformance.protocol.mutations import EDITS
-from conformance.protocol.tampering import DAMAGES, Signer
+from conformance.protocol.mutations import MUTATIONS
+from conformance.protocol.tampering import TAMPERINGS, Signer
 from conformance.scenario.dialects import load
 
 SIGNERS = {name: Signer(load(name), Secret(b"a-secret")) for name in ("guide", "timestamp-body")}
@@ -27,44 +27,44 @@ def accepts(signer, signed):
     )
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", TAMPERINGS)
 def test_a_damaged_request_is_not_signed_well(damage):
     signer = SIGNERS["guide"]
     right = signer.sign(b"1700000000", BODY)
     assert accepts(signer, right)
-    damaged = DAMAGES[damage](right, signer)
+    damaged = TAMPERINGS[damage](right, signer)
     assert not accepts(signer, damaged)
     assert not damaged.signing.authentic
 
 
 def test_a_moved_digit_is_signed_well_where_nothing_separates():
     signer = SIGNERS["timestamp-body"]
-    assert accepts(signer, DAMAGES["moved-digit"](signer.sign(b"1700000000", BODY), signer))
+    assert accepts(signer, TAMPERINGS["moved-digit"](signer.sign(b"1700000000", BODY), signer))
 
 
 @pytest.mark.parametrize("damage", ["append-blank", "pretty", "duplicate-key-front"])
 def test_bytes_of_equal_meaning_parse_to_what_was_signed(damage):
     signer = SIGNERS["guide"]
-    damaged = DAMAGES[damage](signer.sign(b"1700000000", BODY), signer)
+    damaged = TAMPERINGS[damage](signer.sign(b"1700000000", BODY), signer)
     assert json.loads(damaged.body) == FIELDS
 
 
 def test_an_invalid_byte_decodes_lossily_to_what_was_signed():
     signer = SIGNERS["guide"]
-    damaged = DAMAGES["invalid-byte"](signer.sign(b"1700000000", BODY), signer)
+    damaged = TAMPERINGS["invalid-byte"](signer.sign(b"1700000000", BODY), signer)
     assert damaged.body != BODY
     assert json.loads(damaged.body.decode("utf-8", "replace")) == FIELDS
 
 
 def test_a_flipped_body_is_another_message_and_still_json():
     signer = SIGNERS["guide"]
-    damaged = DAMAGES["flip-body"](signer.sign(b"1700000000", BODY), signer)
+    damaged = TAMPERINGS["flip-body"](signer.sign(b"1700000000", BODY), signer)
     assert json.loads(damaged.body) != FIELDS
 
 
-@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("edit", MUTATIONS)
 def test_an_edit_changes_the_body(edit):
-    assert EDITS[edit](BODY) != BODY
+    assert MUTATIONS[edit](BODY) != BODY
 
 
 @pytest.mark.parametrize(
@@ -73,10 +73,10 @@ def test_an_edit_changes_the_body(edit):
 )
 def test_a_broken_body_is_not_json(edit):
     with pytest.raises(ValueError):  # noqa: PT011 - UnicodeDecodeError or JSONDecodeError
-        json.loads(EDITS[edit](BODY))
+        json.loads(MUTATIONS[edit](BODY))
 
 
 @pytest.mark.parametrize(("edit", "last"), [("other-id-first", True), ("other-id-last", False)])
 def test_a_doubled_id_is_read_as_the_messages_own_or_as_another(edit, last):
-    read = json.loads(EDITS[edit](BODY))["msgId"]
+    read = json.loads(MUTATIONS[edit](BODY))["msgId"]
     assert (read == FIELDS["msgId"]) is last

@@ -372,7 +372,7 @@ def test_a_value_nested_too_deeply_to_be_shown_is_a_problem_and_no_crash() -> No
     for _ in range(5_000):
         nested = [nested]
     assert told(message_problems(TEXT | {"content": nested})) == [
-        "(whole) is nested too deeply to be judged"
+        "(whole) is nested too deeply to be validated"
     ]
 
 
@@ -403,7 +403,7 @@ def test_a_schema_that_does_not_exist_is_refused_by_name() -> None:
         pytest.param(
             {"oneOf": [{"type": "string"}, {"type": "array"}]},
             7,
-            ["(whole) fits none, or more than one, of the 2 forms that are allowed here"],
+            ["(whole) fits none, or more than one, of the 2 forms allowed here"],
             id="no-alternative-meant",
         ),
         pytest.param(

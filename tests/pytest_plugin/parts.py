@@ -1,4 +1,4 @@
-"""Inner runs of pytest, and a faulty receiver for them; a plugin, so that its fixtures are everywhere."""
+"""Inner runs of pytest, and a faulty receiver for them. A plugin, so that all tests have its fixtures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RULE = """\
 
 
 class Faulty(BaseHTTPRequestHandler):
-    """Fails on msgType 43 (MUST), refuses 9999 (SHOULD), takes any timestamp (MAY)."""
+    """Fails on msgType 43 (MUST), refuses 9999 (SHOULD), accepts any timestamp (MAY)."""
 
     protocol_version = "HTTP/1.1"
     effects: ClassVar[Counter[str]] = Counter()
@@ -38,8 +38,8 @@ class Faulty(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         text = (self.headers.get("X-Webhook-Timestamp") or "").encode("latin-1") + b":" + body
-        right = hmac.new(SECRET.encode(), text, hashlib.sha256).hexdigest()
-        if (self.headers.get("X-Webhook-Signature") or "") != right:
+        expected = hmac.new(SECRET.encode(), text, hashlib.sha256).hexdigest()
+        if (self.headers.get("X-Webhook-Signature") or "") != expected:
             self._answer(401, {})
             return
         message = json.loads(body)
@@ -49,8 +49,8 @@ class Faulty(BaseHTTPRequestHandler):
         self._answer(status, {})
 
     def do_GET(self) -> None:
-        asked = parse_qs(urlsplit(self.path).query)
-        self._answer(200 if asked else 405, {"count": self.effects[asked.get("msgId", [""])[0]]})
+        query = parse_qs(urlsplit(self.path).query)
+        self._answer(200 if query else 405, {"count": self.effects[query.get("msgId", [""])[0]]})
 
     def _answer(self, status: int, answer: object) -> None:
         data = json.dumps(answer).encode()
@@ -60,7 +60,7 @@ class Faulty(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *args: object) -> None:
-        """No line for each request."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -72,18 +72,18 @@ def base() -> Iterator[str]:
 
 
 LIGHT = ("-p", "no:hypothesispytest")
-"""Of the plugins that are installed, the one that takes most of an inner run's start."""
+"""Turns off the installed plugin that slows the start of an inner run most."""
 
 
 class Run:
-    """Starts an inner pytest, with few of the rules so that it is quick."""
+    """Starts an inner pytest, with a few rules so that it is quick."""
 
     def __init__(self, pytester: pytest.Pytester) -> None:
         self._pytester = pytester
 
     def __call__(self, *args: str, rules: str | None = None) -> pytest.RunResult:
-        chosen = [f"--rules={rules}"] if rules else []
-        return self._pytester.runpytest_subprocess(*LIGHT, *chosen, *args)
+        selection = [f"--rules={rules}"] if rules else []
+        return self._pytester.runpytest_subprocess(*LIGHT, *selection, *args)
 
     def against(self, base: str, *args: str, rules: str | None = None) -> pytest.RunResult:
         return self("--pyargs", "conformance", *at(base), *args, rules=rules)

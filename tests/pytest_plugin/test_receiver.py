@@ -41,7 +41,7 @@ def test_outcomes_are_those_of_pytest(judged: pytest.LineMatcher) -> None:
     assert outcomes(judged) == {"passed": 12, "failed": 1, "skipped": 1, "warnings": 1}
 
 
-def test_a_broken_must_says_what_why_and_how_to_mend_it(judged: pytest.LineMatcher) -> None:
+def test_a_broken_must_shows_what_why_and_a_fix(judged: pytest.LineMatcher) -> None:
     judged.re_match_lines(
         [
             r"_+ receiver\.accepts\.documented-type\[43\] \(MUST\) _+",
@@ -87,19 +87,21 @@ def test_a_skip_says_what_it_needs(judged: pytest.LineMatcher) -> None:
         ),
     ],
 )
-def test_a_broken_should_fails_where_the_user_says_so(run: Run, base: str, args: list[str]) -> None:
+def test_a_broken_should_fails_if_the_user_asks_for_it(
+    run: Run, base: str, args: list[str]
+) -> None:
     result = run.against(base, *args, rules="receiver.accepts.unknown-type")
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.no_fnmatch_line("*warn_explicit*")
 
 
-def test_warnings_that_the_user_made_errors_do_not_break_the_run(run: Run, base: str) -> None:
+def test_warnings_turned_into_errors_do_not_break_the_run(run: Run, base: str) -> None:
     # aiohttp warns of a large body, in the thread of the run.
     result = run.against(base, "-W", "error::ResourceWarning", rules="receiver.accepts.large-media")
     result.assert_outcomes(passed=3)
 
 
-def test_what_could_not_be_judged_is_an_error_and_no_failure(run: Run) -> None:
+def test_an_item_that_could_not_be_judged_is_an_error_not_a_failure(run: Run) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         result = run.against(
@@ -109,7 +111,7 @@ def test_what_could_not_be_judged_is_an_error_and_no_failure(run: Run) -> None:
     result.stdout.fnmatch_lines(["*cannot be judged: the connection was refused*"])
 
 
-def test_the_observer_is_asked(run: Run, base: str) -> None:
+def test_the_observer_is_queried(run: Run, base: str) -> None:
     template = f"--observer-url={base}/processed?msgId={{msgId}}"
     result = run.against(base, template, rules="receiver.duplicate.processed-once")
     assert result.parseoutcomes().keys() == {"passed"}
@@ -121,20 +123,20 @@ def test_without_an_endpoint_the_embedded_receiver_is_judged(run: Run) -> None:
     result.stdout.fnmatch_lines(["the embedded reference receiver*"])
 
 
-def test_a_rule_or_one_of_its_cases_can_be_named(run: Run, base: str) -> None:
+def test_a_rule_or_one_of_its_cases_can_be_selected(run: Run, base: str) -> None:
     item = "conformance.test_receiver::receiver.accepts.documented-type"
     result = run("--pyargs", *at(base), f"{item}[1]", "-v")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*::receiver.accepts.documented-type[[]1[]] PASSED*"])
 
 
-def test_fuzz_rules_are_items_and_draw_as_much_as_is_asked_for(run: Run) -> None:
+def test_fuzz_rules_are_items_with_the_requested_number_of_examples(run: Run) -> None:
     result = run("--pyargs", "conformance", "--fuzz=10", "-v", rules="receiver.fuzz.*")
     result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(["*::receiver.fuzz.sequence PASSED*"])
 
 
-def test_a_fuzz_rule_that_fails_shows_what_it_is_about(
+def test_a_failing_fuzz_rule_shows_its_finding(
     run: Run, base: str, pytester: pytest.Pytester
 ) -> None:
     result = run.against(base, "--fuzz=30", rules="receiver.fuzz.malformed")
@@ -148,7 +150,7 @@ def test_fuzz_rules_can_be_turned_off(run: Run) -> None:
     result.assert_outcomes(skipped=4)
 
 
-def test_what_failed_last_can_be_run_again(run: Run, base: str) -> None:
+def test_the_last_failures_can_be_run_again(run: Run, base: str) -> None:
     run.against(base, rules="receiver.accepts.documented-type")
     again = run.against(base, "--lf", rules="receiver.accepts.documented-type")
     again.assert_outcomes(failed=1, deselected=7)
@@ -174,27 +176,27 @@ def test_what_failed_last_can_be_run_again(run: Run, base: str) -> None:
         ),
         pytest.param(
             ["--endpoint=http://localhost/"],
-            "--endpoint: give --secret too*",
+            "--endpoint: needs --secret too*",
             id="no-secret",
         ),
         pytest.param(
             ["--secret=s"],
-            "--secret: give --endpoint URL or --sender-url*",
+            "--secret: needs --endpoint URL or --sender-url*",
             id="no-endpoint",
         ),
         pytest.param(
             ["--emit-url=http://h/", "--endpoint=http://h/", "--secret=s"],
-            "--emit-url: give --sender-url URL too*",
+            "--emit-url: needs --sender-url URL too*",
             id="no-sender",
         ),
         pytest.param(
             ["--observer-url=http://h/{msgId}", "--sender-url=http://h/", "--secret=s"],
-            "--observer-url: give --endpoint URL too*",
+            "--observer-url: needs --endpoint URL too*",
             id="no-receiver",
         ),
         pytest.param(
             ["--sender-url=http://localhost/"],
-            "--sender-url: give --secret too*",
+            "--sender-url: needs --secret too*",
             id="secret",
         ),
         pytest.param(
@@ -204,7 +206,7 @@ def test_what_failed_last_can_be_run_again(run: Run, base: str) -> None:
         pytest.param(["--fuzz=-1"], "--fuzz: must be at least 0*", id="negative-fuzz"),
     ],
 )
-def test_what_cannot_be_used_is_told_by_its_option(
+def test_an_unusable_value_is_reported_with_its_option(
     pytester: pytest.Pytester, args: list[str], line: str
 ) -> None:
     with pytest.raises(pytest.UsageError) as raised:
@@ -212,14 +214,14 @@ def test_what_cannot_be_used_is_told_by_its_option(
     assert fnmatch(str(raised.value), line)
 
 
-def test_what_cannot_be_used_is_a_usage_error_in_one_line(run: Run) -> None:
+def test_an_unusable_value_is_a_usage_error_in_one_line(run: Run) -> None:
     result = run("--rules=receiver.acepts.*")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --rules: no rule fits 'receiver.acepts.[*]'*"])
     result.stderr.no_fnmatch_line("*Traceback*")
 
 
-def test_the_secret_is_shown_nowhere(run: Run, base: str, pytester: pytest.Pytester) -> None:
+def test_the_secret_is_never_shown(run: Run, base: str, pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         def test_mine(hookproof_receiver):
@@ -258,7 +260,7 @@ def test_under_xdist_one_worker_has_the_run_and_the_other_the_rest(
     assert workers(result, r"\S*::test_n") - ours
 
 
-def test_under_xdist_a_note_and_a_drawn_seed_come_to_the_summary(run: Run, base: str) -> None:
+def test_under_xdist_notes_and_a_random_seed_reach_the_summary(run: Run, base: str) -> None:
     stale = "receiver.signature.stale-timestamp"
     result = run.against(base, "-n2", "--hookproof-seed=random", rules=stale)
     result.stdout.fnmatch_lines([f"note: {stale}*"])
@@ -267,7 +269,9 @@ def test_under_xdist_a_note_and_a_drawn_seed_come_to_the_summary(run: Run, base:
     assert seeds != {"1"}
 
 
-def test_under_xdist_other_tests_are_spread_as_ever(run: Run, pytester: pytest.Pytester) -> None:
+def test_under_xdist_other_tests_are_distributed_as_usual(
+    run: Run, pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         "import pytest\n@pytest.mark.parametrize('n', range(9))\ndef test_n(n): ..."
     )
@@ -276,7 +280,7 @@ def test_under_xdist_other_tests_are_spread_as_ever(run: Run, pytester: pytest.P
     assert workers(result, r"\S*::test_n") == {"gw0", "gw1"}
 
 
-def test_fixtures_of_a_project_give_the_target(
+def test_fixtures_of_a_project_provide_the_target(
     run: Run, base: str, pytester: pytest.Pytester
 ) -> None:
     pytester.makeconftest(
@@ -305,7 +309,7 @@ def test_a_module_of_a_project_may_import_the_suite(run: Run, pytester: pytest.P
     result.stdout.fnmatch_lines(["test_webhook.py::receiver.http.keep-alive PASSED*"])
 
 
-def test_a_fixture_that_gives_no_target_is_an_error_that_says_so(
+def test_a_fixture_that_returns_no_target_is_a_clear_error(
     run: Run, pytester: pytest.Pytester
 ) -> None:
     pytester.makeconftest(
@@ -323,7 +327,7 @@ def test_a_fixture_that_gives_no_target_is_an_error_that_says_so(
     )
     result = run("--pyargs", "conformance", rules="receiver.http.keep-alive")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*the fixture hookproof_receiver must give a Target*not a str"])
+    result.stdout.fnmatch_lines(["*the fixture hookproof_receiver must return a Target*not a str"])
 
 
 def test_scenario_files_are_collected_and_a_malformed_one_fails_alone(
@@ -368,7 +372,7 @@ def no_skips(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def test_where_nothing_may_be_skipped_a_skip_fails_with_its_reason(
+def test_a_forbidden_skip_fails_with_its_reason(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytester.makeconftest((TESTS / "conftest.py").read_text(encoding="utf-8"))

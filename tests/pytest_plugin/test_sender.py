@@ -43,7 +43,7 @@ def test_without_a_url_the_embedded_sender_is_judged(run: Run) -> None:
     result.stdout.fnmatch_lines(["the embedded reference sender*"])
 
 
-def test_with_a_sender_alone_its_suite_alone_is_run(run: Run, api: str) -> None:
+def test_with_only_a_sender_only_its_suite_runs(run: Run, api: str) -> None:
     result = run("--pyargs", "conformance", "-v", "-rs", *sender_at(api), "-k", "wire or https")
     assert "receiver." not in str(result.stdout)
     assert result.parseoutcomes().keys() == {"passed", "skipped", "deselected"}
@@ -57,9 +57,7 @@ def test_with_a_sender_alone_its_suite_alone_is_run(run: Run, api: str) -> None:
     )
 
 
-def test_with_both_a_receiver_and_a_sender_both_suites_are_run(
-    run: Run, base: str, api: str
-) -> None:
+def test_with_a_receiver_and_a_sender_both_suites_run(run: Run, base: str, api: str) -> None:
     rules = "--rules=receiver.http.keep-alive"
     both = [f"--endpoint={base}/webhook/receiver", *sender_at(api)]
     result = run("--pyargs", "conformance", "-v", *both, rules, rules="sender.config.create-list")
@@ -82,12 +80,12 @@ def test_a_file_may_hold_rules_about_both_sides(
     result = run("-v", f"--endpoint={base}/webhook/receiver", *sender_at(api))
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
-        ["*sender.house.odd (MUST)*", "arrived, and must not", "sender.house.odd (MUST, beyond*"]
+        ["*sender.house.odd (MUST)*", "arrived, but must not", "sender.house.odd (MUST, beyond*"]
     )
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_fixtures_of_a_project_give_the_sender(
+def test_fixtures_of_a_project_provide_the_sender(
     run: Run, api: str, pytester: pytest.Pytester
 ) -> None:
     pytester.makeconftest(
@@ -107,9 +105,9 @@ def test_fixtures_of_a_project_give_the_sender(
     assert SECRET not in str(result.stdout)
 
 
-@pytest.mark.parametrize("given", ["Target(url='http://h/', secret='s')", "'http://h/'"])
-def test_a_fixture_that_gives_no_sender_is_an_error_that_says_so(
-    run: Run, pytester: pytest.Pytester, given: str
+@pytest.mark.parametrize("value", ["Target(url='http://h/', secret='s')", "'http://h/'"])
+def test_a_fixture_that_returns_no_sender_is_a_clear_error(
+    run: Run, pytester: pytest.Pytester, value: str
 ) -> None:
     pytester.makeconftest(
         f"""
@@ -118,11 +116,11 @@ def test_a_fixture_that_gives_no_sender_is_an_error_that_says_so(
 
         @pytest.fixture(scope="session")
         def hookproof_sender():
-            return {given}
+            return {value}
         """
     )
     result = run("--pyargs", "conformance", rules="sender.wire.method")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
-        ["*the fixture hookproof_sender must give a SenderTarget*, not a *"]
+        ["*the fixture hookproof_sender must return a SenderTarget*, not a *"]
     )

@@ -1,4 +1,4 @@
-"""For tests of the mock receiver: clocks whose pauses cost no time, and what all of them expect."""
+"""For tests of the mock receiver: clocks whose pauses take no time, and common values."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ SOON = PATIENCE
 SUCCESS = b'{"status": "success"}'
 
 
-class Leaping(Clock):
-    """A clock on which every pause is over at once."""
+class LeapingClock(Clock):
+    """A clock on which every pause ends at once."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -28,14 +28,14 @@ class Leaping(Clock):
         await asyncio.sleep(0)
 
 
-class Held(Leaping):
-    """A clock on which a pause lasts until the test turns it."""
+class HeldClock(LeapingClock):
+    """A clock on which a pause lasts until the test sets `released`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asleep, self.turned = asyncio.Event(), asyncio.Event()
+        self.asleep, self.released = asyncio.Event(), asyncio.Event()
 
     async def sleep(self, seconds: float) -> None:
         self.asleep.set()
-        await self.turned.wait()
+        await self.released.wait()
         await super().sleep(seconds)

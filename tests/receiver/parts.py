@@ -1,4 +1,4 @@
-"""A reference receiver that is served here, and requests by clients that share no code with it."""
+"""A reference receiver in this process, and clients that share no code with it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from conformance.live.page import Live
+from conformance.live.page import LivePage
 from conformance.model.clock import Clock
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
-from conformance.receiver.app import ENDPOINT, serving
+from conformance.receiver.app import ENDPOINT, Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.scenario.dialects import load
@@ -28,7 +28,7 @@ SECRET = "a lighthouse, 燈塔"
 NOW = 1769845800
 
 
-class Stopped(Clock):
+class StoppedClock(Clock):
     """A clock that shows NOW."""
 
     def now(self) -> float:
@@ -36,7 +36,7 @@ class Stopped(Clock):
 
 
 @dataclass(frozen=True)
-class Got:
+class ClientResponse:
     status: int
     headers: dict[str, str]
     body: bytes
@@ -48,13 +48,13 @@ class Got:
 
 @asynccontextmanager
 async def receiver(behaviour: ReceiverBehaviour | None = None) -> AsyncIterator[str]:
-    """A receiver in memory whose clock shows NOW; gives its base URL."""
+    """A receiver in memory whose clock shows NOW; yields its base URL."""
     signer = Signer(load("guide"), Secret(SECRET.encode()))
-    live = Live(signer, "127.0.0.1")
+    settings = Settings(follower=LivePage(signer, "127.0.0.1"))
     async with (
         Inbox(MEMORY) as inbox,
         serving(
-            behaviour or ReceiverBehaviour(), inbox, signer, clock=Stopped(), follower=live
+            behaviour or ReceiverBehaviour(), inbox, signer, settings, clock=StoppedClock()
         ) as base,
     ):
         yield base
@@ -85,8 +85,8 @@ def signed(content: bytes, timestamp: bytes = b"%d" % NOW) -> Lines:
     ]
 
 
-def ask(base: str, method: str, target: str, content: bytes | None, lines: Lines) -> Got:
-    """One request by http.client, on a connection of its own."""
+def ask(base: str, method: str, target: str, content: bytes | None, lines: Lines) -> ClientResponse:
+    """One request by http.client, on its own connection."""
     with closing(http.client.HTTPConnection(urlsplit(base).netloc, timeout=PATIENCE)) as connection:
         connection.putrequest(method, target)
         for name, value in lines:
@@ -95,26 +95,28 @@ def ask(base: str, method: str, target: str, content: bytes | None, lines: Lines
             connection.putheader("Content-Length", str(len(content)))
         connection.endheaders(content)
         answer = connection.getresponse()
-        return Got(answer.status, dict(answer.getheaders()), answer.read())
+        return ClientResponse(answer.status, dict(answer.getheaders()), answer.read())
 
 
-async def post(base: str, content: bytes, lines: Lines | None = None, method: str = "POST") -> Got:
+async def post(
+    base: str, content: bytes, lines: Lines | None = None, method: str = "POST"
+) -> ClientResponse:
     lines = signed(content) if lines is None else lines
     return await asyncio.to_thread(ask, base, method, ENDPOINT, content, lines)
 
 
-async def get(base: str, target: str) -> Got:
+async def get(base: str, target: str) -> ClientResponse:
     return await asyncio.to_thread(ask, base, "GET", target, None, [])
 
 
 async def count(base: str, msg_id: str = "1") -> int:
-    got = await get(base, f"/processed?msgId={quote(msg_id, safe='')}")
-    assert set(got.json) == {"count"}
-    return int(got.json["count"])
+    response = await get(base, f"/processed?msgId={quote(msg_id, safe='')}")
+    assert set(response.json) == {"count"}
+    return int(response.json["count"])
 
 
 def head(*lines: tuple[str, bytes]) -> bytes:
-    """A request's head for a raw socket."""
+    """The head of a request, for a raw socket."""
     whole = [("Host", b"localhost"), ("Connection", b"close"), *signed(body()), *lines]
     fields = b"".join(name.encode() + b": " + value + b"\r\n" for name, value in whole)
     return b"POST " + ENDPOINT.encode() + b" HTTP/1.1\r\n" + fields + b"\r\n"

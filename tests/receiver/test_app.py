@@ -37,16 +37,19 @@ from tests.receiver.parts import (
 
 async def test_a_signed_message_is_answered_200_and_takes_effect() -> None:
     async with receiver() as base:
-        got = await post(base, body())
-        assert (got.status, got.json) == (200, {"status": "success"})
+        response = await post(base, body())
+        assert (response.status, response.json) == (200, {"status": "success"})
         assert await count(base) == 1
 
 
 async def test_a_repeat_is_answered_200_and_takes_no_effect() -> None:
     async with receiver() as base:
         await post(base, body())
-        got = await post(base, body())
-        assert (got.status, got.json) == (200, {"status": "success", "message": "duplicate"})
+        response = await post(base, body())
+        assert (response.status, response.json) == (
+            200,
+            {"status": "success", "message": "duplicate"},
+        )
         assert await count(base) == 1
 
 
@@ -60,8 +63,8 @@ async def test_a_repeat_stamped_and_signed_afresh_takes_no_effect() -> None:
 
 async def test_one_of_fifty_copies_at_once_takes_effect() -> None:
     async with receiver() as base:
-        got = await asyncio.gather(*(post(base, body()) for _ in range(50)))
-        assert {each.status for each in got} == {200}
+        response = await asyncio.gather(*(post(base, body()) for _ in range(50)))
+        assert {each.status for each in response} == {200}
         assert await count(base) == 1
 
 
@@ -73,7 +76,7 @@ ACCEPTED = {
     "only-an-id": b'{"msgId":"1"}',
     "escapes": json.dumps(json.loads(body())).encode(),
     "pretty-crlf": json.dumps(json.loads(body()), indent=2).encode().replace(b"\n", b"\r\n"),
-    "blanks-around": b" \n" + body() + b"\r\n",
+    "spaces-around": b" \n" + body() + b"\r\n",
     "big-integer": body(sequence=2**64),
     "nul-and-controls": body(content="\0\x01\x7f\x85 \u202eabc"),
     "lone-surrogate": body().replace("燈".encode(), rb"\ud83d"),
@@ -85,7 +88,7 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("content", [pytest.param(v, id=k) for k, v in ACCEPTED.items()])
-async def test_a_signed_message_is_taken_whatever_else_it_holds(content: bytes) -> None:
+async def test_a_signed_message_is_accepted_whatever_else_it_holds(content: bytes) -> None:
     async with receiver() as base:
         assert (await post(base, content)).status == 200
         assert await count(base) == 1
@@ -115,17 +118,17 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("content", [pytest.param(v, id=k) for k, v in REFUSED.items()])
-async def test_a_signed_body_that_is_no_message_is_answered_400(content: bytes) -> None:
+async def test_a_signed_body_that_is_not_a_message_is_answered_400(content: bytes) -> None:
     async with receiver() as base:
-        got = await post(base, content)
-        assert (got.status, got.json["status"]) == (400, "error")
+        response = await post(base, content)
+        assert (response.status, response.json["status"]) == (400, "error")
         assert await count(base) == 0
 
 
 def changed(**lines: list[bytes]) -> Lines:
-    """The headers of `body()`, signed well but for those given: as `Signature=[…]`."""
-    kept = [line for line in signed(body()) if line[0].removeprefix("X-Webhook-") not in lines]
-    return kept + [(f"X-Webhook-{name}", value) for name, all_ in lines.items() for value in all_]
+    """The valid headers of `body()`, with those of `lines` replaced, as in `Signature=[…]`."""
+    rest = [line for line in signed(body()) if line[0].removeprefix("X-Webhook-") not in lines]
+    return rest + [(f"X-Webhook-{name}", value) for name, all_ in lines.items() for value in all_]
 
 
 RIGHT = signature(body())
@@ -154,7 +157,7 @@ FORGED: dict[str, Lines] = {
             "letters": b"abc",
             "sign": b"+%d" % NOW,
             "fraction": b"%d.5" % NOW,
-            "blank-inside": b"%d 0" % NOW,
+            "space-inside": b"%d 0" % NOW,
             "other-digits": "１７６９８４５８００".encode(),
             "empty-timestamp": b"",
             "5000-digits": b"9" * 5000,
@@ -164,10 +167,10 @@ FORGED: dict[str, Lines] = {
 
 
 @pytest.mark.parametrize("lines", [pytest.param(v, id=k) for k, v in FORGED.items()])
-async def test_what_is_not_signed_once_well_and_lately_is_answered_401(lines: Lines) -> None:
+async def test_an_invalid_stale_or_ambiguous_signature_is_answered_401(lines: Lines) -> None:
     async with receiver() as base:
-        got = await post(base, body(), lines)
-        assert (got.status, got.json["status"]) == (401, "error")
+        response = await post(base, body(), lines)
+        assert (response.status, response.json["status"]) == (401, "error")
         assert await count(base) == 0
 
 
@@ -177,7 +180,7 @@ async def test_a_forgery_of_a_known_id_is_answered_401() -> None:
         assert (await post(base, body(), changed(Signature=[b"0" * 64]))).status == 401
 
 
-async def test_an_id_of_a_refused_request_is_new_when_it_comes_in_order() -> None:
+async def test_the_id_of_a_refused_request_is_still_new_afterwards() -> None:
     async with receiver() as base:
         await post(base, body(), changed(Signature=[b"0" * 64]))
         await post(base, body()[:-1] + b",}")
@@ -188,8 +191,8 @@ async def test_an_id_of_a_refused_request_is_new_when_it_comes_in_order() -> Non
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
 async def test_another_method_is_answered_405(method: str) -> None:
     async with receiver() as base:
-        got = await post(base, body(), method=method)
-        assert (got.status, got.headers["Allow"]) == (405, "POST")
+        response = await post(base, body(), method=method)
+        assert (response.status, response.headers["Allow"]) == (405, "POST")
         assert await count(base) == 0
 
 
@@ -206,7 +209,7 @@ async def test_a_chunked_body_past_the_limit_is_answered_413() -> None:
         assert answer.startswith(b"HTTP/1.1 413 ")
 
 
-async def test_the_signature_is_over_a_compressed_body_as_it_came() -> None:
+async def test_the_signature_is_over_a_compressed_body_as_received() -> None:
     async with receiver() as base:
         packed = gzip.compress(body())
         encoding = ("Content-Encoding", b"gzip")
@@ -217,8 +220,8 @@ async def test_the_signature_is_over_a_compressed_body_as_it_came() -> None:
 async def talk(
     base: str, request: bytes, *, leave: bool = False, until: bytes | None = None
 ) -> bytes:
-    """Send bytes as they stand, say that no more will come if `leave`, and read up to `until`, or to
-    the end."""
+    """Send bytes as they are, close the sending side if `leave`, and read up to `until`, or to the
+    end."""
     url = urlsplit(base)
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
     writer.write(request)
@@ -261,10 +264,12 @@ async def test_a_garbled_chunk_is_answered_4xx() -> None:
         assert answer.split(b" ")[1] == b"400"
 
 
-async def test_a_body_that_stops_coming_is_answered_408(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_stalls_is_answered_408(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "STALL", 0.05)
     async with receiver() as base:
-        answer = await talk(base, head(("Content-Length", b"999")) + body(), until=b"did not come")
+        answer = await talk(
+            base, head(("Content-Length", b"999")) + body(), until=b"did not arrive"
+        )
         assert answer.split(b" ")[1] == b"408"
         assert await count(base) == 0
 
@@ -297,7 +302,7 @@ async def test_the_observer_finds_an_id_of_any_text(msg_id: str) -> None:
     ["/processed", "/processed?msgId="]
     + [f"/deliveries?limit={limit}" for limit in ("0", "1001", "x", "0000000011", "9" * 5000)],
 )
-async def test_a_question_that_is_not_understood_is_answered_400(target: str) -> None:
+async def test_a_malformed_query_is_answered_400(target: str) -> None:
     async with receiver() as base:
         assert (await get(base, target)).status == 400
 
@@ -324,12 +329,12 @@ WRITTEN = {
 
 @pytest.mark.parametrize("content", [pytest.param(v, id=k) for k, v in WRITTEN.items()])
 async def test_the_deliveries_are_listed_without_the_secret(content: str) -> None:
-    told = body("1 " + SECRET, content="@").replace(b"@", content.encode())
+    secret_holding = body("1 " + SECRET, content="@").replace(b"@", content.encode())
     async with receiver() as base:
-        for each in (body(), told):
+        for each in (body(), secret_holding):
             assert (await post(base, each)).status == 200
-        got = await get(base, "/deliveries")
-        newest, untouched = got.json
+        response = await get(base, "/deliveries")
+        newest, untouched = response.json
     assert newest["msgId"] == "1 (secret)"
     assert "(secret)" in newest["body"].split('"content"')[1]
     for word in ("lighthouse, ", "lighthouse%2C", "a light"):
@@ -337,7 +342,7 @@ async def test_the_deliveries_are_listed_without_the_secret(content: str) -> Non
     assert untouched["body"] == body().decode()
 
 
-async def test_a_message_out_of_schema_is_taken_and_marked_so() -> None:
+async def test_a_message_outside_the_schema_is_accepted_and_marked() -> None:
     async with receiver() as base:
         odd = json.dumps({**json.loads(body("1")), "isSelfMsg": "no"}).encode()
         assert (await post(base, odd)).status == 200
@@ -345,7 +350,7 @@ async def test_a_message_out_of_schema_is_taken_and_marked_so() -> None:
 
 
 def _raise(fault: Exception) -> Callable[..., Any]:
-    def step(*given: object) -> Any:
+    def step(*arguments: object) -> Any:
         raise fault
 
     return step
@@ -367,7 +372,7 @@ async def test_no_answer_reveals_secret_signature_path_or_traceback() -> None:
         answers += [await post(base, content) for content in REFUSED.values()]
         answers += [await get(base, target) for target in ("/", "/deliveries", "/nowhere")]
     assert answers[0].status == 500
-    said = b"\n".join(each.body + str(each.headers).encode() for each in answers)
+    output = b"\n".join(each.body + str(each.headers).encode() for each in answers)
     rights = [signature(content) for content in REFUSED.values()]
     for hidden in (SECRET.encode(), RIGHT, *rights, b"Traceback", b".py", __file__.encode()):
-        assert hidden not in said
+        assert hidden not in output

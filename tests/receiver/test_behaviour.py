@@ -1,4 +1,4 @@
-"""The receiver's decisions by themselves, without HTTP."""
+"""The receiver's decisions in isolation, without HTTP."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def test_what_arrives_is_the_message_and_its_bytes() -> None:
 def test_a_timestamp_may_differ_by_300_seconds_either_way(
     seconds: int, refusal: str | None
 ) -> None:
-    given = headers(b"%d" % (NOW + seconds))
+    stamped = headers(b"%d" % (NOW + seconds))
     expected = Response(401, refusal) if refusal else None
-    assert steps.authenticate(given, BODY, SIGNER, NOW) == expected
+    assert steps.authenticate(stamped, BODY, SIGNER, NOW) == expected
 
 
-def test_a_timestamp_in_milliseconds_is_read_so_where_the_dialect_says_it() -> None:
+def test_a_timestamp_is_in_milliseconds_where_the_dialect_says_so() -> None:
     signer = replace(SIGNER, dialect=replace(SIGNER.dialect, timestamp_unit="milliseconds"))
     assert steps.authenticate(headers(b"%d250" % NOW), BODY, signer, NOW) is None
 
@@ -76,12 +76,12 @@ def test_a_header_is_found_whatever_its_case() -> None:
     [
         pytest.param({"tolerance": -1.0}, 401, id="tolerance"),
         pytest.param({"signed": bytes.lower}, 401, id="signed"),
-        pytest.param({"matches": lambda right, given: False}, 401, id="matches"),
+        pytest.param({"matches": lambda valid, received: False}, 401, id="matches"),
         pytest.param({"credentials": lambda *_: Response(403)}, 403, id="credentials"),
         pytest.param({"fresh": lambda *_: Response(410)}, 410, id="fresh"),
     ],
 )
-def test_one_part_of_authentication_is_replaced_by_itself(
+def test_one_part_of_authentication_can_be_replaced_by_itself(
     part: dict[str, object], status: int
 ) -> None:
     faulty = replace(ReceiverBehaviour(), authenticate=partial(steps.authenticate, **part))  # type: ignore[arg-type]
@@ -107,8 +107,8 @@ def test_any_header_bytes_are_a_refusal_and_never_an_exception(value: bytes) -> 
 
 @given(st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes_are_an_object_or_a_refusal_and_never_an_exception(body: bytes) -> None:
-    read = steps.read(body)
-    assert isinstance(read, dict) or read.status == 400
+    message = steps.read(body)
+    assert isinstance(message, dict) or message.status == 400
 
 
 @given(st.integers(min_value=0, max_value=8 * len(BODY) - 1))

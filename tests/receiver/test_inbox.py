@@ -1,4 +1,4 @@
-"""The receiver's store: once for each key, after the commit, and nobody else's file."""
+"""The inbox: one effect for each key, after the commit, and no other program's file."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_without_a_key_every_copy_takes_effect(place: str) -> None:
         assert inbox.count("1") == 3
 
 
-async def test_an_id_that_never_came_has_no_effect(place: str) -> None:
+async def test_an_unknown_id_has_no_effect(place: str) -> None:
     async with Inbox(place) as inbox:
         await take(inbox, "1")
         assert inbox.count("2") == 0
@@ -76,23 +76,23 @@ async def test_a_listed_delivery_has_the_size_of_the_body_and_its_first_bytes(pl
         assert (entry.size, entry.start, entry.fits) == (len(body), body[:PREVIEW], True)
 
 
-async def test_what_is_new_stays_known_after_the_file_is_opened_again(file: Path) -> None:
+async def test_an_id_is_remembered_after_the_file_is_reopened(file: Path) -> None:
     async with Inbox(str(file)) as inbox:
         await take(inbox, "1")
     async with Inbox(str(file)) as inbox:
         assert (await take(inbox, "1"), inbox.count("1")) == (False, 1)
 
 
-async def test_what_has_been_handed_in_is_committed_when_the_inbox_closes(file: Path) -> None:
+async def test_a_submitted_delivery_is_committed_when_the_inbox_closes(file: Path) -> None:
     async with Inbox(str(file)) as inbox:
         waiting = asyncio.create_task(take(inbox, "1"))
-        await asyncio.sleep(0)  # let it hand in
+        await asyncio.sleep(0)  # let it submit its delivery
     assert await waiting
     async with Inbox(str(file)) as inbox:
         assert inbox.count("1") == 1
 
 
-async def test_a_delivery_is_on_disk_when_its_wait_ends(file: Path) -> None:
+async def test_a_delivery_is_on_disk_when_add_returns(file: Path) -> None:
     async with Inbox(str(file)) as inbox:
         await take(inbox, "1")
         with closing(sqlite3.connect(file)) as other:
@@ -104,7 +104,7 @@ async def test_neither_a_first_delivery_nor_its_repeat_is_answered_before_the_co
 ) -> None:
     async with Inbox(str(file)) as inbox:
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")  # nobody else can commit now
+            other.execute("BEGIN IMMEDIATE")  # no other connection can commit now
             copies = [asyncio.create_task(take(inbox, "1")) for _ in range(2)]
             done, _ = await asyncio.wait(copies, timeout=0.03)
             other.execute("COMMIT")
@@ -112,14 +112,14 @@ async def test_neither_a_first_delivery_nor_its_repeat_is_answered_before_the_co
         assert await asyncio.gather(*copies) == [True, False]
 
 
-async def test_an_id_that_is_no_text_does_not_harm_its_neighbours(place: str) -> None:
+async def test_an_id_that_is_not_text_does_not_harm_its_neighbours(place: str) -> None:
     async with Inbox(place) as inbox:
         ids = ["1", "\ud83d", "2"]
-        found = await asyncio.gather(*(take(inbox, each) for each in ids), return_exceptions=True)
-        assert (found[0], type(found[1]), found[2]) == (True, UnicodeEncodeError, True)
+        results = await asyncio.gather(*(take(inbox, each) for each in ids), return_exceptions=True)
+        assert (results[0], type(results[1]), results[2]) == (True, UnicodeEncodeError, True)
 
 
-async def test_whoever_stops_waiting_leaves_the_delivery_to_be_committed(place: str) -> None:
+async def test_a_delivery_is_committed_even_if_its_caller_is_cancelled(place: str) -> None:
     async with Inbox(place) as inbox:
         waiting = asyncio.create_task(take(inbox, "1"))
         await asyncio.sleep(0)
@@ -127,7 +127,7 @@ async def test_whoever_stops_waiting_leaves_the_delivery_to_be_committed(place: 
         assert (await take(inbox, "1"), inbox.count("1")) == (False, 1)
 
 
-async def test_two_instances_on_one_file_share_what_they_know(file: Path) -> None:
+async def test_two_instances_on_one_file_share_their_ids(file: Path) -> None:
     async with Inbox(str(file)) as one, Inbox(str(file)) as other:
         ids = [str(number) for number in range(100)]
         takes = (take(inbox, each) for each in ids for inbox in (one, other))
@@ -135,14 +135,14 @@ async def test_two_instances_on_one_file_share_what_they_know(file: Path) -> Non
         assert {other.count(each) for each in ids} == {1}
 
 
-async def test_nothing_is_taken_after_the_inbox_is_closed() -> None:
+async def test_nothing_is_accepted_after_the_inbox_is_closed() -> None:
     async with Inbox(MEMORY) as inbox:
         pass
     with pytest.raises(NotStoredError, match="closed"):
         await take(inbox, "1")
 
 
-async def test_a_delivery_that_cannot_be_stored_is_not_known_afterwards(place: str) -> None:
+async def test_a_delivery_that_cannot_be_stored_is_still_new_afterwards(place: str) -> None:
     async with Inbox(place) as inbox:
         inbox._commits._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 50_000)
         with pytest.raises(NotStoredError):

@@ -1,4 +1,4 @@
-"""`serve` as a process of its own: signals, other people's clients, and kill -9."""
+"""`serve` as a process: signals, third-party clients, and kill -9."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ import pytest
 from conformance.model.errors import InputError
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
-from conformance.receiver.app import ENDPOINT, serving
+from conformance.receiver.app import ENDPOINT, Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.scenario.dialects import load
@@ -44,13 +44,13 @@ from conformance.protocol.dialect import Secret
 from conformance.scenario.dialects import load
 from conformance.receiver.app import serve
 signer = Signer(load("guide"), Secret(sys.argv[1].encode()))
-loop.run(serve("127.0.0.1", 0, signer, sys.argv[2]))
+loop.run(serve(signer, sys.argv[2]))
 """
 
 
 @contextmanager
 def process(db: str, loop: str = "asyncio") -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A receiver in a process of its own, and its base URL; killed at the end if it still runs."""
+    """A receiver in its own process, and its base URL; killed at the end if it still runs."""
     with subprocess.Popen(
         [sys.executable, "-c", SERVE.format(loop=loop), SECRET, db],
         stdout=subprocess.PIPE,
@@ -85,20 +85,21 @@ def count(base: str, msg_id: str) -> int:
 
 async def start(host: str, port: int) -> None:
     signer = Signer(load("guide"), Secret(SECRET.encode()))
-    async with Inbox(MEMORY) as inbox, serving(ReceiverBehaviour(), inbox, signer, host, port):
+    settings = Settings(host=host, port=port)
+    async with Inbox(MEMORY) as inbox, serving(ReceiverBehaviour(), inbox, signer, settings):
         pass
 
 
-async def test_a_port_that_is_taken_is_the_users_to_change() -> None:
+async def test_a_port_in_use_is_an_input_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(InputError, match=f"--port: {port} on 127.0.0.1 is in use already"):
+        with pytest.raises(InputError, match=f"--port: {port} on 127.0.0.1 is already in use"):
             await start("127.0.0.1", port)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
-async def test_a_host_that_is_not_here_is_the_users_to_change(host: str) -> None:
-    with pytest.raises(InputError, match=f"--host: {re.escape(host)} is no address of this"):
+async def test_a_host_of_another_machine_is_an_input_error(host: str) -> None:
+    with pytest.raises(InputError, match=f"--host: {re.escape(host)} is not an address of this"):
         await start(host, 0)
 
 
@@ -111,7 +112,7 @@ async def test_nothing_listens_after_the_receiver_has_stopped() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_receiver_cleanly(number: signal.Signals) -> None:
+def test_a_signal_stops_the_receiver_cleanly(number: signal.Signals) -> None:
     with process(MEMORY) as (running, base):
         deliver(base, "1")
         running.send_signal(number)
@@ -143,20 +144,20 @@ def test_curl_and_openssl_agree_with_it(tmp_path: Path) -> None:
     body.write_text(json.dumps({"msgId": "1", "content": "燈" * 2000}, ensure_ascii=False))
     with process(MEMORY) as (_, base):
         arguments = ["sh", "-c", CURL, "sh", base + ENDPOINT, str(body), SECRET]
-        said = [subprocess.check_output(arguments, text=True) for _ in range(2)]
-        assert said[0] == '{"status": "success"} 200'
-        assert said[1] == '{"status": "success", "message": "duplicate"} 200'
+        output = [subprocess.check_output(arguments, text=True) for _ in range(2)]
+        assert output[0] == '{"status": "success"} 200'
+        assert output[1] == '{"status": "success", "message": "duplicate"} 200'
 
 
 class Senders:
-    """Eight threads that send messages until the receiver is gone; `enough` is set once `wanted`
+    """Eight threads that send messages until the receiver is gone; `enough` is set once `goal`
     messages have been acknowledged."""
 
-    def __init__(self, base: str, name: str, wanted: int) -> None:
+    def __init__(self, base: str, name: str, goal: int) -> None:
         self.acknowledged: list[str] = []
-        self.tried: list[str] = []
+        self.attempted: list[str] = []
         self.enough = threading.Event()
-        self._base, self._name, self._wanted = base, name, wanted
+        self._base, self._name, self._goal = base, name, goal
         self._threads = [threading.Thread(target=self._send, args=(each,)) for each in range(8)]
         for thread in self._threads:
             thread.start()
@@ -169,13 +170,13 @@ class Senders:
     def _send(self, thread: int) -> None:
         for number in range(10_000):
             msg_id = f"{self._name}-{thread}-{number}"
-            self.tried.append(msg_id)
+            self.attempted.append(msg_id)
             try:
                 deliver(self._base, msg_id)
             except (OSError, ValueError):  # refused, reset, or cut off in mid-answer
                 return
             self.acknowledged.append(msg_id)
-            if len(self.acknowledged) >= self._wanted:
+            if len(self.acknowledged) >= self._goal:
                 self.enough.set()
 
 
@@ -185,17 +186,17 @@ def test_kill_9_loses_nothing_that_was_acknowledged_and_repeats_nothing(
 ) -> None:
     db, draw = str(tmp_path / "inbox.db"), random.Random(9)
     acknowledged: list[str] = []
-    tried: list[str] = []
+    attempted: list[str] = []
     for round_ in range(rounds):
         with process(db) as (running, base):
-            senders = Senders(base, str(round_), wanted=draw.randint(10, 120))
+            senders = Senders(base, str(round_), goal=draw.randint(10, 120))
             assert senders.enough.wait(timeout=PATIENCE)
             running.kill()
             senders.join()
         acknowledged += senders.acknowledged
-        tried += senders.tried
+        attempted += senders.attempted
     with process(db) as (_, base):
-        counts = {msg_id: count(base, msg_id) for msg_id in tried}
+        counts = {msg_id: count(base, msg_id) for msg_id in attempted}
         assert {counts[msg_id] for msg_id in acknowledged} == {1}
         assert set(counts.values()) <= {0, 1}
         assert [deliver(base, msg_id)["message"] for msg_id in acknowledged] == (

@@ -1,4 +1,4 @@
-"""Scripted answers as clients see them that share no code with the mock: whole, slow and broken."""
+"""Scripted answers as seen by clients that share no code with the mock: whole, slow and broken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from conformance.model.clock import Clock
 from conformance.model.exchange import Exchange, Fault
 from conformance.receiver.mock import MockEndpoint, Scripted, listening
 from conformance.receiver.script import DRIPS, HANG
-from tests.receiver.mock_parts import SOON, SUCCESS, Held, Leaping
+from tests.receiver.mock_parts import SOON, SUCCESS, HeldClock, LeapingClock
 
 
 @asynccontextmanager
@@ -33,27 +33,27 @@ async def answering(
 
 
 @dataclass(frozen=True)
-class Got:
+class ClientResponse:
     status: int
     headers: dict[str, str]
     body: bytes
 
 
-def _post(url: str, tls: ssl.SSLContext | None) -> Got:
-    place = urlsplit(url)
-    made: http.client.HTTPConnection = (
-        http.client.HTTPSConnection(place.netloc, timeout=SOON, context=tls)
+def _post(url: str, tls: ssl.SSLContext | None) -> ClientResponse:
+    address = urlsplit(url)
+    client: http.client.HTTPConnection = (
+        http.client.HTTPSConnection(address.netloc, timeout=SOON, context=tls)
         if tls
-        else http.client.HTTPConnection(place.netloc, timeout=SOON)
+        else http.client.HTTPConnection(address.netloc, timeout=SOON)
     )
-    with closing(made) as connection:
-        connection.request("POST", place.path, b"{}")
+    with closing(client) as connection:
+        connection.request("POST", address.path, b"{}")
         answer = connection.getresponse()
-        return Got(answer.status, dict(answer.getheaders()), answer.read())
+        return ClientResponse(answer.status, dict(answer.getheaders()), answer.read())
 
 
-async def post(endpoint: MockEndpoint, tls: ssl.SSLContext | None = None) -> Got:
-    """An attempt by http.client, on a connection of its own."""
+async def post(endpoint: MockEndpoint, tls: ssl.SSLContext | None = None) -> ClientResponse:
+    """An attempt by http.client, on its own connection."""
     return await asyncio.to_thread(_post, endpoint.url, tls)
 
 
@@ -64,9 +64,9 @@ def request(endpoint: MockEndpoint) -> bytes:
 
 @asynccontextmanager
 async def sending(endpoint: MockEndpoint, data: bytes) -> AsyncIterator[asyncio.StreamReader]:
-    """What comes back for `data` on a plain connection, which ends with the context."""
-    place = urlsplit(endpoint.url)
-    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    """The answer to `data` on a plain connection, which is closed with the context."""
+    address = urlsplit(endpoint.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write(data)
     async with asyncio.timeout(SOON):
         yield reader
@@ -82,32 +82,36 @@ async def ended(endpoint: MockEndpoint) -> Exchange:
 
 async def test_without_a_script_the_answer_is_the_guides_success() -> None:
     async with listening(clock=Clock()) as mock:
-        got = await post(mock.endpoint())
-    assert (got.status, got.headers["Content-Type"], got.body) == (200, "application/json", SUCCESS)
+        response = await post(mock.endpoint())
+    assert (response.status, response.headers["Content-Type"], response.body) == (
+        200,
+        "application/json",
+        SUCCESS,
+    )
 
 
 async def test_an_answer_has_the_scripted_status_headers_and_body() -> None:
     headers = (("Retry-After", "2"), ("content-type", "text/html"))
     async with answering(Scripted(503, headers=headers, body=b"<p>")) as endpoint:
-        got = await post(endpoint)
-    assert (got.status, got.body) == (503, b"<p>")
-    assert set(headers) <= set(got.headers.items())
-    assert "Content-Type" not in got.headers
+        response = await post(endpoint)
+    assert (response.status, response.body) == (503, b"<p>")
+    assert set(headers) <= set(response.headers.items())
+    assert "Content-Type" not in response.headers
 
 
 async def test_a_redirect_carries_its_location() -> None:
     async with answering(Scripted(307, headers=(("Location", "/elsewhere"),))) as endpoint:
-        got = await post(endpoint)
-    assert (got.status, got.headers["Location"]) == (307, "/elsewhere")
+        response = await post(endpoint)
+    assert (response.status, response.headers["Location"]) == (307, "/elsewhere")
 
 
 async def test_a_delay_lies_between_the_whole_request_and_the_answer() -> None:
-    clock = Held()
+    clock = HeldClock()
     async with answering(Scripted(delay=7), clock=clock) as endpoint:
         answer = asyncio.create_task(post(endpoint))
         await clock.asleep.wait()
         assert not answer.done()
-        clock.turned.set()
+        clock.released.set()
         await answer
         assert (await ended(endpoint)).seconds == 7
 
@@ -129,11 +133,11 @@ async def test_a_scripted_connection_close_closes_it() -> None:
 async def test_an_answer_is_recorded_as_it_was_given() -> None:
     script = Scripted(404, headers=(("X-Odd", "é"),), body=b"nothing here")
     async with answering(script) as endpoint:
-        got = await post(endpoint)
+        response = await post(endpoint)
         answer = (await ended(endpoint)).answer
     assert answer is not None
     assert (answer.status, answer.body, answer.cut) == (404, b"nothing here", False)
-    assert {name.decode() for name, _ in answer.headers} == set(got.headers)
+    assert {name.decode() for name, _ in answer.headers} == set(response.headers)
     assert (b"X-Odd", "é".encode()) in answer.headers
 
 
@@ -173,14 +177,14 @@ async def test_half_of_an_empty_body_is_incomplete_too() -> None:
             await post(endpoint)
 
 
-async def test_garbage_is_no_http() -> None:
+async def test_garbage_is_not_http() -> None:
     async with answering(Scripted(fault="garbage")) as endpoint:
         with pytest.raises(http.client.BadStatusLine):
             await post(endpoint)
 
 
 @pytest.mark.parametrize(
-    ("fault", "seen"),
+    ("fault", "expected"),
     [
         ("reset", aiohttp.ClientOSError),
         ("close", aiohttp.ServerDisconnectedError),
@@ -188,13 +192,13 @@ async def test_garbage_is_no_http() -> None:
         ("garbage", aiohttp.ClientResponseError),
     ],
 )
-async def test_aiohttp_sees_a_fault_as_one(fault: str, seen: type[Exception]) -> None:
+async def test_aiohttp_sees_a_fault_as_one(fault: str, expected: type[Exception]) -> None:
     async def attempt() -> None:
         async with session.post(endpoint.url, data=b"{}") as answer:
             await answer.read()
 
     async with answering(Scripted(fault=fault)) as endpoint, aiohttp.ClientSession() as session:
-        with pytest.raises(seen):
+        with pytest.raises(expected):
             await attempt()
 
 
@@ -208,7 +212,7 @@ async def test_a_fault_takes_the_connection_with_it() -> None:
 
 
 async def test_a_fault_waits_for_its_delay() -> None:
-    clock = Leaping()
+    clock = LeapingClock()
     async with answering(Scripted(fault="close", delay=4), clock=clock) as endpoint:
         with pytest.raises(http.client.RemoteDisconnected):
             await post(endpoint)
@@ -216,7 +220,7 @@ async def test_a_fault_waits_for_its_delay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "seen"),
+    ("fault", "expected"),
     [
         ("reset", Fault.CLOSED),
         ("close", Fault.CLOSED),
@@ -224,28 +228,28 @@ async def test_a_fault_waits_for_its_delay() -> None:
         ("garbage", Fault.GARBAGE),
     ],
 )
-async def test_a_fault_is_recorded_without_an_answer(fault: str, seen: Fault) -> None:
+async def test_a_fault_is_recorded_without_an_answer(fault: str, expected: Fault) -> None:
     async with answering(Scripted(fault=fault)) as endpoint:
         with pytest.raises((OSError, http.client.HTTPException)):
             await post(endpoint)
         arrival = await ended(endpoint)
-    assert (arrival.answer, arrival.fault, arrival.detail) == (None, seen, fault)
+    assert (arrival.answer, arrival.fault, arrival.detail) == (None, expected, fault)
 
 
 async def test_a_drip_sends_its_head_at_once() -> None:
-    clock = Held()
+    clock = HeldClock()
     async with (
         answering(Scripted(fault="drip", delay=6), clock=clock) as endpoint,
         sending(endpoint, request(endpoint)) as reader,
     ):
         assert b" 200 OK\r\n" in await reader.readuntil(b"\r\n\r\n")
         assert clock.time == 1000
-        clock.turned.set()
+        clock.released.set()
         assert await reader.readexactly(len(SUCCESS)) == SUCCESS
 
 
 async def test_a_drip_ends_after_its_delay() -> None:
-    clock = Leaping()
+    clock = LeapingClock()
     script = Scripted(fault="drip", delay=6, body=b"x" * 1001)
     async with answering(script, clock=clock) as endpoint:
         assert len((await post(endpoint)).body) == 1001
@@ -255,15 +259,15 @@ async def test_a_drip_ends_after_its_delay() -> None:
 
 async def test_a_drip_is_recorded_as_a_whole_answer() -> None:
     script = Scripted(201, fault="drip", delay=6, body=b"")
-    async with answering(script, clock=Leaping()) as endpoint:
+    async with answering(script, clock=LeapingClock()) as endpoint:
         await post(endpoint)
         arrival = await ended(endpoint)
     assert arrival.answer is not None
     assert (arrival.status, arrival.answer.body) == (201, b" ")
 
 
-async def test_a_sender_that_leaves_in_mid_drip_got_no_answer() -> None:
-    async with answering(Scripted(fault="drip", delay=6), clock=Held()) as endpoint:
+async def test_a_sender_that_leaves_in_mid_drip_has_no_answer() -> None:
+    async with answering(Scripted(fault="drip", delay=6), clock=HeldClock()) as endpoint:
         async with sending(endpoint, request(endpoint)) as reader:
             await reader.readuntil(b"\r\n\r\n")
         arrival = await ended(endpoint)
@@ -279,7 +283,7 @@ async def test_hang_lasts_until_the_sender_leaves() -> None:
 
 
 async def test_hang_is_given_up_in_the_end() -> None:
-    async with answering(Scripted(fault="hang"), clock=Leaping()) as endpoint:
+    async with answering(Scripted(fault="hang"), clock=LeapingClock()) as endpoint:
         with pytest.raises(http.client.RemoteDisconnected):
             await post(endpoint)
         arrival = await ended(endpoint)
@@ -287,7 +291,7 @@ async def test_hang_is_given_up_in_the_end() -> None:
 
 
 def test_an_unknown_fault_is_refused() -> None:
-    with pytest.raises(ValueError, match="'resett' is none of"):
+    with pytest.raises(ValueError, match="'resett' is not one of"):
         Scripted(fault="resett")
 
 
@@ -307,7 +311,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.S
     return server, ssl.create_default_context(cafile=cert)
 
 
-async def test_https_is_served_under_the_given_certificate(
+async def test_https_is_served_under_the_configured_certificate(
     tls: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
     async with answering(tls=tls[0]) as endpoint:
@@ -316,7 +320,7 @@ async def test_https_is_served_under_the_given_certificate(
 
 
 @pytest.mark.parametrize(
-    ("fault", "seen"),
+    ("fault", "expected"),
     [
         ("reset", http.client.RemoteDisconnected),
         ("close", http.client.RemoteDisconnected),
@@ -325,10 +329,10 @@ async def test_https_is_served_under_the_given_certificate(
     ],
 )
 async def test_faults_are_faults_over_https_too(
-    fault: str, seen: type[Exception], tls: tuple[ssl.SSLContext, ssl.SSLContext]
+    fault: str, expected: type[Exception], tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     async with answering(Scripted(fault=fault), tls=tls[0]) as endpoint:
-        with pytest.raises(seen):
+        with pytest.raises(expected):
             await post(endpoint, tls[1])
 
 
@@ -336,9 +340,9 @@ async def test_close_over_https_ends_the_connection_without_a_goodbye(
     tls: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
     def read(endpoint: MockEndpoint) -> bytes:
-        place = urlsplit(endpoint.url)
+        address = urlsplit(endpoint.url)
         with (
-            socket.create_connection((place.hostname, place.port), SOON) as plain,
+            socket.create_connection((address.hostname, address.port), SOON) as plain,
             tls[1].wrap_socket(
                 plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False
             ) as secure,

@@ -1,4 +1,4 @@
-"""Steps of the reference receiver that are replaced, as the gallery's faulty ones do."""
+"""Replaced steps of the reference receiver, as the gallery's faulty receivers use them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_a_replaced_response_can_close_the_connection_without_an_answer() 
             await post(base, body())
 
 
-async def test_a_delivery_under_way_is_answered_when_the_receiver_stops() -> None:
+async def test_a_pending_delivery_is_answered_when_the_receiver_stops() -> None:
     arrived = asyncio.Event()
 
     async def take_longer(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
@@ -59,7 +59,7 @@ async def test_a_store_can_see_that_the_sender_has_left() -> None:
 
     async def watch(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
         arrived.set()
-        while arrival.connected():  # noqa: ASYNC110 - no event tells of it
+        while arrival.connected():  # noqa: ASYNC110 - no event reports it
             await asyncio.sleep(0)
         gone.set()
         return True
@@ -76,7 +76,7 @@ async def test_a_store_can_see_that_the_sender_has_left() -> None:
         await gone.wait()
 
 
-async def test_a_method_that_delivers_is_the_policys_to_say() -> None:
+async def test_the_behaviour_decides_which_methods_deliver() -> None:
     async with receiver(replace(ReceiverBehaviour(), methods=frozenset({"PUT"}))) as base:
         assert (await post(base, body(), method="PUT")).status == 200
         assert (await post(base, body())).status == 405
@@ -87,5 +87,5 @@ async def test_a_replaced_acknowledgement_changes_the_answer() -> None:
     async with receiver(
         replace(ReceiverBehaviour(), acknowledge=lambda arrival, new: answer)
     ) as base:
-        got = await post(base, body())
-        assert (got.status, got.headers["Retry-After"]) == (202, "3")
+        response = await post(base, body())
+        assert (response.status, response.headers["Retry-After"]) == (202, "3")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-# Nothing but the page itself is looked up or loaded.
+# The browser itself loads nothing.
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",
@@ -21,7 +21,7 @@ WIDTHS = [pytest.param(PHONE, id="phone"), pytest.param(DESK, id="desk")]
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """A browser; the test is skipped where there is none."""
+    """A browser; without one the test is skipped."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     if CHROMIUM is None:
         pytest.skip("needs Chromium (Debian's package chromium)")
@@ -32,14 +32,14 @@ def chromium() -> Iterator[Any]:
 
 
 class Pages:
-    """Opens pages, and remembers what went wrong in them."""
+    """Opens pages, and collects their errors."""
 
     def __init__(self, browser: Any) -> None:
         self._browser = browser
         self._contexts: list[Any] = []
         self.faults: list[str] = []
-        self.asked: list[str] = []
-        """URLs that pages asked for."""
+        self.requested: list[str] = []
+        """URLs that pages requested."""
 
     def open(
         self, url: str, *, width: int = DESK, height: int = 900, dark: bool = False, **more: Any
@@ -53,21 +53,21 @@ class Pages:
         )
         self._contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda said: self._note(f"{said.type}: {said.text}"))
+        page.on("console", lambda message: self._note(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda fault: self._note(f"error: {fault}"))
         page.on("dialog", lambda dialog: self._note(f"error: dialog {dialog.message}"))
-        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("request", lambda request: self.requested.append(request.url))
         page.goto(url)
         return page
 
     def close(self) -> None:
         """Close all pages."""
-        for each in self._contexts:
-            each.close()
+        for context in self._contexts:
+            context.close()
 
-    def _note(self, said: str) -> None:
-        if said.startswith(("error", "warning")):
-            self.faults.append(said)
+    def _note(self, line: str) -> None:
+        if line.startswith(("error", "warning")):
+            self.faults.append(line)
 
 
 def too_wide(page: Any) -> int:
@@ -75,8 +75,12 @@ def too_wide(page: Any) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
 
 
-def unfit(page: Any) -> list[str]:
-    """What axe-core finds wrong for people who use a keyboard or a screen reader, or see little."""
+def accessibility_faults(page: Any) -> list[str]:
+    """What axe-core finds: obstacles for users of a keyboard or a screen reader, and low contrast."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
-    found = axe.Axe().run(page).response["violations"]
-    return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
+    violations = axe.Axe().run(page).response["violations"]
+    return [
+        f"{violation['id']}: {node['html'][:200]}"
+        for violation in violations
+        for node in violation["nodes"]
+    ]

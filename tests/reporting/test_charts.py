@@ -58,7 +58,7 @@ def test_attempts_are_drawn_with_the_band_that_they_should_fall_into():
     chart = charts.attempts_over_time(trace(*sent))
     _, (bands, _, _, points) = drawn(chart)
     assert [point["seconds"] for point in points if point["message"] == "7"] == [0.0, 1.5, 4.0, 8.5]
-    assert [point["came"] for point in points if point["message"] == "7"] == [
+    assert [point["answer"] for point in points if point["message"] == "7"] == [
         "refused",
         "refused",
         "no answer",
@@ -91,7 +91,7 @@ def test_answer_times_are_drawn_with_the_deadline():
     chart = charts.answer_times(trace(*sent))
     data, (bars, line, _) = drawn(chart)
     assert sum(bar["answers"] for bar in bars) == 4
-    assert line == [{"seconds": 5.0, "said": "deadline 5 s"}]
+    assert line == [{"seconds": 5.0, "label": "deadline 5 s"}]
     assert data["title"] == "4 deliveries, 1 of them longer than the deadline"
     assert "deadline 5 s" in drawable(chart)
 
@@ -100,7 +100,7 @@ def test_bars_stand_upon_each_other():
     ways = [{}, {}, {"answer": None, "fault": Fault.CLOSED}]
     sent = [exchange(sent=1.0, ended=1.01, **changed) for changed in ways]
     _, (bars, *_) = drawn(charts.answer_times(trace(*sent)))
-    assert [(bar["came"], bar["below"], bar["above"]) for bar in bars] == [
+    assert [(bar["answer"], bar["below"], bar["above"]) for bar in bars] == [
         ("accepted", 0, 2),
         ("no answer", 2, 3),
     ]

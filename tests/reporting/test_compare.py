@@ -1,4 +1,4 @@
-"""Two runs against each other."""
+"""Two runs compared."""
 
 import pytest
 
@@ -40,17 +40,17 @@ def results(outcome):
         (None, "pass", None),
     ],
 )
-def test_a_case_is_told_where_it_belongs(before, after, name):
-    found = compare(results(before), results(after))
-    told = {each: len(getattr(found, each)) for each in NAMES}
-    assert told == {each: int(each == name) for each in NAMES}
-    assert found.worse is (name in ("regressed", "appeared"))
+def test_a_change_is_sorted_by_its_kind(before, after, name):
+    comparison = compare(results(before), results(after))
+    counts = {kind: len(getattr(comparison, kind)) for kind in NAMES}
+    assert counts == {kind: int(kind == name) for kind in NAMES}
+    assert comparison.worse is (name in ("regressed", "appeared"))
 
 
-def test_cases_of_a_rule_are_told_apart():
+def test_cases_of_a_rule_are_compared_one_by_one():
     (rule,) = results("pass")
     before = [Result(rule.rule, case, Level.MUST, Outcome.FAIL) for case in ("a", "b")]
     after = [Result(rule.rule, "a", Level.MUST, Outcome.PASS), before[1]]
-    found = compare(before, after)
-    assert [each.name for each in found.fixed] == ["receiver.body.empty[a]"]
-    assert [each.name for each in found.still] == ["receiver.body.empty[b]"]
+    comparison = compare(before, after)
+    assert [change.name for change in comparison.fixed] == ["receiver.body.empty[a]"]
+    assert [change.name for change in comparison.still] == ["receiver.body.empty[b]"]

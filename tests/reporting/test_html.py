@@ -1,6 +1,6 @@
-"""The HTML page and the notebook's table: whole, safe whatever a target sent, in both languages.
+"""The HTML page and the notebook's table: complete, safe whatever a target sent, in both languages.
 
-What a browser makes of the page stands in test_pages_report.
+test_in_chromium shows the page in a browser.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from conformance.reporting.html.overview import ORDER
 from conformance.reporting.html.page import fragment, page
 from tests.reporting.html_parts import TAMPERED, Tree, answering, exchange, report, result, rule
 
-# What a target may put into an answer to harm whoever reads the report.
+# What a target may put into an answer to attack the reader of the report.
 PAYLOADS = [
     pytest.param(
         b"<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;", id="script"
@@ -79,7 +79,7 @@ def test_the_policy_forbids_everything_but_its_own_style_and_script():
     }
 
 
-def test_nothing_in_the_page_needs_what_the_policy_forbids():
+def test_the_page_needs_nothing_that_the_policy_forbids():
     for _, attributes in Tree(page(report())).tags:
         assert not attributes.keys() & {"src", "style", "srcset", "data", "action"}
         assert not [name for name in attributes if name.startswith("on")]
@@ -105,7 +105,7 @@ def test_an_answer_is_shown_escaped(payload: bytes, shown: str):
 
 
 @pytest.mark.parametrize(("payload", "shown"), PAYLOADS)
-def test_an_answer_adds_no_element_but_marks_and_no_unseen_character(payload: bytes, shown: str):
+def test_an_answer_adds_no_element_and_no_invisible_character(payload: bytes, shown: str):
     plain, hostile = page(answering(b"fine")), page(answering(payload))
     elements = [tag for tag, _ in Tree(hostile).tags if tag != "i"]
     assert elements == [tag for tag, _ in Tree(plain).tags if tag != "i"]
@@ -172,7 +172,7 @@ def test_an_exchange_shows_request_line_headers_body_status_and_time():
 
 def test_a_fault_stands_where_the_answer_would():
     timed_out = exchange(answer=None, fault=Fault.TIMEOUT, detail="after 6 s")
-    assert "no whole answer in time (after 6 s)" in page(report(exchanges=(timed_out,)))
+    assert "no complete answer in time (after 6 s)" in page(report(exchanges=(timed_out,)))
 
 
 def test_an_unusual_way_of_sending_is_named():
@@ -220,7 +220,7 @@ def test_where_room_is_short_each_result_keeps_its_telling_exchange(
 def test_what_the_page_has_no_room_for_is_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(evidence, "ROOM", 0)
     text = page(report(result(case="a"), result(case="b")))
-    assert "stand in the trace" in text
+    assert "see the trace for the other" in text
     assert not Tree(text).all("pre")
 
 
@@ -275,7 +275,7 @@ def test_a_failure_shows_all_that_mends_it():
 def test_a_line_too_long_for_the_page_is_named_instead():
     text = page(report(result(reproduce="x" * 20_000)))
     assert "x" * 1000 not in text
-    assert "stands in the JSON report" in text
+    assert "see the JSON report" in text
 
 
 def test_what_passed_is_a_folded_line_each():
@@ -327,7 +327,7 @@ def test_there_is_no_cause_where_none_is_given():
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        pytest.param("en", ("How to mend it", "A changed body is refused"), id="en"),
+        pytest.param("en", ("How to fix it", "A changed body is refused"), id="en"),
         pytest.param("zh-Hant", ("如何修正", "改動過的內容會被拒絕"), id="zh-Hant"),
     ],
 )

@@ -25,7 +25,7 @@ from conformance.reporting.html.page import fragment, page
 from conformance.scenario.dialects import load
 from conformance.storage.database import MEMORY
 from conformance.trace import Trace
-from tests.reporting.browser import DESK, PHONE, WIDTHS, Pages, too_wide, unfit
+from tests.reporting.browser import DESK, PHONE, WIDTHS, Pages, accessibility_faults, too_wide
 
 LINE = "TS=$(date +%s); curl 'http://x/' \\\n  -d '{\"a\": \"燈\"}'"
 EVIL = [
@@ -336,7 +336,7 @@ def test_hostile_text_stays_text_wherever_it_stands(shown: Any, pages: Pages, ev
     opened.get_by_role("radio", name="中文").check(force=True)
     assert opened.evaluate("window.evil") is None
     assert opened.locator("script, style, img, iframe, object, embed, link, base").count() == 2
-    assert [each for each in pages.asked if not each.startswith("file:")] == []
+    assert [each for each in pages.requested if not each.startswith("file:")] == []
     assert too_wide(opened) <= 0
 
 
@@ -357,7 +357,7 @@ def test_people_who_see_little_or_use_no_mouse_can_read_it(
 ) -> None:
     opened = shown(width=width, dark=dark)
     opened.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
-    assert unfit(opened) == []
+    assert accessibility_faults(opened) == []
 
 
 def test_every_control_is_reached_by_the_keyboard(shown: Any) -> None:
@@ -432,6 +432,6 @@ def test_the_notebooks_table_can_be_read_on_any_paper(
     )
     opened = pages.open(file.as_uri(), width=width)
     opened.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
-    assert unfit(opened) == []
+    assert accessibility_faults(opened) == []
     if width == DESK:
         assert too_wide(opened) <= 0

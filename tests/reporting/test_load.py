@@ -1,4 +1,4 @@
-"""A load run for people: what is read first, in both languages, whatever stands in it."""
+"""A load report for people: what comes first, both languages, and hostile content."""
 
 import base64
 import hashlib
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.load.report import document
+from conformance.load.report import load_report
 from conformance.load.verdict import judge
 from conformance.model.text import Text
 from conformance.reporting.files import Files
@@ -18,17 +18,17 @@ from tests.load.runs import SETTINGS, effects, ledger, run
 HOSTILE = "http://127.0.0.1/<script>alert(1)</script>\x1b[31m"
 
 
-def told(made):
-    return document(made, judge(made))
+def report(made):
+    return load_report(made, judge(made))
 
 
 def failing(**changes):
     made = ledger()
     lost = {made.msg_id(number) for number in range(3)}
-    return told(run(made, effects=effects([made], lost=lost), **changes))
+    return report(run(made, effects=effects([made], lost=lost), **changes))
 
 
-def test_what_failed_stands_first_with_its_ids_and_how_to_mend_it():
+def test_a_failed_check_comes_first_with_its_ids_and_how_to_fix_it():
     lines = plain(failing()).splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith("FAIL"))
     assert lines[first].split()[:2] == ["FAIL", "lost"]
@@ -44,17 +44,17 @@ def test_quiet_is_one_line():
 
 def test_one_cause_is_told_once():
     cause = Text("the receiver gave no answer: check the URL", "接收端沒有響應")
-    assert plain(told(run(cause=cause, effects=None))).count(cause.en) == 1
+    assert plain(report(run(cause=cause, effects=None))).count(cause.en) == 1
 
 
-def test_a_paced_run_tells_late_starts_by_whose_fault_they_are():
-    text = plain(told(run(settings=replace(SETTINGS, user_rate=2.0))))
+def test_a_paced_run_says_who_held_up_late_starts():
+    text = plain(report(run(settings=replace(SETTINGS, user_rate=2.0))))
     assert "held up by an earlier answer" in text
     assert "as fast as answers came" not in text
 
 
 def test_a_run_without_a_pace_says_so():
-    assert "(as fast as answers came)" in plain(told(run()))
+    assert "(as fast as answers came)" in plain(report(run()))
 
 
 def test_texts_come_in_traditional_chinese():
@@ -74,14 +74,14 @@ def test_the_page_allows_its_own_style_and_nothing_else():
     assert "<script" not in text
 
 
-def test_a_target_cannot_harm_whoever_reads():
+def test_a_hostile_target_is_escaped():
     made = failing() | {"target": HOSTILE}
     assert "<script" not in page(made)
     assert "\x1b" not in plain(made) + page(made)
 
 
 def test_the_page_draws_rates_and_latencies():
-    assert page(told(run())).count("<polyline") == 6
+    assert page(report(run())).count("<polyline") == 6
 
 
 def test_a_run_of_nothing_has_no_charts():
@@ -95,6 +95,6 @@ def test_latencies_are_drawn_in_powers_of_ten():
 
 
 @pytest.mark.parametrize("kind", ["json", "html"])
-def test_a_file_is_written_where_it_is_wanted(kind, tmp_path):
+def test_a_report_is_written_to_the_file(kind, tmp_path):
     write(failing(), Files(**{kind: tmp_path / "report"}))
     assert (tmp_path / "report").read_text(encoding="utf-8").startswith(("{", "<!doctype html>"))

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from conformance.checks.sender.step_checks import NAMED
-from conformance.checks.sender.test_reports import told_apart
+from conformance.checks.sender.endpoint_reports import told_apart
+from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.checks.sender.wire import WIRE_CHECKS
 from conformance.model.errors import InputError
 from conformance.model.rules import Level
 from conformance.protocol.message import TYPES
 from conformance.protocol.validation import problems, validator
 from conformance.receiver.script import Scripted
-from conformance.scenario import receiver as scenarios
+from conformance.scenario import load as scenarios
 from conformance.scenario import sender as emission
 from conformance.scenario.sender import Call, Emit, Endpoint, ScriptedAnswer, SenderCase
 
@@ -48,8 +48,8 @@ def sender_case(read):
 
 def test_what_is_left_out_is_one_plain_message_to_one_endpoint_that_answers_200(sender_case):
     read = sender_case("steps: [{emit: {}, expect: {arrives: true}}]")
-    assert read.listener == Endpoint()
-    assert read.listener.answers == (ScriptedAnswer(200),)
+    assert read.endpoint == Endpoint()
+    assert read.endpoint.answers == (ScriptedAnswer(200),)
     assert read.actions[0].emit == Emit(message="any", messages=1)
     assert read.other is None
 
@@ -75,7 +75,7 @@ def test_an_answer_is_a_status_or_says_what_differs(sender_case, words, reply):
     read = sender_case(
         f"answers: [{words}]", "also: {}", "steps: [{emit: {}, expect: {attempts: 1}}]"
     )
-    assert read.listener.answers == (reply,)
+    assert read.endpoint.answers == (reply,)
 
 
 @pytest.mark.parametrize(
@@ -118,12 +118,15 @@ def test_a_call_is_named_or_says_what_differs(sender_case, words, call):
 )
 def test_attempts_are_a_number_or_so_many_at_least(sender_case, words, attempts):
     read = sender_case(f"steps: [{{emit: {{}}, expect: {{attempts: {words}}}}}]")
-    assert read.actions[0].seen[0].attempts == attempts
+    assert read.actions[0].expectations[0].attempts == attempts
 
 
 def test_an_expectation_has_the_level_of_its_case_unless_it_has_its_own(sender_case):
     steps = "steps: [{emit: {}, expect: [{arrives: true}, {level: MAY, check: prompt}]}]"
-    assert [seen.level for seen in sender_case(steps).actions[0].seen] == [Level.SHOULD, Level.MAY]
+    assert [seen.level for seen in sender_case(steps).actions[0].expectations] == [
+        Level.SHOULD,
+        Level.MAY,
+    ]
 
 
 def test_a_case_completes_the_configuration_that_all_cases_share(read):
@@ -132,7 +135,7 @@ def test_a_case_completes_the_configuration_that_all_cases_share(read):
         "cases: {one: {configure: {Timeout: 9}}}",
         "steps: [{emit: {}, expect: {arrives: true}}]",
     )
-    assert scenario.cases[0].sender_case.listener.configure == {"RetryCount": 2, "Timeout": 9}
+    assert scenario.cases[0].sender_case.endpoint.configure == {"RetryCount": 2, "Timeout": 9}
 
 
 def test_a_case_completes_the_first_emit(read):
@@ -159,9 +162,9 @@ def test_the_call_of_a_case_stands_in_place_of_the_first_one(read):
     ("words", "of"),
     [
         pytest.param(
-            "answers: [404, 200]", lambda s: s.listener.answers[0].status == 404, id="answers"
+            "answers: [404, 200]", lambda s: s.endpoint.answers[0].status == 404, id="answers"
         ),
-        pytest.param("way: refusing", lambda s: s.listener.way == "refusing", id="way"),
+        pytest.param("way: refusing", lambda s: s.endpoint.kind == "refusing", id="way"),
         pytest.param(
             "also: {answers: [500]}",
             lambda s: s.other.answers == (ScriptedAnswer(500),),
@@ -170,7 +173,7 @@ def test_the_call_of_a_case_stands_in_place_of_the_first_one(read):
         pytest.param(
             "steps: [{call: Test, expect: {call: ok}}]", lambda s: s.calls and not s.emits, id="steps"
         ),
-        pytest.param("level: MAY", lambda s: s.actions[0].seen[0].level is Level.MAY, id="level"),
+        pytest.param("level: MAY", lambda s: s.actions[0].expectations[0].level is Level.MAY, id="level"),
     ],
 )  # fmt: skip
 def test_the_words_of_a_case_stand_in_place_of_those_of_the_rule(read, words, of):
@@ -182,7 +185,7 @@ def test_the_words_of_a_case_stand_in_place_of_those_of_the_rule(read, words, of
 def test_an_endpoint_that_only_listens_is_not_configured(sender_case):
     steps = "steps: [{emit: {}, expect: {arrives: false, at: other}}]"
     read = sender_case("also: {configured: false}", steps)
-    assert read.listener.configured
+    assert read.endpoint.configured
     assert not read.other.configured
 
 
@@ -236,7 +239,7 @@ EMIT = "{emit: {}, expect: {arrives: true}}"
             ["steps: [{emit: {as: it}}, {emit: {again: it, message: text}}]"], "unchanged", id="again"
         ),
         pytest.param(
-            ["steps: [{emit: {drawn: answers, message: text}}]"], "what is `drawn`", id="drawn"
+            ["steps: [{emit: {drawn: answers, message: text}}]"], "`drawn` generates", id="drawn"
         ),
         pytest.param(
             ["steps: [{emit: {drawn: answers}, expect: {check: as-answered}}]"],
@@ -249,12 +252,12 @@ EMIT = "{emit: {}, expect: {arrives: true}}"
         pytest.param(
             ["answers: [{status: 302, to-other: true}]", f"steps: [{EMIT}]"], "goes with `also`", id="nowhere"
         ),
-        pytest.param(["steps: [{emit: {}, expect: {level: MAY}}]"], "says what", id="nothing expected"),
+        pytest.param(["steps: [{emit: {}, expect: {level: MAY}}]"], "needs one of", id="nothing expected"),
         pytest.param(["steps: [{call: Test, expect: {attempts: 2}}]"], "for an `emit`", id="attempts"),
-        pytest.param(["steps: [{restart: true, expect: {arrives: true}}]"], "that brings it", id="arrives"),
+        pytest.param(["steps: [{restart: true, expect: {arrives: true}}]"], "in the same step", id="arrives"),
         pytest.param(["steps: [{emit: {}, expect: {call: ok}}]"], "goes with a `call`", id="call"),
         pytest.param(
-            ["cases: {one: {call: List}}", f"steps: [{EMIT}]"], "none has one", id="a case completes nothing"
+            ["cases: {one: {call: List}}", f"steps: [{EMIT}]"], "no step has one", id="nothing to complete"
         ),
     ],
 )  # fmt: skip
@@ -272,9 +275,11 @@ def built_in() -> list[SenderCase]:
 def test_every_named_check_of_the_built_in_rules_exists_and_none_goes_unused():
     every = scenarios.built_in("sender")
     over = {each.check for each in every if each.check is not None}
-    of_steps = {s.check for each in built_in() for a in each.actions for s in a.seen if s.check}
+    of_steps = {
+        s.check for each in built_in() for a in each.actions for s in a.expectations if s.check
+    }
     assert over == {*WIRE_CHECKS, told_apart.__name__.replace("_", "-")}
-    assert of_steps == set(NAMED)
+    assert of_steps == set(STEP_CHECKS)
 
 
 def test_the_schema_lists_what_the_code_can_do():

@@ -1,4 +1,4 @@
-"""What the tests of the sender share: an event, an endpoint of another make, a client, a clock."""
+"""Shared by the sender's tests: an event, an independent endpoint and client, a virtual clock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ QUICK = Pace(Backoff(base=0.01))
 
 
 def event(msg_id: str = "1", **fields: object) -> dict[str, Any]:
-    """A message event as it is given to Emit: the guide's body without `timestamp`."""
+    """A message event for Emit: the guide's body without `timestamp`."""
     return {
         "key": "wxid_lighthouse", "msgId": msg_id, "fromUser": "wxid_keeper",
         "toUser": "wxid_lighthouse", "msgType": 1, "content": "燈亮了", "isSelfMsg": False,
@@ -39,7 +39,7 @@ def event(msg_id: str = "1", **fields: object) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Got:
+class HookRequest:
     """A request as http.server read it. Header names are in lower case."""
 
     method: str
@@ -56,13 +56,13 @@ class Got:
         return str(self.json["msgId"])
 
 
-Answer = Callable[[BaseHTTPRequestHandler, Got], None]
+Answer = Callable[[BaseHTTPRequestHandler, HookRequest], None]
 
 
 def status(number: int, **headers: str) -> Answer:
-    """An empty answer; `Retry_After` stands for Retry-After."""
+    """An empty answer; `Retry_After` becomes the Retry-After header."""
 
-    def answer(handler: BaseHTTPRequestHandler, got: Got) -> None:
+    def answer(handler: BaseHTTPRequestHandler, request: HookRequest) -> None:
         handler.send_response(number)
         for name, value in headers.items():
             handler.send_header(name.replace("_", "-"), value)
@@ -73,40 +73,42 @@ def status(number: int, **headers: str) -> Answer:
 
 
 class Endpoint:
-    """A receiver by http.server. The first requests get `answers`, one each, and the last of them
-    is everybody else's."""
+    """A receiver built on http.server. Each of the first requests gets one of `answers`, and all
+    later ones get the last."""
 
     def __init__(self, answers: tuple[Answer, ...]) -> None:
-        self.got: list[Got] = []
+        self.requests: list[HookRequest] = []
         self._answers = answers
         self._arrival = threading.Condition()
         self.url = ""
 
-    def take(self, handler: BaseHTTPRequestHandler, got: Got) -> None:
+    def take(self, handler: BaseHTTPRequestHandler, request: HookRequest) -> None:
         with self._arrival:
-            self.got.append(got)
-            answer = self._answers[min(len(self.got), len(self._answers)) - 1]
+            self.requests.append(request)
+            answer = self._answers[min(len(self.requests), len(self._answers)) - 1]
         try:
-            answer(handler, got)
+            answer(handler, request)
         finally:
             with self._arrival:
                 self._arrival.notify_all()
 
-    async def arrived(self, count: int) -> list[Got]:
+    async def arrived(self, count: int) -> list[HookRequest]:
         """The requests, once there are `count` of them and the last is answered."""
 
         def wait() -> None:
             with self._arrival:
-                enough = self._arrival.wait_for(lambda: len(self.got) >= count, timeout=PATIENCE)
-            assert enough, f"{len(self.got)} requests came, not {count}"
+                enough = self._arrival.wait_for(
+                    lambda: len(self.requests) >= count, timeout=PATIENCE
+                )
+            assert enough, f"{len(self.got)} requests arrived, not {count}"
 
         await asyncio.to_thread(wait)
-        return self.got
+        return self.requests
 
 
 @contextmanager
 def endpoint(*answers: Answer) -> Iterator[Endpoint]:
-    """A receiver on a free port; it answers 200 unless told otherwise."""
+    """A receiver on a free port; it answers 200 by default."""
     here = Endpoint(answers or (status(200),))
 
     class Handler(BaseHTTPRequestHandler):
@@ -115,7 +117,7 @@ def endpoint(*answers: Answer) -> Iterator[Endpoint]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            here.take(self, Got(self.command, self.path, headers, body))
+            here.take(self, HookRequest(self.command, self.path, headers, body))
 
         do_GET = do_POST  # noqa: N815 - a redirect that is followed may become a GET
 
@@ -140,9 +142,9 @@ def endpoint(*answers: Answer) -> Iterator[Endpoint]:
             thread.join()
 
 
-def openssl(got: Got, secret: str) -> str:
-    """The signature that openssl works out for what came."""
-    signed = got.headers["x-webhook-timestamp"].encode() + b":" + got.body
+def openssl(request: HookRequest, secret: str) -> str:
+    """The signature that openssl computes for a request."""
+    signed = request.headers["x-webhook-timestamp"].encode() + b":" + request.body
     command = [
         "openssl",
         "dgst",
@@ -159,7 +161,7 @@ def openssl(got: Got, secret: str) -> str:
 
 
 @dataclass(frozen=True)
-class Said:
+class ApiAnswer:
     """An answer of the API."""
 
     status: int
@@ -168,41 +170,41 @@ class Said:
     data: Any
 
 
-def ask(method: str, url: str, body: object = None) -> Said:
+def ask(method: str, url: str, body: object = None) -> ApiAnswer:
     """One call of the API by urllib; `body` is bytes, or JSON."""
     content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     request = Request(url, content, {"Content-Type": "application/json"}, method=method)
     try:
         with urlopen(request, timeout=PATIENCE) as answer:
-            return Said(answer.status, **json.load(answer))
+            return ApiAnswer(answer.status, **json.load(answer))
     except HTTPError as refusal:
-        return Said(refusal.code, **json.load(refusal))
+        return ApiAnswer(refusal.code, **json.load(refusal))
 
 
-async def call(method: str, url: str, body: object = None) -> Said:
-    """The same, beside the sender in this process."""
+async def call(method: str, url: str, body: object = None) -> ApiAnswer:
+    """The same, without blocking the sender in this process."""
     return await asyncio.to_thread(ask, method, url, body)
 
 
 @asynccontextmanager
 async def api(settings: Settings | None = None) -> AsyncIterator[str]:
-    """A sender in memory that does not wait long; gives its API's base URL."""
+    """A sender in memory with short waits; yields the base URL of its API."""
     async with serving_sender(load("guide"), settings or Settings(pace=QUICK)) as base:
         yield base
 
 
 async def create(base: str, url: str = URL, **fields: object) -> int:
-    said = await call("POST", f"{base}/Config", {"URL": url, "Secret": SECRET, **fields})
-    assert (said.status, said.code, said.message) == (200, 0, "success")
-    return int(said.data["ID"])
+    answer = await call("POST", f"{base}/Config", {"URL": url, "Secret": SECRET, **fields})
+    assert (answer.status, answer.code, answer.message) == (200, 0, "success")
+    return int(answer.data["ID"])
 
 
 async def listed(base: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (await call("GET", f"{base}/List")).data
-    return found
+    entries: list[dict[str, Any]] = (await call("GET", f"{base}/List")).data
+    return entries
 
 
-async def emit(base: str, *msg_ids: str, **fields: object) -> Said:
+async def emit(base: str, *msg_ids: str, **fields: object) -> ApiAnswer:
     return await call("POST", f"{base}/Emit", [event(each, **fields) for each in msg_ids])
 
 
@@ -210,19 +212,19 @@ async def deliveries(base: str, state: str, count: int) -> list[dict[str, Any]]:
     """The deliveries in `state`, once there are `count` of them."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            found: list[dict[str, Any]] = (
+            entries: list[dict[str, Any]] = (
                 await call("GET", f"{base}/Deliveries?status={state}")
             ).data
-            if len(found) >= count:
-                return found
+            if len(entries) >= count:
+                return entries
 
 
 def ids(hook: Endpoint) -> list[str]:
-    return [got.msg_id for got in hook.got]
+    return [request.msg_id for request in hook.requests]
 
 
 class VirtualClock(Clock):
-    """A clock that stands still until it is turned."""
+    """A clock that stands still until the test turns it."""
 
     def __init__(self) -> None:
         self._now = NOW
@@ -241,17 +243,17 @@ class VirtualClock(Clock):
         await woken
 
     async def turn(self, seconds: float = 0.0) -> None:
-        """Let `seconds` pass; whoever sleeps wakes at its time, and comes to rest before the next."""
-        until = self._now + seconds
-        await self._rest()
-        while self._sleepers and self._sleepers[0][0] <= until:
+        """Let `seconds` pass; each sleeper wakes at its time, and runs until idle before the next."""
+        end = self._now + seconds
+        await self._settle()
+        while self._sleepers and self._sleepers[0][0] <= end:
             at, _, woken = heapq.heappop(self._sleepers)
             if not woken.done():
                 self._now = max(self._now, at)
                 woken.set_result(None)
-                await self._rest()
-        self._now = until
+                await self._settle()
+        self._now = end
 
-    async def _rest(self) -> None:
+    async def _settle(self) -> None:
         for _ in range(40):
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The sender's API over HTTP, with a client and an endpoint of another make."""
+"""The sender's API over HTTP, with an independent client and endpoint."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.sender.parts import (
 
 
 async def test_a_configuration_is_listed_as_it_was_created_and_its_secret_masked() -> None:
-    given = {
+    fields = {
         "URL": URL,
         "Secret": SECRET,
         "Enabled": False,
@@ -38,22 +38,22 @@ async def test_a_configuration_is_listed_as_it_was_created_and_its_secret_masked
         "IncludeSelfMessage": True,
     }
     async with api() as base:
-        await call("POST", f"{base}/Config", given)
-        assert await listed(base) == [given | {"ID": 1, "Secret": MASK}]
+        await call("POST", f"{base}/Config", fields)
+        assert await listed(base) == [fields | {"ID": 1, "Secret": MASK}]
 
 
-async def test_the_same_url_again_updates_and_keeps_a_secret_that_is_not_repeated() -> None:
+async def test_the_same_url_again_updates_and_keeps_an_omitted_secret() -> None:
     with endpoint() as hook:
         async with api() as base:
             assert await create(base, hook.url, Timeout=4) == 1
-            said = await call("POST", f"{base}/Config", {"url": hook.url, "RetryCount": 1})
-            assert said.data["ID"] == 1
+            answer = await call("POST", f"{base}/Config", {"url": hook.url, "RetryCount": 1})
+            assert answer.data["ID"] == 1
             assert [(each["Timeout"], each["RetryCount"]) for each in await listed(base)] == [
                 (10, 1)
             ]
             await call("GET", f"{base}/Test")
-            (got,) = await hook.arrived(1)
-            assert got.headers["x-webhook-signature"] == openssl(got, SECRET)
+            (request,) = await hook.arrived(1)
+            assert request.headers["x-webhook-signature"] == openssl(request, SECRET)
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ async def test_the_same_url_again_updates_and_keeps_a_secret_that_is_not_repeate
         pytest.param({}, "URL is missing", id="no-url"),
         pytest.param({"URL": "ftp://a/"}, "URL must be", id="ftp"),
         pytest.param({"URL": "http://"}, "URL must be", id="no-host"),
-        pytest.param({"URL": "http://a b/"}, "URL must be", id="blank-in-the-host"),
-        pytest.param({"URL": "http://a/b c"}, "URL must be", id="blank-in-the-path"),
-        pytest.param({"URL": " http://a/"}, "URL must be", id="blank-in-front"),
+        pytest.param({"URL": "http://a b/"}, "URL must be", id="space-in-the-host"),
+        pytest.param({"URL": "http://a/b c"}, "URL must be", id="space-in-the-path"),
+        pytest.param({"URL": " http://a/"}, "URL must be", id="space-in-front"),
         pytest.param({"URL": "http://u:p@a/"}, "URL must not carry credentials", id="credentials"),
         pytest.param({"URL": URL, "Timeout": -1}, "Timeout must be", id="timeout-negative"),
         pytest.param({"URL": URL, "Timeout": 10**9}, "Timeout must be", id="timeout-huge"),
@@ -93,25 +93,25 @@ async def test_a_bad_configuration_is_refused_by_name_and_nothing_is_stored(
     body: object, words: str
 ) -> None:
     async with api() as base:
-        said = await call("POST", f"{base}/Config", body)
-        assert 400 <= said.status < 500
-        assert (said.code, said.data) == (said.status, None)
-        assert words in said.message
+        answer = await call("POST", f"{base}/Config", body)
+        assert 400 <= answer.status < 500
+        assert (answer.code, answer.data) == (answer.status, None)
+        assert words in answer.message
         assert await listed(base) == []
         assert (await call("GET", f"{base}/Test")).status == 404
 
 
-async def test_an_update_is_found_by_id_and_leaves_what_it_does_not_name() -> None:
+async def test_an_update_by_id_leaves_the_fields_it_does_not_name() -> None:
     async with api() as base:
         await create(base)
         await create(base, "http://127.0.0.1:9/other", Timeout=4)
-        said = await call("PUT", f"{base}/Update", {"id": "2", "retryCount": 7, "Secret": MASK})
-        assert (said.status, said.data["ID"]) == (200, 2)
+        answer = await call("PUT", f"{base}/Update", {"id": "2", "retryCount": 7, "Secret": MASK})
+        assert (answer.status, answer.data["ID"]) == (200, 2)
         first, second = await listed(base)
         assert (first["RetryCount"], second["RetryCount"], second["Timeout"]) == (3, 7, 4)
 
 
-async def test_an_update_is_found_by_url() -> None:
+async def test_an_update_can_name_its_configuration_by_url() -> None:
     async with api() as base:
         await create(base)
         await create(base, "http://127.0.0.1:9/other")
@@ -137,24 +137,24 @@ async def test_an_update_of_the_only_configuration_needs_neither_and_may_change_
         pytest.param([], 400, id="array"),
     ],
 )
-async def test_an_update_that_cannot_be_made_changes_nothing(body: object, code: int) -> None:
+async def test_a_refused_update_changes_nothing(body: object, code: int) -> None:
     async with api() as base:
         await create(base)
         await create(base, "http://127.0.0.1:9/other")
         before = await listed(base)
-        said = await call("PUT", f"{base}/Update", body)
-        assert (said.status, said.code) == (code, code)
+        answer = await call("PUT", f"{base}/Update", body)
+        assert (answer.status, answer.code) == (code, code)
         assert await listed(base) == before
 
 
-async def test_the_mask_sent_back_leaves_the_secret() -> None:
+async def test_sending_the_mask_back_keeps_the_secret() -> None:
     with endpoint() as hook:
         async with api() as base:
             await create(base, hook.url)
             await call("PUT", f"{base}/Update", (await listed(base))[0] | {"Timeout": 3})
             await call("GET", f"{base}/Test")
-            (got,) = await hook.arrived(1)
-            assert got.headers["x-webhook-signature"] == openssl(got, SECRET)
+            (request,) = await hook.arrived(1)
+            assert request.headers["x-webhook-signature"] == openssl(request, SECRET)
 
 
 async def test_a_deleted_configuration_is_gone() -> None:
@@ -169,17 +169,17 @@ async def test_a_test_sends_a_signed_message_that_fits_the_schema() -> None:
     with endpoint() as hook:
         async with api() as base:
             await create(base, hook.url, MessageTypes=["49"])
-            said = await call("GET", f"{base}/Test?id=1")
-            (got,) = await hook.arrived(1)
-            assert (said.data["Success"], said.data["Message"]) == (
+            answer = await call("GET", f"{base}/Test?id=1")
+            (request,) = await hook.arrived(1)
+            assert (answer.data["Success"], answer.data["Message"]) == (
                 True,
                 "the endpoint answered 200",
             )
-            assert 0 < said.data["Elapsed"] < 5000
-            assert message_problems(got.json) == []
-            assert got.json["createTime"] <= got.json["timestamp"]
-            assert str(got.json["timestamp"]) == got.headers["x-webhook-timestamp"]
-            assert got.headers["x-webhook-signature"] == openssl(got, SECRET)
+            assert 0 < answer.data["Elapsed"] < 5000
+            assert message_problems(request.json) == []
+            assert request.json["createTime"] <= request.json["timestamp"]
+            assert str(request.json["timestamp"]) == request.headers["x-webhook-timestamp"]
+            assert request.headers["x-webhook-signature"] == openssl(request, SECRET)
 
 
 async def test_two_tests_never_share_an_id() -> None:
@@ -191,17 +191,17 @@ async def test_two_tests_never_share_an_id() -> None:
             assert len(set(ids(hook))) == 2
 
 
-async def test_a_test_says_what_went_wrong() -> None:
+async def test_a_test_reports_what_went_wrong() -> None:
     with endpoint(status(401)) as hook:
         async with api() as base:
             await create(base, hook.url)
-            said = await call("GET", f"{base}/Test")
-            assert (said.status, said.code) == (200, 0)
-            assert (said.data["Success"], said.data["Status"]) == (False, 401)
-            assert "compare the Secret" in said.data["Message"]
+            answer = await call("GET", f"{base}/Test")
+            assert (answer.status, answer.code) == (200, 0)
+            assert (answer.data["Success"], answer.data["Status"]) == (False, 401)
+            assert "compare the Secret" in answer.data["Message"]
 
 
-async def test_a_test_without_id_tests_every_enabled_one_and_tells_the_newest() -> None:
+async def test_a_test_without_id_tests_every_enabled_one_and_reports_the_newest() -> None:
     with endpoint() as hook, endpoint(status(500)) as failing:
         async with api() as base:
             await create(base, failing.url)
@@ -218,12 +218,12 @@ async def test_a_test_without_id_tests_every_enabled_one_and_tells_the_newest() 
 
 async def test_a_test_of_nothing_says_what_to_do() -> None:
     async with api() as base:
-        said = await call("GET", f"{base}/Test")
-        assert (said.status, said.code) == (404, 404)
-        assert "POST one to /v1/webhook/Config" in said.message
+        answer = await call("GET", f"{base}/Test")
+        assert (answer.status, answer.code) == (404, 404)
+        assert "POST one to /v1/webhook/Config" in answer.message
 
 
-async def test_status_tells_the_settings_and_how_sending_went() -> None:
+async def test_status_reports_the_settings_and_the_counts() -> None:
     with endpoint(status(200), status(500)) as hook:
         async with api() as base:
             await create(base, hook.url, RetryCount=1, MessageTypes=[1])
@@ -275,15 +275,15 @@ async def test_a_test_counts_as_the_last_send() -> None:
         ("GET", "/v1/webhook/list", 200),
     ],
 )
-async def test_paths_are_matched_whatever_their_case_and_others_told(
+async def test_paths_match_in_any_case_and_wrong_ones_are_reported(
     method: str, path: str, code: int
 ) -> None:
     async with api() as base:
-        said = await call(method, base.removesuffix("/v1/webhook") + path)
-        assert (said.status, said.code) == (code, 0 if code == 200 else code)
+        answer = await call(method, base.removesuffix("/v1/webhook") + path)
+        assert (answer.status, answer.code) == (code, 0 if code == 200 else code)
 
 
-async def test_a_key_that_is_not_needed_is_ignored() -> None:
+async def test_an_unneeded_key_is_ignored() -> None:
     async with api() as base:
         assert (await call("GET", f"{base}/List?key=anything")).status == 200
 
@@ -292,11 +292,11 @@ async def test_a_key_that_is_not_needed_is_ignored() -> None:
 async def test_without_the_api_key_nothing_is_answered(query: str) -> None:
     async with api(Settings(api_key=Secret(b"a key"))) as base:
         for name in ("List", "Nothing"):
-            said = await call("GET", f"{base}/{name}{query}")
-            assert (said.status, said.code, said.data) == (401, 401, None)
+            answer = await call("GET", f"{base}/{name}{query}")
+            assert (answer.status, answer.code, answer.data) == (401, 401, None)
 
 
-async def test_with_the_api_key_everything_is() -> None:
+async def test_with_the_api_key_everything_is_answered() -> None:
     async with api(Settings(api_key=Secret(b"a key"))) as base:
         assert (await call("GET", f"{base}/List?key=a%20key")).status == 200
 
@@ -308,10 +308,10 @@ async def test_deny_private_reaches_the_deliveries() -> None:
             await emit(base, "1")
             (only,) = await deliveries(base, "failed", 1)
             assert "--deny-private forbids" in only["lastError"]
-            assert hook.got == []
+            assert hook.requests == []
 
 
-async def test_the_secret_stands_in_no_answer_and_in_no_log(
+async def test_the_secret_is_in_no_answer_and_in_no_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -320,19 +320,19 @@ async def test_the_secret_stands_in_no_answer_and_in_no_log(
             await create(base, hook.url, RetryCount=0)
             await emit(base, "1")
             await deliveries(base, "failed", 1)
-            said = [
+            answer = [
                 *[await call("GET", f"{base}/{each}") for each in ("List", "Status", "Test")],
                 await call("GET", f"{base}/Deliveries"),
                 await call("PUT", f"{base}/Update", {"Secret": SECRET, "Timeout": 4}),
                 await call("PUT", f"{base}/Update", {"Secret": [SECRET]}),
             ]
-    assert SECRET not in "".join(map(str, said)) + caplog.text
+    assert SECRET not in "".join(map(str, answer)) + caplog.text
 
 
-async def test_a_fault_inside_is_told_as_one_and_never_what_it_was(
+async def test_an_internal_fault_is_reported_without_its_details(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("conformance.sender.queue.Queue.newest", None)
     async with api() as base:
-        said = await call("GET", f"{base}/Deliveries")
-        assert (said.status, said.code, said.message) == (500, 500, "internal error")
+        answer = await call("GET", f"{base}/Deliveries")
+        assert (answer.status, answer.code, answer.message) == (500, 500, "internal error")

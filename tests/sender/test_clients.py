@@ -1,6 +1,6 @@
-"""Configuration clients as people have published them for this protocol, in short, on the API as it is.
+"""Configuration clients that others have published for this protocol, abridged, against our API.
 
-Each is given a base URL of its own kind and knows nothing of Hookproof.
+Each gets its own form of base URL, and knows nothing of Hookproof.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Tool:
         self._base = base  # http://HOST:PORT/v1
 
     def configure(self, hook: str, types: str = "1,3,34,43,47,49") -> bool:
-        said = requests.post(
+        response = requests.post(
             self._url("Config"),
             json={
                 "url": hook,
@@ -43,8 +43,8 @@ class Tool:
             },
             timeout=PATIENCE,
         )
-        said.raise_for_status()
-        return bool(said.json().get("code") == 0)
+        response.raise_for_status()
+        return bool(response.json().get("code") == 0)
 
     def status(self) -> str:
         data = self._data("Status")
@@ -68,9 +68,9 @@ class Tool:
         return f"failed: {data.get('Message', '')}"
 
     def _data(self, name: str) -> Any:
-        said = requests.get(self._url(name), timeout=PATIENCE)
-        said.raise_for_status()
-        answer = said.json()
+        response = requests.get(self._url(name), timeout=PATIENCE)
+        response.raise_for_status()
+        answer = response.json()
         assert answer.get("code") == 0
         return answer.get("data", {})
 
@@ -93,8 +93,8 @@ async def test_a_command_line_tool_configures_tests_and_asks() -> None:
                 f"last: {time.strftime('%Y')}, ok",
                 "sent: 0, failed: 0",
             ]
-            (got,) = hook.got
-            assert got.headers["x-webhook-signature"] == openssl(got, SECRET)
+            (request,) = hook.requests
+            assert request.headers["x-webhook-signature"] == openssl(request, SECRET)
 
 
 async def test_it_asks_before_anything_was_sent() -> None:
@@ -104,13 +104,15 @@ async def test_it_asks_before_anything_was_sent() -> None:
         assert "last: 1970, no" in await asyncio.to_thread(tool.status)
 
 
-async def test_its_test_says_what_went_wrong() -> None:
+async def test_its_test_reports_what_went_wrong() -> None:
     with endpoint(status(401)) as hook:
         async with api() as base:
             tool = Tool(base.removesuffix("/webhook"))
             await asyncio.to_thread(tool.configure, hook.url)
-            said = await asyncio.to_thread(tool.test)
-            assert said.startswith("failed: the endpoint answered 401: it refuses the signature")
+            response = await asyncio.to_thread(tool.test)
+            assert response.startswith(
+                "failed: the endpoint answered 401: it refuses the signature"
+            )
 
 
 async def test_its_empty_list_of_types_is_all_types() -> None:
@@ -130,8 +132,8 @@ async def test_its_key_is_the_api_key() -> None:
 
 
 class Plugin:
-    """A chat bot's plugin: the server's address alone, two paths that it tries, success by several
-    signs, and the reason under several names."""
+    """A chat bot's plugin: it gets only the server's address, tries two paths, takes several signs
+    for success, and looks for the reason under several names."""
 
     def __init__(self, base: str) -> None:
         self._base = base  # http://HOST:PORT
@@ -139,17 +141,17 @@ class Plugin:
     def register(self, hook: str, **settings: object) -> None:
         fault = "nothing answered"
         for path in ("/webhook/Config", "/v1/webhook/Config"):
-            said = requests.post(
+            response = requests.post(
                 self._base + path,
                 params={"key": KEY, "authcode": KEY},
                 headers={"Authorization": f"Bearer {KEY}"},
                 json={"url": hook, "secret": SECRET, "enabled": True} | settings,
                 timeout=PATIENCE,
             )
-            answer = said.json()
-            if said.ok and (answer["code"] in (0, 200) or answer.get("success") is True):
+            answer = response.json()
+            if response.ok and (answer["code"] in (0, 200) or answer.get("success") is True):
                 return
-            fault = answer.get("message") or answer.get("msg") or f"HTTP {said.status_code}"
+            fault = answer.get("message") or answer.get("msg") or f"HTTP {response.status_code}"
         raise RuntimeError(fault)
 
 
@@ -158,14 +160,14 @@ async def test_a_plugin_that_tries_two_paths_registers() -> None:
         async with api(Settings(pace=QUICK, api_key=Secret(KEY.encode()))) as base:
             plugin = Plugin(base.removesuffix("/v1/webhook"))
             await asyncio.to_thread(plugin.register, hook.url, messageTypes=["1"])
-            said = await asyncio.to_thread(
+            response = await asyncio.to_thread(
                 requests.get, f"{base}/Test", {"key": KEY}, timeout=PATIENCE
             )
-            assert said.json()["data"]["Success"] is True
-            assert len(hook.got) == 1
+            assert response.json()["data"]["Success"] is True
+            assert len(hook.requests) == 1
 
 
-async def test_a_plugin_is_told_which_field_is_wrong() -> None:
+async def test_a_plugin_learns_which_field_is_wrong() -> None:
     async with api() as base:
         plugin = Plugin(base.removesuffix("/v1/webhook"))
         with pytest.raises(RuntimeError, match="Timeout must be at most 30, not 60"):
@@ -193,7 +195,7 @@ async def test_a_shell_script_with_settings_of_another_service_configures() -> N
 
 
 def update(base: str) -> Any:
-    """What a settings page does: it reads the list, changes one field, and sends all of it back."""
+    """Acts as a settings page: reads the list, changes one field, and sends everything back."""
     (mine,) = requests.get(f"{base}/List", timeout=PATIENCE).json()["data"]
     requests.put(
         f"{base}/Update", json=mine | {"RetryCount": 7}, timeout=PATIENCE

@@ -1,4 +1,4 @@
-"""Messages through the API: given, filtered, delivered, listed and delivered again."""
+"""Messages through the API: accepted, filtered, delivered, listed and redelivered."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ from tests.sender.parts import (
 
 
 async def test_an_event_is_delivered_with_a_timestamp_and_otherwise_unchanged() -> None:
-    given = event("1", content="燈亮了 🏮", extra={"a": [1, None]})
+    fields = event("1", content="燈亮了 🏮", extra={"a": [1, None]})
     with endpoint() as hook:
         async with api() as base:
             await create(base, hook.url)
-            said = await call("POST", f"{base}/Emit", given)
-            (got,) = await hook.arrived(1)
-            assert (said.status, said.code, said.data) == (202, 0, {"accepted": 1})
-            assert got.json == given | {"timestamp": int(got.headers["x-webhook-timestamp"])}
-            assert got.headers["x-webhook-signature"] == openssl(got, SECRET)
+            answer = await call("POST", f"{base}/Emit", fields)
+            (request,) = await hook.arrived(1)
+            assert (answer.status, answer.code, answer.data) == (202, 0, {"accepted": 1})
+            assert request.json == fields | {
+                "timestamp": int(request.headers["x-webhook-timestamp"])
+            }
+            assert request.headers["x-webhook-signature"] == openssl(request, SECRET)
 
 
 async def test_a_repeat_is_accepted_and_delivered_once() -> None:
@@ -52,8 +54,8 @@ async def test_one_bad_event_refuses_the_whole_list_and_names_its_place() -> Non
     with endpoint() as hook:
         async with api() as base:
             await create(base, hook.url)
-            said = await call("POST", f"{base}/Emit", [event("1"), event("2", msgType="1")])
-            assert (said.status, said.message) == (
+            answer = await call("POST", f"{base}/Emit", [event("1"), event("2", msgType="1")])
+            assert (answer.status, answer.message) == (
                 400,
                 "[1].msgType must be an integer, not '1'",
             )
@@ -67,17 +69,17 @@ async def test_media_of_5_mib_is_delivered_whole() -> None:
         async with api() as base:
             await create(base, hook.url)
             await emit(base, "1", msgType=3, content="A" * 5 * 2**20)
-            (got,) = await hook.arrived(1)
-            assert len(got.json["content"]) == 5 * 2**20
+            (request,) = await hook.arrived(1)
+            assert len(request.json["content"]) == 5 * 2**20
 
 
 async def test_a_body_past_16_mib_is_refused() -> None:
     async with api() as base:
-        said = await call("POST", f"{base}/Emit", event(content="A" * 17 * 2**20))
-        assert (said.status, said.code) == (413, 413)
+        answer = await call("POST", f"{base}/Emit", event(content="A" * 17 * 2**20))
+        assert (answer.status, answer.code) == (413, 413)
 
 
-async def test_each_configuration_gets_what_it_wants_signed_with_its_own_secret() -> None:
+async def test_each_configuration_gets_its_messages_signed_with_its_own_secret() -> None:
     with endpoint() as text, endpoint() as link:
         async with api() as base:
             await create(base, text.url, MessageTypes=[1], Secret="one")
@@ -88,10 +90,12 @@ async def test_each_configuration_gets_what_it_wants_signed_with_its_own_secret(
             await link.arrived(3)
             assert ids(text) == ["1"]
             assert sorted(ids(link)) == ["1", "2", "3"]
-            assert {got.headers["x-webhook-signature"] for got in link.got} == {
-                openssl(got, "two") for got in link.got
+            assert {request.headers["x-webhook-signature"] for request in link.requests} == {
+                openssl(request, "two") for request in link.requests
             }
-            assert text.got[0].headers["x-webhook-signature"] == openssl(text.got[0], "one")
+            assert text.requests[0].headers["x-webhook-signature"] == openssl(
+                text.requests[0], "one"
+            )
 
 
 async def test_a_failed_message_is_sent_again_until_it_is_received() -> None:
@@ -101,10 +105,10 @@ async def test_a_failed_message_is_sent_again_until_it_is_received() -> None:
             await emit(base, "1")
             (only,) = await deliveries(base, "delivered", 1)
             assert (only["msgId"], only["attempts"], only["lastStatus"]) == ("1", 4, 200)
-            assert len({got.body for got in hook.got}) == 1
+            assert len({request.body for request in hook.requests}) == 1
 
 
-async def test_what_failed_is_listed_with_the_reason_and_can_be_redelivered() -> None:
+async def test_a_failed_delivery_is_listed_with_the_reason_and_can_be_redelivered() -> None:
     with endpoint(status(404), status(404), status(200)) as hook:
         async with api() as base:
             await create(base, hook.url, RetryCount=1)
@@ -112,8 +116,8 @@ async def test_what_failed_is_listed_with_the_reason_and_can_be_redelivered() ->
             (only,) = await deliveries(base, "failed", 1)
             assert (only["attempts"], only["lastStatus"], only["nextSendTime"]) == (2, 404, None)
             assert "check the URL" in only["lastError"]
-            said = await call("POST", f"{base}/Redeliver", {"ID": only["id"]})
-            assert (said.status, said.data) == (200, {"count": 1})
+            answer = await call("POST", f"{base}/Redeliver", {"ID": only["id"]})
+            assert (answer.status, answer.data) == (200, {"count": 1})
             await deliveries(base, "delivered", 1)
 
 
@@ -135,20 +139,20 @@ async def test_failed_deliveries_are_redelivered_by_id_by_message_or_all(
             await create(base, hook.url, RetryCount=0)
             await emit(base, "1", "2", "3")
             await deliveries(base, "failed", 3)
-            said = await call("POST", f"{base}/Redeliver{query}", body)
-            assert said.data == {"count": count}
+            answer = await call("POST", f"{base}/Redeliver{query}", body)
+            assert answer.data == {"count": count}
             await deliveries(base, "delivered", count)
 
 
 @pytest.mark.parametrize(
     ("body", "code"), [({"id": 7}, 404), ({"msgId": "7"}, 404), ({"msgId": 7}, 400), ([], 400)]
 )
-async def test_what_cannot_be_redelivered_is_told(body: object, code: int) -> None:
+async def test_a_redelivery_that_is_impossible_is_refused(body: object, code: int) -> None:
     async with api() as base:
         assert (await call("POST", f"{base}/Redeliver", body)).status == code
 
 
-async def test_what_waits_is_listed_with_the_time_of_its_next_attempt() -> None:
+async def test_a_waiting_delivery_is_listed_with_the_time_of_its_next_attempt() -> None:
     with endpoint(status(500)) as hook:
         async with api(Settings(pace=Pace(Backoff(base=60)))) as base:
             await create(base, hook.url)
@@ -164,6 +168,6 @@ async def test_what_waits_is_listed_with_the_time_of_its_next_attempt() -> None:
 @pytest.mark.parametrize(
     "query", ["status=attempted", "status=x", "limit=0", "limit=x", "limit=9999"]
 )
-async def test_a_listing_that_cannot_be_given_is_refused(query: str) -> None:
+async def test_a_malformed_listing_query_is_refused(query: str) -> None:
     async with api() as base:
         assert (await call("GET", f"{base}/Deliveries?{query}")).status == 400

@@ -1,4 +1,4 @@
-"""One attempt on the wire, against servers of another make and sockets that misbehave."""
+"""One attempt on the wire, against independent servers and misbehaving sockets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from conformance.sender.attempt import READ, Answer, AttemptReply, Outgoing
 from conformance.sender.behaviour import SenderBehaviour
 from conformance.sender.endpoint import Endpoints
 from conformance.sender.wording import of_status
-from tests.sender.parts import NOW, SECRET, Got, endpoint, openssl, status
+from tests.sender.parts import NOW, SECRET, HookRequest, endpoint, openssl, status
 from tests.turned_loop import run_turned
 
 BODY = '{"msgId":"1","content":"燈亮了"}'.encode()
@@ -44,7 +44,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def raw(serve: Serve) -> AsyncIterator[str]:
-    """A server that reads a request's head and then does as it likes; gives its URL."""
+    """A server that reads the head of a request and then runs a function; yields its URL."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -68,28 +68,28 @@ def says(answer: bytes) -> Serve:
     return serve
 
 
-async def test_the_signature_is_what_openssl_works_out_for_the_bytes_that_came() -> None:
+async def test_the_signature_is_what_openssl_computes_for_the_received_bytes() -> None:
     with endpoint() as hook:
         await post(hook.url)
-        (got,) = await hook.arrived(1)
-        assert got.body == BODY
-        assert got.headers["x-webhook-signature"] == openssl(got, SECRET)
+        (request,) = await hook.arrived(1)
+        assert request.body == BODY
+        assert request.headers["x-webhook-signature"] == openssl(request, SECRET)
 
 
 async def test_a_request_is_what_the_guide_says() -> None:
     with endpoint() as hook:
         await post(hook.url)
-        (got,) = await hook.arrived(1)
-        assert (got.method, got.path) == ("POST", "/hook?a=1")
-        assert got.headers["content-type"] == "application/json"
-        assert got.headers["x-webhook-timestamp"] == "1769845800"
+        (request,) = await hook.arrived(1)
+        assert (request.method, request.path) == ("POST", "/hook?a=1")
+        assert request.headers["content-type"] == "application/json"
+        assert request.headers["x-webhook-timestamp"] == "1769845800"
 
 
-async def test_the_url_is_asked_for_as_it_was_configured() -> None:
+async def test_the_url_is_requested_as_configured() -> None:
     with endpoint() as hook:
         await post(hook.url + "&b=%2f%41[x]#part")
-        (got,) = await hook.arrived(1)
-        assert got.path == "/hook?a=1&b=%2f%41[x]"
+        (request,) = await hook.arrived(1)
+        assert request.path == "/hook?a=1&b=%2f%41[x]"
 
 
 async def test_200_is_no_problem() -> None:
@@ -117,7 +117,7 @@ async def test_the_status_alone_decides(answer: bytes) -> None:
         assert (await post(url)).status == 200
 
 
-async def test_an_answer_is_read_to_its_bound_and_no_further() -> None:
+async def test_an_answer_is_read_to_its_limit_and_no_further() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal sent
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
@@ -129,7 +129,7 @@ async def test_an_answer_is_read_to_its_bound_and_no_further() -> None:
     sent = 0
     async with raw(serve) as url:
         assert (await post(url)).status == 200
-    assert sent < 200 * READ  # what lies in the buffers of sockets
+    assert sent < 200 * READ  # the rest sits in socket buffers
 
 
 @pytest.mark.parametrize("number", [301, 302, 307, 308])
@@ -140,7 +140,7 @@ async def test_a_redirect_is_not_followed(number: int) -> None:
         assert str(reply.problem) == (
             f"the endpoint answered {number}: redirects are not followed: configure {target.url}"
         )
-        assert target.got == []
+        assert target.requests == []
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ async def test_a_redirect_is_not_followed(number: int) -> None:
         (503, "it is busy or down"),
     ],
 )
-def test_a_status_is_told_with_what_to_do(number: int, words: str) -> None:
+def test_a_status_is_reported_with_what_to_do(number: int, words: str) -> None:
     assert of_status(number, None).startswith(f"the endpoint answered {number}: {words}")
 
 
@@ -177,10 +177,10 @@ async def test_retry_after_is_read(header: str, wait: float | None) -> None:
         assert reply.retry_after == (pytest.approx(wait, rel=0.5) if wait else wait)
 
 
-def dripping(pieces: int) -> Callable[[BaseHTTPRequestHandler, Got], None]:
-    """Answers with a body that comes in `pieces`, a tenth of a second apart."""
+def dripping(pieces: int) -> Callable[[BaseHTTPRequestHandler, HookRequest], None]:
+    """Answers with a body in `pieces`, a tenth of a second apart."""
 
-    def answer(handler: BaseHTTPRequestHandler, got: Got) -> None:
+    def answer(handler: BaseHTTPRequestHandler, request: HookRequest) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", str(pieces))
         handler.end_headers()
@@ -238,7 +238,7 @@ async def refused_port() -> int:
     return port
 
 
-async def test_a_refused_connection_is_told() -> None:
+async def test_a_refused_connection_is_reported() -> None:
     port = await refused_port()
     reply = await post(f"http://127.0.0.1:{port}/")
     assert str(reply.problem).startswith(
@@ -247,7 +247,7 @@ async def test_a_refused_connection_is_told() -> None:
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 70])
-async def test_a_name_that_does_not_resolve_is_told(host: str) -> None:
+async def test_a_name_that_does_not_resolve_is_reported(host: str) -> None:
     reply = await post(f"http://{host}/")
     assert reply.problem == f"the name {host} cannot be resolved: check its spelling, and the DNS"
 
@@ -266,16 +266,16 @@ async def test_a_name_that_does_not_resolve_is_told(host: str) -> None:
         pytest.param(b"HTTP/1.1 abc\r\n\r\n", "is not HTTP", id="no-status"),
     ],
 )
-async def test_half_an_answer_is_none(answer: bytes, words: str) -> None:
+async def test_half_an_answer_is_no_answer(answer: bytes, words: str) -> None:
     async with raw(says(answer)) as url:
         reply = await post(url)
         assert reply.status is None
         assert words in str(reply.problem)
 
 
-async def test_a_reset_is_told() -> None:
+async def test_a_reset_is_reported() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readexactly(len(BODY))  # what is unread would be a reset in any case
+        await reader.readexactly(len(BODY))  # unread bytes would cause a reset anyway
         linger = struct.pack("ii", 1, 0)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         writer.transport.abort()
@@ -286,7 +286,7 @@ async def test_a_reset_is_told() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    """A self-signed certificate for 127.0.0.1, and its key."""
     folder = tmp_path_factory.mktemp("tls")
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
     command += " -subj /CN=here -addext subjectAltName=IP:127.0.0.1 -keyout key -out cert"
@@ -315,14 +315,14 @@ async def test_https_delivers_to_a_trusted_certificate(certificate: tuple[Path, 
         assert (await post(url, tls=trusting)).status == 200
 
 
-async def test_a_certificate_that_nobody_trusts_is_told(certificate: tuple[Path, Path]) -> None:
+async def test_an_untrusted_certificate_is_reported(certificate: tuple[Path, Path]) -> None:
     async with https(certificate) as url:
         reply = await post(url)
         assert reply.status is None
         assert "is not trusted (self-signed certificate)" in str(reply.problem)
 
 
-async def test_https_to_a_port_of_http_is_told() -> None:
+async def test_https_to_an_http_port_is_reported() -> None:
     with endpoint() as hook:
         reply = await post(hook.url.replace("http", "https", 1))
         assert "does it speak https?" in str(reply.problem)
@@ -331,12 +331,14 @@ async def test_https_to_a_port_of_http_is_told() -> None:
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"]
 )
-async def test_a_private_address_is_not_connected_to_whatever_name_leads_there(host: str) -> None:
+async def test_a_private_address_is_not_connected_to_whatever_name_resolves_to_it(
+    host: str,
+) -> None:
     with endpoint() as hook:
         reply = await post(hook.url.replace("127.0.0.1", host), deny=True)
         assert reply.status is None
         assert "an address that is not public, which --deny-private forbids" in str(reply.problem)
-        assert hook.got == []
+        assert hook.requests == []
 
 
 @pytest.mark.parametrize(
@@ -370,7 +372,7 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
     assert is_public(address) is public
 
 
-async def test_a_fault_that_is_the_senders_own_is_an_attempt_that_failed() -> None:
+async def test_a_fault_of_the_sender_itself_is_a_failed_attempt() -> None:
     async def broken(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
         raise KeyError("status")
 
@@ -383,7 +385,7 @@ async def test_a_fault_that_is_the_senders_own_is_an_attempt_that_failed() -> No
     assert reply.problem == "the attempt failed inside the sender: see its log"
 
 
-async def test_the_words_of_an_attempt_hold_neither_secret_nor_query() -> None:
+async def test_the_problem_of_an_attempt_holds_neither_secret_nor_query() -> None:
     port = await refused_port()
     reply = await post(f"http://127.0.0.1:{port}/path?token=keep-this")
     assert "keep-this" not in str(reply)

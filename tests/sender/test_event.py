@@ -1,4 +1,4 @@
-"""Events that are given to be delivered: what is taken, what is refused, and the body it becomes."""
+"""Events passed to Emit: which are accepted, which are refused, and the bodies they become."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.sender.parts import event
 STAMP = 1625123456
 
 
-def body(given: object) -> bytes:
-    (one,) = read(given)
-    return one.body.stamped(STAMP)
+def body(data: object) -> bytes:
+    (message,) = read(data)
+    return message.body.stamped(STAMP)
 
 
 def test_a_body_is_compact_json_in_the_guides_order_with_its_timestamp() -> None:
-    given = dict(reversed(event(content="燈 <a>&/").items()))
-    assert body(given).decode() == (
+    fields = dict(reversed(event(content="燈 <a>&/").items()))
+    assert body(fields).decode() == (
         '{"key":"wxid_lighthouse","msgId":"1","timestamp":1625123456,"fromUser":"wxid_keeper",'
         '"toUser":"wxid_lighthouse","msgType":1,"content":"燈 <a>&/","isSelfMsg":false,'
         '"createTime":1769845799,"isHistory":false}'
@@ -40,7 +40,7 @@ def test_fields_that_the_guide_does_not_list_come_last_and_unchanged() -> None:
 
 
 @pytest.mark.parametrize("name", ["timestamp", "TimeStamp"])
-def test_a_timestamp_that_is_given_is_replaced(name: str) -> None:
+def test_a_timestamp_in_the_event_is_replaced(name: str) -> None:
     assert body(event() | {name: 5}) == body(event())
 
 
@@ -55,7 +55,7 @@ def test_names_are_matched_whatever_their_case() -> None:
     assert body({name.upper(): value for name, value in event().items()}) == body(event())
 
 
-def test_of_two_names_that_differ_in_case_the_guides_own_counts() -> None:
+def test_of_two_names_that_differ_in_case_the_guides_own_wins() -> None:
     sent = json.loads(body(event(Content="another field")))
     assert (sent["content"], sent["Content"]) == ("燈亮了", "another field")
 
@@ -71,7 +71,7 @@ def test_an_array_gives_its_events_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("data", "words"),
     [
         pytest.param(5, "the body must be a message event", id="number"),
         pytest.param([event(), "x"], r"\[1\] must be a message event", id="text-in-array"),
@@ -88,9 +88,9 @@ def test_an_array_gives_its_events_in_order() -> None:
         pytest.param(event(x=float("inf")), "the body holds a number that is too", id="infinity"),
     ],
 )
-def test_what_does_not_fit_is_refused_and_the_field_named(given: object, words: str) -> None:
+def test_an_event_that_does_not_fit_is_refused_by_field(data: object, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        list(read(given))
+        list(read(data))
 
 
 VALUES: st.SearchStrategy[Any] = st.one_of(
@@ -109,7 +109,7 @@ VALUES: st.SearchStrategy[Any] = st.one_of(
     st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=3),
     st.sets(st.sampled_from(FIELDS), max_size=1),
 )
-def test_what_fits_at_first_sight_fits_the_schema(
+def test_whatever_plainly_fits_also_fits_the_schema(
     msg_type: int, changed: dict[str, Any], left_out: set[str]
 ) -> None:
     fields = {n: v for n, v in (event(msgType=msg_type) | changed).items() if n not in left_out}
@@ -118,7 +118,7 @@ def test_what_fits_at_first_sight_fits_the_schema(
 
 
 @pytest.mark.parametrize("msg_type", [1, 3, 34, 43, 47, 10000, 10002, 37, 9999])
-def test_a_plain_message_fits_at_first_sight(msg_type: int) -> None:
+def test_a_plain_message_plainly_fits(msg_type: int) -> None:
     assert plainly_fits(event(msgType=msg_type))
 
 
@@ -130,6 +130,6 @@ EXTRA = st.dictionaries(
 
 
 @given(st.text(), EXTRA)
-def test_a_message_arrives_as_it_was_given(content: str, extra: dict[str, Any]) -> None:
-    given = extra | event(content=content)
-    assert json.loads(body(given)) == given | {"timestamp": STAMP}
+def test_a_message_is_sent_unchanged(content: str, extra: dict[str, Any]) -> None:
+    fields = extra | event(content=content)
+    assert json.loads(body(fields)) == fields | {"timestamp": STAMP}

@@ -1,4 +1,4 @@
-"""`serve` as a process of its own: signals, curl, restarts, and kill -9 at random moments."""
+"""`serve` as a process: signals, curl, restarts, and kill -9 at random moments."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ import pytest
 
 from conformance.model.errors import InputError
 from conformance.scenario.dialects import load
-from conformance.sender.app import serving_sender
+from conformance.sender.app import Settings, serving_sender
 from tests.patience import PATIENCE
 from tests.places import ROOT
-from tests.sender.parts import SECRET, Got, ask, endpoint, event, status
+from tests.sender.parts import SECRET, HookRequest, ask, endpoint, event, status
 
-# A start costs most of a second of imports, a fork of what has imported them nothing.
+# A fresh start spends most of a second on imports; a fork of a process that has them spends none.
 NURSERY = """
 import {loop} as loop, os, sys
+from dataclasses import replace
 from conformance.protocol.delivery import Backoff
 from conformance.protocol.dialect import Secret
 from conformance.scenario.dialects import load
@@ -46,7 +47,7 @@ message_problems({{}})
 for db in sys.stdin:
     child = os.fork()
     if child == 0:
-        loop.run(serve("127.0.0.1", 0, db.strip(), dialect, settings))
+        loop.run(serve(dialect, replace(settings, db=db.strip())))
         os._exit(0)
     print("child", child, flush=True)
     _, how = os.waitpid(child, 0)
@@ -55,14 +56,14 @@ for db in sys.stdin:
 
 
 class Nursery:
-    """Starts senders, one at a time, each as a process of its own."""
+    """Starts senders, one at a time, each in its own process."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
         self._child = 0
 
     def start(self, db: str) -> str:
-        """Start a sender on the file `db`; its API's base URL."""
+        """Start a sender on the file `db`; return the base URL of its API."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{db}\n")
         self._process.stdin.flush()
@@ -71,7 +72,7 @@ class Nursery:
         return lines[1]
 
     def end(self, number: signal.Signals) -> int:
-        """Send a signal, and wait until the sender is gone; its exit status."""
+        """Send a signal and wait for the sender to exit; return its exit status."""
         os.kill(self._child, number)
         return int(self._line().removeprefix("ended "))
 
@@ -101,22 +102,22 @@ def create(base: str, url: str, **fields: object) -> None:
 
 
 def listed(base: str, state: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = ask("GET", f"{base}/Deliveries?status={state}").data
-    return found
+    entries: list[dict[str, Any]] = ask("GET", f"{base}/Deliveries?status={state}").data
+    return entries
 
 
 def drained(base: str) -> bool:
-    """Wait until nothing waits any more; whether that came."""
-    until = time.monotonic() + PATIENCE
+    """Wait until no delivery is waiting; False if that takes too long."""
+    deadline = time.monotonic() + PATIENCE
     while listed(base, "waiting"):
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
     return True
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_sender_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_stops_the_sender_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     with nursery() as senders:
         base = senders.start(str(tmp_path / "queue.db"))
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v1/webhook", base)
@@ -130,10 +131,10 @@ def test_it_delivers_on_uvloop(tmp_path: Path) -> None:
         create(base, hook.url)
         ask("POST", f"{base}/Emit", event("1"))
         assert drained(base)
-        assert [got.msg_id for got in hook.got] == ["1"]
+        assert [request.msg_id for request in hook.requests] == ["1"]
 
 
-def test_what_was_received_is_not_sent_again_after_a_restart(tmp_path: Path) -> None:
+def test_a_received_message_is_not_sent_again_after_a_restart(tmp_path: Path) -> None:
     db = str(tmp_path / "queue.db")
     with nursery() as senders, endpoint() as hook:
         base = senders.start(db)
@@ -144,8 +145,8 @@ def test_what_was_received_is_not_sent_again_after_a_restart(tmp_path: Path) -> 
         base = senders.start(db)
         ask("POST", f"{base}/Emit", event("last"))
         assert drained(base)
-        assert Counter(got.msg_id for got in hook.got).most_common(1)[0][1] == 1
-        assert len(hook.got) == 101
+        assert Counter(request.msg_id for request in hook.requests).most_common(1)[0][1] == 1
+        assert len(hook.requests) == 101
 
 
 def test_configurations_and_failed_deliveries_outlive_kill_9(tmp_path: Path) -> None:
@@ -187,7 +188,7 @@ def test_curl_configures_and_tests_it(tmp_path: Path) -> None:
         assert call(f"{base}/Test?key=k")["data"]["Success"] is True
 
 
-def test_curl_is_told_what_is_wrong_with_a_body_of_10_mib(tmp_path: Path) -> None:
+def test_curl_learns_what_is_wrong_with_a_body_of_10_mib(tmp_path: Path) -> None:
     curl = shutil.which("curl")
     if curl is None:
         pytest.skip("curl is not installed")
@@ -207,35 +208,35 @@ def test_curl_is_told_what_is_wrong_with_a_body_of_10_mib(tmp_path: Path) -> Non
                 header,
             ]
             command += ["--data-binary", f"@{body}", f"{base}/Config"]
-            said = subprocess.run(command, capture_output=True, text=True, check=True)
-            assert said.stderr == "413"
-            assert json.loads(said.stdout)["message"] == "the body is larger than 65536 bytes"
+            answer = subprocess.run(command, capture_output=True, text=True, check=True)
+            assert answer.stderr == "413"
+            assert json.loads(answer.stdout)["message"] == "the body is larger than 65536 bytes"
         assert ask("GET", f"{base}/List").data == []
 
 
-async def test_a_port_that_is_taken_is_the_users_to_change() -> None:
+async def test_a_port_in_use_is_an_input_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(InputError, match=f"--port: {port} on 127.0.0.1 is in use already"):
-            async with serving_sender(load("guide"), port=port):
+        with pytest.raises(InputError, match=f"--port: {port} on 127.0.0.1 is already in use"):
+            async with serving_sender(load("guide"), Settings(port=port)):
                 pass
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
-async def test_a_host_that_is_not_here_is_the_users_to_change(host: str) -> None:
-    with pytest.raises(InputError, match=f"--host: {re.escape(host)} is no address of this"):
-        async with serving_sender(load("guide"), host=host):
+async def test_a_host_of_another_machine_is_an_input_error(host: str) -> None:
+    with pytest.raises(InputError, match=f"--host: {re.escape(host)} is not an address of this"):
+        async with serving_sender(load("guide"), Settings(host=host)):
             pass
 
 
 class Emitters:
-    """Threads that give messages to a sender until it is gone; `enough` is set once `wanted` of them
+    """Threads that emit messages to a sender until it is gone; `enough` is set once `goal` of them
     have been accepted."""
 
-    def __init__(self, base: str, name: str, wanted: int) -> None:
+    def __init__(self, base: str, name: str, goal: int) -> None:
         self.accepted: list[str] = []
         self.enough = threading.Event()
-        self._wanted = wanted
+        self._goal = goal
         self._url = urlsplit(base)
         self._threads = [
             threading.Thread(target=self._emit, args=(f"{name}-{number}",)) for number in range(3)
@@ -262,7 +263,7 @@ class Emitters:
                     return
                 if accepted:
                     self.accepted += msg_ids
-                    if len(self.accepted) >= self._wanted:
+                    if len(self.accepted) >= self._goal:
                         self.enough.set()
 
 
@@ -274,10 +275,12 @@ def test_kill_9_at_random_moments_loses_nothing_that_was_accepted(
     received: Counter[str] = Counter()
     accepted: list[str] = []
 
-    def some_fail(handler: BaseHTTPRequestHandler, got: Got) -> None:
-        fails = got.msg_id.endswith("1") and got.msg_id not in received and draw.random() < 0.5
-        status(500 if fails else 200)(handler, got)
-        received[got.msg_id] += not fails
+    def some_fail(handler: BaseHTTPRequestHandler, request: HookRequest) -> None:
+        fails = (
+            request.msg_id.endswith("1") and request.msg_id not in received and draw.random() < 0.5
+        )
+        status(500 if fails else 200)(handler, request)
+        received[request.msg_id] += not fails
 
     with nursery() as senders, endpoint(some_fail) as hook:
         base = senders.start(db)
@@ -285,10 +288,12 @@ def test_kill_9_at_random_moments_loses_nothing_that_was_accepted(
         senders.end(signal.SIGKILL)
         for round_ in range(rounds):
             base = senders.start(db)
-            emitters = Emitters(base, str(round_), wanted=draw.randint(2, 60))
+            emitters = Emitters(base, str(round_), goal=draw.randint(2, 60))
             assert emitters.enough.wait(timeout=PATIENCE)
-            time.sleep(draw.uniform(0, 0.02))  # with the random number, the random moment
-            assert senders.end(signal.SIGKILL) == -signal.SIGKILL  # and not by itself before
+            time.sleep(draw.uniform(0, 0.02))  # makes the moment random
+            assert (
+                senders.end(signal.SIGKILL) == -signal.SIGKILL
+            )  # and did not exit by itself before
             emitters.join()
             accepted += emitters.accepted
         base = senders.start(db)

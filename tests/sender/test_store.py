@@ -1,4 +1,4 @@
-"""The sender's store: nothing that was accepted is forgotten, and nobody else's file is touched."""
+"""The sender's store: it forgets nothing that was accepted, and touches no other program's file."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def states(store: Store, state: State) -> list[str]:
     return [each.msg_id for each in store.queue.listed(state, idents, 1000)]
 
 
-async def forgotten(store: Store) -> None:
-    """Wait until nothing is left of the configurations that were deleted."""
+async def purged(store: Store) -> None:
+    """Wait until the deleted configurations are purged."""
     async with asyncio.timeout(PATIENCE):
         while store.registry.deleted:
-            await asyncio.to_thread(lambda: None)  # the purger takes its turns
+            await asyncio.to_thread(lambda: None)  # give the purger a turn
 
 
-def came(delivery: int, state: State, due: float = NOW + 1, ended: float = NOW) -> AttemptResult:
+def result(delivery: int, state: State, due: float = NOW + 1, ended: float = NOW) -> AttemptResult:
     return AttemptResult(
         delivery=delivery,
         configuration=1,
@@ -78,7 +78,7 @@ def came(delivery: int, state: State, due: float = NOW + 1, ended: float = NOW) 
 
 
 async def settle(store: Store, deliveries: Sequence[int], state: State) -> None:
-    await store.queue.settle([came(each, state) for each in deliveries])
+    await store.queue.settle([result(each, state) for each in deliveries])
 
 
 async def test_an_accepted_message_waits_with_its_body(place: str) -> None:
@@ -116,7 +116,7 @@ async def test_each_configuration_that_wants_a_message_gets_a_delivery(place: st
         assert await accept(store, "1") == {1, 2}
 
 
-async def test_what_came_of_a_deleted_delivery_is_not_written_to_the_heir_of_its_id(
+async def test_the_result_of_a_deleted_delivery_is_not_written_to_the_next_with_its_id(
     place: str,
 ) -> None:
     async with Store(place) as store:
@@ -124,7 +124,7 @@ async def test_what_came_of_a_deleted_delivery_is_not_written_to_the_heir_of_its
         await accept(store, "1")
         (old,) = waiting(store)
         await store.delete(1)
-        await forgotten(store)
+        await purged(store)
         heir = await store.registry.create(CONFIGURATION)
         await accept(store, "2")
         assert waiting(store, heir) == [old]
@@ -132,29 +132,31 @@ async def test_what_came_of_a_deleted_delivery_is_not_written_to_the_heir_of_its
         assert waiting(store, heir) == [old]
 
 
-async def test_what_nobody_wants_may_be_given_again_when_somebody_does(place: str) -> None:
+async def test_a_message_without_recipients_can_be_emitted_again_later(place: str) -> None:
     async with Store(place) as store:
         await accept(store, "1")
         await store.registry.create(CONFIGURATION)
         assert await accept(store, "1") == {1}
 
 
-async def test_what_is_due_comes_in_order_and_without_what_is_claimed(place: str) -> None:
+async def test_due_deliveries_are_in_order_and_leave_out_the_claimed(place: str) -> None:
     async with Store(place) as store:
         await store.registry.create(CONFIGURATION)
         await accept(store, *map(str, range(6)))
         first = waiting(store)
-        found, more = store.queue.due(1, NOW, set(first[:2]))
-        assert ([each.id for each in found], more) == (first[2:], False)
+        due, more = store.queue.due(1, NOW, set(first[:2]))
+        assert ([each.id for each in due], more) == (first[2:], False)
 
 
-async def test_only_so_much_is_taken_at_once(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_at_most_fetch_deliveries_are_taken_at_once(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("conformance.sender.queue.FETCH", 3)
     async with Store(place) as store:
         await store.registry.create(CONFIGURATION)
         await accept(store, *map(str, range(6)))
-        found, more = store.queue.due(1, NOW, set())
-        assert (len(found), more) == (3, True)
+        due, more = store.queue.due(1, NOW, set())
+        assert (len(due), more) == (3, True)
 
 
 async def test_large_bodies_are_taken_few_at_a_time(
@@ -164,15 +166,15 @@ async def test_large_bodies_are_taken_few_at_a_time(
     async with Store(place) as store:
         await store.registry.create(CONFIGURATION)
         await accept(store, *map(str, range(6)))
-        found, more = store.queue.due(1, NOW, set())
-        assert (len(found), more) == (2, True)
+        due, more = store.queue.due(1, NOW, set())
+        assert (len(due), more) == (2, True)
 
 
 async def test_a_refused_delivery_waits_until_it_is_due(place: str) -> None:
     async with Store(place) as store:
         await store.registry.create(CONFIGURATION)
         await accept(store, "1")
-        await store.queue.settle([came(1, State.WAITING, due=NOW + 60)])
+        await store.queue.settle([result(1, State.WAITING, due=NOW + 60)])
         assert (waiting(store), store.queue.next_due(1, NOW)) == ([], NOW + 60)
         assert waiting(store, now=NOW + 60) == [1]
 
@@ -183,10 +185,10 @@ async def test_counts_and_the_last_send_are_remembered(file: Path) -> None:
         await accept(store, *map(str, range(4)))
         await store.queue.settle(
             [
-                came(1, State.DELIVERED),
-                came(2, State.DELIVERED),
-                came(3, State.WAITING),
-                came(4, State.FAILED, ended=NOW + 5),
+                result(1, State.DELIVERED),
+                result(2, State.DELIVERED),
+                result(3, State.WAITING),
+                result(4, State.FAILED, ended=NOW + 5),
             ]
         )
     async with Store(str(file)) as store:
@@ -195,11 +197,11 @@ async def test_counts_and_the_last_send_are_remembered(file: Path) -> None:
         assert (record.last_time, record.last_success) == (NOW + 5, False)
 
 
-async def test_everything_is_there_after_the_file_is_opened_again(file: Path) -> None:
+async def test_everything_is_still_there_after_the_file_is_reopened(file: Path) -> None:
     async with Store(str(file)) as store:
         await store.registry.create(CONFIGURATION)
         await accept(store, "1", "2", "3")
-        await store.queue.settle([came(1, State.DELIVERED), came(2, State.FAILED)])
+        await store.queue.settle([result(1, State.DELIVERED), result(2, State.FAILED)])
     async with Store(str(file)) as store:
         assert store.registry.configurations == {1: CONFIGURATION}
         assert states(store, State.DELIVERED) == ["1"]
@@ -221,7 +223,7 @@ async def test_nothing_is_accepted_before_the_commit(file: Path) -> None:
     async with Store(str(file)) as store:
         await store.registry.create(CONFIGURATION)
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")  # nobody else can commit now
+            other.execute("BEGIN IMMEDIATE")  # no other connection can commit now
             accepting = asyncio.create_task(accept(store, "1"))
             done, _ = await asyncio.wait([accepting], timeout=0.03)
             other.execute("COMMIT")
@@ -236,14 +238,14 @@ async def test_one_job_that_fails_leaves_nothing_and_does_not_harm_its_neighbour
         await store.registry.create(CONFIGURATION)
         store._commits._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 50_000)
         large = list(read([event("before"), event("large", content="x" * 100_000)]))
-        found = await asyncio.gather(
+        outcomes = await asyncio.gather(
             accept(store, "1"), store.accept(large, NOW), accept(store, "2"), return_exceptions=True
         )
-        assert [type(each) for each in found] == [set, NotStoredError, set]
+        assert [type(outcome) for outcome in outcomes] == [set, NotStoredError, set]
         assert states(store, State.WAITING) == ["1", "2"]
 
 
-async def test_a_changed_configuration_takes_the_place_of_the_one_before(file: Path) -> None:
+async def test_a_changed_configuration_replaces_the_previous_one(file: Path) -> None:
     changed = Configuration("http://b/", Secret(b"another"), enabled=False, retry_count=7)
     async with Store(str(file)) as store:
         ident = await store.registry.create(CONFIGURATION)
@@ -262,37 +264,37 @@ async def test_the_newest_configuration_is_the_last_that_was_configured(file: Pa
         assert store.registry.newest() == [2, 3, 1]
 
 
-async def test_a_deleted_configuration_takes_its_deliveries_along(place: str) -> None:
+async def test_deleting_a_configuration_deletes_its_deliveries(place: str) -> None:
     async with Store(place) as store:
         await store.registry.create(CONFIGURATION)
         await store.registry.create(Configuration("http://b/"))
         await accept(store, *map(str, range(2 * CHUNK)))
-        await store.queue.settle([came(1, State.DELIVERED), came(3, State.FAILED)])
+        await store.queue.settle([result(1, State.DELIVERED), result(3, State.FAILED)])
         await store.delete(1)
-        await forgotten(store)
+        await purged(store)
         assert {each.configuration for each in store.queue.newest(5000)} == {2}
         assert list(store.registry.configurations) == [2]
 
 
-async def test_a_deletion_that_was_cut_short_goes_on_after_a_restart(file: Path) -> None:
+async def test_an_interrupted_deletion_continues_after_a_restart(file: Path) -> None:
     async with Store(str(file)) as store:
         await store.registry.create(CONFIGURATION)
         await accept(store, "1")
-        await store.registry.delete(1)  # and nobody forgets the deliveries
+        await store.registry.delete(1)  # and nothing purges its deliveries
     async with Store(str(file)) as store:
         assert store.registry.configurations == {}
-        await forgotten(store)
+        await purged(store)
         assert store.queue.newest(10) == []
 
 
-async def test_an_id_is_never_given_twice(place: str) -> None:
+async def test_an_id_is_never_reused(place: str) -> None:
     async with Store(place) as store:
         await store.registry.create(CONFIGURATION)
         await store.delete(1)
         assert await store.registry.create(CONFIGURATION) == 2
 
 
-async def test_a_failed_delivery_can_be_made_to_wait_again(place: str) -> None:
+async def test_a_failed_delivery_can_be_requeued(place: str) -> None:
     async with Store(place) as store:
         await store.registry.create(CONFIGURATION)
         await accept(store, "1")
@@ -303,7 +305,7 @@ async def test_a_failed_delivery_can_be_made_to_wait_again(place: str) -> None:
 
 
 @pytest.mark.parametrize("state", [State.WAITING, State.DELIVERED])
-async def test_what_has_not_failed_is_not_made_to_wait_again(place: str, state: State) -> None:
+async def test_a_delivery_that_has_not_failed_is_not_requeued(place: str, state: State) -> None:
     async with Store(place) as store:
         await store.registry.create(CONFIGURATION)
         await accept(store, "1")
@@ -312,7 +314,7 @@ async def test_what_has_not_failed_is_not_made_to_wait_again(place: str, state: 
         assert states(store, state) == ["1"]
 
 
-async def test_the_failed_deliveries_of_a_message_can_be_made_to_wait_again(place: str) -> None:
+async def test_the_failed_deliveries_of_a_message_can_be_requeued(place: str) -> None:
     async with Store(place) as store:
         await store.registry.create(CONFIGURATION)
         await accept(store, "1", "2")
@@ -321,7 +323,7 @@ async def test_the_failed_deliveries_of_a_message_can_be_made_to_wait_again(plac
         assert states(store, State.WAITING) == ["2"]
 
 
-async def test_all_failed_deliveries_can_be_made_to_wait_again(place: str) -> None:
+async def test_all_failed_deliveries_can_be_requeued(place: str) -> None:
     async with Store(place) as store:
         await store.registry.create(CONFIGURATION)
         await accept(store, *map(str, range(CHUNK + 9)))
@@ -330,28 +332,28 @@ async def test_all_failed_deliveries_can_be_made_to_wait_again(place: str) -> No
         assert states(store, State.FAILED) == []
 
 
-async def test_what_waits_is_listed_soonest_first(place: str) -> None:
+async def test_waiting_deliveries_are_listed_soonest_first(place: str) -> None:
     async with Store(place) as store:
         await store.registry.create(CONFIGURATION)
         await store.registry.create(Configuration("http://b/", message_types=("9",)))
         await accept(store, "1", "2", "3")
         await store.queue.settle(
-            [came(n, State.WAITING, due=NOW + wait) for n, wait in ((1, 30), (2, 10), (3, 20))]
+            [result(n, State.WAITING, due=NOW + wait) for n, wait in ((1, 30), (2, 10), (3, 20))]
         )
         assert states(store, State.WAITING) == ["2", "3", "1"]
 
 
-async def test_what_is_delivered_is_listed_newest_first(place: str) -> None:
+async def test_successful_deliveries_are_listed_newest_first(place: str) -> None:
     async with Store(place) as store:
         await store.registry.create(CONFIGURATION)
         await accept(store, "1", "2", "3")
         await store.queue.settle(
-            [came(n, State.DELIVERED, ended=NOW + at) for n, at in ((1, 30), (2, 10), (3, 20))]
+            [result(n, State.DELIVERED, ended=NOW + at) for n, at in ((1, 30), (2, 10), (3, 20))]
         )
         assert states(store, State.DELIVERED) == ["1", "3", "2"]
 
 
-async def test_the_file_is_one_senders_alone(file: Path) -> None:
+async def test_only_one_sender_can_open_the_file(file: Path) -> None:
     async with Store(str(file)):
         with pytest.raises(InputError, match="in use by another process"):
             await Store(str(file)).__aenter__()
@@ -406,4 +408,4 @@ def test_memory_does_not_grow_with_the_queue(tmp_path: Path) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         return int(subprocess.check_output(command, env=environment, timeout=PATIENCE))
 
-    assert peak(200_000) - peak(5_000) < 40  # MiB: page caches, and nothing for each message
+    assert peak(200_000) - peak(5_000) < 40  # MiB: page caches, and nothing per message

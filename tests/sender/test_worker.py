@@ -1,4 +1,4 @@
-"""When deliveries are attempted, on a clock that is turned: hours of waits in milliseconds."""
+"""When deliveries are attempted, on a virtual clock: hours of waits in milliseconds."""
 
 from __future__ import annotations
 
@@ -101,15 +101,15 @@ async def test_nothing_follows_a_later_success() -> None:
         assert here.entry().state is State.DELIVERED
 
 
-async def test_a_200_that_came_too_late_is_tried_again() -> None:
+async def test_a_200_that_arrives_too_late_is_retried() -> None:
     async with sender(first(1, before=AttemptReply(200, None, 5.1))) as here:
         await here.put(HOOK)
         await here.emit("1")
         await here.clock.turn(60)
-        assert here.times() == [0, 6.1]  # the wait begins when the answer has come
+        assert here.times() == [0, 6.1]  # the wait begins when the answer arrives
 
 
-async def test_every_attempt_is_stamped_anew_and_its_body_stays() -> None:
+async def test_every_attempt_has_a_new_stamp_and_the_same_body() -> None:
     async with sender(lambda attempt: NO) as here:
         await here.put(HOOK)
         await here.clock.turn(100)
@@ -124,7 +124,7 @@ async def test_a_bodys_timestamp_is_that_of_its_first_attempt_not_of_its_accepta
     async with sender() as here:
         await here.put(HOOK)
         await here.clock.turn()
-        await here.store.accept(list(read(event("1"))), NOW)  # and nobody wakes the lane
+        await here.store.accept(list(read(event("1"))), NOW)  # and nothing wakes the lane
         await here.clock.turn(3600)
         here.deliveries.wake(1)
         await here.clock.turn()
@@ -132,15 +132,15 @@ async def test_a_bodys_timestamp_is_that_of_its_first_attempt_not_of_its_accepta
 
 
 @pytest.mark.parametrize(
-    ("asked", "wait"),
+    ("requested", "wait"),
     [
         pytest.param(30.0, 30, id="longer-than-the-backoff"),
         pytest.param(0.5, 1, id="shorter-than-the-backoff"),
         pytest.param(1e9, 600, id="without-end"),
     ],
 )
-async def test_retry_after_is_waited_for_within_bounds(asked: float, wait: float) -> None:
-    async with sender(first(1, before=replace(NO, retry_after=asked))) as here:
+async def test_retry_after_is_obeyed_within_bounds(requested: float, wait: float) -> None:
+    async with sender(first(1, before=replace(NO, retry_after=requested))) as here:
         await here.put(HOOK)
         await here.emit("1")
         await here.clock.turn(3600)
@@ -181,7 +181,7 @@ async def test_a_deleted_configuration_gets_nothing_more() -> None:
         assert here.times() == [0]
 
 
-async def test_what_ran_out_of_retries_is_attempted_again_when_it_is_redelivered() -> None:
+async def test_a_delivery_without_retries_left_is_attempted_again_when_redelivered() -> None:
     async with sender(first(4)) as here:
         await here.put(HOOK)
         await here.emit("1")
@@ -210,7 +210,7 @@ async def test_waiting_deliveries_are_attempted_after_a_restart_when_they_are_du
 
 
 class Hanging:
-    """Endpoints that hang until they are told to answer; everything else is answered at once."""
+    """Endpoints that hang until the test lets them answer; all others answer at once."""
 
     def __init__(self, clock: VirtualClock, *urls: str) -> None:
         self.clock = clock
@@ -254,12 +254,12 @@ async def test_many_hanging_endpoints_do_not_delay_another() -> None:
         for url in [*urls, "http://b/"]:
             await here.put(replace(HOOK, url=url))
         await here.emit(*map(str, range(50)))
-        for _ in range(5):  # one after the other takes its turns
+        for _ in range(5):  # give each lane a turn
             await here.clock.turn()
         assert endpoints.begun["http://b/"] == 50
 
 
-async def test_what_has_been_taken_from_the_store_waits_too_when_its_configuration_is_disabled() -> (
+async def test_a_delivery_taken_from_the_store_waits_too_when_its_configuration_is_disabled() -> (
     None
 ):
     async with hanging("http://a/", pace=replace(PLAIN, each=1)) as (here, endpoints):
@@ -290,7 +290,7 @@ async def test_attempts_in_flight_in_all_are_bounded() -> None:
             await here.put(replace(HOOK, url=url))
         await here.emit(*map(str, range(100)))
         await here.clock.turn(60)
-        assert endpoints.most == 10 + 6  # one for each configuration, and ten beside
+        assert endpoints.most == 10 + 6  # one per configuration, and ten shared ones
 
 
 async def test_a_long_queue_is_delivered_whole_and_each_message_once() -> None:
@@ -304,8 +304,8 @@ async def test_a_long_queue_is_delivered_whole_and_each_message_once() -> None:
 
 
 @pytest.mark.parametrize("count", [65, 100, 150, 200, 300])
-async def test_retries_that_become_due_behind_a_long_line_are_made(count: int) -> None:
-    # The line is as long as the fetch that found it, and is worked off while retries become due.
+async def test_retries_that_become_due_behind_a_long_queue_are_made(count: int) -> None:
+    # The queue is as long as one fetch, and is worked off while retries become due.
     first_of: set[bytes] = set()
 
     def answer(attempt: Attempt) -> AttemptReply:
@@ -324,7 +324,7 @@ async def test_retries_that_become_due_behind_a_long_line_are_made(count: int) -
         assert len(here.attempts) == 2 * count
 
 
-async def test_a_result_that_cannot_be_stored_is_stored_later_and_nothing_sent_twice() -> None:
+async def test_a_result_that_cannot_be_stored_is_stored_later_and_nothing_is_sent_twice() -> None:
     async with sender() as here:
         await here.put(HOOK)
         await here.emit("1")

@@ -1,4 +1,4 @@
-"""A sender on a clock that is turned, whose endpoints are a function: hours of waits in milliseconds."""
+"""A sender on a virtual clock whose endpoints are a function: hours of waits in milliseconds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLAIN = Pace(Backoff(jitter=0.0))
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt: when, to where, and what."""
+    """An attempt: its time (Unix seconds), its URL and its body."""
 
     at: float
     url: str
@@ -35,7 +35,7 @@ class Attempt:
 
 @dataclass
 class Sender:
-    """A sender whose endpoints are a function and whose clock is turned."""
+    """A sender whose endpoints are a function and whose clock is virtual."""
 
     store: Store
     clock: VirtualClock
@@ -51,15 +51,15 @@ class Sender:
         return ident
 
     async def emit(self, *msg_ids: str) -> None:
-        await self.give(*(event(each) for each in msg_ids))
+        await self.accept(*(event(each) for each in msg_ids))
 
-    async def give(self, *given: dict[str, Any]) -> None:
-        events = list(read(list(given)))
+    async def accept(self, *fields: dict[str, Any]) -> None:
+        events = list(read(list(fields)))
         for ident in await self.store.accept(events, self.clock.now()):
             self.deliveries.wake(ident)
 
     def times(self) -> list[float]:
-        """When attempts were made, in seconds since the start."""
+        """The times of the attempts, in seconds since the start."""
         return [round(attempt.at - NOW, 3) for attempt in self.attempts]
 
     def waits(self) -> list[float]:
@@ -80,7 +80,7 @@ async def sender(
     clock: VirtualClock | None = None,
     **options: Any,
 ) -> AsyncIterator[Sender]:
-    """A sender whose attempts are answered by `answer`, after the time that its reply tells."""
+    """A sender whose attempts `answer` answers, after the `elapsed` seconds of its reply."""
     clock = clock or VirtualClock()
 
     async def post(configuration: Configuration, body: bytes, now: float) -> AttemptReply:

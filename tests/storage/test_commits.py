@@ -1,4 +1,4 @@
-"""Group commits: a job is done when it is on the disk, and one that fails harms no other."""
+"""Group commits: a job is done when it is on the disk, and a failing job harms no other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TABLES = Tables(
 
 @pytest.fixture(params=[MEMORY, "file"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where the notes are: in memory, or in a file."""
+    """Where the notes are stored: in memory, or in a file."""
     return MEMORY if request.param == MEMORY else str(tmp_path / "notes.db")
 
 
@@ -47,13 +47,13 @@ def notes(commits: Commits) -> list[str]:
 
 
 def statements(commits: Commits) -> list[str]:
-    """What the writer does from now on."""
-    seen: list[str] = []
-    commits._db.set_trace_callback(seen.append)
-    return seen
+    """The statements that the writer runs from now on."""
+    log: list[str] = []
+    commits._db.set_trace_callback(log.append)
+    return log
 
 
-async def test_a_job_gives_what_it_returned_once_it_is_committed(file: Path) -> None:
+async def test_run_returns_the_result_of_its_job_after_the_commit(file: Path) -> None:
     async with Commits(str(file), TABLES) as commits:
         assert await commits.run(note("1")) == "noted 1"
         with closing(sqlite3.connect(file)) as other:
@@ -63,7 +63,7 @@ async def test_a_job_gives_what_it_returned_once_it_is_committed(file: Path) -> 
 async def test_no_job_is_done_before_the_commit(file: Path) -> None:
     async with Commits(str(file), TABLES) as commits:
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")  # nobody else can commit now
+            other.execute("BEGIN IMMEDIATE")  # no other connection can commit now
             noting = asyncio.create_task(commits.run(note("1")))
             done, _ = await asyncio.wait([noting], timeout=0.03)
             other.execute("COMMIT")
@@ -80,9 +80,9 @@ async def test_jobs_keep_their_order(place: str) -> None:
 
 async def test_jobs_at_once_share_a_commit(file: Path) -> None:
     async with Commits(str(file), TABLES) as commits:
-        seen = statements(commits)
+        log = statements(commits)
         await asyncio.gather(*(commits.run(note(str(number))) for number in range(200)))
-        assert seen.count("COMMIT") == 1
+        assert log.count("COMMIT") == 1
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,13 @@ async def test_jobs_at_once_share_a_commit(file: Path) -> None:
         pytest.param({"rows": 10 * module.BATCH_ROWS}, 1, id="too-many-rows-for-any"),
     ],
 )
-async def test_a_commit_takes_only_so_much(place: str, amount: dict[str, int], shared: int) -> None:
+async def test_a_commit_is_bounded_in_rows_and_bytes(
+    place: str, amount: dict[str, int], shared: int
+) -> None:
     async with Commits(place, TABLES) as commits:
-        seen = statements(commits)
+        log = statements(commits)
         await asyncio.gather(*(commits.run(note("1"), **amount) for _ in range(8)))
-        assert seen.count("COMMIT") == 8 // shared
+        assert log.count("COMMIT") == 8 // shared
 
 
 @pytest.mark.parametrize(
@@ -112,17 +114,17 @@ async def test_a_job_that_nobody_was_promised_is_not_flushed(
     file: Path, flushes: list[bool], levels: list[str]
 ) -> None:
     async with Commits(str(file), TABLES) as commits:
-        seen = statements(commits)
+        log = statements(commits)
         for flush in flushes:
             await commits.run(note("1"), flush=flush)
-    assert [each.split()[-1] for each in seen if "synchronous" in each] == levels
+    assert [each.split()[-1] for each in log if "synchronous" in each] == levels
 
 
-async def test_one_job_that_is_flushed_flushes_those_beside_it(file: Path) -> None:
+async def test_a_flushed_job_flushes_its_whole_batch(file: Path) -> None:
     async with Commits(str(file), TABLES) as commits:
-        seen = statements(commits)
+        log = statements(commits)
         await asyncio.gather(*(commits.run(note("1"), flush=each) for each in (False, True)))
-        assert [each for each in seen if "synchronous" in each] == []
+        assert [each for each in log if "synchronous" in each] == []
 
 
 def _raises(db: sqlite3.Connection) -> None:
@@ -152,13 +154,13 @@ async def test_a_job_that_fails_leaves_nothing_and_does_not_harm_its_neighbours(
 ) -> None:
     async with Commits(place, TABLES) as commits:
         jobs: list[Job[str | None]] = [note("1"), job, note("2")]
-        found = await asyncio.gather(*map(commits.run, jobs), return_exceptions=True)
-        assert (found[0], type(found[1]), found[2]) == ("noted 1", fault, "noted 2")
+        results = await asyncio.gather(*map(commits.run, jobs), return_exceptions=True)
+        assert (results[0], type(results[1]), results[2]) == ("noted 1", fault, "noted 2")
         assert notes(commits) == ["1", "2"]
 
 
 def _fill_disk(db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA max_page_count = 1")  # no less than there are already
+    db.execute("PRAGMA max_page_count = 1")  # the least possible is the current size
 
 
 def _forbid_large(db: sqlite3.Connection) -> None:
@@ -166,7 +168,7 @@ def _forbid_large(db: sqlite3.Connection) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_fill_disk, _forbid_large])
-async def test_what_cannot_be_written_is_told_and_the_next_is_taken(
+async def test_a_job_that_cannot_be_written_fails_and_the_next_succeeds(
     place: str, spoil: Callable[[sqlite3.Connection], None]
 ) -> None:
     async with Commits(place, TABLES) as commits:
@@ -178,7 +180,7 @@ async def test_what_cannot_be_written_is_told_and_the_next_is_taken(
         assert notes(commits) == ["1"]
 
 
-async def test_a_file_that_stays_locked_refuses_the_job_and_takes_the_next(
+async def test_a_job_fails_while_the_file_stays_locked_and_the_next_succeeds(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BUSY_PATIENCE", 0.01)
@@ -191,14 +193,14 @@ async def test_a_file_that_stays_locked_refuses_the_job_and_takes_the_next(
         assert notes(commits) == ["2"]
 
 
-async def test_two_that_share_a_file_write_in_turns(file: Path) -> None:
+async def test_two_writers_of_one_file_take_turns(file: Path) -> None:
     async with Commits(str(file), TABLES) as one, Commits(str(file), TABLES) as other:
         jobs = (each.run(note(str(number))) for number in range(100) for each in (one, other))
         await asyncio.gather(*jobs)
         assert len(notes(one)) == 200
 
 
-async def test_whoever_stops_waiting_leaves_the_job_to_be_committed(place: str) -> None:
+async def test_a_job_is_committed_even_if_its_caller_is_cancelled(place: str) -> None:
     async with Commits(place, TABLES) as commits:
         waiting = asyncio.create_task(commits.run(note("1")))
         await asyncio.sleep(0)
@@ -207,16 +209,16 @@ async def test_whoever_stops_waiting_leaves_the_job_to_be_committed(place: str) 
         assert notes(commits) == ["1", "2"]
 
 
-async def test_what_has_been_handed_in_is_committed_at_the_end(file: Path) -> None:
+async def test_pending_jobs_are_committed_at_the_end(file: Path) -> None:
     async with Commits(str(file), TABLES) as commits:
         waiting = asyncio.create_task(commits.run(note("1")))
-        await asyncio.sleep(0)  # let it hand in
+        await asyncio.sleep(0)  # let it submit its job
     assert await waiting == "noted 1"
     async with Commits(str(file), TABLES) as commits:
         assert notes(commits) == ["1"]
 
 
-async def test_nothing_is_taken_after_the_end() -> None:
+async def test_no_job_is_accepted_after_the_end() -> None:
     async with Commits(MEMORY, TABLES) as commits:
         pass
     with pytest.raises(NotStoredError, match="closed"):

@@ -1,4 +1,4 @@
-"""A file that is kept: made for its owner, claimed, and nobody else's ever touched."""
+"""A durable file: private to its owner, locked, and never another program's."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ def notes(db: Database) -> list[str]:
 
 
 @both
-def test_a_file_that_is_not_there_is_made_for_its_owner_alone(file: Path, tables: Tables) -> None:
+def test_a_new_file_is_private_to_its_owner(file: Path, tables: Tables) -> None:
     with closing(Database(str(file), tables)) as db:
         assert notes(db) == []
-        found = {path.name: path.stat().st_mode & 0o777 for path in file.parent.iterdir()}
-    assert found == dict.fromkeys(["notes.db", "notes.db-shm", "notes.db-wal"], 0o600)
+        modes = {path.name: path.stat().st_mode & 0o777 for path in file.parent.iterdir()}
+    assert modes == dict.fromkeys(["notes.db", "notes.db-shm", "notes.db-wal"], 0o600)
 
 
 @both
-def test_an_empty_file_becomes_one(file: Path, tables: Tables) -> None:
+def test_an_empty_file_becomes_a_database(file: Path, tables: Tables) -> None:
     file.touch()
     with closing(Database(str(file), tables)) as db:
         assert notes(db) == []
 
 
 @both
-def test_what_is_written_is_there_when_it_is_opened_again(file: Path, tables: Tables) -> None:
+def test_written_data_is_there_after_the_file_is_reopened(file: Path, tables: Tables) -> None:
     note(file, "燈亮了")
     with closing(Database(str(file), tables)) as db:
         assert notes(db) == ["燈亮了"]
@@ -102,7 +102,7 @@ def _later_version(file: Path) -> None:
         pytest.param(_later_version, "is a notebook of version 99", id="later-version"),
     ],
 )
-def test_a_file_that_is_somebody_elses_is_refused_and_left_as_it_is(
+def test_a_file_of_another_program_is_refused_and_left_as_it_is(
     file: Path, tables: Tables, make: Callable[[Path], object], words: str
 ) -> None:
     make(file)
@@ -121,15 +121,15 @@ def test_a_file_that_cannot_be_written_is_refused(
         Database(str(tmp_path / name), tables)
 
 
-def test_a_file_is_one_processes_alone_until_it_is_closed(file: Path) -> None:
+def test_a_file_belongs_to_one_process_until_it_is_closed(file: Path) -> None:
     refused = pytest.raises(InputError, match="in use by another process: stop it, or give another")
     with closing(Database(str(file), OWN)), refused:
         Database(str(file), OWN)
     note(file, "1")
 
 
-def test_a_file_that_is_refused_is_not_kept_from_others(file: Path) -> None:
-    with closing(sqlite3.connect(file)) as db:  # ours by its header, and yet of no use
+def test_a_refused_file_stays_available_to_others(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as db:  # ours by its header, but unusable
         db.executescript(
             f"PRAGMA application_id = {OWN.application}; PRAGMA user_version = {OWN.version};"
             "CREATE VIEW notes AS SELECT 1;"
@@ -145,7 +145,7 @@ def test_a_shared_file_is_open_twice(file: Path) -> None:
         assert notes(other) == ["1"]
 
 
-def test_those_who_share_a_new_file_open_it_one_by_one(file: Path) -> None:
+def test_a_new_shared_file_is_opened_one_process_at_a_time(file: Path) -> None:
     file.touch()
     opened = threading.Event()
 
@@ -154,7 +154,7 @@ def test_those_who_share_a_new_file_open_it_one_by_one(file: Path) -> None:
             opened.set()
 
     with file.open("rb") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)  # as another process does while it makes the tables
+        fcntl.flock(other, fcntl.LOCK_EX)  # as another process does while it creates the tables
         thread = threading.Thread(target=open_it)
         thread.start()
         assert not opened.wait(0.03)
@@ -163,7 +163,7 @@ def test_those_who_share_a_new_file_open_it_one_by_one(file: Path) -> None:
     thread.join()
 
 
-def test_a_shared_file_that_stays_held_is_refused(
+def test_a_shared_file_that_stays_locked_is_refused(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BUSY_PATIENCE", 0.01)

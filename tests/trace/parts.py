@@ -30,8 +30,8 @@ FEW = 5
 """Examples of each fuzz rule, which are recorded like the rest."""
 
 
-def exchange(**changed):
-    """A probe that was answered 200; fields may be changed."""
+def exchange(**changes):
+    """A probe that was answered 200, with `changes` to its fields."""
     fields = {
         "id": 1,
         "role": Role.PROBE,
@@ -48,10 +48,10 @@ def exchange(**changed):
         "sent": 1.5,
         "ended": 2.0,
     }
-    return Exchange(**(fields | changed))
+    return Exchange(**(fields | changes))
 
 
-def attempt(number, msg_id="7", status=200, begin=0.0, seconds=0.1, **changed):
+def attempt(number, msg_id="7", status=200, begin=0.0, seconds=0.1, **changes):
     """A delivery by a sender."""
     fields = {
         "id": number,
@@ -66,12 +66,12 @@ def attempt(number, msg_id="7", status=200, begin=0.0, seconds=0.1, **changed):
         "ended": begin + seconds,
         "clock": 1_700_000_000.0 + begin,
     }
-    return exchange(**(fields | changed))
+    return exchange(**(fields | changes))
 
 
 @contextlib.asynccontextmanager
 async def receiver(behaviour=None, secret=KEY):
-    """A receiver on a free port, as what `check_receiver` is told of it."""
+    """A receiver on a free port; yields arguments for `check_receiver`."""
     signer = Signer(dialects.load("guide"), Secret(secret))
     async with (
         Inbox(":memory:") as inbox,
@@ -138,4 +138,4 @@ exchanges = st.builds(
     masked=st.frozensets(st.sampled_from(Masked)),
     superseded=st.booleans(),
 )
-"""Any exchange that a run may leave; texts hold no lone surrogates, which come out spelled."""
+"""Any exchange of a run. Texts hold no lone surrogates, which the file escapes."""

@@ -1,4 +1,4 @@
-"""Captured deliveries: what a line may look like, and what is told of one that is none."""
+"""Captured deliveries: the forms of a line, and the report of a line that is not one."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from conformance.model.errors import InputError
 from conformance.model.exchange import Fault, Masked, Role
 from conformance.protocol.validation import problems, validator
-from conformance.trace import Stored
+from conformance.trace import StoredTrace
 from conformance.trace.capture import is_capture, read
 
 LINE = {
@@ -34,16 +34,16 @@ def captured(path, *lines):
 
 
 def test_a_line_is_a_delivery(path):
-    (found,) = captured(path, LINE)
-    assert (found.id, found.role, found.msg_id) == (1, Role.ATTEMPT, "7")
-    assert found.request.body == '{"msgId":"7","content":"文"}'.encode()
-    assert found.header(b"x-webhook-signature") == b"ab"
-    assert (found.clock, found.status, found.seconds) == (1_700_000_000.5, 200, 0.25)
+    (delivery,) = captured(path, LINE)
+    assert (delivery.id, delivery.role, delivery.msg_id) == (1, Role.ATTEMPT, "7")
+    assert delivery.request.body == '{"msgId":"7","content":"文"}'.encode()
+    assert delivery.header(b"x-webhook-signature") == b"ab"
+    assert (delivery.clock, delivery.status, delivery.seconds) == (1_700_000_000.5, 200, 0.25)
 
 
-def test_the_least_that_a_line_must_hold(path):
-    (found,) = captured(path, {"headers": {}, "body": ""})
-    assert (found.request.method, found.msg_id, found.answer, found.clock) == (
+def test_a_line_needs_only_headers_and_a_body(path):
+    (delivery,) = captured(path, {"headers": {}, "body": ""})
+    assert (delivery.request.method, delivery.msg_id, delivery.answer, delivery.clock) == (
         "POST", None, None, None,
     )  # fmt: skip
 
@@ -57,45 +57,45 @@ def test_the_least_that_a_line_must_hold(path):
     ],
 )
 def test_headers_may_be_written_in_three_ways(path, headers, read_as):
-    (found,) = captured(path, {**LINE, "headers": headers})
-    assert found.request.headers == read_as
+    (delivery,) = captured(path, {**LINE, "headers": headers})
+    assert delivery.request.headers == read_as
 
 
 @pytest.mark.parametrize(
     "time", [1_700_000_000, "2023-11-14T22:13:20Z", "2023-11-14T22:13:20", "2023-11-15T06:13:20+08:00"]
 )  # fmt: skip
 def test_a_time_may_be_written_in_three_ways(path, time):
-    (found,) = captured(path, {**LINE, "time": time})
-    assert found.clock == 1_700_000_000.0
+    (delivery,) = captured(path, {**LINE, "time": time})
+    assert delivery.clock == 1_700_000_000.0
 
 
 def test_a_body_may_be_base64(path):
     line = {name: value for name, value in LINE.items() if name != "body"}
-    (found,) = captured(path, {**line, "body_base64": base64.b64encode(b"\xff\x00").decode()})
-    assert found.request.body == b"\xff\x00"
+    (delivery,) = captured(path, {**line, "body_base64": base64.b64encode(b"\xff\x00").decode()})
+    assert delivery.request.body == b"\xff\x00"
 
 
-def test_other_fields_and_blank_lines_are_passed_over(path):
+def test_other_fields_and_empty_lines_are_skipped(path):
     path.write_text("\n" + json.dumps({**LINE, "level": "info"}) + "\n\n")
     assert len(list(read(path))) == 1
 
 
-def test_what_was_not_answered_has_its_fault(path):
-    (found,) = captured(path, {**LINE, "status": None, "fault": "timeout"})
-    assert (found.answer, found.fault) == (None, Fault.TIMEOUT)
+def test_a_delivery_without_an_answer_has_its_fault(path):
+    (delivery,) = captured(path, {**LINE, "status": None, "fault": "timeout"})
+    assert (delivery.answer, delivery.fault) == (None, Fault.TIMEOUT)
 
 
 def test_a_masked_body_is_marked(path):
-    (found,) = captured(path, {**LINE, "masked": True})
-    assert found.masked == {Masked.CONTENT}
+    (delivery,) = captured(path, {**LINE, "masked": True})
+    assert delivery.masked == {Masked.CONTENT}
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         pytest.param("{", "not a line of JSON", id="no JSON"),
         pytest.param("[]", "must be an object", id="no object"),
-        pytest.param('{"body": ""}', "no `headers`, so it is no capture", id="no headers"),
+        pytest.param('{"body": ""}', "no `headers`, so it is not a capture", id="no headers"),
         pytest.param('{"headers": {}}', "body|forms", id="no body"),
         pytest.param('{"headers": {}, "body": {"msgId": "1"}}',
                      "body must be a string, not an object", id="a parsed body"),
@@ -104,14 +104,14 @@ def test_a_masked_body_is_marked(path):
         pytest.param('{"headers": {}, "body": "", "status": 20}', "status", id="no status"),
         pytest.param('{"headers": {}, "body": "", "time": "noon"}', "noon", id="no time"),
         pytest.param('{"headers": {}, "body": "", "time": 1e300}', "out of|range", id="no date"),
-        pytest.param('{"headers": {}, "body": "", "time": NaN}', "no number", id="no number"),
+        pytest.param('{"headers": {}, "body": "", "time": NaN}', "not a number", id="no number"),
         pytest.param('{"headers": {}, "body": "", "fault": "bored"}', "fault", id="no fault"),
         pytest.param('{"headers": {}, "body": "\\ud83d"}', "surrogates", id="no bytes"),
     ],
 )  # fmt: skip
-def test_a_line_that_is_none_is_told_with_its_place(path, line, said):
+def test_a_line_that_is_not_a_delivery_is_reported_with_its_place(path, line, message):
     path.write_text(json.dumps(LINE) + "\n" + line + "\n")
-    with pytest.raises(InputError, match=said) as raised:
+    with pytest.raises(InputError, match=message) as raised:
         list(read(path))
     assert str(raised.value).startswith(f"{path}:2: ")
     assert "\n" not in str(raised.value)
@@ -127,20 +127,20 @@ def test_a_line_that_is_none_is_told_with_its_place(path, line, said):
         (b"SQLite format 3\0", False),
     ],
 )
-def test_a_capture_is_known_by_its_beginning(path, content, is_one):
+def test_a_capture_is_recognised_by_its_beginning(path, content, is_one):
     path.write_bytes(content)
     assert is_capture(path) is is_one
 
 
-def test_a_capture_is_looked_into_like_a_trace(path):
+def test_a_capture_opens_like_a_trace(path):
     captured(path, LINE, {**LINE, "time": LINE["time"] + 2, "status": 500})
-    with Stored.open_any(path) as stored:
+    with StoredTrace.open_any(path) as stored:
         assert len(stored) == 2
         assert stored.run is None
         assert [row[0] for row in stored.rows(columns=["attempt"])] == [1, 2]
 
 
-def test_the_example_of_the_schema_is_one(path):
+def test_the_example_of_the_schema_is_a_capture(path):
     for example in validator("capture").schema["examples"]:
         assert problems("capture", example) == []
         assert len(captured(path, example)) == 1
@@ -160,8 +160,8 @@ lines = st.fixed_dictionaries(
 
 @given(line=lines)
 @settings(deadline=None)
-def test_what_is_read_without_the_schema_fits_it(line, tmp_path_factory):
-    """The schema is asked only for words: what it would refuse is refused."""
+def test_whatever_the_reader_accepts_fits_the_schema(line, tmp_path_factory):
+    """The reader uses the schema only for its messages, and refuses whatever it would refuse."""
     path = tmp_path_factory.mktemp("capture") / "capture.jsonl"
     path.write_text(json.dumps(line) + "\n", encoding="utf-8")
     try:
@@ -171,15 +171,15 @@ def test_what_is_read_without_the_schema_fits_it(line, tmp_path_factory):
     assert problems("capture", line) == []
 
 
-def test_a_line_without_a_time_stands_where_the_one_before_it_does(path):
+def test_a_line_without_a_time_gets_that_of_the_line_before(path):
     first, second = captured(path, LINE, {"headers": {}, "body": "{}"})
     assert second.started == first.started > 0
     assert second.clock is None
 
 
-def test_a_capture_without_contents_keeps_how_it_is_signed(path):
+def test_a_redacted_capture_keeps_its_signature_headers(path):
     captured(path, {**LINE, "headers": {**LINE["headers"], "Cookie": "s"}})
-    with Stored.open_any(path) as stored, stored.redacted() as left:
+    with StoredTrace.open_any(path) as stored, stored.redacted() as left:
         (each,) = left
     assert dict(each.request.headers) == {
         b"X-Webhook-Timestamp": b"1700000000",

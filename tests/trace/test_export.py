@@ -1,4 +1,4 @@
-"""What other tools get of a trace: JSON Lines, HAR, Parquet, another trace."""
+"""Exports of a trace for other tools: JSON Lines, HAR, Parquet, another trace."""
 
 import base64
 import json
@@ -13,14 +13,14 @@ from referencing import Registry, Resource
 from conformance.model.errors import InputError
 from conformance.model.exchange import Answer, Fault, Request, Role, Transport
 from conformance.protocol.validation import problems, validator
-from conformance.trace import Stored, Trace, TraceFilter
+from conformance.trace import StoredTrace, Trace, TraceFilter
 from conformance.trace.export import as_json, export
 from conformance.trace.har import entry, har
 from tests.places import ROOT, TESTS
 from tests.trace.parts import BYTES, attempt, exchange, exchanges
 
 HAR = TESTS / "har"
-"""The JSON Schemas of the format, by others (see the licence beside them)."""
+"""Third-party JSON Schemas of the format (see the licence beside them)."""
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_each_line_fits_the_schema(stored, tmp_path):
     assert lines[0]["time"] == "2023-11-14T22:13:21+00:00"
 
 
-def test_a_body_is_text_where_it_is_some(stored, tmp_path):
+def test_a_body_is_exported_as_text_if_it_is_text(stored, tmp_path):
     export(stored, "jsonl", tmp_path / "run.jsonl", TraceFilter())
     binary, _, text = read(tmp_path / "run.jsonl")
     assert base64.b64decode(binary["request_body"]) == BYTES
@@ -76,20 +76,20 @@ def test_any_exchange_fits_the_schema(each):
 
 
 def test_the_schema_knows_every_word():
-    known = validator("trace").schema["properties"]
-    assert set(known["transport"]["enum"]) == set(Transport)
-    assert set(known["role"]["enum"]) == set(Role)
-    assert set(known["fault"]["enum"]) == {None, *Fault}
+    properties = validator("trace").schema["properties"]
+    assert set(properties["transport"]["enum"]) == set(Transport)
+    assert set(properties["role"]["enum"]) == set(Role)
+    assert set(properties["fault"]["enum"]) == {None, *Fault}
 
 
-def test_an_archive_fits_the_schema_of_others(stored, tmp_path):
+def test_an_archive_fits_a_third_party_schema(stored, tmp_path):
     export(stored, "har", tmp_path / "run.har", TraceFilter())
     archive = json.loads((tmp_path / "run.har").read_text(encoding="utf-8"))
     assert list(har_validator().iter_errors(archive)) == []
     assert len(archive["log"]["entries"]) == 3
 
 
-def test_the_schema_of_others_can_refuse():
+def test_the_third_party_schema_can_refuse():
     broken = json.loads("".join(har([exchange()], 0.0)))
     del broken["log"]["entries"][0]["response"]["status"]
     assert [each.message for each in har_validator().iter_errors(broken)] == [
@@ -104,7 +104,7 @@ def test_any_exchange_fits_an_archive(each):
     assert list(har_validator().iter_errors(json.loads(written))) == []
 
 
-def test_an_archive_of_nothing_is_one():
+def test_an_archive_of_nothing_is_an_archive():
     assert list(har_validator().iter_errors(json.loads("".join(har([], 0.0))))) == []
 
 
@@ -114,58 +114,58 @@ def test_an_entry_holds_what_was_on_the_wire():
         answer=Answer(302, ((b"Location", b"/c"), (b"content-type", b"text/html")), b"\xff"),
         peer="127.0.0.1",
     )
-    made = entry(sent, 1_700_000_000.0)
-    assert made["startedDateTime"] == "2023-11-14T22:13:21.000000+00:00"
-    assert (made["time"], made["timings"]) == (1000, {"send": 500, "wait": 500, "receive": 0})
-    assert made["request"]["queryString"] == [
+    fields = entry(sent, 1_700_000_000.0)
+    assert fields["startedDateTime"] == "2023-11-14T22:13:21.000000+00:00"
+    assert (fields["time"], fields["timings"]) == (1000, {"send": 500, "wait": 500, "receive": 0})
+    assert fields["request"]["queryString"] == [
         {"name": "q", "value": "1"},
         {"name": "r", "value": ""},
     ]
-    assert made["request"]["postData"] == {"mimeType": "text/x", "text": "hi"}
-    assert made["response"]["redirectURL"] == "/c"
-    assert made["response"]["content"]["encoding"] == "base64"
-    assert made["serverIPAddress"] == "127.0.0.1"
-    assert made["comment"] == "probe receiver.body.empty"
+    assert fields["request"]["postData"] == {"mimeType": "text/x", "text": "hi"}
+    assert fields["response"]["redirectURL"] == "/c"
+    assert fields["response"]["content"]["encoding"] == "base64"
+    assert fields["serverIPAddress"] == "127.0.0.1"
+    assert fields["comment"] == "probe receiver.body.empty"
 
 
-def test_what_has_no_answer_has_the_status_0():
-    made = entry(attempt(1, status=None, peer="10.0.0.1"), 0.0)
-    assert made["response"]["status"] == 0
-    assert made["_error"] == "timeout"
-    assert "serverIPAddress" not in made
+def test_an_exchange_without_an_answer_has_status_0():
+    fields = entry(attempt(1, status=None, peer="10.0.0.1"), 0.0)
+    assert fields["response"]["status"] == 0
+    assert fields["_error"] == "timeout"
+    assert "serverIPAddress" not in fields
 
 
-def test_parquet_holds_what_the_frame_holds(stored, tmp_path):
+def test_parquet_holds_the_same_as_the_frame(stored, tmp_path):
     pd = pytest.importorskip("pandas")
     pytest.importorskip("pyarrow")
     path = tmp_path / "run.parquet"
     export(stored, "parquet", path, TraceFilter())
-    found = pd.read_parquet(path)
+    table = pd.read_parquet(path)
     frame = stored.frame(bodies=True)
-    assert list(found.columns) == list(frame.columns)
-    assert found["request_body"].to_list() == frame["request_body"].to_list()
-    assert found["status"].fillna(0).to_list() == [200, 0, 200]
+    assert list(table.columns) == list(frame.columns)
+    assert table["request_body"].to_list() == frame["request_body"].to_list()
+    assert table["status"].fillna(0).to_list() == [200, 0, 200]
 
 
-def test_a_trace_is_written_again(stored, tmp_path):
+def test_a_trace_is_copied(stored, tmp_path):
     export(stored, "trace", tmp_path / "again.db", TraceFilter())
-    with Trace.open(tmp_path / "again.db") as again:
-        assert list(again) == list(stored)
-        assert again.run == stored.run
+    with Trace.open(tmp_path / "again.db") as copy:
+        assert list(copy) == list(stored)
+        assert copy.run == stored.run
 
 
-def test_half_a_trace_is_none(stored, tmp_path):
-    with pytest.raises(InputError, match="leave the filters out"):
+def test_a_part_of_a_trace_cannot_be_exported_as_a_trace(stored, tmp_path):
+    with pytest.raises(InputError, match="leave out the filters"):
         export(stored, "trace", tmp_path / "again.db", TraceFilter(msg_id="7"))
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "har", "parquet"])
-def test_what_is_wanted_is_exported(stored, tmp_path, kind):
+def test_only_matching_exchanges_are_exported(stored, tmp_path, kind):
     assert export(stored, kind, tmp_path / "some", TraceFilter(statuses=["none"])) == 1
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "har", "parquet", "trace"])
-def test_a_file_that_is_there_is_left_as_it_is(stored, tmp_path, kind):
+def test_an_existing_file_is_left_as_it_is(stored, tmp_path, kind):
     place = tmp_path / "thesis"
     place.write_text("my thesis")
     with pytest.raises(InputError, match="choose another name"):
@@ -179,10 +179,10 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.trace.parts import exchange
 from conformance.model.errors import InputError
-from conformance.trace import Stored, TraceFilter
+from conformance.trace import StoredTrace, TraceFilter
 from conformance.trace.export import export
 
-with Stored.of((exchange(id=number) for number in range(1, 3000)), None, {{}}, ()) as stored:
+with StoredTrace.of((exchange(id=number) for number in range(1, 3000)), None, {{}}, ()) as stored:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
     try:
@@ -195,7 +195,7 @@ with Stored.of((exchange(id=number) for number in range(1, 3000)), None, {{}}, (
 @pytest.mark.parametrize(
     ("kind", "room"), [("jsonl", 50_000), ("har", 50_000), ("parquet", 2_000), ("trace", 50_000)]
 )
-def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path, kind, room):
+def test_a_full_disk_is_reported_in_one_line_and_leaves_nothing(tmp_path, kind, room):
     path = tmp_path / "run.out"
     code = FULL.format(root=str(ROOT), kind=kind, room=room, path=str(path))
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -227,5 +227,5 @@ def test_a_stored_trace_is_exported_lazily():
 
 def test_a_copy_is_independent_of_its_source(tmp_path):
     Trace([exchange()]).save(tmp_path / "run.db")
-    with Stored.open(tmp_path / "run.db") as opened, opened.redacted() as copy:
+    with StoredTrace.open(tmp_path / "run.db") as opened, opened.redacted() as copy:
         assert len(copy) == len(opened) == 1

@@ -1,10 +1,10 @@
-"""What the filters of a trace let pass."""
+"""Which exchanges the filters of a trace match."""
 
 import pytest
 
 from conformance.model.errors import InputError
 from conformance.model.exchange import Answer, Fault
-from conformance.trace import Stored, TraceFilter
+from conformance.trace import StoredTrace, TraceFilter
 from tests.trace.parts import attempt, exchange
 
 SENT = [
@@ -18,7 +18,7 @@ SENT = [
 
 
 @pytest.mark.parametrize(
-    ("wanted", "ids"),
+    ("trace_filter", "ids"),
     [
         pytest.param(TraceFilter(), [1, 2, 3, 4, 5, 6], id="everything"),
         pytest.param(TraceFilter(rule="receiver.accepts.*"), [1, 2], id="a glob"),
@@ -34,19 +34,19 @@ SENT = [
         pytest.param(TraceFilter(slow=0.4, statuses=["200"], msg_id="2"), [2], id="all at once"),
     ],
 )
-def test_a_filter_lets_pass_what_is_wanted(wanted, ids):
-    with Stored.of(SENT, None, {}, ()) as stored:
-        assert [each.id for each in stored.find(wanted)] == ids
-        assert stored.count(wanted) == len(ids)
+def test_a_filter_selects_the_matching_exchanges(trace_filter, ids):
+    with StoredTrace.of(SENT, None, {}, ()) as stored:
+        assert [each.id for each in stored.find(trace_filter)] == ids
+        assert stored.count(trace_filter) == len(ids)
 
 
-def test_slow_ones_are_listed_the_slowest_first():
-    with Stored.of(SENT, None, {}, ()) as stored:
-        found = [each.id for each, _ in stored.attempted(TraceFilter(slow=0.4), 2)]
-    assert found == [6, 3]
+def test_slow_exchanges_are_listed_slowest_first():
+    with StoredTrace.of(SENT, None, {}, ()) as stored:
+        ids = [each.id for each, _ in stored.find_with_attempts(TraceFilter(slow=0.4), 2)]
+    assert ids == [6, 3]
 
 
 @pytest.mark.parametrize("word", ["abc", "20", "0xx", "2xxx", "1; DROP TABLE exchanges"])
-def test_a_status_that_is_none_is_told(word):
+def test_a_word_that_is_not_a_status_is_reported(word):
     with pytest.raises(InputError, match="--status"):
         TraceFilter(statuses=[word])

@@ -1,4 +1,4 @@
-"""Traces as pandas frames: a row for each exchange, a row for each delivery."""
+"""Traces as pandas frames: a row for each exchange, or a row for each delivery."""
 
 import sys
 
@@ -20,22 +20,22 @@ RULE = Rule("receiver.body.empty", Level.SHOULD, None, NO_TEXT, NO_TEXT, NO_TEXT
 
 
 def result(outcome, *ids, rule=RULE, case=None):
-    said = Text("answered 200; expected 4xx", "")
-    return Result(rule, case, Level.SHOULD, outcome, said, exchanges=ids)
+    text = Text("answered 200; expected 4xx", "")
+    return Result(rule, case, Level.SHOULD, outcome, text, exchanges=ids)
 
 
 @pytest.fixture
 def trace():
-    made = Trace(
+    trace = Trace(
         [
             exchange(id=1, sent=1.25),
             exchange(id=2, answer=None, fault=Fault.TIMEOUT, rule=None, msg_id=None),
             exchange(id=3, clock=1_700_000_000.5),
         ]
     )
-    made.run = {"epoch": 1_600_000_000.0}
-    made.results = (result(Outcome.WARN, 1),)
-    return made
+    trace.run = {"epoch": 1_600_000_000.0}
+    trace.results = (result(Outcome.WARN, 1),)
+    return trace
 
 
 def test_a_frame_has_a_row_for_each_exchange(trace):
@@ -48,7 +48,7 @@ def test_a_frame_has_a_row_for_each_exchange(trace):
     assert list(frame["superseded"]) == [False, False, False]
 
 
-def test_what_may_be_missing_stays_a_whole_number(trace):
+def test_an_integer_column_with_gaps_stays_integer(trace):
     kinds = trace.frame().dtypes.astype(str)
     assert kinds["status"] == "Int16"
     assert kinds["attempt"] == "Int32"
@@ -56,23 +56,23 @@ def test_what_may_be_missing_stays_a_whole_number(trace):
     assert kinds["time"] == "datetime64[us, UTC]"
 
 
-def test_a_frame_says_when_each_exchange_began(trace):
+def test_a_frame_has_the_time_of_each_exchange(trace):
     times = trace.frame()["time"].astype("int64").to_list()
     assert times == [1_600_000_001_000_000, 1_600_000_001_000_000, 1_700_000_000_500_000]
 
 
-def test_a_bare_trace_knows_no_time_of_day():
+def test_a_bare_trace_has_no_time_of_day():
     assert Trace([exchange()]).frame()["time"].isna().all()
 
 
-def test_a_frame_tells_the_outcome_of_each_case_and_the_finding(trace):
+def test_a_frame_has_the_outcome_of_each_case_and_the_finding(trace):
     frame = trace.frame()
     assert frame["outcome"].to_list() == ["warn", np.nan, "warn"]
-    said = "warn receiver.body.empty: answered 200; expected 4xx"
-    assert frame["finding"].to_list() == [said, np.nan, np.nan]
+    text = "warn receiver.body.empty: answered 200; expected 4xx"
+    assert frame["finding"].to_list() == [text, np.nan, np.nan]
 
 
-def test_bodies_come_when_they_are_asked_for(trace):
+def test_bodies_are_included_on_request(trace):
     assert "request_body" not in trace.frame()
     frame = trace.frame(bodies=True)
     assert frame["request_body"][0] == bytes(range(256))
@@ -100,16 +100,16 @@ def test_a_message_that_is_sent_again_is_one_delivery():
         attempt(3, status=None, begin=1.5, seconds=2.0),
         attempt(4, begin=5.5, seconds=0.25),
     ]
-    found = Trace(sent).attempts()
-    assert found["msg_id"].to_list() == ["7", "8"]
-    first = found.iloc[0]
+    table = Trace(sent).attempts()
+    assert table["msg_id"].to_list() == ["7", "8"]
+    first = table.iloc[0]
     assert first["attempts"] == 3
     assert first["outcome"] == "delivered"
     assert first["statuses"] == [500, None, 200]
     assert first["starts"] == [0.0, 1.5, 5.5]
     assert first["waits"] == [1.0, 2.0]
     assert first["seconds"] == 5.75
-    assert found["outcome"].to_list() == ["delivered", "delivered"]
+    assert table["outcome"].to_list() == ["delivered", "delivered"]
 
 
 def test_half_an_answer_delivers_nothing():
@@ -119,18 +119,18 @@ def test_half_an_answer_delivers_nothing():
 
 def test_two_endpoints_are_two_deliveries():
     other = Request("POST", "http://127.0.0.1:1/h/b", (), b"{}")
-    found = Trace([attempt(1), attempt(2, request=other)]).attempts()
-    assert found["attempts"].to_list() == [1, 1]
+    table = Trace([attempt(1), attempt(2, request=other)]).attempts()
+    assert table["attempts"].to_list() == [1, 1]
 
 
 def test_a_query_makes_no_other_endpoint():
     other = Request("POST", "http://127.0.0.1:1/h/a?try=2", (), b"{}")
-    found = Trace([attempt(1), attempt(2, begin=1.0, request=other)]).attempts()
-    assert found["endpoint"].to_list() == ["http://127.0.0.1:1/h/a"]
-    assert found["attempts"].to_list() == [2]
+    table = Trace([attempt(1), attempt(2, begin=1.0, request=other)]).attempts()
+    assert table["endpoint"].to_list() == ["http://127.0.0.1:1/h/a"]
+    assert table["attempts"].to_list() == [2]
 
 
-def test_what_the_sender_sent_comes_before_what_the_suite_did():
+def test_a_senders_deliveries_take_precedence_over_the_suites():
     sent = [exchange(id=1, role=Role.PROBE), attempt(2, msg_id="8")]
     assert Trace(sent).attempts()["msg_id"].to_list() == ["8"]
     assert Trace(sent[:1]).attempts()["msg_id"].to_list() == ["7"]
@@ -151,7 +151,7 @@ def test_a_missing_library_is_named(trace, monkeypatch):
 
 
 def test_a_large_trace_is_read_in_little_memory(tmp_path):
-    """Bodies stay where they are: a frame is much smaller than the file."""
+    """Bodies are not read: a frame is much smaller than the file."""
     body = b"x" * 20_000
     request = exchange().request.__class__("POST", "http://127.0.0.1/", (), body)
     path = tmp_path / "run.db"

@@ -1,4 +1,4 @@
-"""What stays of a trace that is shown to others: sizes and structure, and nothing that was said."""
+"""A redacted trace: it keeps sizes and structure, and nothing of the content."""
 
 import json
 from dataclasses import replace
@@ -13,7 +13,13 @@ from conformance.model.rules import Level, Outcome, Rule
 from conformance.model.text import NO_TEXT, Text
 from conformance.protocol.message import build
 from conformance.trace import Trace
-from conformance.trace.redact import KEPT_FIELDS, body, redacted, redacted_result, url
+from conformance.trace.redact import (
+    KEPT_FIELDS,
+    redact_body,
+    redact_exchange,
+    redact_result,
+    redact_url,
+)
 from tests.trace.parts import exchange, exchanges
 
 SIGNED_BY = frozenset({b"x-webhook-signature"})
@@ -22,32 +28,36 @@ PERSONAL = ("Hookproof", "wxid_hookproof", "測試")
 
 def test_a_message_keeps_its_size_its_structure_and_its_id():
     sent = build("text", "7019125948144648390", 1_700_000_000).fields()
-    given = json.dumps(sent, ensure_ascii=False).encode()
-    found = json.loads(body(given))
-    assert len(body(given)) == len(given)
-    assert list(found) == list(sent)
-    kept = {name: sent[name] for name in ("msgId", "msgType", "timestamp", "isSelfMsg")}
-    assert {name: found[name] for name in kept} == kept
-    assert not any(word in json.dumps(found, ensure_ascii=False) for word in PERSONAL)
+    content = json.dumps(sent, ensure_ascii=False).encode()
+    redacted = json.loads(redact_body(content))
+    assert len(redact_body(content)) == len(content)
+    assert list(redacted) == list(sent)
+    harmless = {name: sent[name] for name in ("msgId", "msgType", "timestamp", "isSelfMsg")}
+    assert {name: redacted[name] for name in harmless} == harmless
+    assert not any(word in json.dumps(redacted, ensure_ascii=False) for word in PERSONAL)
 
 
-def test_what_stands_in_an_object_is_taken_out_at_any_depth():
-    given = b'{"content": {"title": "a b", "phone": 13800138000, "msgId": "secret", "n": [-1.5e3]}}'
-    found = b'{"content": {"title": "xxx", "phone": 11111111111, "msgId": "xxxxxx", "n": [-1.1e1]}}'
-    assert body(given) == found
+def test_nested_values_are_redacted_at_any_depth():
+    content = (
+        b'{"content": {"title": "a b", "phone": 13800138000, "msgId": "secret", "n": [-1.5e3]}}'
+    )
+    redacted = (
+        b'{"content": {"title": "xxx", "phone": 11111111111, "msgId": "xxxxxx", "n": [-1.1e1]}}'
+    )
+    assert redact_body(content) == redacted
 
 
-def test_what_is_no_json_is_taken_out_whole():
-    assert body(b"name=Ann&text=\xe4\xb8\xad <b>!") == b"xxxx=xxx&xxxx=xxx <x>!"
+def test_a_body_that_is_not_json_is_redacted_entirely():
+    assert redact_body(b"name=Ann&text=\xe4\xb8\xad <b>!") == b"xxxx=xxx&xxxx=xxx <x>!"
 
 
 def test_an_observer_s_count_stays_readable():
-    assert body(b'{"count": 3}') == b'{"count": 3}'
+    assert redact_body(b'{"count": 3}') == b'{"count": 3}'
 
 
-@given(given=st.binary(max_size=80))
-def test_a_body_keeps_its_size(given):
-    assert len(body(given)) == len(given)
+@given(content=st.binary(max_size=80))
+def test_a_body_keeps_its_size(content):
+    assert len(redact_body(content)) == len(content)
 
 
 words = st.text(max_size=8)
@@ -70,72 +80,72 @@ def leaves(value, place=()):
 
 
 @given(value=values, ascii_only=st.booleans())
-def test_json_stays_json_of_the_same_shape_and_says_nothing(value, ascii_only):
-    given = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
-    taken = body(given)
-    assert len(taken) == len(given)
-    found = json.loads(taken)
-    kept = {name.decode() for name in KEPT_FIELDS}
-    for (place, was), (at, left) in zip(leaves(value), leaves(found), strict=True):
-        assert at == place
-        if isinstance(was, str) and not (len(place) == 1 and place[0] in kept):
-            assert set(left) <= {"x"}
+def test_json_stays_json_of_the_same_shape_without_content(value, ascii_only):
+    content = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    result = redact_body(content)
+    assert len(result) == len(content)
+    kept_names = {name.decode() for name in KEPT_FIELDS}
+    pairs = zip(leaves(value), leaves(json.loads(result)), strict=True)
+    for (path, original), (redacted_path, redacted) in pairs:
+        assert redacted_path == path
+        if isinstance(original, str) and not (len(path) == 1 and path[0] in kept_names):
+            assert set(redacted) <= {"x"}
 
 
-def test_headers_are_taken_out_but_for_those_that_are_harmless():
+def test_headers_are_redacted_unless_they_are_harmless():
     request = Request(
         "POST",
         "http://a/b?token=t0ken&msgId=7",
         ((b"Content-Type", b"text/x"), (b"Cookie", b"id=1"), (b"X-Webhook-Signature", b"ab")),
         b"",
     )
-    found = redacted(exchange(request=request), SIGNED_BY)
-    assert found.request.headers == (
+    redacted = redact_exchange(exchange(request=request), SIGNED_BY)
+    assert redacted.request.headers == (
         (b"Content-Type", b"text/x"),
         (b"Cookie", b"xxxx"),
         (b"X-Webhook-Signature", b"ab"),
     )
-    assert found.request.url == "http://a/b?token=xxxxx&msgId=7"
-    assert found.masked == {Masked.CONTENT}
+    assert redacted.request.url == "http://a/b?token=xxxxx&msgId=7"
+    assert redacted.masked == {Masked.CONTENT}
 
 
-def test_what_was_signed_is_taken_out_too():
+def test_the_signed_body_is_redacted_too():
     signing = Signing(b"1", b'{"content": "hi"}')
-    found = redacted(exchange(signing=signing), SIGNED_BY)
-    assert found.signing == replace(signing, body=b'{"content": "xx"}')
+    redacted = redact_exchange(exchange(signing=signing), SIGNED_BY)
+    assert redacted.signing == replace(signing, body=b'{"content": "xx"}')
 
 
-def test_what_has_nothing_to_hide_stays_unmarked():
+def test_an_exchange_without_content_stays_unmarked():
     request = Request("GET", "http://a/processed?msgId=7", ((b"User-Agent", b"Hookproof"),), b"")
-    asked = exchange(request=request, answer=Answer(200, (), b'{"count": 1}'))
-    assert redacted(asked, SIGNED_BY) is asked
+    query = exchange(request=request, answer=Answer(200, (), b'{"count": 1}'))
+    assert redact_exchange(query, SIGNED_BY) is query
 
 
 @given(each=exchanges)
-def test_taking_out_twice_is_taking_out_once(each):
-    once = redacted(each, SIGNED_BY)
-    assert redacted(once, SIGNED_BY) == once
+def test_redacting_is_idempotent(each):
+    once = redact_exchange(each, SIGNED_BY)
+    assert redact_exchange(once, SIGNED_BY) == once
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     ["content must be a string, not 'hello'", 'fromUser was "Ann", and arrived as "An"'],
 )
-def test_a_finding_quotes_nothing(said):
+def test_a_finding_quotes_nothing(text):
     rule = Rule("sender.wire.schema", Level.MUST, None, NO_TEXT, NO_TEXT, NO_TEXT)
-    result = Result(rule, None, Level.MUST, Outcome.FAIL, Text(said, said), reproduce="curl …")
-    found = redacted_result(result)
-    assert not any(word in found.message.en + found.message.zh for word in ("hello", "An"))
-    assert found.message.en.startswith(said[:7])
-    assert found.reproduce is None
+    result = Result(rule, None, Level.MUST, Outcome.FAIL, Text(text, text), reproduce="curl …")
+    redacted = redact_result(result)
+    assert not any(word in redacted.message.en + redacted.message.zh for word in ("hello", "An"))
+    assert redacted.message.en.startswith(text[:7])
+    assert redacted.reproduce is None
 
 
-def test_a_trace_is_taken_out_whole():
+def test_a_whole_trace_is_redacted():
     trace = Trace([exchange(answer=Answer(200, (), b"wxid_ann"))])
-    found = trace.redacted()
-    assert found[1].answer.body == b"xxxx_xxx"
+    redacted = trace.redacted()
+    assert redacted[1].answer.body == b"xxxx_xxx"
     assert trace[1].answer.body == b"wxid_ann"
 
 
 def test_a_url_without_a_query_stays():
-    assert url("http://a/b/c#d") == "http://a/b/c#d"
+    assert redact_url("http://a/b/c#d") == "http://a/b/c#d"

@@ -1,4 +1,4 @@
-"""The trace file: what SQLite gives back is what was on the wire, and nothing else is overwritten."""
+"""The trace file: SQLite returns what was on the wire, and no other file is overwritten."""
 
 import resource
 import shutil
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from conformance.model.errors import InputError
 from conformance.model.exchange import Fault, Role
-from conformance.trace import Stored, Trace, check_place
+from conformance.trace import StoredTrace, Trace, check_place
 from conformance.trace.store import write
 from conformance.trace.tables import APPLICATION_ID, VERSION
 from tests.places import ROOT
@@ -31,14 +31,14 @@ def path(tmp_path):
 
 @given(each=exchanges)
 @settings(max_examples=200, deadline=None)
-def test_an_exchange_comes_back_as_it_was(each):
-    with Stored.of([each], None, {}, ()) as stored:
+def test_an_exchange_is_read_back_unchanged(each):
+    with StoredTrace.of([each], None, {}, ()) as stored:
         assert list(stored) == [each]
 
 
-def test_a_lone_surrogate_is_spelled_out():
+def test_a_lone_surrogate_is_escaped():
     odd = "\ud83d"
-    with Stored.of([exchange(msg_id=odd, detail=odd)], None, {}, ()) as stored:
+    with StoredTrace.of([exchange(msg_id=odd, detail=odd)], None, {}, ()) as stored:
         assert stored[1].msg_id == stored[1].detail == "\\ud83d"
 
 
@@ -68,7 +68,7 @@ def test_attempts_are_counted_by_endpoint_and_message():
         exchange(id=5, request=exchange().request.__class__("POST", url + "?a=1", (), b"")),
         exchange(id=6, request=exchange().request.__class__("POST", "http://other/", (), b"")),
     ]
-    with Stored.of(sent, None, {}, ()) as stored:
+    with StoredTrace.of(sent, None, {}, ()) as stored:
         counted = [row[0] for row in stored.rows(columns=["attempt"])]
     assert counted == [1, 1, 2, None, 3, 1]
 
@@ -86,7 +86,7 @@ def test_nothing_is_left_beside_the_file(trace, path):
     assert [each.name for each in path.parent.iterdir()] == ["run.db"]
 
 
-def test_a_link_stays_one(trace, path):
+def test_a_link_stays_a_link(trace, path):
     there = path.with_name("elsewhere.db")
     path.symlink_to(there)
     trace.save(path)
@@ -146,24 +146,24 @@ def read_all(path):
 UNREADABLE = [
     pytest.param(lambda path: None, "cannot be read: No such file", id="missing"),
     pytest.param(lambda path: path.mkdir(), "cannot be read: Is a directory", id="a folder"),
-    pytest.param(lambda path: path.touch(), "is no trace", id="empty"),
-    pytest.param(lambda path: path.write_text("my thesis"), "is no trace", id="text"),
+    pytest.param(lambda path: path.touch(), "is not a trace", id="empty"),
+    pytest.param(lambda path: path.write_text("my thesis"), "is not a trace", id="text"),
     pytest.param(lambda path: path.write_bytes(b"SQLite format 3\0" + b"\0" * 84),
                  "another program", id="a bare head"),
     pytest.param(foreign, "another program", id="another program's"),
     pytest.param(newer, "newer Hookproof .*pip install --upgrade", id="of a newer version"),
     pytest.param(older, "older Hookproof", id="of an older version"),
-    pytest.param(cut, "damaged: .* bytes of .* are there", id="cut short"),
+    pytest.param(cut, r"damaged: it has .* bytes of ", id="cut short"),
     pytest.param(garbled, "damaged", id="garbled"),
     pytest.param(beheaded, "damaged: it has no contents", id="without its tables"),
-    pytest.param(reworded, "damaged: 'bystander' is not a valid Role", id="a word that is none"),
+    pytest.param(reworded, "damaged: 'bystander' is not a valid Role", id="an unknown word"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("make", "said"), UNREADABLE)
-def test_what_is_no_whole_trace_is_told_in_one_line(path, make, said):
+@pytest.mark.parametrize(("make", "message"), UNREADABLE)
+def test_a_file_that_is_not_a_whole_trace_is_reported_in_one_line(path, make, message):
     make(path)
-    with pytest.raises(InputError, match=said) as raised:
+    with pytest.raises(InputError, match=message) as raised:
         read_all(path)
     assert "\n" not in str(raised.value)
 
@@ -177,7 +177,7 @@ def test_what_is_no_whole_trace_is_told_in_one_line(path, make, said):
         pytest.param(cut, id="cut short"),
     ],
 )
-def test_what_is_no_whole_trace_is_never_overwritten(trace, path, make):
+def test_a_file_that_is_not_a_whole_trace_is_never_overwritten(trace, path, make):
     make(path)
     before = path.read_bytes()
     with pytest.raises(InputError, match="choose another name"):
@@ -187,13 +187,13 @@ def test_what_is_no_whole_trace_is_never_overwritten(trace, path, make):
     assert path.read_bytes() == before
 
 
-def test_a_device_is_no_place_for_a_trace(trace):
-    with pytest.raises(InputError, match="no plain file"):
+def test_a_trace_cannot_be_saved_to_a_device(trace):
+    with pytest.raises(InputError, match="not a regular file"):
         trace.save(Path("/dev/null"))
     assert not Path("/dev/null").is_file()
 
 
-def test_a_run_that_breaks_off_leaves_the_earlier_trace(trace, path):
+def test_an_interrupted_run_leaves_the_earlier_trace(trace, path):
     trace.save(path)
     before = path.read_bytes()
 
@@ -225,8 +225,8 @@ except InputError as fault:
 
 
 @pytest.mark.parametrize("room", [0, 4096, 100_000, 400_000])
-def test_a_full_disk_is_told_in_one_line_and_leaves_the_earlier_trace(trace, path, room):
-    # The system itself refuses to write more, as it does when a disk is full.
+def test_a_full_disk_is_reported_in_one_line_and_leaves_the_earlier_trace(trace, path, room):
+    # The system refuses to write more, as it does when a disk is full.
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] in (resource.RLIM_INFINITY, -1)
     trace.save(path)
     before = path.read_bytes()
@@ -238,16 +238,16 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_the_earlier_trace(trace, pat
     assert [each.name for each in path.parent.iterdir()] == ["run.db"]
 
 
-def test_a_fault_that_is_met_late_is_told_in_one_line(path):
-    """The head is whole, and so are the first exchanges."""
+def test_a_fault_that_is_discovered_late_is_reported_in_one_line(path):
+    """The header is intact, and so are the first exchanges."""
     Trace([exchange(id=number) for number in range(1, 200)]).save(path)
     with sqlite3.connect(path) as store:
         store.execute("UPDATE contents SET request_headers = '[1' WHERE id = 150")
     with Trace.open(path) as stored:
-        found = iter(stored)
-        assert next(found).id == 1
+        reader = iter(stored)
+        assert next(reader).id == 1
         with pytest.raises(InputError, match="damaged"):
-            list(found)
+            list(reader)
 
 
 def test_a_closed_trace_is_not_called_damaged(trace, path):
@@ -258,16 +258,16 @@ def test_a_closed_trace_is_not_called_damaged(trace, path):
         len(stored)
 
 
-def test_the_summary_counts_what_came_back():
+def test_the_summary_counts_the_replies():
     sent = [
         exchange(id=1, ended=1.6),
         exchange(id=2, ended=9.5),
         exchange(id=3, answer=None, fault=Fault.TIMEOUT),
         exchange(id=4, role=Role.OBSERVE, ended=99.0),
     ]
-    with Stored.of(sent, None, {}, ()) as stored:
-        found = stored.summary()
-    assert (found.exchanges, found.messages) == (4, 1)
-    assert found.cames == {"observe": {"200": 1}, "probe": {"200": 2, "timeout": 1}}
-    assert found.times == pytest.approx((8.0, 8.0, 8.0, 8.0))
-    assert found.slowest == 2
+    with StoredTrace.of(sent, None, {}, ()) as stored:
+        summary = stored.summary()
+    assert (summary.exchanges, summary.messages) == (4, 1)
+    assert summary.replies == {"observe": {"200": 1}, "probe": {"200": 2, "timeout": 1}}
+    assert summary.times == pytest.approx((8.0, 8.0, 8.0, 8.0))
+    assert summary.slowest == 2

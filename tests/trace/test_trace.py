@@ -1,11 +1,11 @@
-"""The exchanges of a run in memory: their order, and what is taken out of them before others look."""
+"""The trace of a run in memory: the order of its exchanges, and the masking of secrets."""
 
 import gzip
 
 import pytest
 
 from conformance.model.exchange import Answer, Fault, Masked, Request, Role
-from conformance.reporting.displays import exchange_display, trace_display
+from conformance.reporting.notebook.displays import exchange_display, trace_display
 from conformance.trace import Trace
 from tests.trace.parts import exchange
 
@@ -21,14 +21,14 @@ def trace():
     return trace
 
 
-def test_exchanges_are_numbered_as_they_come(trace):
+def test_exchanges_are_numbered_in_order_of_arrival(trace):
     assert [each.id for each in trace] == [1, 2, 3]
     assert trace[2].detail == "late"
     with pytest.raises(KeyError):
         trace[4]
 
 
-def test_exchanges_are_numbered_in_a_given_order(trace):
+def test_exchanges_can_be_renumbered_in_another_order(trace):
     assert trace.number([3, 1, 2]) == {3: 1, 1: 2, 2: 3}
     assert [each.id for each in trace] == [1, 2, 3]
     assert trace[1].role is Role.OBSERVE
@@ -41,16 +41,16 @@ def masked(*, own=KEY, **changed):
 
 
 def test_a_secret_in_an_answer_is_masked():
-    found = masked(answer=Answer(200, ((b"X-Debug", KEY),), b"the k3y-k3y"))
-    assert found.answer == Answer(200, ((b"X-Debug", b"(secret)"),), b"the (secret)")
-    assert found.masked == {Masked.SECRET}
+    result = masked(answer=Answer(200, ((b"X-Debug", KEY),), b"the k3y-k3y"))
+    assert result.answer == Answer(200, ((b"X-Debug", b"(secret)"),), b"the (secret)")
+    assert result.masked == {Masked.SECRET}
 
 
 def test_a_secret_in_a_compressed_answer_is_masked():
     headers = ((b"Content-Encoding", b"gzip"),)
-    found = masked(answer=Answer(200, headers, gzip.compress(b"the k3y-k3y")))
-    assert found.answer.body == b"(secret)"
-    assert found.masked == {Masked.SECRET}
+    result = masked(answer=Answer(200, headers, gzip.compress(b"the k3y-k3y")))
+    assert result.answer.body == b"(secret)"
+    assert result.masked == {Masked.SECRET}
 
 
 @pytest.mark.parametrize("written", [b'k\\"\\u00fc', 'k\\"ü'.encode()])
@@ -62,13 +62,13 @@ def test_the_secret_as_json_writes_it_is_the_secret(written):
     assert trace[1].masked == {Masked.SECRET}
 
 
-def test_another_spelling_is_masked_and_is_not_taken_for_the_secret():
-    found = masked(own=b"", answer=Answer(200, (), KEY))
-    assert found.answer.body == b"(secret)"
-    assert found.masked == {Masked.GIVEN}
+def test_another_spelling_is_masked_but_does_not_count_as_the_secret():
+    result = masked(own=b"", answer=Answer(200, (), KEY))
+    assert result.answer.body == b"(secret)"
+    assert result.masked == {Masked.GIVEN}
 
 
-def test_what_holds_no_secret_stays_as_it_is():
+def test_an_exchange_without_a_secret_is_unchanged():
     assert masked() == exchange()
 
 
@@ -79,22 +79,22 @@ def test_the_longer_of_two_secrets_goes_first():
 
 
 @pytest.mark.parametrize("role", [Role.API, Role.EMIT, Role.ATTEMPT, Role.ELSEWHERE])
-def test_what_a_sender_is_told_or_sends_is_masked_too(role):
+def test_requests_to_and_from_a_sender_are_masked_too(role):
     request = Request("POST", "http://a/Config?key=k3y-k3y", ((b"X-Key", KEY),), b"k3y-k3y")
-    found = masked(role=role, request=request)
-    assert found.request == Request("POST", "http://a/Config?key=(secret)",
+    result = masked(role=role, request=request)
+    assert result.request == Request("POST", "http://a/Config?key=(secret)",
                                     ((b"X-Key", b"(secret)"),), b"(secret)")  # fmt: skip
 
 
-def test_a_request_of_the_suite_s_own_making_stays_whole():
-    # A short secret stands in a msgId by chance, and the bytes were signed.
+def test_a_request_composed_by_the_suite_is_not_masked():
+    # A short secret may occur in a msgId by chance, and the bytes were signed.
     request = Request("POST", "http://a/", (), b'{"msgId":"123456"}')
     trace = Trace([exchange(request=request)])
     trace.mask([b"123456"])
     assert trace[1].request == request
 
 
-def test_what_is_told_of_the_run_is_masked():
+def test_the_metadata_of_the_run_is_masked():
     trace = Trace()
     trace.run = {"facts": {"learned": [["body", "OK k3y-k3y", "DUP k3y-k3y"]]}, "seconds": 1.5}
     trace.mask([KEY])
@@ -104,16 +104,16 @@ def test_what_is_told_of_the_run_is_masked():
     }
 
 
-def test_a_trace_shows_itself_in_a_notebook(trace):
-    shown = trace_display(trace)
-    assert "3 exchanges" in shown
-    assert "timeout: 1" in shown
+def test_a_trace_has_a_notebook_display(trace):
+    page = trace_display(trace)
+    assert "3 exchanges" in page
+    assert "timeout: 1" in page
     assert repr(trace) == "<Trace of 3 exchanges>"
 
 
-def test_an_exchange_shows_itself_harmlessly():
+def test_the_display_of_an_exchange_is_escaped():
     evil = Answer(200, ((b"X-A", b"<script>"),), b"</pre><script>alert(1)</script>\x1b[2J")
-    shown = exchange_display(exchange(answer=evil, detail="<b>", fault=Fault.CLOSED))
-    assert "<script" not in shown
-    assert "\x1b" not in shown
-    assert "&lt;script&gt;alert(1)" in shown
+    page = exchange_display(exchange(answer=evil, detail="<b>", fault=Fault.CLOSED))
+    assert "<script" not in page
+    assert "\x1b" not in page
+    assert "&lt;script&gt;alert(1)" in page

@@ -1,4 +1,4 @@
-"""Reproduce lines, pasted into a real shell: curl and openssl get what the suite got."""
+"""Reproduction lines in a real shell: curl and openssl get the status that the suite got."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ SECRET_HEADERS = ((b"X-Api-Key", b"the-key"),)
 
 @pytest.fixture(scope="module")
 def lines():
-    """(name, exchange, line) for every case with a single probe, and the answers to the lines."""
+    """(name, exchange, line, status of the line) for every case with a single probe."""
     return asyncio.run(_lines())
 
 
@@ -24,21 +24,19 @@ async def _lines():
     async with reference_receiver() as options:
         run = ReceiverRun(replace(options, fuzz=0))
         report = await run.report()
-        found = []
+        rows = []
         for result in report.results:
             probes = [
-                each
-                for each in report.trace
-                if each.role is Role.PROBE
-                and (each.rule, each.case) == (result.rule.id, result.case)
+                exchange
+                for exchange in report.trace
+                if exchange.role is Role.PROBE
+                and (exchange.rule, exchange.case) == (result.rule.id, result.case)
             ]
             if len(probes) == 1:
                 line = curl(probes[0], options.dialect)
                 if line is not None:
-                    found.append(
-                        (result.name, probes[0], line, await _status(line, options.secret))
-                    )
-        return found
+                    rows.append((result.name, probes[0], line, await _status(line, options.secret)))
+        return rows
 
 
 async def _status(line, secret):
@@ -50,20 +48,24 @@ async def _status(line, secret):
         stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()
-    seen = re.findall(rb"^HTTP/1.1 (\d+)", out, re.MULTILINE)
-    return int(seen[-1]) if seen else None
+    statuses = re.findall(rb"^HTTP/1.1 (\d+)", out, re.MULTILINE)
+    return int(statuses[-1]) if statuses else None
 
 
 def test_every_kind_of_request_has_a_line(lines):
-    shown = {name.split("[")[0] for name, *_ in lines}
+    rules = {name.split("[")[0] for name, *_ in lines}
     assert len(lines) > 90
-    assert {"receiver.signature.moved-digit", "receiver.body.deep-nesting"} <= shown
-    assert {"receiver.http.chunked", "receiver.accepts.large-media"} <= shown
+    assert {"receiver.signature.moved-digit", "receiver.body.deep-nesting"} <= rules
+    assert {"receiver.http.chunked", "receiver.accepts.large-media"} <= rules
 
 
 def test_a_pasted_line_gets_the_status_that_the_suite_got(lines):
-    other = {name: (each.status, seen) for name, each, _, seen in lines if each.status != seen}
-    assert other == {}
+    different = {
+        name: (exchange.status, status)
+        for name, exchange, _, status in lines
+        if exchange.status != status
+    }
+    assert different == {}
 
 
 def test_a_line_is_short_whatever_the_body(lines):
@@ -75,4 +77,4 @@ def test_no_line_holds_the_secret_or_a_signature(lines):
 
 
 def test_a_connection_that_breaks_off_has_no_line(lines):
-    assert all(each.request.transport is not Transport.CUT for _, each, _, _ in lines)
+    assert all(exchange.request.transport is not Transport.CUT for _, exchange, _, _ in lines)

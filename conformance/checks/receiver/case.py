@@ -1,56 +1,82 @@
-"""Judging one case of a scenario from the exchanges that its steps left."""
+"""Judges one case of a receiver's scenario from the exchanges of its steps.
+
+Knows nothing of how a step is carried out; all it looks at is exchanges and the target's profile.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.wording import RATE_LIMIT, answered, listed
 from conformance.model.exchange import HELD_UP, Exchange, Fault, Role, Transport
 from conformance.model.rules import Finding, Judgement, Unjudged
 from conformance.model.text import NO_TEXT, Text
-from conformance.scenario.receiver import Case, Expect, Step
+from conformance.scenario.receiver import Expect, Step
+from conformance.scenario.records import Case
 
 IMPATIENT = 0.15
-"""Seconds for which a correct target bears with a sender that stops in the middle, beside the pauses that a
-scenario makes."""
+"""Seconds that a correct target waits for a sender that stops in the middle of a request, beyond the pauses
+that a scenario makes."""
 NOT_NOW = (429, 503)
-"""Statuses that say nothing of the request itself."""
+"""Statuses that say nothing about the request itself."""
 
 
 def judge(case: Case, exchanges: Sequence[Exchange], profile: ReceiverProfile) -> list[Judgement]:
-    """All that a case's exchanges show against its expectations; empty when they hold."""
-    found: list[Judgement] = _controls(
-        [e for e in exchanges if e.request.url != profile.url], profile
-    )
-    if found:
-        return found  # --also-url takes no messages: nothing is to be learnt from it
+    """Everything that breaks a case's expectations, or keeps them from being judged; empty when they
+    hold."""
+    elsewhere = [exchange for exchange in exchanges if exchange.request.url != profile.url]
+    judgements = _controls(elsewhere, profile)
+    if judgements:
+        return judgements  # --also-url accepts no messages, so nothing can be learnt from it
     for index, step in enumerate(case.steps):
-        probes = [each for each in exchanges if each.step == index and each.role is Role.PROBE]
-        if step.resend and not any(each.status in profile.accepted for each in probes):
-            found.append(Unjudged(_STAYED_BUSY if probes else _NEVER_BUSY))
+        probes = [e for e in exchanges if e.step == index and e.role is Role.PROBE]
+        if step.resend and not any(probe.status in profile.accepted for probe in probes):
+            judgements.append(Unjudged(_STAYED_BUSY if probes else _NEVER_BUSY))
         for expect in step.expects:
             if expect.status:
-                seen = _statuses(expect, step, probes, profile)
-                if seen and expect.or_skip:
+                wrong = _statuses(expect, step, probes, profile)
+                if wrong and expect.or_skip:
                     return [Unjudged(_PLAIN_REFUSED + answered(probes[0], profile))]
-                found += seen
+                judgements += wrong
             if expect.within is not None:
-                found += _within(expect, probes)
+                judgements += _within(expect, probes)
             if expect.processed is not None:
-                found += _processed(expect, step, index, exchanges, profile)
-    if not any(isinstance(each, Finding) for each in found):
-        found += _controls(exchanges, profile)
-    return found
+                judgements += _processed(expect, step, index, exchanges, profile)
+    if not any(isinstance(judgement, Finding) for judgement in judgements):
+        judgements += _controls(exchanges, profile)
+    return judgements
+
+
+def _controls(exchanges: Sequence[Exchange], profile: ReceiverProfile) -> list[Judgement]:
+    """A refusal counts only while plain valid messages are accepted, before and after."""
+    refused = next(
+        (e for e in exchanges if e.role is Role.CONTROL and e.status not in profile.accepted), None
+    )
+    if refused is None:
+        return []
+    reason = (
+        Text(
+            "not judged: a plain valid message sent beside it was not accepted (",
+            "無法判定：同時發送的普通有效訊息未被接受（",
+        )
+        + answered(refused, profile)
+        + Text(")", "）")
+    )
+    return [Unjudged(reason, error=True, exchanges=(refused.id,))]
+
+
+# Statuses
 
 
 def _statuses(
     expect: Expect, step: Step, probes: Sequence[Exchange], profile: ReceiverProfile
 ) -> list[Judgement]:
-    measured = [each for each in probes if each.detail != HELD_UP]
-    wrong = [each for each in measured if not _fits(expect.status, each, profile)]
-    busy = [each for each in probes if each.status in NOT_NOW]
+    measured = [probe for probe in probes if probe.detail != HELD_UP]
+    wrong = [probe for probe in measured if not _fits(expect.status, probe, profile)]
+    busy = [probe for probe in probes if probe.status in NOT_NOW]
     refused = "refused" in expect.status and not wrong
     if refused and busy and (busy[0].status, None) != profile.refusal:
         return [Unjudged(answered(busy[0], profile) + _NOT_NO, exchanges=(busy[0].id,))]
@@ -71,37 +97,38 @@ def _statuses(
             )
             + message
         )
-    ids = tuple(each.id for each in wrong[:10])
+    ids = tuple(probe.id for probe in wrong[:10])
     return [Finding(expect.level, message, ids, _slack(wrong, profile))]
 
 
 def _slack(wrong: Sequence[Exchange], profile: ReceiverProfile) -> float | None:
-    """The seconds for which the suite must have been held up for all the `wrong` answers to be its own
-    fault: what came in time must have been read late, and what was refused must have been sent late."""
-    found = []
-    for each in wrong:
-        slow = each.request.transport in (Transport.SLOW, Transport.EXPECT)
-        if each.fault is Fault.TIMEOUT:
-            found.append(each.seconds - profile.deadline)
-        elif slow or each.fault is Fault.CLOSED:
-            found.append(IMPATIENT)
+    """The seconds for which the suite must have been held up to have caused all `wrong` answers itself:
+    it read an answer late that came in time, or sent a request late that was then refused. None when no
+    delay of the suite explains them."""
+    delays = []
+    for exchange in wrong:
+        slow = exchange.request.transport in (Transport.SLOW, Transport.EXPECT)
+        if exchange.fault is Fault.TIMEOUT:
+            delays.append(exchange.seconds - profile.deadline)
+        elif slow or exchange.fault is Fault.CLOSED:
+            delays.append(IMPATIENT)
         else:
             return None
-    return max(found)
+    return max(delays)
 
 
-def _fits(wanted: Iterable[str | int], exchange: Exchange, profile: ReceiverProfile) -> bool:
-    return any(_fits_one(word, exchange, profile) for word in wanted)
+def _fits(words: Iterable[str | int], exchange: Exchange, profile: ReceiverProfile) -> bool:
+    return any(_fits_word(word, exchange, profile) for word in words)
 
 
-def _fits_one(word: str | int, exchange: Exchange, profile: ReceiverProfile) -> bool:
+def _fits_word(word: str | int, exchange: Exchange, profile: ReceiverProfile) -> bool:
     status = exchange.status
     match word:
         case "accepted":
             return status in profile.accepted
         case "refused":
-            # A closed connection accepts nothing; signature.refusal-status speaks of it. A 2xx
-            # counts as soon as it is read, whatever becomes of the rest of the answer.
+            # A closed connection accepts nothing; signature.refusal-status reports it. A 2xx counts
+            # as soon as it is read, whatever happens to the rest of the answer.
             status = exchange.answer.status if exchange.answer is not None else None
             return status is None or not 200 <= status < 300
         case "4xx":
@@ -112,30 +139,30 @@ def _fits_one(word: str | int, exchange: Exchange, profile: ReceiverProfile) -> 
             return status == word
 
 
-def _expected(wanted: tuple[str | int, ...], exchange: Exchange) -> Text:
+def _expected(words: tuple[str | int, ...], exchange: Exchange) -> Text:
     status = exchange.status or 0
     if not (exchange.rule or "").startswith("receiver.body."):
-        return Text("; expected ", "；預期 ") + listed(wanted)
-    if wanted == ("4xx",) and 200 <= status < 300:
+        return Text("; expected ", "；預期 ") + listed(words)
+    if words == ("4xx",) and 200 <= status < 300:
         return Text(
             "; expected 4xx: a success acknowledges what cannot be processed, and it is lost",
             "；預期 4xx：響應成功等於確認了無法處理的訊息，訊息就此遺失",
         )
-    if wanted == ("4xx",) and status >= 500:
+    if words == ("4xx",) and status >= 500:
         return Text(
             "; expected 4xx: a 5xx makes the sender repeat what can never succeed",
             "；預期 4xx：5xx 會讓發送方一再重試永遠不會成功的請求",
         )
-    return Text("; expected ", "；預期 ") + listed(wanted)
+    return Text("; expected ", "；預期 ") + listed(words)
 
 
 def _within(expect: Expect, probes: Sequence[Exchange]) -> list[Judgement]:
     limit = expect.within or 0.0
-    measured = [each for each in probes if each.fault is not Fault.GIVEN_UP]
-    late = [each for each in measured if each.fault is Fault.TIMEOUT or each.seconds > limit]
+    measured = [probe for probe in probes if probe.fault is not Fault.GIVEN_UP]
+    late = [probe for probe in measured if probe.fault is Fault.TIMEOUT or probe.seconds > limit]
     if not late:
         return []
-    slowest = max(late, key=lambda each: each.seconds)
+    slowest = max(late, key=lambda probe: probe.seconds)
     slack = slowest.seconds - limit
     count = f"{len(late)} of {len(probes)} answers" if len(probes) > 1 else "the answer"
     zh = f"{len(probes)} 個響應中有 {len(late)} 個" if len(probes) > 1 else "響應"
@@ -143,38 +170,41 @@ def _within(expect: Expect, probes: Sequence[Exchange]) -> list[Judgement]:
         f"{count} took longer than {limit:g} s (up to {slowest.seconds:.2f} s)",
         f"{zh}超過 {limit:g} 秒（最長 {slowest.seconds:.2f} 秒）",
     )
-    return [Finding(expect.level, message, tuple(each.id for each in late[:10]), slack)]
+    return [Finding(expect.level, message, tuple(probe.id for probe in late[:10]), slack)]
+
+
+# Effects
 
 
 def _processed(
     expect: Expect, step: Step, index: int, exchanges: Sequence[Exchange], profile: ReceiverProfile
 ) -> list[Judgement]:
-    """The effects of the step's messages, as the observer counted them or as the answers tell."""
+    """Whether the step's messages had the expected effects, by the observer's counts or else by the
+    answers."""
     if profile.observed:
         return _counted(expect, step, index, exchanges, profile)
     if profile.inferred is None or expect.processed == 0:
-        return []  # what was refused leaves no answer that could tell
-    ids = {each.msg_id for each in exchanges if each.step == index and each.role is Role.PROBE}
-    found: list[Judgement] = []
+        return []  # the answer to a refused message cannot show whether it had an effect
+    probes = [e for e in exchanges if e.role is Role.PROBE and e.step <= index]
+    ids = {probe.msg_id for probe in probes if probe.step == index}
+    judgements: list[Judgement] = []
     for msg_id in sorted(ids - {None}, key=str):
-        about = [
-            each
-            for each in exchanges
-            if each.msg_id == msg_id and each.step <= index and each.role is Role.PROBE
-        ]
-        found += _told(expect, about, profile)
-    return found[:1]
+        attempts = [probe for probe in probes if probe.msg_id == msg_id]
+        judgements += _by_answers(expect, attempts, profile)
+    return judgements[:1]
 
 
-def _told(expect: Expect, about: Sequence[Exchange], profile: ReceiverProfile) -> list[Judgement]:
-    """What the answers to one message tell (`about`: its exchanges up to the step)."""
+def _by_answers(
+    expect: Expect, attempts: Sequence[Exchange], profile: ReceiverProfile
+) -> list[Judgement]:
+    """Judges by the answers to one message; `attempts` are its exchanges up to the step."""
     inferred = profile.inferred
-    assert inferred is not None  # noqa: S101 - the caller has looked
-    accepted = [each for each in about if each.answer is not None and _told_apart(each, profile)]
-    kinds = [inferred.is_first(each.answer) for each in accepted if each.answer is not None]
-    # A body that was cut must leave nothing behind; any other unanswered request may have.
-    unseen = any(each.status is None and each.request.transport not in _CUT for each in about)
-    ids = tuple(each.id for each in about)
+    assert inferred is not None  # noqa: S101 - `_processed` checks it
+    accepted = [e for e in attempts if e.answer is not None and _is_conclusive(e, profile)]
+    kinds = [inferred.is_first(e.answer) for e in accepted if e.answer is not None]
+    # A body that was cut must have no effect; any other unanswered request may have had one.
+    unseen = any(e.status is None and e.request.transport not in _CUT for e in attempts)
+    ids = tuple(attempt.id for attempt in attempts)
     if not accepted:
         return []
     if None in kinds:
@@ -183,16 +213,16 @@ def _told(expect: Expect, about: Sequence[Exchange], profile: ReceiverProfile) -
     if firsts > 1:
         return [Finding(expect.level, _times(firsts) + _BY_ANSWERS, ids)]
     if firsts == 1 and unseen:
-        # It may have taken effect unseen, or been rolled back: the answers cannot tell.
+        # The unanswered attempt may have had an effect, or may have been rolled back.
         return [Unjudged(_ROLLED_BACK, exchanges=ids)]
     if firsts == 0 and not unseen:
         return [Finding(expect.level, _TAKEN_FOR_REPEAT + _BY_ANSWERS, ids)]
     return []
 
 
-def _told_apart(exchange: Exchange, profile: ReceiverProfile) -> bool:
-    """Whether an answer is one that the learned observer can be asked about. A repeat may be answered
-    by another status than 200; any other refusal is neither, whatever it looks like."""
+def _is_conclusive(exchange: Exchange, profile: ReceiverProfile) -> bool:
+    """Whether the inferred observer can classify the answer. A repeat may be answered by another status
+    than 200; any other refusal is neither first nor repeat, whatever its body looks like."""
     return exchange.status in profile.accepted or (
         exchange.answer is not None
         and profile.inferred is not None
@@ -201,112 +231,134 @@ def _told_apart(exchange: Exchange, profile: ReceiverProfile) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Effects:
+    """What the observer counted for one step: msgId → effects, before and after the step's messages.
+
+    `later` are the ids of observed control messages, sent after the step's own. `ended` is True when
+    the effects of the step's messages are known to have ended: effects may come in order and long after
+    the answers, so a later message's effect shows it.
+    """
+
+    before: Mapping[str | None, int]
+    after: Mapping[str | None, int]
+    later: Sequence[str | None]
+    ended: bool
+
+    @property
+    def own(self) -> list[str | None]:
+        """The ids of the step's own messages."""
+        return [msg_id for msg_id in self.after if msg_id not in self.later]
+
+
+@dataclass(frozen=True, slots=True)
+class _Miscount:
+    """A message with another number of effects than expected."""
+
+    msg_id: str | None
+    effects: int
+    expected: int
+
+
 def _counted(
     expect: Expect, step: Step, index: int, exchanges: Sequence[Exchange], profile: ReceiverProfile
 ) -> list[Judgement]:
-    """The effects that the observer counted for the step's messages."""
-    here = [each for each in exchanges if each.step == index]
-    asked = [each for each in here if each.role is Role.OBSERVE]
-    silent = [each for each in asked if count(each) is None]
+    """Judges by the effects that the observer counted for the step's messages."""
+    here = [exchange for exchange in exchanges if exchange.step == index]
+    silent = [e for e in here if e.role is Role.OBSERVE and count(e) is None]
     if silent:
         return [Unjudged(_OBSERVER_SILENT, error=True, exchanges=(silent[0].id,))]
-    before = {each.msg_id: count(each) or 0 for each in reversed(asked)}
-    after = {each.msg_id: count(each) or 0 for each in asked}
-    controls = [each.msg_id for each in here if each.role is Role.CONTROL]
-    later = [each for each in controls if each in after]
-    # Any effect of this step shows that the observer sees them; a later one, that they have ended: they
-    # may come in order, and long after the answers.
-    seen_any = any(after.values())
-    ended = not controls or any(after[msg_id] for msg_id in later)
-    taken, before_this = _taken(exchanges, index, profile), _taken(exchanges, index - 1, profile)
+    effects = _effects(here)
+    acknowledged = _acknowledged(exchanges, index, profile)
+    acknowledged_before = _acknowledged(exchanges, index - 1, profile)
+    # Any effect of this step shows that the observer sees effects at all.
+    observable = any(effects.after.values()) and effects.ended
     unchanged = expect.processed == "unchanged"
     wrong, belated = [], False
-    for msg_id in (each for each in after if each not in later):
-        seen = after[msg_id]
-        wanted = before[msg_id] if unchanged else int(expect.processed or 0)
-        if unchanged and seen and not wanted and msg_id in before_this:
-            wanted = 1  # that of the message which was taken before, come late
-            belated = belated or seen == 1
-        # Whether what was refused and sent again takes effect is asked there, not how often.
-        more = seen > wanted and not step.resend
-        if more or (seen < wanted and seen_any and ended and msg_id in taken):
-            wrong.append((msg_id, seen, wanted))
+    for msg_id in effects.own:
+        number = effects.after[msg_id]
+        expected = effects.before[msg_id] if unchanged else int(expect.processed or 0)
+        if unchanged and number and not expected and msg_id in acknowledged_before:
+            expected = 1  # the belated effect of the message that was accepted earlier
+            belated = belated or number == 1
+        # A resend only asks whether a refused message takes effect, not how often.
+        more = number > expected and not step.resend
+        if more or (number < expected and observable and msg_id in acknowledged):
+            wrong.append(_Miscount(msg_id, number, expected))
     if wrong:
-        return [_miscounted(expect, step, wrong, len(after) - len(later), exchanges)]
+        return [_miscounted(expect, step, wrong, len(effects.own), exchanges)]
     if belated:
         return [Unjudged(_BELATED, error=True)]
-    if later and not ended:  # of a later message that was refused, `_controls` tells
+    if effects.later and not effects.ended:  # `_controls` reports a later message that was refused
         return [Unjudged(_NO_LATER_EFFECT, error=True)]
     return []
 
 
-def _taken(exchanges: Sequence[Exchange], index: int, profile: ReceiverProfile) -> set[str | None]:
-    """The ids of what was acknowledged up to the step."""
-    return {
-        each.msg_id
-        for each in exchanges
-        if each.step <= index and each.role is Role.PROBE and each.status in profile.accepted
-    }
+def _effects(here: Sequence[Exchange]) -> _Effects:
+    """The effects in one step's exchanges, where every observation has a count."""
+    observations = [exchange for exchange in here if exchange.role is Role.OBSERVE]
+    before = {each.msg_id: count(each) or 0 for each in reversed(observations)}
+    after = {each.msg_id: count(each) or 0 for each in observations}
+    controls = [exchange.msg_id for exchange in here if exchange.role is Role.CONTROL]
+    later = [msg_id for msg_id in controls if msg_id in after]
+    ended = not controls or any(after[msg_id] for msg_id in later)
+    return _Effects(before, after, later, ended)
+
+
+def _acknowledged(
+    exchanges: Sequence[Exchange], index: int, profile: ReceiverProfile
+) -> set[str | None]:
+    """The ids of the messages that were accepted up to step `index`."""
+    probes = [e for e in exchanges if e.role is Role.PROBE and e.step <= index]
+    return {probe.msg_id for probe in probes if probe.status in profile.accepted}
 
 
 def _miscounted(
     expect: Expect,
     step: Step,
-    wrong: Sequence[tuple[str | None, int, int]],
-    of: int,
+    wrong: Sequence[_Miscount],
+    messages: int,
     exchanges: Sequence[Exchange],
 ) -> Finding:
-    msg_id, seen, wanted = max(wrong, key=lambda each: each[1])
-    several = Text(f"{len(wrong)} of {of} messages: ", f"{of} 則訊息中有 {len(wrong)} 則：")
-    probes = [each.id for each in exchanges if each.msg_id == msg_id and each.role is Role.PROBE]
-    said = _FORGOTTEN if step.observe is not None and seen < wanted else _times(seen, wanted)
-    message = (several if of > 1 else NO_TEXT) + said
+    """The finding for `wrong` out of `messages`: the gravest of them is described."""
+    worst = max(wrong, key=lambda miscount: miscount.effects)
+    several = Text(
+        f"{len(wrong)} of {messages} messages: ", f"{messages} 則訊息中有 {len(wrong)} 則："
+    )
+    probes = [e.id for e in exchanges if e.msg_id == worst.msg_id and e.role is Role.PROBE]
+    forgotten = step.observe is not None and worst.effects < worst.expected
+    description = _FORGOTTEN if forgotten else _times(worst.effects, worst.expected)
+    message = (several if messages > 1 else NO_TEXT) + description
     return Finding(expect.level, message, tuple(probes[:10]))
 
 
 def count(exchange: Exchange) -> int | None:
-    """N of an observer's `{"count": N}`; None when it answered anything else."""
+    """N of an observer's `{"count": N}`; None for any other answer."""
     if exchange.status != 200 or exchange.answer is None:
         return None
     try:
-        seen = json.loads(exchange.answer.body)["count"]
+        number = json.loads(exchange.answer.body)["count"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return seen if isinstance(seen, int) and not isinstance(seen, bool) and seen >= 0 else None
+    is_count = isinstance(number, int) and not isinstance(number, bool) and number >= 0
+    return number if is_count else None
 
 
-def _times(seen: int, wanted: int = 1) -> Text:
-    """How often something took effect, against how often it should have."""
-    if seen == 0:
+def _times(effects: int, expected: int = 1) -> Text:
+    """How often a message took effect, compared with how often it should have."""
+    if effects == 0:
         return Text(
-            "answered 200, and took no effect within 5 s", "響應 200，但 5 秒內沒有產生任何效果"
+            "answered 200, but had no effect within 5 s", "響應 200，但 5 秒內沒有產生任何效果"
         )
-    if wanted == 0:
+    if expected == 0:
         return Text(
-            f"took effect ({seen}×), though it must not be processed",
-            f"產生了效果（{seen} 次），但它不應被處理",
+            f"took effect ({effects}×), though it must not be processed",
+            f"產生了效果（{effects} 次），但它不應被處理",
         )
     return Text(
-        f"took effect {seen} times instead of {wanted}", f"產生了 {seen} 次效果，應為 {wanted} 次"
+        f"took effect {effects} times instead of {expected}",
+        f"產生了 {effects} 次效果，應為 {expected} 次",
     )
-
-
-def _controls(exchanges: Sequence[Exchange], profile: ReceiverProfile) -> list[Judgement]:
-    """A refusal counts only while plain valid messages are accepted, before and after."""
-    for each in exchanges:
-        if each.role is Role.CONTROL and each.status not in profile.accepted:
-            reason = Text(
-                "not judged: a plain valid message sent beside it was not accepted (",
-                "無法判定：同時發送的普通有效訊息未被接受（",
-            )
-            return [
-                Unjudged(
-                    reason + answered(each, profile) + Text(")", "）"),
-                    error=True,
-                    exchanges=(each.id,),
-                )
-            ]
-    return []
 
 
 _CUT = (Transport.CUT, Transport.OVERLONG)
@@ -316,12 +368,12 @@ _FORGOTTEN = Text(
 )
 _BY_ANSWERS = Text(" (judged by the answers)", "（依響應內容判定）")
 _NEITHER = Text(
-    "an answer is neither like one to a first message nor like one to a repeat: give --observer-url",
+    "an answer fits neither a first message nor a repeat: pass --observer-url",
     "有響應既不像首次訊息的響應，也不像重複訊息的響應：請提供 --observer-url",
 )
 _ROLLED_BACK = Text(
-    "the message sent again was answered as a first one; whether the attempt that was given up took "
-    "effect cannot be seen from the answers: give --observer-url",
+    "the resent message was answered as a first one; the answers cannot show whether the abandoned attempt "
+    "took effect: pass --observer-url",
     "重發的訊息得到首次訊息的響應；無法從響應看出先前放棄的嘗試是否已產生效果：請提供 --observer-url",
 )
 _TAKEN_FOR_REPEAT = Text(
@@ -329,28 +381,28 @@ _TAKEN_FOR_REPEAT = Text(
     "被當成重複訊息響應，但它從未被接受過：訊息已遺失",
 )
 _PLAIN_REFUSED = Text(
-    "not judged: the same in its plain form is not accepted: ",
+    "not judged: the same message in its plain form is not accepted: ",
     "未判定：同樣的訊息以普通形式發送也未被接受：",
 )
 _NOT_NO = Text(
-    ', which says "not now" and not "no": a refusal is answered otherwise',
+    ', which means "not now", not "no": the target answers refusals differently',
     "：這表示「暫時不行」而非「拒絕」；正常的拒絕不是這樣響應",
 )
 _NEVER_BUSY = Text(
-    "every valid message was taken at once: no 429, 5xx or time-out was seen",
+    "every valid message was accepted at once: there was no 429, 5xx or time-out",
     "所有有效訊息都一次成功：沒有出現 429、5xx 或超時",
 )
 _STAYED_BUSY = Text(
-    "the messages that were refused for the moment were refused again when they were sent again",
+    "the messages that were refused temporarily were refused again when resent",
     "暫時被拒的訊息在重發後仍被拒絕",
 )
 _OBSERVER_SILENT = Text('the observer did not answer {"count": N}', '觀察端點沒有響應 {"count": N}')
 _NO_LATER_EFFECT = Text(
-    "not judged: a plain valid message sent afterwards was accepted, and showed no effect within 5 s",
+    "not judged: a plain valid message sent afterwards was accepted, but had no effect within 5 s",
     "無法判定：之後發送的普通有效訊息已被接受，但 5 秒內沒有產生效果",
 )
 _BELATED = Text(
-    "not judged: the message of that msgId that was taken before had shown no effect by then; "
-    "the one that is seen now may be its own",
+    "not judged: an earlier message with the same msgId was accepted and had no effect by then; "
+    "the effect seen now may be its own",
     "無法判定：先前已接受的同一 msgId 的訊息當時尚未產生效果；現在看到的效果可能就是它的",
 )

@@ -1,4 +1,4 @@
-"""Which requests a target that has died was busy with: told from the times of exchanges alone."""
+"""Which requests a target was handling when it died: inferred from the times of exchanges alone."""
 
 from __future__ import annotations
 
@@ -8,31 +8,36 @@ from conformance.model.exchange import Exchange, Fault, Role
 from conformance.model.text import NO_TEXT, Text
 
 MOST = 5
-"""Suspects that are named."""
+"""The number of suspects that a message lists."""
 _BROKEN_OFF = (Fault.CLOSED, Fault.TIMEOUT)
 
 
 def suspects(exchanges: Iterable[Exchange], url: str) -> list[Exchange]:
-    """The probes that the target at `url` had whole when its answers stopped for good, the likeliest to
-    have killed it first."""
-    asked = [e for e in exchanges if e.role is not Role.OBSERVE and e.request.url == url]
-    # What was begun and then answered shows that it still lived, or lived again.
-    lived = max((e.started for e in asked if e.answer is not None), default=0.0)
+    """The probes that the target at `url` had received completely when it stopped answering for good,
+    the likeliest killer first."""
+    to_target = [e for e in exchanges if e.role is not Role.OBSERVE and e.request.url == url]
+    # A request that began later and was answered shows that the target was still, or again, alive.
+    alive_at = max((e.started for e in to_target if e.answer is not None), default=0.0)
     lost = [
-        e for e in asked if e.status is None and e.fault is not Fault.GIVEN_UP and e.ended >= lived
+        e
+        for e in to_target
+        if e.status is None and e.fault is not Fault.GIVEN_UP and e.ended >= alive_at
     ]
-    stopped = min((e.ended for e in lost), default=0.0)
+    stopped_at = min((e.ended for e in lost), default=0.0)
     under_way = [
         e
         for e in lost
-        if e.role is Role.PROBE and e.fault in _BROKEN_OFF and _whole(e) and e.sent <= stopped
+        if e.role is Role.PROBE
+        and e.fault in _BROKEN_OFF
+        and _is_sent_whole(e)
+        and e.sent <= stopped_at
     ]
-    return sorted(under_way, key=lambda each: (_unread(each), each.sent))
+    return sorted(under_way, key=lambda exchange: (_is_unread(exchange), exchange.sent))
 
 
-def named(found: Sequence[Exchange]) -> Text:
-    """What is said of the suspects `found`, to follow on what became of the target."""
-    names = list(dict.fromkeys(str(each.name) for each in found))
+def describe_suspects(exchanges: Sequence[Exchange]) -> Text:
+    """The suspects, as a clause that follows what happened to the target; empty for none."""
+    names = list(dict.fromkeys(str(exchange.name) for exchange in exchanges))
     if not names:
         return NO_TEXT
     if len(names) == 1:
@@ -45,12 +50,12 @@ def named(found: Sequence[Exchange]) -> Text:
     )
 
 
-def _whole(exchange: Exchange) -> bool:
-    """Whether its last byte went out: else the wire leaves `sent` at `started`."""
+def _is_sent_whole(exchange: Exchange) -> bool:
+    """Whether the last byte was sent: otherwise the wire leaves `sent` at `started`."""
     return exchange.sent > exchange.started or not exchange.request.body
 
 
-def _unread(exchange: Exchange) -> bool:
-    """Whether it was hardly read: a process that ends resets the connections that hold bytes which it
-    had not taken, and closes the others in good order."""
+def _is_unread(exchange: Exchange) -> bool:
+    """Whether the target had hardly read the request: when a process ends, connections with unread bytes
+    are reset and the others are closed in good order."""
     return "reset" in exchange.detail.lower()

@@ -1,8 +1,8 @@
-"""The observer that is learned: how an answer to a first message differs from one to its repeat.
+"""An observer inferred from answers: how an answer to a first message differs from one to its repeat.
 
-Pure. What varies by itself (ids, times, counters) is found by comparing answers of the same kind
-and left out; what is then the same in all firsts, the same in all repeats, and not the same in
-both, tells the two apart.
+Pure. Values that vary by themselves (ids, times, counters) are recognized by comparing answers of the
+same kind, and left out. A trait tells the two kinds apart when it is the same in all firsts, the same
+in all repeats, and different between them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ Traits = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class InferredObserver:
-    """The traits that tell a first message's answer from a repeat's: (where, first, repeat)."""
+    """The traits that tell the answer to a first message from one to a repeat: (place, value in firsts,
+    value in repeats)."""
 
     traits: tuple[tuple[str, object, object], ...]
 
@@ -32,30 +33,32 @@ class InferredObserver:
         return any(where == _STATUS for where, _, _ in self.traits)
 
     def is_first(self, answer: Answer) -> bool | None:
-        """True for an answer as to a first message, False as to a repeat, None for neither."""
-        seen = _traits(answer)
+        """True for an answer to a first message, False for one to a repeat, None for neither."""
+        own = _traits(answer)
         kinds = {
-            True if seen.get(where) == first else False if seen.get(where) == repeat else None
+            True if own.get(where) == first else False if own.get(where) == repeat else None
             for where, first, repeat in self.traits
         }
         return kinds.pop() if len(kinds) == 1 else None
 
 
 def infer_observer(firsts: Sequence[Answer], repeats: Sequence[Answer]) -> InferredObserver | None:
-    """What tells `firsts` from `repeats`; None when nothing stable does."""
-    one, other = [_traits(answer) for answer in firsts], [_traits(answer) for answer in repeats]
-    traits = []
-    for where in sorted({key for traits in (*one, *other) for key in traits}):
-        first, repeat = _same(one, where), _same(other, where)
+    """An observer that tells `firsts` from `repeats`; None when no stable trait does."""
+    of_firsts = [_traits(answer) for answer in firsts]
+    of_repeats = [_traits(answer) for answer in repeats]
+    differences = []
+    for where in sorted({key for traits in (*of_firsts, *of_repeats) for key in traits}):
+        first, repeat = _stable_value(of_firsts, where), _stable_value(of_repeats, where)
         if first != repeat and _UNSTABLE not in (first, repeat):
-            traits.append((where, first, repeat))
-    return InferredObserver(tuple(traits)) if traits else None
+            differences.append((where, first, repeat))
+    return InferredObserver(tuple(differences)) if differences else None
 
 
 _UNSTABLE = object()
 
 
-def _same(answers: Sequence[Traits], where: str) -> object:
+def _stable_value(answers: Sequence[Traits], where: str) -> object:
+    """The value that all `answers` have at `where`, or _UNSTABLE."""
     values = [answer.get(where) for answer in answers]
     return values[0] if all(value == values[0] for value in values) else _UNSTABLE
 

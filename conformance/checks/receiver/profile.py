@@ -1,4 +1,4 @@
-"""What a run has found out about its target before anything is judged."""
+"""What the preflight learnt about the target, before anything is judged."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from conformance.protocol.signing import Scheme
 
 @dataclass(frozen=True, slots=True)
 class ReceiverProfile:
-    """What the judging rests on.
+    """What every judgement about a receiver rests on.
 
-    `asked` is the dialect that the user named and `scheme` the one that the target speaks;
-    `accepted` are the statuses that count as success; `deadline` is in seconds; `plain` is the kind
-    of message that the target was seen to accept. `observed` tells that --observer-url is given and
-    can be relied on, `blind` says why it cannot; `inferred` is the observer read off the answers.
-    `certificate` says why the target's was not verified; empty when it was, or there is none.
-    `refusal` is how a forged message is met: a status, or the fault in its place.
+    `asked` is the dialect that the user requested and `scheme` the one that the target speaks;
+    `accepted` are the statuses that count as success; `deadline` is in seconds; `plain` is a kind
+    of message that the target was seen to accept. `observed` is True when there is a reliable
+    --observer-url, and `blind` says why it is unreliable; `inferred` is the observer inferred from the
+    answers. `certificate` says why the target's certificate was not verified; empty when it was, or when
+    there is none. `refusal` is how the target refuses a forged message: a status, or the fault in its
+    place.
     """
 
     url: str
@@ -37,5 +38,5 @@ class ReceiverProfile:
 
     @property
     def form(self) -> str:
-        """The form in which plain messages are written: one that is its own rewriting."""
+        """The encoding of plain messages: one that rewriting leaves unchanged."""
         return self.scheme.rewritten or "compact"

@@ -1,4 +1,4 @@
-"""What was found out about a target, as the data that a trace keeps, and back. Never the secret."""
+"""Converts a receiver's profile to the data that a trace stores, and back. Never stores the secret."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from conformance.protocol.dialect import Secret
 
 
 def as_data(profile: ReceiverProfile) -> dict[str, Any]:
-    """`profile` as JSON knows it."""
+    """`profile` as JSON values, as `schemas/run.schema.json` describes them."""
     status, fault = profile.refusal
     return {
         "url": profile.url,
@@ -32,8 +32,8 @@ def as_data(profile: ReceiverProfile) -> dict[str, Any]:
 
 
 def from_data(data: dict[str, Any], secret: Secret) -> ReceiverProfile:
-    """The facts again, where the target's secret is `secret` (empty: not known). `data` fits
-    `schemas/run.schema.json`."""
+    """The profile in `data`, which fits `schemas/run.schema.json`, with the target's `secret` (empty when
+    it is not known)."""
     inferred, blind = data["learned"], data["blind"]
     status, fault = data["refusal"]
     return ReceiverProfile(
@@ -52,6 +52,6 @@ def from_data(data: dict[str, Any], secret: Secret) -> ReceiverProfile:
 
 
 def _trait(data: list[Any]) -> tuple[str, object, object]:
-    """JSON has no tuples: a value with its type comes back as a list."""
-    first, repeat = (tuple(each) if isinstance(each, list) else each for each in data[1:])
+    """One trait. JSON has no tuples: a value with its type comes back as a list."""
+    first, repeat = (tuple(value) if isinstance(value, list) else value for value in data[1:])
     return data[0], first, repeat

@@ -1,4 +1,4 @@
-"""One cause, one finding: what a root cause breaks everywhere is told once, and judged past."""
+"""One cause, one finding: a root cause is reported by one rule, and the others only refer to it."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ TIMESTAMP_FORM = "receiver.signature.timestamp-form"
 REFUSAL_STATUS = "receiver.signature.refusal-status"
 
 
-def past(
+def without_root_cause(
     rule: str,
-    first: bool,
-    found: Sequence[Judgement],
+    judgements: Sequence[Judgement],
     exchanges: Sequence[Exchange],
     profile: ReceiverProfile,
+    *,
+    first: bool,
 ) -> list[Judgement]:
-    """`found` for one case of `rule`, seen past what has its finding elsewhere.
+    """The `judgements` on one case of `rule`, without what another rule reports.
 
-    A signature over rewritten JSON is told by the `first` case of raw-bytes. A target that meets
-    every refusal with a 5xx, or closes, is told by refusal-status.
+    A signature over rewritten JSON is reported by the `first` case of raw-bytes. A target that answers
+    every forgery with a 5xx, or by closing the connection, is reported by refusal-status.
     """
     if profile.scheme.rewritten is not None and rule == RAW_BYTES:
         return [_rewritten(exchanges, profile) if first else _same_cause(RAW_BYTES)]
     refused = any((each.status, each.fault) == profile.refusal for each in exchanges)
-    if rule == TIMESTAMP_FORM and found and refused:
+    if rule == TIMESTAMP_FORM and judgements and refused:
         return [_same_cause(REFUSAL_STATUS)]
-    return list(found)
+    return list(judgements)
 
 
 def _rewritten(exchanges: Sequence[Exchange], profile: ReceiverProfile) -> Finding:
     message = (
         Text("the signature is checked over ", "簽名是對")
-        + profile.scheme.said
+        + profile.scheme.description
         + Text(", not over the bytes as received", "計算的，而不是對收到的原始位元組")
     )
-    probes = tuple(each.id for each in exchanges if each.role is Role.PROBE)
+    probes = tuple(exchange.id for exchange in exchanges if exchange.role is Role.PROBE)
     return Finding(Level.MUST, message, probes)
 
 

@@ -1,4 +1,7 @@
-"""Named checks that look at the exchanges of many rules at once."""
+"""Checks of a receiver that look at the exchanges of many rules at once.
+
+Each takes the exchanges of the rules that its scenario lists under `over`, and the level of its own rule.
+"""
 
 from __future__ import annotations
 
@@ -8,50 +11,50 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from conformance.checks.receiver.case import NOT_NOW
-from conformance.checks.receiver.crash_suspects import named, suspects
+from conformance.checks.receiver.crash_suspects import describe_suspects, suspects
 from conformance.checks.receiver.leaks import reveals_nothing
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.wording import RATE_LIMIT, answered, places
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.model.rules import Finding, Judgement, Level, Unjudged
 from conformance.model.text import Text
-from conformance.protocol.signing import described
+from conformance.protocol.signing import describe_dialect
 
 Check = Callable[[Sequence[Exchange], ReceiverProfile, Level], list[Judgement]]
 
 FAST = 0.5
-"""Seconds within which a receiver that works behind its answer has answered."""
+"""Seconds within which a receiver answers that defers its work until after the answer."""
 _UNANSWERED = (Fault.TIMEOUT, Fault.CLOSED, Fault.GARBAGE, Fault.ENDLESS)
 ENOUGH = 5
-"""Answers below which a median says nothing."""
+"""The number of answers below which a median says nothing."""
 
 
 def status_exactly_200(
     over: Sequence[Exchange], profile: ReceiverProfile, level: Level
 ) -> list[Judgement]:
-    """Another 2xx than 200 on plain valid messages."""
-    plain = [each for each in over if each.role is Role.PLAIN]
+    """Plain valid messages are answered 200, not another 2xx."""
+    plain = [exchange for exchange in over if exchange.role is Role.PLAIN]
     other = [e for e in plain if e.status is not None and e.status != 200 and 200 <= e.status < 300]
     if not other:
         return []
     status = other[0].status
     message = Text(
-        f"{len(other)} of {len(plain)} plain valid messages were answered {status}: the sender takes "
-        "that for a failure and sends again",
+        f"{len(other)} of {len(plain)} plain valid messages were answered {status}: the sender "
+        "treats that as a failure and sends again",
         f"{len(plain)} 則普通有效訊息中有 {len(other)} 則得到 {status}：發送方會視為失敗並重發",
     )
     return [Finding(level, message, _ids(other))]
 
 
 def dialect(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
-    """The target speaks another dialect than the one that was asked for."""
+    """The target speaks the dialect that was requested."""
     spoken = profile.scheme.signer.dialect
     rewritten = profile.scheme.rewritten is not None
-    if not profile.scheme.said or (rewritten and spoken.name == profile.asked.name):
+    if not profile.scheme.description or (rewritten and spoken.name == profile.asked.name):
         return []
     message = (
         Text("the target signs ", "目標所簽的是：")
-        + (described(spoken) if rewritten else profile.scheme.said)
+        + (describe_dialect(spoken) if rewritten else profile.scheme.description)
         + Text(
             f" (dialect {spoken.name}), not {profile.asked.name}: {profile.asked.summary} "
             "Everything else was judged in the dialect that it speaks.",
@@ -66,27 +69,27 @@ def dialect(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) ->
 def signature_refusal_status(
     over: Sequence[Exchange], profile: ReceiverProfile, level: Level
 ) -> list[Judgement]:
-    """Forged requests are refused by 401; other statuses of 4xx are no more than worth a note."""
+    """Forged requests are refused by 401; any other 4xx is worth no more than a note."""
     forged = [e for e in over if e.role is Role.PROBE and e.signing and not e.signing.authentic]
     refused = [e for e in forged if (e.fault in _UNANSWERED or (e.status or 200) >= 300)]
-    # A "not now" that the target does not say to every forgery is not how it refuses them.
+    # A "not now" counts as a refusal only where the target answers every forgery with it.
     refused = [e for e in refused if e.status not in NOT_NOW or (e.status, None) == profile.refusal]
     if not refused:
         return [Unjudged(Text("no forged request was refused", "沒有任何偽造請求被拒絕"))]
     wrong = [e for e in refused if e.status is None or not 400 <= e.status < 500]
     other = [e for e in refused if e not in wrong and e.status != 401]
-    found: list[Judgement] = []
+    judgements: list[Judgement] = []
     if wrong:
-        found.append(Finding(level, _by_status(wrong, profile, "401"), _ids(wrong)))
+        judgements.append(Finding(level, _by_status(wrong, profile, "401"), _ids(wrong)))
     if other:
-        found.append(Finding(Level.MAY, _by_status(other, profile, "401"), _ids(other)))
-    return found
+        judgements.append(Finding(Level.MAY, _by_status(other, profile, "401"), _ids(other)))
+    return judgements
 
 
 def body_refusal_status(
     over: Sequence[Exchange], profile: ReceiverProfile, level: Level
 ) -> list[Judgement]:
-    """Malformed bodies are refused by 400; 401 is as good for bytes that are no text."""
+    """Malformed bodies are refused by 400; for bytes that are not UTF-8, 401 is as good."""
     refused = [
         e for e in over if e.role is Role.PROBE and e.status is not None and 400 <= e.status < 500
     ]
@@ -96,51 +99,51 @@ def body_refusal_status(
                 Text("no malformed body was refused by 4xx", "沒有任何錯誤的請求體被 4xx 拒絕")
             )
         ]
-    fine = {("receiver.body.invalid-utf8", 401)}
-    other = [e for e in refused if e.status != 400 and (e.rule, e.status) not in fine]
+    allowed = {("receiver.body.invalid-utf8", 401)}
+    other = [e for e in refused if e.status != 400 and (e.rule, e.status) not in allowed]
     return [Finding(level, _by_status(other, profile, "400"), _ids(other))] if other else []
 
 
 def body_answered(
     over: Sequence[Exchange], profile: ReceiverProfile, level: Level
 ) -> list[Judgement]:
-    """Every body gets an answer."""
-    probes = [each for each in over if each.role is Role.PROBE]
+    """Every request with a malformed body gets an answer."""
+    probes = [exchange for exchange in over if exchange.role is Role.PROBE]
     if not probes:
         return [Unjudged(Text("no malformed body was sent", "沒有發送任何錯誤的請求體"))]
-    silent = [each for each in probes if each.fault in _UNANSWERED]
+    silent = [probe for probe in probes if probe.fault in _UNANSWERED]
     return [Finding(level, _by_status(silent, profile, None), _ids(silent))] if silent else []
 
 
 def within_deadline(
     over: Sequence[Exchange], profile: ReceiverProfile, level: Level
 ) -> list[Judgement]:
-    """Every answer of the whole run within the deadline."""
-    asked = [e for e in over if e.role is not Role.OBSERVE and e.fault is not Fault.GIVEN_UP]
+    """Every answer of the whole run comes within the deadline."""
+    timed = [e for e in over if e.role is not Role.OBSERVE and e.fault is not Fault.GIVEN_UP]
     late = [
-        e for e in asked if e.fault is Fault.TIMEOUT or (e.status and e.seconds > profile.deadline)
+        e for e in timed if e.fault is Fault.TIMEOUT or (e.status and e.seconds > profile.deadline)
     ]
     if not late:
         return []
-    slowest = max(late, key=lambda each: each.seconds)
+    slowest = max(late, key=lambda exchange: exchange.seconds)
     where = places(late)
     message = Text(
-        f"{len(late)} of {len(asked)} requests had no whole answer within {profile.deadline:g} s "
+        f"{len(late)} of {len(timed)} requests had no whole answer within {profile.deadline:g} s "
         f"(up to {slowest.seconds:.1f} s): {where}",
-        f"{len(asked)} 個請求中有 {len(late)} 個未在 {profile.deadline:g} 秒內完整響應"
+        f"{len(timed)} 個請求中有 {len(late)} 個未在 {profile.deadline:g} 秒內完整響應"
         f"（最長 {slowest.seconds:.1f} 秒）：{where}",
     )
     return [Finding(level, message, _ids(late))]
 
 
 def fast_ack(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
-    """The median answer to plain messages that were sent one at a time, before the suite."""
+    """The median answer to plain messages, sent one at a time before the suite, is fast."""
     alone = [
         e for e in over if e.role in (Role.PLAIN, Role.DIAGNOSE) and e.status in profile.accepted
     ]
     if len(alone) < ENOUGH:
         return [Unjudged(Text("too few plain messages were answered", "得到響應的普通訊息太少"))]
-    median = statistics.median(each.seconds for each in alone)
+    median = statistics.median(exchange.seconds for exchange in alone)
     if median <= FAST:
         return []
     message = Text(
@@ -151,10 +154,10 @@ def fast_ack(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -
 
 
 def alive(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
-    """After the whole run a plain valid message is accepted."""
+    """A plain valid message is still accepted after the whole run."""
     after = [each for each in over if each.role is Role.PLAIN and each.case == "after"]
     if not after:
-        return [Unjudged(Text("the run did not come to its end", "測試沒有執行到最後"), error=True)]
+        return [Unjudged(Text("the run did not finish", "測試沒有執行到最後"), error=True)]
     if after[-1].status in profile.accepted:
         return []
     if after[-1].status == 429:
@@ -165,11 +168,11 @@ def alive(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> l
         "after the run, a plain valid message: ", "測試結束後的普通有效訊息："
     ) + answered(after[-1], profile)
     lost = suspects(over, after[-1].request.url) if after[-1].status is None else []
-    return [Finding(level, message + named(lost), _ids([*after[-1:], *lost]))]
+    return [Finding(level, message + describe_suspects(lost), _ids([*after[-1:], *lost]))]
 
 
 def https(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
-    """An endpoint that is not on loopback is https, with a certificate that verifies."""
+    """An endpoint that is not on loopback uses https, with a certificate that verifies."""
     if profile.certificate:
         message = Text(
             f"the certificate does not verify: {profile.certificate} (a private authority is trusted "
@@ -193,26 +196,27 @@ def _is_loopback(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return False  # a name that nothing was reached under
+        return False  # a host name that was never resolved
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback
 
 
 def _by_status(
-    exchanges: Sequence[Exchange], profile: ReceiverProfile, instead: str | None
+    exchanges: Sequence[Exchange], profile: ReceiverProfile, expected: str | None
 ) -> Text:
-    """ "answered 403 to a, b; answered 500 to c, not 401"."""
+    """Exchanges grouped by answer: "answered 403: a, b; answered 500: c (instead of 401)"."""
     groups: dict[Text, list[Exchange]] = {}
-    for each in exchanges:
-        groups.setdefault(answered(each, profile), []).append(each)
-    en = "; ".join(f"{said.en}: {places(group)}" for said, group in groups.items())
-    zh = "；".join(f"{said.zh}：{places(group)}" for said, group in groups.items())
-    wanted = Text(f" (instead of {instead})", f"（應為 {instead}）") if instead else Text("", "")
-    return Text(en, zh) + wanted
+    for exchange in exchanges:
+        groups.setdefault(answered(exchange, profile), []).append(exchange)
+    en = "; ".join(f"{answer.en}: {places(group)}" for answer, group in groups.items())
+    zh = "；".join(f"{answer.zh}：{places(group)}" for answer, group in groups.items())
+    if expected is None:
+        return Text(en, zh)
+    return Text(en, zh) + Text(f" (instead of {expected})", f"（應為 {expected}）")
 
 
 def _ids(exchanges: Sequence[Exchange]) -> tuple[int, ...]:
-    return tuple(each.id for each in exchanges[:10])
+    return tuple(exchange.id for exchange in exchanges[:10])
 
 
 CHECKS: dict[str, Check] = {
@@ -233,6 +237,6 @@ _UNMEASURED = Text(
     "未判定：響應返回時 Hookproof 自己被耽擱",
 )
 NEED_SECRET = frozenset({"reveals-nothing"})
-"""Checks that see nothing without the secret."""
+"""Checks that cannot judge without the secret."""
 NEED_BODIES = frozenset({"reveals-nothing"})
-"""Checks that look into bodies, and see nothing in one that is masked."""
+"""Checks that read bodies, and cannot judge a masked one."""

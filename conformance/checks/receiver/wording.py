@@ -1,4 +1,4 @@
-"""How findings speak of statuses and faults, in both languages."""
+"""How findings word statuses and faults, in both languages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WORDS = {
 
 
 def answered(exchange: Exchange, profile: ReceiverProfile) -> Text:
-    """What came back, as a predicate of the target: "answered 500"."""
+    """What the target answered, as a predicate: "answered 500"."""
     if exchange.status is not None:
         return Text(f"answered {exchange.status}", f"響應 {exchange.status}")
     if exchange.fault is Fault.TIMEOUT or exchange.fault is None:
@@ -38,7 +38,7 @@ def answered(exchange: Exchange, profile: ReceiverProfile) -> Text:
 
 
 def places(exchanges: Sequence[Exchange], most: int = 4) -> str:
-    """Rules and cases for which exchanges were made: the first `most`, and how many more."""
+    """The rules and cases that the exchanges belong to: the first `most`, and how many more."""
     names = sorted(
         {f"{e.rule or 'plain message'}{f'[{e.case}]' if e.case else ''}" for e in exchanges}
     )

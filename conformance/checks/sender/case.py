@@ -1,4 +1,7 @@
-"""Judging one case of a sender's scenario from the exchanges that its steps left."""
+"""Judges one case of a sender's scenario from the exchanges of its steps.
+
+Knows nothing of how a step is carried out; all it looks at is exchanges and the sender's profile.
+"""
 
 from __future__ import annotations
 
@@ -7,150 +10,162 @@ from collections.abc import Sequence
 from conformance.checks.sender.api import message, succeeded
 from conformance.checks.sender.attempt_count import slack_of_few, slack_of_many
 from conformance.checks.sender.profile import UNDER_WAY, SenderProfile, under_way
-from conformance.checks.sender.step import StepSeen
-from conformance.checks.sender.step_checks import NAMED
+from conformance.checks.sender.step import StepExchanges
+from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.checks.sender.waits import BLUR
 from conformance.model.exchange import Exchange, Fault
 from conformance.model.rules import Finding, Held, Judgement, Unjudged
 from conformance.model.text import NO_TEXT, Text
-from conformance.scenario.receiver import Case
+from conformance.scenario.records import Case
 from conformance.scenario.sender import Expectation
 
 
 def judge(case: Case, exchanges: Sequence[Exchange], profile: SenderProfile) -> list[Judgement]:
-    """All that a case's exchanges show against its expectations; empty when they hold."""
-    found: list[Judgement] = []
+    """Everything that breaks a case's expectations, or keeps them from being judged; empty when they
+    hold."""
+    judgements: list[Judgement] = []
     for index, action in enumerate(case.sender_case.actions):
-        step = StepSeen(case.sender_case, index, exchanges)
-        if step.refused and not (step.drawn and len(step.ids) > len(step.refused)):
-            return [_not_given(step)]
-        for seen in action.seen:
-            found += _judged(seen, step, profile)
-    return found
+        step = StepExchanges(case.sender_case, index, exchanges)
+        if step.refused_events and not (step.is_drawn and len(step.ids) > len(step.refused_events)):
+            return [_not_accepted(step)]
+        for expectation in action.expectations:
+            judgements += _judge(expectation, step, profile)
+    return judgements
 
 
-def _judged(seen: Expectation, step: StepSeen, profile: SenderProfile) -> list[Judgement]:
-    found: list[Judgement] = []
-    if seen.attempts is not None:
-        found += _attempts(seen, step, profile)
-    if seen.arrives is not None:
-        found += _arrives(seen, step, profile)
-    if seen.call is not None:
-        found += _called(seen, step)
-    if seen.check is not None:
-        found += NAMED[seen.check](step, profile, seen.level)
-    return found
+def _judge(
+    expectation: Expectation, step: StepExchanges, profile: SenderProfile
+) -> list[Judgement]:
+    judgements: list[Judgement] = []
+    if expectation.attempts is not None:
+        judgements += _attempts(expectation, step, profile)
+    if expectation.arrives is not None:
+        judgements += _arrives(expectation, step, profile)
+    if expectation.call is not None:
+        judgements += _call(expectation, step)
+    if expectation.check is not None:
+        judgements += STEP_CHECKS[expectation.check](step, profile, expectation.level)
+    return judgements
 
 
-def _not_given(step: StepSeen) -> Unjudged:
-    first = step.refused[0]
-    what = f"answered {first.status}" if first.status is not None else first.detail or first.fault
+def _not_accepted(step: StepExchanges) -> Unjudged:
+    first = step.refused_events[0]
+    en = f"answered {first.status}" if first.status is not None else first.detail or first.fault
     zh = f"響應 {first.status}" if first.status is not None else first.detail or str(first.fault)
-    many = (
-        f"{len(step.refused)} of {len(step.given)} messages were"
-        if len(step.given) > 1
+    subject = (
+        f"{len(step.refused_events)} of {len(step.events)} messages were"
+        if len(step.events) > 1
         else "it was"
     )
     return Unjudged(
         Text(
-            f"not judged: {many} not accepted by the sender ({what})",
-            f"未判定：{len(step.given)} 條訊息中有 {len(step.refused)} 條未被發送方接受（{zh}）",
+            f"not judged: {subject} not accepted by the sender ({en})",
+            f"未判定：{len(step.events)} 條訊息中有 {len(step.refused_events)} 條未被發送方接受（{zh}）",
         ),
         exchanges=(first.id,),
     )
 
 
-def _arrives(seen: Expectation, step: StepSeen, profile: SenderProfile) -> list[Judgement]:
-    came = step.came(other=seen.other)
-    where = Text(" at the other endpoint", "（另一個端點）") if seen.other else NO_TEXT
-    if step.given:
-        missing = [msg_id for msg_id in step.ids if not came[msg_id]]
-        # A redirect that is followed by GET loses the message, and its id.
-        nameless = [""] if seen.other else []
-        unwanted = [each for msg_id in [*step.ids, *nameless] for each in came[msg_id]]
-        of = len(step.ids)
-    else:  # a call of Test, or what came of an earlier message
-        unwanted = [each for attempts in came.values() for each in attempts]
-        missing, of = ([] if unwanted else [""]), 1
-    if seen.arrives and missing:
-        count = Text(f"{len(missing)} of {of} messages ", f"{of} 條訊息中有 {len(missing)} 條")
-        message = (count if of > 1 else NO_TEXT) + Text(
+def _arrives(
+    expectation: Expectation, step: StepExchanges, profile: SenderProfile
+) -> list[Judgement]:
+    attempts = step.attempts(other=expectation.other)
+    where = Text(" at the other endpoint", "（另一個端點）") if expectation.other else NO_TEXT
+    if step.events:
+        missing = [msg_id for msg_id in step.ids if not attempts[msg_id]]
+        # A redirect that is followed with GET loses the message and its id.
+        without_id = [""] if expectation.other else []
+        arrived = [each for msg_id in [*step.ids, *without_id] for each in attempts[msg_id]]
+        total = len(step.ids)
+    else:  # a call of Test, or a later look at an earlier message
+        arrived = [each for of_message in attempts.values() for each in of_message]
+        missing, total = ([] if arrived else [""]), 1
+    if expectation.arrives and missing:
+        count = Text(
+            f"{len(missing)} of {total} messages ", f"{total} 條訊息中有 {len(missing)} 條"
+        )
+        text = (count if total > 1 else NO_TEXT) + Text(
             f"did not arrive within {profile.arrival:g} s", f"在 {profile.arrival:g} 秒內沒有送達"
         )
-        return [Finding(seen.level, message + where, step.given_ids(missing))]
-    if seen.arrives is False and unwanted:
-        said = _UNWANTED_THERE if seen.other else _UNWANTED
-        return [Finding(seen.level, said, tuple(e.id for e in unwanted[:10]))]
+        return [Finding(expectation.level, text + where, step.evidence_ids(missing))]
+    if expectation.arrives is False and arrived:
+        text = _UNWANTED_THERE if expectation.other else _UNWANTED
+        return [Finding(expectation.level, text, tuple(e.id for e in arrived[:10]))]
     return []
 
 
-def _called(seen: Expectation, step: StepSeen) -> list[Judgement]:
+def _call(expectation: Expectation, step: StepExchanges) -> list[Judgement]:
     if step.call is None:
         return []
     call = step.call
     if call.answer is None or call.fault is not None:
-        said = Text(f"no answer ({call.fault})", f"沒有響應（{call.fault}）")
+        text = Text(f"no answer ({call.fault})", f"沒有響應（{call.fault}）")
         slack = BLUR if call.fault is Fault.TIMEOUT else None
-        return [Finding(seen.level, said, (call.id,), slack)]
+        return [Finding(expectation.level, text, (call.id,), slack)]
     ok = succeeded(call)
-    if ok is (seen.call == "ok"):
+    if ok is (expectation.call == "ok"):
         return []
     status = f"{call.status}: {message(call)}"
-    said = (
+    text = (
         Text(f"reported an error ({status})", f"報告了錯誤（{status}）")
-        if seen.call == "ok"
+        if expectation.call == "ok"
         else Text(f"reported success ({call.status})", f"報告成功（{call.status}）")
     )
-    return [Finding(seen.level, said, (call.id,))]
+    return [Finding(expectation.level, text, (call.id,))]
 
 
-def _attempts(seen: Expectation, step: StepSeen, profile: SenderProfile) -> list[Judgement]:
-    least, most = seen.attempts or (1, None)
-    came = step.came(other=seen.other)
-    few = [msg_id for msg_id in step.ids if len(came[msg_id]) < least]
-    many = [msg_id for msg_id in step.ids if most is not None and len(came[msg_id]) > most]
+def _attempts(
+    expectation: Expectation, step: StepExchanges, profile: SenderProfile
+) -> list[Judgement]:
+    least, most = expectation.attempts or (1, None)
+    by_message = step.attempts(other=expectation.other)
+    few = [msg_id for msg_id in step.ids if len(by_message[msg_id]) < least]
+    many = [msg_id for msg_id in step.ids if most is not None and len(by_message[msg_id]) > most]
     if not few and not many:
-        return _answered_late(seen, step)
+        return _answered_late(expectation, step)
     msg_id = (few or many)[0]
-    attempts = came[msg_id]
+    attempts = by_message[msg_id]
     count = Text(
         f"{len(few or many)} of {len(step.ids)} messages: ",
         f"{len(step.ids)} 條訊息中有 {len(few or many)} 條：",
     )
-    said = (_too_few if few else _too_many)(attempts, least, most, step, profile)
-    told = tuple(each.id for each in attempts[:10]) or step.given_ids([msg_id])
-    said = (count if len(step.ids) > 1 else NO_TEXT) + said
+    text = (
+        _too_few(attempts, (least, most), step, profile) if few else _too_many(attempts, most, step)
+    )
+    evidence = tuple(attempt.id for attempt in attempts[:10]) or step.evidence_ids([msg_id])
+    text = (count if len(step.ids) > 1 else NO_TEXT) + text
     slack = (slack_of_few if few else slack_of_many)(attempts, step.deadline)
-    return [Finding(seen.level, said, told, slack)]
+    return [Finding(expectation.level, text, evidence, slack)]
 
 
-def _answered_late(seen: Expectation, step: StepSeen) -> list[Judgement]:
-    """Attempts that were given up, where a sender that waits for too long gives up as well if the mock is
-    held up: in the place of an answer that was due, or of the head of one that drips."""
-    came = step.came(other=seen.other)
-    answers = step.sender_case.listener.answers
+def _answered_late(expectation: Expectation, step: StepExchanges) -> list[Judgement]:
+    """`Held` for attempts that the sender gave up, where a sender that waits too long would have given up
+    too if the mock was stalled: instead of an answer that was due, or of the head of one that drips."""
+    by_message = step.attempts(other=expectation.other)
+    answers = step.sender_case.endpoint.answers
     given_up = [
-        (each, answer)
+        (attempt, answer)
         for msg_id in step.ids
-        for each, answer in zip(came[msg_id], answers, strict=False)
-        if each.fault is Fault.TIMEOUT
+        for attempt, answer in zip(by_message[msg_id], answers, strict=False)
+        if attempt.fault is Fault.TIMEOUT
     ]
     slacks = [
-        step.deadline if answer.fault else each.seconds - answer.delay
-        for each, answer in given_up
-        if answer.fault == "drip" or (not answer.fault and answer.delay < each.seconds)
+        step.deadline if answer.fault else attempt.seconds - answer.delay
+        for attempt, answer in given_up
+        if answer.fault == "drip" or (not answer.fault and answer.delay < attempt.seconds)
     ]
-    return [Held(seen.level, min(slacks))] if slacks else []
+    return [Held(expectation.level, min(slacks))] if slacks else []
 
 
 def _too_few(
     attempts: Sequence[Exchange],
-    least: int,
-    most: int | None,
-    step: StepSeen,
+    expected: tuple[int, int | None],
+    step: StepExchanges,
     profile: SenderProfile,
 ) -> Text:
-    seen = len(attempts)
+    """Describes fewer attempts than `expected` (least, most)."""
+    least, most = expected
+    number = len(attempts)
     if not attempts:
         return Text(
             f"did not arrive within {profile.arrival:g} s", f"在 {profile.arrival:g} 秒內沒有送達"
@@ -158,40 +173,35 @@ def _too_few(
     last = attempts[-1]
     if under_way(last):
         return Text(
-            f"still waits for an answer {UNDER_WAY:g} s after attempt {seen}: it is not given up",
-            f"第 {seen} 次嘗試之後 {UNDER_WAY:g} 秒仍在等待響應，沒有放棄",
+            f"still waits for an answer {UNDER_WAY:g} s after attempt {number}: it does not give up",
+            f"第 {number} 次嘗試之後 {UNDER_WAY:g} 秒仍在等待響應，沒有放棄",
         )
-    within = profile.patience(seen)
-    if most is None and seen == 1:
+    within = profile.patience(number)
+    if most is None and number == 1:
         return Text(
             f"{_answered(last)}, and not sent again within {within:.1f} s",
             f"{_answered_zh(last)}，{within:.1f} 秒內沒有重發",
         )
-    said = Text(
-        f"{least} attempts expected, {seen} seen (none in the {within:.1f} s after the last)",
-        f"預期 {least} 次嘗試，實際 {seen} 次（最後一次之後 {within:.1f} 秒內沒有）",
+    text = Text(
+        f"{least} attempts expected, {number} seen (none in the {within:.1f} s after the last)",
+        f"預期 {least} 次嘗試，實際 {number} 次（最後一次之後 {within:.1f} 秒內沒有）",
     )
-    if step.retry_count is not None and seen == step.retry_count and least == seen + 1:
-        said += _COUNTED_AS_ATTEMPTS
+    if step.retry_count is not None and number == step.retry_count and least == number + 1:
+        text += _COUNTED_AS_ATTEMPTS
     elif most is not None and attempts[0].ended - attempts[0].sent > 1:
         whole = last.ended - attempts[0].started
-        said += Text(
-            f": given up {whole:.1f} s after the first, as if one deadline were for all attempts",
+        text += Text(
+            f": given up {whole:.1f} s after the first, as if all attempts shared one deadline",
             f"：第一次之後 {whole:.1f} 秒便放棄，像是所有嘗試共用一個期限",
         )
-    return said
+    return text
 
 
-def _too_many(
-    attempts: Sequence[Exchange],
-    least: int,
-    most: int | None,
-    step: StepSeen,
-    profile: SenderProfile,
-) -> Text:
-    seen = len(attempts)
-    good = next((n for n, each in enumerate(attempts, 1) if each.status == 200), None)
-    if good is not None and good < seen:
+def _too_many(attempts: Sequence[Exchange], most: int | None, step: StepExchanges) -> Text:
+    """Describes more attempts than `most`."""
+    number = len(attempts)
+    good = next((n for n, attempt in enumerate(attempts, 1) if attempt.status == 200), None)
+    if good is not None and good < number:
         wait = attempts[good].started - attempts[good - 1].ended
         return Text(
             f"answered 200 at attempt {good}, and sent again {wait:.1f} s later",
@@ -204,10 +214,10 @@ def _too_many(
             f"given up after {held:.1f} s, before the deadline, and sent again",
             f"{held:.1f} 秒後便放棄並重發，早於期限",
         )
-    said = Text(f"{most} attempts expected, {seen} seen", f"預期 {most} 次嘗試，實際 {seen} 次")
+    text = Text(f"{most} attempts expected, {number} seen", f"預期 {most} 次嘗試，實際 {number} 次")
     if step.retry_count is not None and most == step.retry_count + 1:
-        said += Text(f" for RetryCount {step.retry_count}", f"（RetryCount 為 {step.retry_count}）")
-    return said
+        text += Text(f" for RetryCount {step.retry_count}", f"（RetryCount 為 {step.retry_count}）")
+    return text
 
 
 def _answered(each: Exchange) -> str:
@@ -227,10 +237,10 @@ _FAULTS = {
     "close": "the connection was closed without an answer",
     "half": "the answer broke off in the middle",
 }
-_UNWANTED = Text("arrived, and must not", "送達了，但不應送達")
+_UNWANTED = Text("arrived, but must not", "送達了，但不應送達")
 _UNWANTED_THERE = Text(
-    "arrived at the other endpoint, and must not", "送達了另一個端點，但不應送達"
+    "arrived at the other endpoint, but must not", "送達了另一個端點，但不應送達"
 )
 _COUNTED_AS_ATTEMPTS = Text(
-    ": RetryCount is taken for the number of attempts", "：RetryCount 被當成了嘗試的總次數"
+    ": RetryCount is treated as the number of attempts", "：RetryCount 被當成了嘗試的總次數"
 )

@@ -1,4 +1,4 @@
-"""What was found out about a sender, as the data that a trace keeps, and back. Never the secret."""
+"""Converts a sender's profile to the data that a trace stores, and back. Never stores the secret."""
 
 from __future__ import annotations
 
@@ -12,27 +12,30 @@ from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 
 _SECRET = ("asked", "other_secret", "scheme")
-"""Fields of SenderFacts that hold a secret."""
+"""Fields of SenderProfile that contain a secret."""
+_STORED_AS = {"retry_watch": "given"}
+"""field of SenderProfile → its name in a trace, where they differ."""
 
 
 def as_data(profile: SenderProfile) -> dict[str, Any]:
-    """`profile` as JSON knows it."""
-    plain = [each.name for each in fields(profile) if each.name not in _SECRET]
+    """`profile` as JSON values, as `schemas/run.schema.json` describes them."""
+    plain = [field.name for field in fields(profile) if field.name not in _SECRET]
     return {
         "asked": asdict(profile.asked.dialect),
         "scheme": scheme_data(profile.scheme) if profile.scheme is not None else None,
-        **{name: getattr(profile, name) for name in plain},
+        **{_STORED_AS.get(name, name): getattr(profile, name) for name in plain},
     }
 
 
 def from_data(data: dict[str, Any], secret: Secret) -> SenderProfile:
-    """The facts again, where the secret of the suite's configurations was `secret` (empty: not known).
-    `data` fits `schemas/run.schema.json`."""
+    """The profile in `data`, which fits `schemas/run.schema.json`, with the `secret` of the suite's
+    configurations (empty when it is not known)."""
+    names = {stored: name for name, stored in _STORED_AS.items()}
     firsts, seconds = data["waits"]
     scheme = data["scheme"]
     return SenderProfile(
         **{
-            **data,
+            **{names.get(name, name): value for name, value in data.items()},
             "asked": Signer(read_dialect(data["asked"]), secret),
             "scheme": read_scheme(scheme, secret) if scheme is not None else None,
             "other_secret": other_secret(secret),

@@ -1,4 +1,4 @@
-"""How a delivery is signed: whether a scheme fits it, and which of the known ones does."""
+"""How a delivery is signed: whether a scheme matches it, and which of the known schemes does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from conformance.model.exchange import Exchange
 from conformance.model.text import NO_TEXT
 from conformance.protocol.dialect import Dialect, Secret, verify
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.signing import Scheme, others
 from conformance.protocol.tampering import Signer
 from conformance.scenario import dialects
@@ -25,9 +25,8 @@ def signature_of(each: Exchange, dialect: Dialect) -> bytes | None:
     return each.header(dialect.signature_header.encode())
 
 
-def stamped_at(each: Exchange, dialect: Dialect) -> float | None:
-    """The time in the timestamp header, in Unix seconds; None when it is not written as the dialect
-    wants it."""
+def stamp_time(each: Exchange, dialect: Dialect) -> float | None:
+    """The time in the timestamp header, in Unix seconds; None when it is not in the dialect's format."""
     stamp = stamp_of(each, dialect) or b""
     milliseconds = dialect.timestamp_unit == "milliseconds"
     if not re.fullmatch(rb"\d{13}" if milliseconds else rb"\d{10}", stamp):
@@ -36,32 +35,34 @@ def stamped_at(each: Exchange, dialect: Dialect) -> float | None:
 
 
 def fits(scheme: Scheme, each: Exchange, asked: Dialect, secret: Secret | None = None) -> bool:
-    """Whether a delivery is signed as `scheme` says, with its secret or with `secret`. The headers are
-    those of the scheme's dialect, or else of the one that was asked for."""
+    """Whether a delivery is signed with `scheme`, with its secret or else with `secret`. The headers are
+    those of the scheme's dialect, or else those of `asked`."""
     dialect = scheme.signer.dialect
-    named = dialect if signature_of(each, dialect) is not None else asked
-    body = _written(each, scheme)
-    given = _as_hex(signature_of(each, named) or b"", dialect)
+    headers = dialect if signature_of(each, dialect) is not None else asked
+    body = _signed_body(each, scheme)
+    signature = _normalized(signature_of(each, headers) or b"", dialect)
     key = secret or scheme.signer.secret
-    return body is not None and verify(dialect, key, stamp_of(each, named) or b"", body, given)
+    stamp = stamp_of(each, headers) or b""
+    return body is not None and verify(dialect, key, stamp, body, signature)
 
 
-def spoken(each: Exchange, asked: Signer) -> Scheme | None:
-    """The scheme in which a delivery is signed: the one that was asked for, else another that is
-    known, else None."""
+def scheme_of(each: Exchange, asked: Signer) -> Scheme | None:
+    """The scheme that a delivery is signed with: the requested one, or else another known one; None when
+    no known scheme fits."""
     plain = Scheme(asked, None, NO_TEXT)
     if fits(plain, each, asked.dialect):
         return plain
     known = [dialects.load(name) for name in dialects.names()]
-    tried = others(asked, known)
-    return next((scheme for scheme in tried if fits(scheme, each, asked.dialect)), None)
+    candidates = others(asked, known)
+    return next((scheme for scheme in candidates if fits(scheme, each, asked.dialect)), None)
 
 
-def _as_hex(given: bytes, dialect: Dialect) -> bytes:
-    """A signature that is right but for its spelling, which sender.wire.signature-header is about."""
+def _normalized(signature: bytes, dialect: Dialect) -> bytes:
+    """A signature as the dialect writes it, whatever its spelling, which sender.wire.signature-header
+    judges."""
     if dialect.encoding != "hex":
-        return given
-    plain = given.strip().removeprefix(b"sha256=")
+        return signature
+    plain = signature.strip().removeprefix(b"sha256=")
     try:
         return (
             base64.b64decode(plain, validate=True).hex().encode()
@@ -72,12 +73,12 @@ def _as_hex(given: bytes, dialect: Dialect) -> bytes:
         return plain
 
 
-def _written(each: Exchange, scheme: Scheme) -> bytes | None:
-    """The bytes that are signed: those that came, or the JSON in the scheme's own writing."""
+def _signed_body(each: Exchange, scheme: Scheme) -> bytes | None:
+    """The body that is signed: as received, or rewritten in the scheme's encoding. None if it is not JSON."""
     if scheme.rewritten is None:
         return each.request.body
     try:
         fields = json.loads(each.request.body)
-        return FORMS[scheme.rewritten](fields)
+        return ENCODINGS[scheme.rewritten](fields)
     except (ValueError, RecursionError, KeyError):
         return None

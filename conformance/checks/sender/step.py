@@ -1,4 +1,4 @@
-"""What one step of a sender's case left behind, looked up in the case's exchanges."""
+"""Finds what belongs to one step of a sender's case among the case's exchanges."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Fields = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class StepSeen:
-    """One step of `sender_case`, number `index`, and all the case's exchanges, in the order in which they
+class StepExchanges:
+    """Step number `index` of `sender_case`, and all exchanges of the case, in the order in which they
     began."""
 
     sender_case: SenderCase
@@ -26,99 +26,100 @@ class StepSeen:
     exchanges: Sequence[Exchange]
 
     @property
-    def given(self) -> list[Exchange]:
-        """The events that the step gave to the sender, each once: a refused one may be given again."""
+    def events(self) -> list[Exchange]:
+        """The message events that the step passed to the sender, the last try for each message."""
         here = [e for e in self.exchanges if e.role is Role.EMIT and e.step == self.index]
-        return list({each.msg_id: each for each in here}.values())
+        return list({event.msg_id: event for event in here}.values())
 
     @property
-    def refused(self) -> list[Exchange]:
-        """Those that the sender did not take."""
-        return [e for e in self.given if e.status is None or not 200 <= e.status < 300]
+    def refused_events(self) -> list[Exchange]:
+        """The events that the sender did not accept."""
+        return [e for e in self.events if e.status is None or not 200 <= e.status < 300]
 
     @property
     def ids(self) -> list[str]:
-        """The msgIds of the messages that the step is about. Of drawn ones a sender may refuse some."""
-        refused = {each.msg_id for each in self.refused} if self.drawn else set()
-        return [str(each.msg_id) for each in self.given if each.msg_id not in refused]
+        """The msgIds of the step's messages, without drawn ones that were refused: a sender may do so."""
+        refused = {event.msg_id for event in self.refused_events} if self.is_drawn else set()
+        return [str(event.msg_id) for event in self.events if event.msg_id not in refused]
 
     @property
-    def drawn(self) -> bool:
+    def is_drawn(self) -> bool:
         """Whether its messages are drawn."""
         emit = self.sender_case.actions[self.index].emit
         return emit is not None and emit.drawn is not None
 
     @property
     def call(self) -> Exchange | None:
-        """The call of the API that the step made."""
-        wanted = self.sender_case.actions[self.index].call
-        if wanted is None:
+        """The step's call of the configuration API."""
+        action = self.sender_case.actions[self.index].call
+        if action is None:
             return None
-        calls = [e for e in self._calls(wanted.name.removesuffix("-only")) if e.step == self.index]
+        calls = [e for e in self._calls(action.name.removesuffix("-only")) if e.step == self.index]
         return calls[-1] if calls else None
 
     @property
-    def configured(self) -> Exchange | None:
-        """The call of Config for the case's configuration: the last, since the other one comes first."""
+    def config_call(self) -> Exchange | None:
+        """The Config call for the case's endpoint: the last, since the other endpoint's comes first."""
         calls = self._calls("Config")
         return calls[-1] if calls else None
 
     def _calls(self, name: str) -> list[Exchange]:
-        calls = [each for each in self.exchanges if each.role is Role.API]
-        return [each for each in calls if called(each, name)]
+        return [e for e in self.exchanges if e.role is Role.API and is_call(e, name)]
 
     @property
     def retry_count(self) -> int | None:
-        """The RetryCount that the case asks for, if it does."""
-        return self.sender_case.listener.configure.get("RetryCount")
+        """The RetryCount that the case configures, if it does."""
+        return self.sender_case.endpoint.configure.get("RetryCount")
 
     @property
     def deadline(self) -> float:
-        """The seconds that the sender gives each attempt (guide: 伺服器要求 3, 配置步驟 1)."""
-        return deadline(self.sender_case.listener.configure.get("Timeout", GUIDE_DEADLINE))
+        """The sender's deadline for each attempt, in seconds (guide: 伺服器要求 3, 配置步驟 1)."""
+        return deadline(self.sender_case.endpoint.configure.get("Timeout", GUIDE_DEADLINE))
 
-    def came(self, *, other: bool = False) -> defaultdict[str, list[Exchange]]:
-        """msgId → the attempts for it, until the case's next call; what has no msgId is under "". After
-        a call of Test, test messages alone: others that the endpoint wants may come meanwhile."""
+    def attempts(self, *, other: bool = False) -> defaultdict[str, list[Exchange]]:
+        """msgId → its attempts until the case's next API call; those without a msgId are under "". After
+        a call of Test only test messages count: other messages for the endpoint may arrive meanwhile."""
         role = Role.ELSEWHERE if other else Role.ATTEMPT
         until = self._next_call()
         action = self.sender_case.actions[self.index].call
         tests = action is not None and action.name == "Test"
-        found: defaultdict[str, list[Exchange]] = defaultdict(list)
-        for each in self.exchanges:
-            if each.role is not role or each.started >= until or not self._after(each):
+        by_message: defaultdict[str, list[Exchange]] = defaultdict(list)
+        for exchange in self.exchanges:
+            if exchange.role is not role or exchange.started >= until:
                 continue
-            if not tests or mark_in(each.request.body) is None:
-                found[each.msg_id or ""].append(each)
-        return found
+            if not self._is_after_call(exchange):
+                continue
+            if not tests or mark_in(exchange.request.body) is None:
+                by_message[exchange.msg_id or ""].append(exchange)
+        return by_message
 
-    def given_ids(self, msg_ids: Iterable[str]) -> tuple[int, ...]:
-        """The exchanges in which messages were given, or else the step's call."""
-        wanted = set(msg_ids)
-        ids = tuple(each.id for each in self.given if each.msg_id in wanted)[:10]
+    def evidence_ids(self, msg_ids: Iterable[str]) -> tuple[int, ...]:
+        """Exchange ids to cite for messages that did not arrive: their events, or else the step's call."""
+        missing = set(msg_ids)
+        ids = tuple(event.id for event in self.events if event.msg_id in missing)[:10]
         return ids or ((self.call.id,) if self.call is not None else ())
 
     def expected_answer(self, attempt: Exchange) -> float | None:
-        """The seconds after which the script answers 200 to a first attempt, if it does."""
-        first = self.sender_case.listener.answers[0]
+        """The seconds after which the script answers a first attempt with 200; None if it does not."""
+        first = self.sender_case.endpoint.answers[0]
         return first.delay if first.status == 200 and first.fault is None else None
 
-    def _after(self, each: Exchange) -> bool:
-        """Whether an attempt is not older than the step, as those of an earlier Test are."""
-        return self.call is None or bool(self.given) or each.started >= self.call.started
+    def _is_after_call(self, attempt: Exchange) -> bool:
+        """Whether an attempt is no older than the step's call; those of an earlier Test are."""
+        return self.call is None or bool(self.events) or attempt.started >= self.call.started
 
     def _next_call(self) -> float:
         calls = [e for e in self.exchanges if e.role is Role.API and e.step > self.index]
-        return min((each.started for each in calls), default=float("inf"))
+        return min((call.started for call in calls), default=float("inf"))
 
 
-def called(exchange: Exchange, name: str) -> bool:
-    """Whether a call of the API is one of `name`."""
+def is_call(exchange: Exchange, name: str) -> bool:
+    """Whether an API exchange calls `name`."""
     return exchange.request.url.partition("?")[0].endswith(f"/{name}")
 
 
 def fields_of(exchange: Exchange) -> Fields:
-    """The JSON object that a request carries; empty when it carries none."""
+    """The JSON object in a request's body; empty when there is none."""
     try:
         fields = json.loads(exchange.request.body)
     except (ValueError, RecursionError):
@@ -126,8 +127,8 @@ def fields_of(exchange: Exchange) -> Fields:
     return fields if isinstance(fields, dict) else {}
 
 
-def whole(each: Exchange) -> bool:
-    """Whether a body came, and came to its end; what is cut is for sender.wire.whole-body alone."""
-    body = each.request.body.strip()
-    cut = each.fault is Fault.CLOSED and "mid-body" in each.detail
+def has_whole_body(exchange: Exchange) -> bool:
+    """Whether the body is there and complete. Only sender.wire.whole-body reports one that is cut."""
+    body = exchange.request.body.strip()
+    cut = exchange.fault is Fault.CLOSED and "mid-body" in exchange.detail
     return bool(body) and not cut and not (body.startswith(b"{") and not body.endswith(b"}"))

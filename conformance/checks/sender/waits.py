@@ -1,9 +1,9 @@
-"""The waits between the attempts for a message: measured, averaged, and told by their kind.
+"""The waits between the attempts for a message: measures, averages and classifies them.
 
 Guide: 重試機制. Waits are exponential when each mean wait is longer than the one before by a factor that
 does not fall: over the last two steps of five by 1.36 each, since linear waits give 1.29 there (√(5/3))
 and a factor of 1.5 gives 1.5; of four by 1.46, since they give 1.41 (√(4/2)). Where a cap was reached,
-only the waits before it can tell, and the first at the cap tells nothing: it may have been cut short.
+only the waits before it count, and the first at the cap does not: it may have been cut short.
 """
 
 from __future__ import annotations
@@ -53,18 +53,18 @@ def mean_waits(messages: Iterable[Sequence[Exchange]]) -> tuple[list[float], flo
 
 
 def figures(means: Sequence[float]) -> str:
-    """Waits as they are told, in seconds."""
+    """Waits in seconds, as findings list them."""
     return ", ".join(f"{each:.2f}" if max(means) < 1 else f"{each:.1f}" for each in means)
 
 
 def kind_of(means: Sequence[float], scatter: float, blur: float = BLUR) -> Text | None:
-    """None for exponential waits, of which there are at least FEWEST; else what they are. `blur` is the
-    seconds by which any of them may be too long."""
+    """None for exponential waits, of which there must be at least FEWEST; else a description. `blur` is
+    the seconds by which any of them may be too long."""
     if max(means) < NONE:
         return _NO_WAIT
     wild = scatter > SCATTER
     flat = WILDLY_FLAT if wild else FLAT
-    # Some try again at once, and then begin to wait: 0, 1, 2, 3 is as linear as 1, 2, 3.
+    # Some retry at once, and then begin to wait: 0, 1, 2, 3 is as linear as 1, 2, 3.
     means = list(dropwhile(lambda wait: wait < NONE, means))
     grown = list(means)
     while len(grown) > 1 and means[-1] / flat < grown[-2] < means[-1] * flat:
@@ -76,7 +76,7 @@ def kind_of(means: Sequence[float], scatter: float, blur: float = BLUR) -> Text 
     if any(later < earlier - blur for earlier, later in pairwise(grown)):
         return _RANDOM
     capped = len(grown) < len(means)
-    # The last steps tell most: the first waits are short, and a busy machine adds most to them.
+    # The last steps show most: the first waits are short, and a busy machine adds most to them.
     needed = GROWTH if len(grown) > FEWEST else GROWTH_OF_FOUR
     grows = len(grown) >= FEWEST and (grown[-1] / grown[-3]) ** 0.5 >= needed
     if grows and not capped and _bends(grown):

@@ -1,4 +1,4 @@
-"""Named checks over every attempt of the run: how deliveries look on the wire."""
+"""Checks of a sender over all attempts of a run: what deliveries look like on the wire."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dataclasses import replace
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.signing import (
     fits,
+    scheme_of,
     signature_of,
-    spoken,
     stamp_of,
-    stamped_at,
+    stamp_time,
 )
-from conformance.checks.sender.step import called, fields_of, whole
+from conformance.checks.sender.step import fields_of, has_whole_body, is_call
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.model.rules import Finding, Judgement, Level, Unjudged
 from conformance.model.text import NO_TEXT, Text
@@ -28,43 +28,51 @@ from conformance.protocol.validation import message_problems
 Check = Callable[[Sequence[Exchange], SenderProfile, Level], list[Judgement]]
 
 FRESH = 60.0
-"""Seconds by which a timestamp header may differ from the clock."""
+"""The seconds by which a timestamp header may differ from the clock."""
 LONGEST_SHOWN = 80
 OF_TWO = ("sender.filter.fan-out", "sender.filter.update-applies", "sender.retry.isolation")
-"""Rules in whose scenarios there are two secrets, and which say themselves when it is the wrong one."""
+"""Rules whose scenarios use two secrets, and which report a wrong one themselves."""
 GIVEN_UP = 1.0
-"""Seconds after which a sender that leaves in mid-body has given up."""
+"""Seconds after which a sender that disconnects in mid-body has given up."""
 FROZEN = 3.0
-"""Seconds after which a retry that bears the first attempt's timestamp was not stamped anew."""
+"""Seconds after which a retry with the first attempt's timestamp was not given a new one."""
 UNSEEN = ("sender.retry.on-connection-fault", "refused")
-"""The case of which nobody has seen the first attempts."""
+"""The case whose first attempts cannot be observed."""
 NOTHING = Unjudged(Text("no delivery arrived", "沒有收到任何投遞"), error=True)
 
 
 def deliveries(over: Sequence[Exchange]) -> list[Exchange]:
-    """What came to the endpoints that share the run's secret, but for probes without a body."""
-    came = [each for each in over if each.role is Role.ATTEMPT]
-    return [each for each in came if each.request.method not in ("HEAD", "OPTIONS")]
+    """The deliveries to endpoints with the run's own secret, without probes that have no body."""
+    attempts = [exchange for exchange in over if exchange.role is Role.ATTEMPT]
+    return [each for each in attempts if each.request.method not in ("HEAD", "OPTIONS")]
 
 
-def _over(
-    wrong: Callable[[Exchange, SenderProfile], Text | None],
+def _for_each(
+    problem: Callable[[Exchange, SenderProfile], Text | None],
 ) -> Check:
-    """A check that tells the first of the attempts of which `wrong` has something to say."""
+    """A check of each delivery; `problem` describes what is wrong with one, or returns None."""
 
     def check(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
-        came = deliveries(over)
-        if not came:
-            return [NOTHING]
-        told = [(each, said) for each in came if (said := wrong(each, profile)) is not None]
-        return [_finding(level, told, len(came))] if told else []
+        attempts = deliveries(over)
+        wrong = [(e, text) for e in attempts if (text := problem(e, profile)) is not None]
+        return _judgements(level, wrong, attempts)
 
     return check
 
 
-def _finding(level: Level, told: Sequence[tuple[Exchange, Text]], of: int) -> Finding:
-    count = Text(f"{len(told)} of {of} deliveries: ", f"{of} 次投遞中有 {len(told)} 次：")
-    return Finding(level, count + told[0][1], tuple(each.id for each, _ in told[:10]))
+def _judgements(
+    level: Level, wrong: Sequence[tuple[Exchange, Text]], attempts: Sequence[Exchange]
+) -> list[Judgement]:
+    """One finding for the `wrong` attempts; NOTHING when there are no attempts at all."""
+    if wrong:
+        return [_finding(level, wrong, len(attempts))]
+    return [] if attempts else [NOTHING]
+
+
+def _finding(level: Level, wrong: Sequence[tuple[Exchange, Text]], total: int) -> Finding:
+    """The finding for `wrong` out of `total` deliveries: the first of them is described."""
+    count = Text(f"{len(wrong)} of {total} deliveries: ", f"{total} 次投遞中有 {len(wrong)} 次：")
+    return Finding(level, count + wrong[0][1], tuple(each.id for each, _ in wrong[:10]))
 
 
 def _method(each: Exchange, profile: SenderProfile) -> Text | None:
@@ -77,19 +85,19 @@ def _method(each: Exchange, profile: SenderProfile) -> Text | None:
 
 
 def _content_type(each: Exchange, profile: SenderProfile) -> Text | None:
-    given = each.header(b"content-type") or b""
-    if given.partition(b";")[0].strip().lower() == b"application/json":
+    value = each.header(b"content-type") or b""
+    if value.partition(b";")[0].strip().lower() == b"application/json":
         return None
-    kind = _shown(given)
+    kind = _excerpt(value)
     return Text(f"Content-Type is {kind!r}", f"Content-Type 為 {kind!r}")
 
 
 def _timestamp(each: Exchange, profile: SenderProfile) -> Text | None:
     dialect = profile.asked.dialect
     stamp = stamp_of(each, dialect)
-    if stamp is None or stamped_at(each, dialect) is not None:
-        return None  # a missing one is for always-signed
-    what = _shown(stamp)
+    if stamp is None or stamp_time(each, dialect) is not None:
+        return None  # always-signed reports a missing one
+    what = _excerpt(stamp)
     if dialect.timestamp_unit == "milliseconds":
         return Text(
             f"the timestamp is {what!r}, not Unix milliseconds",
@@ -108,7 +116,7 @@ def _signature_form(each: Exchange, profile: SenderProfile) -> Text | None:
     pattern, en, zh = _FORMS[dialect.encoding]
     if signature is None or re.fullmatch(pattern, signature):
         return None
-    what = _shown(signature)
+    what = _excerpt(signature)
     return Text(f"the signature is {what!r}, not {en}", f"簽名為 {what!r}，不是 {zh}")
 
 
@@ -118,7 +126,7 @@ _FORMS = {
 }
 
 
-def _shown(value: bytes) -> str:
+def _excerpt(value: bytes) -> str:
     text = value.decode("latin-1")
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
@@ -139,29 +147,29 @@ def _always_signed(each: Exchange, profile: SenderProfile) -> Text | None:
 
 
 def whole_body(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
-    """No signed body is sent empty or cut."""
-    came = deliveries(over)
-    told = [
-        (each, _sent_less(each, came, profile))
-        for each in came
+    """No signed body is sent empty or incomplete."""
+    attempts = deliveries(over)
+    wrong = [
+        (each, _describe_loss(each, attempts, profile))
+        for each in attempts
         if signature_of(each, profile.asked.dialect) is not None
-        and not whole(each)
-        and not _given_up(each)
+        and not has_whole_body(each)
+        and not _is_given_up(each)
     ]
-    return [_finding(level, told, len(came))] if told else [] if came else [NOTHING]
+    return _judgements(level, wrong, attempts)
 
 
-def _given_up(each: Exchange) -> bool:
-    """Whether the sender left in mid-body after a while, as at a deadline: that is no body that it
-    sent cut."""
+def _is_given_up(each: Exchange) -> bool:
+    """Whether the sender disconnected in mid-body after a while, as at a deadline, rather than sending an
+    incomplete body."""
     return each.fault is Fault.CLOSED and each.ended - each.started > GIVEN_UP
 
 
-def _sent_less(each: Exchange, came: Sequence[Exchange], profile: SenderProfile) -> Text:
-    """How much was sent, and how much was signed where another attempt shows it."""
+def _describe_loss(each: Exchange, attempts: Sequence[Exchange], profile: SenderProfile) -> Text:
+    """How many bytes were sent, and how many were signed if another attempt shows it."""
     sent = len(each.request.body)
-    alike = [e for e in came if e.msg_id == each.msg_id and e.msg_id is not None and whole(e)]
-    for other in alike:
+    same_message = [e for e in attempts if e.msg_id == each.msg_id and e.msg_id is not None]
+    for other in filter(has_whole_body, same_message):
         request = replace(other.request, headers=each.request.headers)
         if profile.scheme and fits(
             profile.scheme, replace(other, request=request), profile.asked.dialect
@@ -177,45 +185,48 @@ def _sent_less(each: Exchange, came: Sequence[Exchange], profile: SenderProfile)
 
 
 def signature(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
-    """HMAC over exactly the bytes sent; when another way of signing fits, it is named."""
+    """The signature is an HMAC over exactly the bytes sent. A finding names another scheme that fits."""
     asked = profile.asked
-    came = [
+    signed = [
         each
         for each in deliveries(over)
-        if whole(each) and stamp_of(each, asked.dialect) and signature_of(each, asked.dialect)
+        if has_whole_body(each)
+        and stamp_of(each, asked.dialect)
+        and signature_of(each, asked.dialect)
     ]
     plain = Scheme(asked, None, NO_TEXT)
     wrong = [
         each
-        for each in came
+        for each in signed
         if not fits(plain, each, asked.dialect)
         and not (each.rule in OF_TWO and fits(plain, each, asked.dialect, profile.other_secret))
     ]
     if wrong:
-        said = _spoken(wrong[0], profile)
-        return [_finding(level, [(each, said) for each in wrong], len(came))]
-    other = profile.scheme is not None and profile.scheme.said
-    if not came and other and profile.scheme is not None:  # under headers of another dialect
-        return [Finding(level, _FITS + profile.scheme.said + _NOT_ASKED)]
-    return [] if came else [Unjudged(_UNSIGNED)] if deliveries(over) else [NOTHING]
+        text = _describe_scheme(wrong[0], profile)
+        return [_finding(level, [(each, text) for each in wrong], len(signed))]
+    if signed:
+        return []
+    if profile.scheme is not None and profile.scheme.description:  # headers of another dialect
+        return [Finding(level, _FITS + profile.scheme.description + _NOT_ASKED)]
+    return [Unjudged(_UNSIGNED)] if deliveries(over) else [NOTHING]
 
 
-def _spoken(each: Exchange, profile: SenderProfile) -> Text:
-    scheme = spoken(each, profile.asked)
+def _describe_scheme(each: Exchange, profile: SenderProfile) -> Text:
+    scheme = scheme_of(each, profile.asked)
     if scheme is None:
-        return Text("the signature fits nothing that is known", "簽名與任何已知方式都不吻合")
-    return _FITS + scheme.said + _NOT_ASKED
+        return Text("the signature fits no known scheme", "簽名與任何已知方式都不吻合")
+    return _FITS + scheme.description + _NOT_ASKED
 
 
 def schema(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
     """The body is UTF-8 JSON that fits the message schema."""
-    came = deliveries(over)
-    told = [(each, said) for each in came if (said := _misfit(each)) is not None]
-    return [_finding(level, told, len(came))] if told else [] if came else [NOTHING]
+    attempts = deliveries(over)
+    wrong = [(each, text) for each in attempts if (text := _schema_problem(each)) is not None]
+    return _judgements(level, wrong, attempts)
 
 
-def _misfit(each: Exchange) -> Text | None:
-    if not whole(each):
+def _schema_problem(each: Exchange) -> Text | None:
+    if not has_whole_body(each):
         return None
     try:
         fields = json.loads(each.request.body.decode())
@@ -228,37 +239,41 @@ def _misfit(each: Exchange) -> Text | None:
 def timestamp_fresh(
     over: Sequence[Exchange], profile: SenderProfile, level: Level
 ) -> list[Judgement]:
-    """Within a minute of the clock on the first attempt (MUST), and on a retry too (SHOULD)."""
-    came = deliveries(over)
-    firsts = {_message(each): each for each in reversed(came)}
-    stale = [(e, age) for e in came if (age := _age(e, profile)) is not None and abs(age) > FRESH]
-    found: list[Judgement] = []
-    for first, of_level in ((True, level), (False, Level.SHOULD)):
-        told = [
-            (each, _told_age(age, first=first))
+    """The timestamp is within a minute of the clock: on a first attempt (the rule's level), and on a retry
+    (SHOULD)."""
+    attempts = deliveries(over)
+    firsts = {_message(each): each.id for each in reversed(attempts)}
+    ages = [(each, age) for each in attempts if (age := _age(each, profile)) is not None]
+    stale = [(each, age) for each, age in ages if abs(age) > FRESH]
+    judgements: list[Judgement] = []
+    for first, own_level in ((True, level), (False, Level.SHOULD)):
+        wrong = [
+            (each, _describe_age(age, "the first attempt" if first else "a retry"))
             for each, age in stale
-            if (firsts[_message(each)].id == each.id) is first
+            if (firsts[_message(each)] == each.id) is first
         ]
-        if told:
-            found.append(_finding(of_level, told, len(came)))
-    frozen = list(_frozen(came, profile))
-    if frozen and not found:
-        found.append(_finding(Level.SHOULD, frozen, len(came)))
-    return found if came else [NOTHING]
+        if wrong:
+            judgements.append(_finding(own_level, wrong, len(attempts)))
+    frozen = list(_frozen(attempts, profile))
+    if frozen and not judgements:
+        judgements.append(_finding(Level.SHOULD, frozen, len(attempts)))
+    return judgements if attempts else [NOTHING]
 
 
 def _message(each: Exchange) -> tuple[str, str | None]:
-    """A message at an endpoint: another endpoint gets a copy with first attempts of its own."""
+    """The key of a message at one endpoint: another endpoint has first attempts of its own."""
     return each.request.url, each.msg_id
 
 
-def _frozen(came: Sequence[Exchange], profile: SenderProfile) -> Iterator[tuple[Exchange, Text]]:
-    """Retries that bear the first attempt's timestamp, though the attempt before them has ended well
-    after it: those that follow will be as old as an outage is long. When they arrive says nothing:
-    what is stamped in time may be held up on its way."""
+def _frozen(
+    attempts: Sequence[Exchange], profile: SenderProfile
+) -> Iterator[tuple[Exchange, Text]]:
+    """Retries with the first attempt's timestamp, though the attempt before them ended well after it: after
+    a long outage their timestamps will be too old. When they arrive does not count, since a delivery
+    may be held up after it was stamped."""
     dialect = profile.asked.dialect
     of_message: dict[tuple[str, str | None], list[Exchange]] = defaultdict(list)
-    for each in came:
+    for each in attempts:
         before = of_message[_message(each)]
         before.append(each)
         if len(before) == 1 or each.msg_id is None:
@@ -267,109 +282,109 @@ def _frozen(came: Sequence[Exchange], profile: SenderProfile) -> Iterator[tuple[
         if passed < FROZEN or stamp_of(each, dialect) != stamp_of(before[0], dialect):
             continue
         later = each.started - before[0].started
-        said = Text(
+        text = Text(
             f"the timestamp of a retry {later:.0f} s later is still that of the first attempt",
             f"{later:.0f} 秒後的重試仍使用首次嘗試的時間戳",
         )
-        yield each, said
+        yield each, text
 
 
 def _age(each: Exchange, profile: SenderProfile) -> float | None:
-    stamped = stamped_at(each, profile.asked.dialect)
-    return None if stamped is None or each.clock is None else each.clock - stamped
+    stamp = stamp_time(each, profile.asked.dialect)
+    return None if stamp is None or each.clock is None else each.clock - stamp
 
 
-def _told_age(age: float, *, first: bool) -> Text:
+def _describe_age(age: float, attempt: str) -> Text:
+    """`attempt` is a key of _ATTEMPTS; a negative `age` is one in the future."""
     en, zh = ("old", "前的") if age > 0 else ("ahead", "後的")
     return Text(
-        f"the timestamp is {abs(age):.0f} s {en} on {'the first attempt' if first else 'a retry'}",
-        f"{'首次嘗試' if first else '重試'}的時間戳是 {abs(age):.0f} 秒{zh}",
+        f"the timestamp is {abs(age):.0f} s {en} on {attempt}",
+        f"{_ATTEMPTS[attempt]}的時間戳是 {abs(age):.0f} 秒{zh}",
     )
+
+
+_ATTEMPTS = {"the first attempt": "首次嘗試", "a retry": "重試"}
 
 
 def timestamp_agrees(
     over: Sequence[Exchange], profile: SenderProfile, level: Level
 ) -> list[Judgement]:
-    """The body's timestamp is the header's of the first attempt, within a second; and in a Test the
-    message was created no later."""
-    came = deliveries(over)
-    if not came:
-        return [NOTHING]
-    told: list[tuple[Exchange, Text]] = []
-    unseen = _Unseen(over)
-    for each in {_message(each): each for each in reversed(came)}.values():
-        stamped, fields = stamped_at(each, profile.asked.dialect), fields_of(each)
+    """On a first attempt, the timestamps of body and header agree within a second; and the message of a
+    Test was created no later."""
+    attempts = deliveries(over)
+    unseen = _UnseenAttempts(over)
+    wrong: list[tuple[Exchange, Text]] = []
+    for each in {_message(each): each for each in reversed(attempts)}.values():
+        stamp, fields = stamp_time(each, profile.asked.dialect), fields_of(each)
         body, created = fields.get("timestamp"), fields.get("createTime")
-        if not isinstance(body, int) or stamped is None or (each.rule, each.case) == UNSEEN:
+        if not isinstance(body, int) or stamp is None or (each.rule, each.case) == UNSEEN:
             continue
-        if unseen.may_precede(each, body, stamped):
+        if unseen.may_precede(each, body, stamp):
             continue
-        if not _agree(body, stamped, profile.asked.dialect):
-            what = _shown(str(body).encode())
-            said = Text(
-                f"body {what}, header {stamped:.0f}", f"請求體 {what}，請求頭 {stamped:.0f}"
-            )
-            told.append((each, said))
+        if not _agree(body, stamp, profile.asked.dialect):
+            what = _excerpt(str(body).encode())
+            text = Text(f"body {what}, header {stamp:.0f}", f"請求體 {what}，請求頭 {stamp:.0f}")
+            wrong.append((each, text))
         elif each.rule == "sender.config.test" and isinstance(created, int) and created > body:
-            told.append((each, _LATER))
-    return [_finding(level, told, len(came))] if told else []
+            wrong.append((each, _LATER))
+    return _judgements(level, wrong, attempts)
 
 
-class _Unseen:
-    """First attempts that nobody has seen: a busy sender may give one up before it has sent a byte, once
-    its deadline is over, and then the first that is seen is a retry."""
+class _UnseenAttempts:
+    """First attempts that the mock never saw: a busy sender whose deadline is over may give an attempt up
+    before it has sent a byte, and then the first attempt that is seen is a retry."""
 
     def __init__(self, over: Sequence[Exchange]) -> None:
-        self._given = {e.msg_id: e.started for e in over if e.role is Role.EMIT}
-        configured = [e for e in over if e.role is Role.API and called(e, "Config")]
-        asked = [fields_of(each) for each in configured]
-        # From the monotonic clock to that on the wall, as the attempt shows it that was read most promptly.
+        self._emitted = {e.msg_id: e.started for e in over if e.role is Role.EMIT}
+        calls = [fields_of(e) for e in over if e.role is Role.API and is_call(e, "Config")]
+        # The offset from the monotonic clock to the wall clock, by the attempt that was read most promptly.
         self._wall = min((e.clock - e.started for e in over if e.clock is not None), default=None)
-        self._timeouts = {each.get("URL"): each.get("Timeout") for each in asked}
+        self._timeouts = {fields.get("URL"): fields.get("Timeout") for fields in calls}
 
-    def may_precede(self, each: Exchange, body: int, stamped: float) -> bool:
-        """Whether the body's timestamp may be that of an attempt before `each`, made since the message
-        was given and over since."""
-        given = self._given.get(each.msg_id)
+    def may_precede(self, each: Exchange, body: int, stamp: float) -> bool:
+        """Whether the body's timestamp may be that of an attempt before `each`: made after the message was
+        emitted, and given up before `each` was made."""
+        emitted = self._emitted.get(each.msg_id)
         timeout = self._timeouts.get(each.request.url.partition("?")[0])
-        if given is None or not isinstance(timeout, int) or self._wall is None:
+        if emitted is None or not isinstance(timeout, int) or self._wall is None:
             return False
-        return self._wall + given - 1 <= body <= stamped - deadline(timeout)
+        return self._wall + emitted - 1 <= body <= stamp - deadline(timeout)
 
 
-def _agree(body: int, stamped: float, dialect: Dialect) -> bool:
-    """Within a second; where headers are in milliseconds the body's time may be so, too."""
+def _agree(body: int, stamp: float, dialect: Dialect) -> bool:
+    """Whether both times agree within a second. Where headers are in milliseconds, the body's time may be
+    too."""
     units = (1, 1000) if dialect.timestamp_unit == "milliseconds" else (1,)
-    return any(abs(body // unit - int(stamped)) <= 1 for unit in units)
+    return any(abs(body // unit - int(stamp)) <= 1 for unit in units)
 
 
 def link_content(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
-    """Type 49 carries a title, a description and a URL, by whatever names."""
+    """Messages of type 49 carry a title, a description and a URL, under any common name."""
     links = [each for each in deliveries(over) if fields_of(each).get("msgType") == 49]
     if not links:
         return [Unjudged(Text("no link message arrived", "沒有收到鏈接訊息"))]
-    told = [
-        (each, Text(f"type 49 without {lacking}", f"類型 49 缺少 {lacking}"))
+    wrong = [
+        (each, Text(f"type 49 without {missing}", f"類型 49 缺少 {missing}"))
         for each in links
-        if (lacking := _lacking(fields_of(each).get("content")))
+        if (missing := _missing_parts(fields_of(each).get("content")))
     ]
-    return [_finding(level, told, len(links))] if told else []
+    return _judgements(level, wrong, links)
 
 
-def _lacking(content: object) -> str:
+def _missing_parts(content: object) -> str:
     if not isinstance(content, dict):
-        return ""  # sender.wire.schema speaks of it
-    names = {str(key).lower() for key in content}
-    wanted = {
+        return ""  # sender.wire.schema reports it
+    keys = {str(key).lower() for key in content}
+    parts = {
         "title": ("title",),
         "description": ("des", "desc", "description", "digest", "summary"),
         "url": ("url", "link", "href", "linkurl", "pageurl", "weburl"),
     }
-    return ", ".join(what for what, spelled in wanted.items() if not names & set(spelled))
+    return ", ".join(part for part, names in parts.items() if not keys & set(names))
 
 
 _FITS = Text("the signature fits ", "簽名吻合的是：")
-_NOT_ASKED = Text(", not what was asked for", "，而不是所要求的方式")
+_NOT_ASKED = Text(", not the requested scheme", "，而不是所要求的方式")
 _LATER = Text("createTime is later than timestamp", "createTime 晚於 timestamp")
 _UNSIGNED = Text(
     "not judged: no delivery was signed (see sender.wire.always-signed)",
@@ -377,11 +392,11 @@ _UNSIGNED = Text(
 )
 
 WIRE_CHECKS: dict[str, Check] = {
-    "wire-method": _over(_method),
-    "wire-content-type": _over(_content_type),
-    "wire-timestamp-header": _over(_timestamp),
-    "wire-signature-header": _over(_signature_form),
-    "wire-always-signed": _over(_always_signed),
+    "wire-method": _for_each(_method),
+    "wire-content-type": _for_each(_content_type),
+    "wire-timestamp-header": _for_each(_timestamp),
+    "wire-signature-header": _for_each(_signature_form),
+    "wire-always-signed": _for_each(_always_signed),
     "wire-whole-body": whole_body,
     "wire-signature": signature,
     "wire-schema": schema,
@@ -391,6 +406,6 @@ WIRE_CHECKS: dict[str, Check] = {
 }
 
 NEED_SECRET = frozenset({"wire-signature"})
-"""Checks that see nothing without the secret."""
+"""Checks that cannot judge without the secret."""
 NEED_BODIES = frozenset({"wire-signature", "wire-schema", "told-apart"})
-"""Checks that look into bodies, and see nothing in one that is masked."""
+"""Checks that read bodies, and cannot judge a masked one."""

@@ -1,1 +1,1 @@
-"""Running scenarios against a live receiver."""
+"""Runs scenarios against a live receiver."""

@@ -1,4 +1,4 @@
-"""From a step's words to the exact bytes of a request. Pure: ids and times come in as arguments."""
+"""Turns a step's `send` into the exact bytes of a request. Pure: ids and times are arguments."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from conformance.engine.exchanges import USER_AGENT
 from conformance.model.errors import HarnessError
 from conformance.model.exchange import Request, Signing
 from conformance.protocol.dialect import Dialect
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import build
-from conformance.protocol.mutations import EDITS
-from conformance.protocol.tampering import DAMAGES, Damage, Signed, quoted
+from conformance.protocol.mutations import MUTATIONS
+from conformance.protocol.tampering import TAMPERINGS, Signed, Signer, Tampering, quoted
 from conformance.scenario.receiver import Send
 
 _NOW = re.compile(r"\{now([+-]\d+)?\}")
@@ -24,7 +24,10 @@ _NOW = re.compile(r"\{now([+-]\d+)?\}")
 
 @dataclass(frozen=True, slots=True)
 class ComposedRequest:
-    """A request as it is sent, and what later steps need to send it, or parts of it, again."""
+    """A request as it is sent, with what later steps need to send it, or parts of it, again.
+
+    `form` is the JSON encoding of the body, `body` the scenario's literal body if it has one.
+    """
 
     msg_id: str
     fields: dict[str, Any]
@@ -35,51 +38,53 @@ class ComposedRequest:
 
     @property
     def signing(self) -> Signing:
-        """What its signature was made of."""
+        """How the signature was made."""
         return self.signed.signing
 
 
+@dataclass(frozen=True, slots=True)
+class SendContext:
+    """What a request depends on besides its step: a fresh `msg_id`, `now` in Unix seconds, the `url`
+    that it goes to, and the target's profile."""
+
+    msg_id: str
+    now: float
+    url: str
+    profile: ReceiverProfile
+
+    @property
+    def signer(self) -> Signer:
+        """The signer that the target understands."""
+        return self.profile.scheme.signer
+
+
 def compose(
-    send: Send,
-    msg_id: str,
-    now: float,
-    url: str,
-    profile: ReceiverProfile,
-    named: Mapping[str, ComposedRequest],
+    send: Send, context: SendContext, earlier: Mapping[str, ComposedRequest]
 ) -> ComposedRequest:
-    """The request that `send` describes. `msg_id` is a fresh id, `now` seconds since the epoch,
-    `named` holds what earlier steps sent under a name (for a list of them, the one that is meant)."""
-    earlier = named.get(send.again or send.id_of or "")
-    if send.exact and earlier is not None:
-        return earlier
-    dialect = profile.scheme.signer.dialect
-    fields = _fields(send, msg_id, now, profile, earlier)
-    form = earlier.form if send.again and earlier and send.form == "compact" else send.form
-    literal = earlier.body if send.again and earlier else send.body
-    body = _body(send, fields, profile.form if form == "compact" else form, literal)
-    stamp = dialect.timestamp(now)
-    if send.timestamp is not None:
-        stamp = _NOW.sub(lambda found: _time(dialect, now, found), send.timestamp).encode()
-    # Blanks around a header's value are no part of it (RFC 9110, 5.5).
-    signed = profile.scheme.signer.sign(stamp.strip(), body)
-    words = _shell_stamp(send)
-    signing = replace(signed.signing, stamp=words, signed_stamp=words.strip())
-    signed = replace(signed, timestamp=stamp, signing=signing)
-    if send.damage is not None:
-        damaged = DAMAGES[send.damage](signed, profile.scheme.signer)
-        if (damaged.timestamp, damaged.signatures, damaged.body) == (
-            (signed.timestamp, signed.signatures, signed.body)
-        ):
-            raise HarnessError(f"the damage {send.damage} finds nothing to change in this message")
-        signed = damaged
+    """The request that `send` describes. `earlier` holds, by name, one request of each earlier step that
+    has a name. Raises HarnessError when a mutation or tampering changes nothing."""
+    original = earlier.get(send.repeat_of or send.id_of or "")
+    if send.exact and original is not None:
+        return original
+    fields = _fields(send, context, original)
+    form = (
+        original.form
+        if send.repeat_of and original and send.encoding == "compact"
+        else send.encoding
+    )
+    literal = original.body if send.repeat_of and original else send.body
+    body = _body(send, fields, context.profile.form if form == "compact" else form, literal)
+    signed = _sign(send, context, body)
+    if send.tampering is not None:
+        signed = _tamper(send.tampering, signed, context.signer)
     if send.signature_of is not None:
-        other = named[send.signature_of].signed
+        other = earlier[send.signature_of].signed
         signing = replace(other.signing, authentic=False)
         signed = Signed(other.timestamp, other.signatures, body, signing)
     return ComposedRequest(
-        msg_id=earlier.msg_id if earlier is not None else msg_id,
+        msg_id=original.msg_id if original is not None else context.msg_id,
         fields=fields,
-        request=_request(send, signed, url, dialect),
+        request=_request(send, signed, context),
         signed=signed,
         form=form,
         body=literal,
@@ -88,33 +93,50 @@ def compose(
 
 def compose_body(
     body: bytes,
-    damage: Damage | None,
+    tampering: Tampering | None,
     headers: Mapping[str, str | None],
-    msg_id: str,
-    now: float,
-    url: str,
-    profile: ReceiverProfile,
+    context: SendContext,
 ) -> ComposedRequest:
-    """The request with exactly this `body`, signed now, and then damaged if it is to be."""
-    signer = profile.scheme.signer
-    signed = signer.sign(signer.dialect.timestamp(now), body)
-    if damage is not None:
-        signed = damage(signed, signer)
-    request = _request(Send(headers=headers), signed, url, signer.dialect)
-    return ComposedRequest(msg_id=msg_id, fields={}, request=request, signed=signed)
+    """The request with exactly this `body`, signed now, and then tampered with, if at all."""
+    signer = context.signer
+    signed = signer.sign(signer.dialect.timestamp(context.now), body)
+    if tampering is not None:
+        signed = tampering(signed, signer)
+    request = _request(Send(headers=headers), signed, context)
+    return ComposedRequest(msg_id=context.msg_id, fields={}, request=request, signed=signed)
 
 
-def _fields(
-    send: Send, msg_id: str, now: float, profile: ReceiverProfile, earlier: ComposedRequest | None
-) -> dict[str, Any]:
-    if send.again is not None and earlier is not None:
-        fields = dict(earlier.fields)
+def _sign(send: Send, context: SendContext, body: bytes) -> Signed:
+    dialect = context.signer.dialect
+    stamp = dialect.timestamp(context.now)
+    if send.timestamp is not None:
+        stamp = _NOW.sub(lambda match: _time(dialect, context.now, match), send.timestamp).encode()
+    # Spaces around a header's value are not part of it (RFC 9110, 5.5).
+    signed = context.signer.sign(stamp.strip(), body)
+    words = _shell_stamp(send)
+    signing = replace(signed.signing, stamp=words, signed_stamp=words.strip())
+    return replace(signed, timestamp=stamp, signing=signing)
+
+
+def _tamper(name: str, signed: Signed, signer: Signer) -> Signed:
+    tampered = TAMPERINGS[name](signed, signer)
+    if (tampered.timestamp, tampered.signatures, tampered.body) == (
+        (signed.timestamp, signed.signatures, signed.body)
+    ):
+        raise HarnessError(f"the damage {name} finds nothing to change in this message")
+    return tampered
+
+
+def _fields(send: Send, context: SendContext, original: ComposedRequest | None) -> dict[str, Any]:
+    now = context.now
+    if send.repeat_of is not None and original is not None:
+        fields = dict(original.fields)
     else:
-        kind = profile.plain if send.message == "plain" else send.message
-        # A message that bears another's id is a message of its own in all else.
-        fields = build(kind, earlier.msg_id if earlier else msg_id, int(now)).fields()
+        kind = context.profile.plain if send.message == "plain" else send.message
+        # A message with another's id (`id-of`) shares nothing else with it.
+        fields = build(kind, original.msg_id if original else context.msg_id, int(now)).fields()
         if send.content_size is not None:
-            fields["content"] = _sized(kind, fields["content"], send.content_size)
+            fields["content"] = _resize(kind, fields["content"], send.content_size)
     for name, value in send.fields.items():
         fields[name] = _moment(value, now)
     for name in send.without:
@@ -123,16 +145,16 @@ def _fields(
 
 
 def _moment(value: Any, now: float) -> Any:
-    """Whole Unix seconds for a value that is `{now}` or `{now-3600}`, else the value."""
-    found = _NOW.fullmatch(value) if isinstance(value, str) else None
-    return int(now) + int(found[1] or 0) if found else value
+    """Whole Unix seconds for a value such as `{now}` or `{now-3600}`; any other value as it is."""
+    match = _NOW.fullmatch(value) if isinstance(value, str) else None
+    return int(now) + int(match[1] or 0) if match else value
 
 
-def _time(dialect: Dialect, now: float, found: re.Match[str]) -> str:
-    return dialect.timestamp(int(now) + int(found[1] or 0)).decode()
+def _time(dialect: Dialect, now: float, match: re.Match[str]) -> str:
+    return dialect.timestamp(int(now) + int(match[1] or 0)).decode()
 
 
-def _sized(kind: str, content: object, size: int) -> str:
+def _resize(kind: str, content: object, size: int) -> str:
     """Content of `size` characters: a Base64 file padded with zero bytes, or the text repeated."""
     text = str(content)
     if kind.endswith("-base64"):
@@ -144,28 +166,29 @@ def _sized(kind: str, content: object, size: int) -> str:
 def _body(send: Send, fields: dict[str, Any], form: str, literal: str | None) -> bytes:
     if send.method in ("GET", "HEAD"):
         return b""
-    body = literal.encode() if literal is not None else FORMS[form](fields)
-    if send.edit is None:
+    body = literal.encode() if literal is not None else ENCODINGS[form](fields)
+    if send.mutation is None:
         return body
-    edited = EDITS[send.edit](body)
+    edited = MUTATIONS[send.mutation](body)
     if edited == body:
-        raise HarnessError(f"the edit {send.edit} finds nothing to change in this message")
+        raise HarnessError(f"the edit {send.mutation} finds nothing to change in this message")
     return edited
 
 
 def _shell_stamp(send: Send) -> str:
-    """The timestamp header in shell words, where $TS is the time."""
+    """The timestamp header as shell words, where $TS is the time."""
     if send.timestamp is None:
         return "$TS"
     words, end = "", 0
-    for found in _NOW.finditer(send.timestamp):
-        words += quoted(send.timestamp[end : found.start()])
-        words += f"$((TS{found[1]}))" if found[1] else "${TS}"
-        end = found.end()
+    for match in _NOW.finditer(send.timestamp):
+        words += quoted(send.timestamp[end : match.start()])
+        words += f"$((TS{match[1]}))" if match[1] else "${TS}"
+        end = match.end()
     return words + quoted(send.timestamp[end:])
 
 
-def _request(send: Send, signed: Signed, url: str, dialect: Dialect) -> Request:
+def _request(send: Send, signed: Signed, context: SendContext) -> Request:
+    dialect = context.signer.dialect
     headers = {"User-Agent": USER_AGENT, "Content-Type": "application/json", **send.headers}
     lines = [
         (name.encode(), value.encode()) for name, value in headers.items() if value is not None
@@ -176,4 +199,4 @@ def _request(send: Send, signed: Signed, url: str, dialect: Dialect) -> Request:
     if send.header_case is not None:
         turn = bytes.lower if send.header_case == "lower" else bytes.upper
         lines = [(turn(name), value) for name, value in lines]
-    return Request(send.method, url, tuple(lines), signed.body, send.transport)
+    return Request(send.method, context.url, tuple(lines), signed.body, send.transport)

@@ -1,53 +1,55 @@
-"""Trying examples on the target, one at a time: sent, judged by the checks that judge scenarios, and,
-when one fails, looked into for what about it the target minds."""
+"""Tries fuzz examples on the target, one at a time: sends them, judges them by the checks that judge
+scenarios, and finds out which part of a failing example the target rejects."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from conformance.checks.receiver.case import NOT_NOW, judge
-from conformance.engine.exchanges import At
-from conformance.engine.receiver.compose import ComposedRequest, compose_body
+from conformance.engine.exchanges import Place
+from conformance.engine.receiver.compose import ComposedRequest, SendContext, compose_body
 from conformance.engine.receiver.preflight import lives
 from conformance.engine.receiver.session import Session
-from conformance.fuzz.campaign.outcomes import Aborted, Failure, Seen, TargetDown
+from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, TargetDown
 from conformance.fuzz.strategies.example import Example, Shape
 from conformance.model.exchange import Exchange, Request, Role
 from conformance.model.rules import GRAVITY, Finding, Judgement, Level, Unjudged
 from conformance.model.text import Text
 from conformance.protocol.dialect import verify
 from conformance.protocol.tampering import Signed, Signer
-from conformance.scenario.receiver import Case, Expect, Scenario, Send, Step, built_in
+from conformance.scenario.load import built_in
+from conformance.scenario.receiver import Expect, Send, Step
+from conformance.scenario.records import Case, Scenario
 
 EXPECTED = {"valid": "accepted", "malformed": "no-5xx", "forged": "refused"}
 """kind of fuzzing → the status that is expected."""
 
 LATE = "late"
-ALIKE = "1" * 19
-"""An id for requests that are compared, and not sent."""
-SIZE = 10**8
-"""An oddity more is worse than any number of bytes."""
-
-KEPT = 1000
-"""Exchanges of one rule that go into the trace beside those that show a failure."""
+"""What failed when a complete answer came past the deadline."""
+COMPARISON_ID = "1" * 19
+"""The id of requests that are only compared, never sent."""
+ODDITY_SIZE = 10**8
+"""The size of one oddity in bytes: one more is worse than any longer body."""
+MOST_RECORDED = 1000
+"""Exchanges of one rule that go into the trace, besides those that show a failure."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What a failing example came to: `said` is what was seen against what was expected, `where` what
-    about the example does it."""
+class ExampleEvidence:
+    """A failing example and its exchange. `message` says what was seen and what was expected, `where`
+    which part of the example causes it."""
 
     example: Example
     exchange: Exchange
     level: Level
-    said: Text
+    message: Text
     where: Text
 
 
 class ExampleRunner:
-    """Tries examples for one rule. `hunting` tells what the hunt is about: see `Hunt`."""
+    """Tries examples for one rule. `unsteady` counts those that failed only once."""
 
     def __init__(self, session: Session, scenario: Scenario) -> None:
         self._session = session
@@ -60,105 +62,105 @@ class ExampleRunner:
 
     async def attempt(
         self, examples: Sequence[Example], *, shrinking: bool, until: float
-    ) -> tuple[int, Seen]:
-        """Try `examples` in turn until one fails; how many were tried, and what came of the last. Ends
-        early at `until`. When shrinking, what has passed before is not sent again."""
+    ) -> tuple[int, ExampleResult]:
+        """Try `examples` in turn until one fails. Returns how many were tried, and the last one's outcome.
+        Ends early at `until` (monotonic). When shrinking, a request that passed is not sent again."""
         session = self._session
         if not shrinking:
             self._passed.clear()
         for number, example in enumerate(examples, 1):
             if session.clock.monotonic() >= until:
                 return number - 1, None
-            alike = self._compose(example, ALIKE, 0.0).request if shrinking else None
-            if alike in self._passed:
+            request = self._compose(example, COMPARISON_ID, 0.0).request if shrinking else None
+            if request in self._passed:
                 continue
-            session.keeping = len(session.trace) - self._begin < KEPT
+            session.recording = len(session.trace) - self._begin < MOST_RECORDED
             try:
-                seen = await self._try(example, shrinking=shrinking)
+                outcome = await self._attempt_one(example, shrinking=shrinking)
             finally:
-                session.keeping = True
-            if seen is not None:
-                return number, seen
-            if alike is not None:
-                self._passed.add(alike)
+                session.recording = True
+            if outcome is not None:
+                return number, outcome
+            if request is not None:
+                self._passed.add(request)
         return len(examples), None
 
     async def confirm(self, failure: Failure) -> Failure | None:
-        """Try a failing example once more; the failure as it is then, or None when it is gone."""
-        shown: Shown = failure.evidence
-        exchange, found = await self._send(shown.example)
-        finding = next((each for each in found if isinstance(each, Finding)), None)
-        if finding is None or self._what(exchange) != failure.what:
+        """Try a failing example again. Returns the failure with its new exchange, or None when it does not
+        fail in the same way."""
+        evidence: ExampleEvidence = failure.evidence
+        exchange, judgements = await self._send(evidence.example)
+        finding = next((each for each in judgements if isinstance(each, Finding)), None)
+        if finding is None or self._symptom(exchange) != failure.what:
             return None
-        again = Shown(shown.example, exchange, shown.level, finding.message, shown.where)
-        return Failure(failure.what, failure.marks, failure.origin, failure.size, again)
+        evidence = replace(evidence, exchange=exchange, message=finding.message)
+        return Failure(failure.what, failure.marks, failure.origin, failure.size, evidence)
 
-    async def _try(self, example: Example, *, shrinking: bool) -> Seen:
-        exchange, found = await self._send(example)
+    async def _attempt_one(self, example: Example, *, shrinking: bool) -> ExampleResult:
+        profile = self._session.profile
+        exchange, judgements = await self._send(example)
         if exchange.answer is None and not await lives(self._session):
-            return self._death(example, exchange, _GONE)
-        stopped = next((each for each in found if isinstance(each, Unjudged)), None)
-        limited = exchange.status in NOT_NOW and exchange.status != self._session.profile.refusal[0]
-        if limited and (stopped is not None or not found):
-            return Aborted(Unjudged(_limited(exchange), error=True))  # refused, whatever it was
-        if stopped is not None:
+            return self._target_down(example, exchange, _NO_ANSWER)
+        unjudged = next((each for each in judgements if isinstance(each, Unjudged)), None)
+        limited = exchange.status in NOT_NOW and exchange.status != profile.refusal[0]
+        if limited and (unjudged is not None or not judgements):
+            # It would refuse any message now, so a refusal shows nothing.
+            return Aborted(Unjudged(_rate_limit(exchange), error=True))
+        if unjudged is not None:
             self.unsteady += exchange.fault is not None
-            return Aborted(stopped) if stopped.error and exchange.fault is None else None
-        if not found:
+            return Aborted(unjudged) if unjudged.error and exchange.fault is None else None
+        if not judgements:
             return None
         if not shrinking:
-            plain = await self._session.plain(Role.CONTROL, At(self._rule.id))
-            if plain.status not in self._session.profile.accepted and not await lives(
-                self._session
-            ):
-                return self._death(example, exchange, _SPOILT)
-            again, found = await self._send(example)
-            if not found or self._what(again) != self._what(exchange):
+            control = await self._session.plain(Role.CONTROL, Place(self._rule.id))
+            if control.status not in profile.accepted and not await lives(self._session):
+                return self._target_down(example, exchange, _REFUSES_PLAIN)
+            second, judgements = await self._send(example)
+            if not judgements or self._symptom(second) != self._symptom(exchange):
                 self.unsteady += 1
                 return None
-            exchange = again
-        return await self._failure(example, exchange, found)
+            exchange = second
+        return await self._failure(example, exchange, judgements)
 
-    def _death(self, example: Example, exchange: Exchange, said: Text) -> TargetDown:
+    def _target_down(self, example: Example, exchange: Exchange, message: Text) -> TargetDown:
         recorded = exchange if exchange.id else self._session.trace.add(exchange)
-        return TargetDown(Shown(example, recorded, Level.MUST, said, example.where))
+        return TargetDown(ExampleEvidence(example, recorded, Level.MUST, message, example.where))
 
     async def _failure(
-        self, example: Example, exchange: Exchange, found: Sequence[Judgement]
+        self, example: Example, exchange: Exchange, judgements: Sequence[Judgement]
     ) -> Failure:
-        what = self._what(exchange)
-        piece, levels = await self._minded(example, what)
-        # An answer that does not come in time is no matter of shapes.
-        grave = exchange.status is None or what == LATE
+        symptom = self._symptom(exchange)
+        piece, levels = await self._smallest_piece(example, symptom)
+        # Whatever the shape of a message, a complete answer must come in time.
+        grave = exchange.status is None or symptom == LATE
         level = Level.MUST if grave else min(levels, key=GRAVITY.__getitem__)
-        finding = next(each for each in found if isinstance(each, Finding))
-        shown = Shown(example, exchange, level, finding.message, piece.where)
+        finding = next(each for each in judgements if isinstance(each, Finding))
         return Failure(
-            what=what,
+            what=symptom,
             marks=frozenset({piece.where.en}),
-            origin=f"{what} {piece.where.en}",
-            size=SIZE * len(example.oddities) + len(exchange.request.body),
-            evidence=shown,
+            origin=f"{symptom} {piece.where.en}",
+            size=ODDITY_SIZE * len(example.oddities) + len(exchange.request.body),
+            evidence=ExampleEvidence(example, exchange, level, finding.message, piece.where),
         )
 
-    async def _minded(self, example: Example, what: str) -> tuple[Example, list[Level]]:
-        """The piece of the example that is enough for the target to do the same, else all of it; and
-        the levels of what it may be."""
+    async def _smallest_piece(self, example: Example, symptom: str) -> tuple[Example, list[Level]]:
+        """The piece of the example that alone causes the symptom, else the whole example; and the levels
+        of the fixed rules about its oddities."""
         pieces = example.pieces()
         for piece in pieces if len(pieces) > 1 else ():
-            exchange, found = await self._send(piece)
-            if found and self._what(exchange) == what:
+            exchange, judgements = await self._send(piece)
+            if judgements and self._symptom(exchange) == symptom:
                 return piece, self._levels(piece)
         return pieces[0] if len(pieces) == 1 else example, self._levels(*pieces)
 
     def _levels(self, *examples: Example) -> list[Level]:
-        shapes = [oddity.shape for each in examples for oddity in each.oddities]
-        # The guide says of an account or a time only of which type it is.
+        shapes = [oddity.shape for example in examples for oddity in example.oddities]
+        # Of an account or a time the guide gives only the type, so its value is no MUST.
         own = Level.SHOULD if self._expected == "accepted" else self._rule.level
         return [own if shape is None else level_of(shape) for shape in shapes]
 
-    def _what(self, exchange: Exchange) -> str:
-        """What tells failures apart: the status, or what came in its place."""
+    def _symptom(self, exchange: Exchange) -> str:
+        """What tells failures apart: the status, or the fault in its place."""
         if exchange.status is None:
             return str(exchange.fault)
         fine = exchange.status in self._session.profile.accepted
@@ -166,25 +168,25 @@ class ExampleRunner:
 
     async def _send(self, example: Example) -> tuple[Exchange, list[Judgement]]:
         session = self._session
-        sent = self._compose(example, session.fresh_id(), session.clock.now())
-        exchange = await session.exchange(sent, Role.PROBE, At(self._rule.id))
+        request = self._compose(example, session.fresh_id(), session.clock.now())
+        exchange = await session.exchange(request, Role.PROBE, Place(self._rule.id))
         profile = session.profile
         if profile.scheme.rewritten and (exchange.status, exchange.fault) == profile.refusal:
-            return exchange, []  # told by receiver.signature.raw-bytes
-        if example.damage is not None and _is_right(sent.signed, profile.scheme.signer):
-            return exchange, []  # the damage has changed nothing
+            return exchange, []  # receiver.signature.raw-bytes reports it
+        if example.damage is not None and _is_authentic(request.signed, profile.scheme.signer):
+            return exchange, []  # the tampering has changed nothing
         expect = Expect(self._rule.level, status=(self._expected,), within=self._deadline)
         case = Case(None, self._rule.level, (Step(send=Send(), expects=(expect,)),))
-        found = judge(case, [exchange], profile)
-        return exchange, found
+        return exchange, judge(case, [exchange], profile)
 
     def _compose(self, example: Example, msg_id: str, now: float) -> ComposedRequest:
         session, profile = self._session, self._session.profile
         body = example.body(msg_id, now, form=profile.form, kind=profile.plain)
-        headers = {name: value for each in example.oddities for name, value in each.headers.items()}
-        return compose_body(
-            body, example.damage, headers, msg_id, now, session.options.url, profile
-        )
+        headers = {
+            name: value for oddity in example.oddities for name, value in oddity.headers.items()
+        }
+        context = SendContext(msg_id, now, session.options.url, profile)
+        return compose_body(body, example.damage, headers, context)
 
 
 @cache
@@ -197,12 +199,12 @@ def _levels() -> dict[Shape, Level]:
 
 
 def level_of(shape: Shape) -> Level:
-    """The level of the fixed rule for `shape`."""
+    """The level of the fixed rule about `shape`."""
     return _levels()[shape]
 
 
-def _is_right(signed: Signed, signer: Signer) -> bool:
-    """Whether the holder of the secret might have sent it."""
+def _is_authentic(signed: Signed, signer: Signer) -> bool:
+    """Whether the holder of the secret could have sent it."""
     return (
         signed.timestamp is not None
         and len(signed.signatures) == 1
@@ -212,13 +214,15 @@ def _is_right(signed: Signed, signer: Signer) -> bool:
     )
 
 
-_GONE = Text("the target stopped answering", "目標已停止響應")
-_SPOILT = Text("the target no longer accepts plain valid messages", "目標已不再接受普通有效訊息")
+_NO_ANSWER = Text("the target stopped answering", "目標已停止響應")
+_REFUSES_PLAIN = Text(
+    "the target no longer accepts plain valid messages", "目標已不再接受普通有效訊息"
+)
 
 
-def _limited(exchange: Exchange) -> Text:
+def _rate_limit(exchange: Exchange) -> Text:
     return Text(
-        f"not judged: a rate limit, or a lock-out, answered {exchange.status}, whatever was sent; test "
-        "an instance without one",
+        f"not judged: a rate limit or a lockout answers every message {exchange.status}; test an instance "
+        "without one",
         f"無法判定：速率限制或封鎖對任何請求都返回 {exchange.status}；請測試沒有限制的環境",
     )

@@ -1,5 +1,7 @@
-"""The fuzz rules of a run: hunts on a thread beside the loop, within their share of the time, and what
-they come to as a result."""
+"""Runs the fuzz rules' campaigns on a thread beside the loop, each within its share of the time.
+
+Knows nothing of how their results are reported.
+"""
 
 from __future__ import annotations
 
@@ -10,151 +12,152 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from conformance import fuzz
-from conformance.engine.exchanges import At
-from conformance.engine.portal import Bridge
+from conformance.engine.exchanges import Place
+from conformance.engine.portal import Portal
 from conformance.engine.receiver.example_runner import ExampleRunner
-from conformance.engine.receiver.sequence_runner import Sequences
+from conformance.engine.receiver.sequence_runner import SequenceRunner
 from conformance.engine.receiver.session import Session
 from conformance.fuzz.campaign.model import Actions, one_by_one, shortest
-from conformance.fuzz.campaign.outcomes import Aborted, Failure, Seen, TargetDown
+from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, TargetDown
 from conformance.model.exchange import Role
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
-from conformance.scenario.receiver import Scenario
+from conformance.scenario.records import Scenario
 
-CONFIRMED = 3
-"""So often a sequence is carried out once more until it fails again."""
-IGNORED = "# What fuzzing found, to be tried first next time; made by hookproof.\n*\n"
+CONFIRMATIONS = 3
+"""How often a sequence is run again at most until it fails again."""
+GITIGNORE = "# What fuzzing found, to be tried first next time; made by hookproof.\n*\n"
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignResult:
-    """What a hunt came to. `tried` of `wanted` examples, fewer for want of time when `short`;
-    `unsteady` failed once and not again; `ended` is what put an end to it, if anything did."""
+    """The result of a campaign of `planned` examples. When `out_of_time`, fewer were `attempted` for lack
+    of time. `unsteady` examples failed once and not again. `end` is what stopped the campaign early."""
 
-    wanted: int
-    tried: int
-    short: bool
+    planned: int
+    attempted: int
+    out_of_time: bool
     unsteady: int
-    found: Sequence[Failure]
-    ended: TargetDown | Aborted | None
+    failures: Sequence[Failure]
+    end: TargetDown | Aborted | None
 
 
-async def campaign(session: Session, scenario: Scenario, seconds: float) -> CampaignResult:
-    """Judge one fuzz rule within `seconds` and a little more. Raises HarnessError when a step could
-    not be carried out."""
-    options, bridge = session.options, Bridge()
+async def run_campaign(session: Session, scenario: Scenario, seconds: float) -> CampaignResult:
+    """Run one fuzz rule's campaign within `seconds` and a little more. Raises HarnessError when a step
+    cannot be carried out."""
+    options, portal = session.options, Portal()
     search = _sequences if scenario.fuzz == "sequence" else _examples
-    kept = options.examples
-    found: list[CampaignResult] = []
+    folder = options.examples
 
-    def work() -> None:
+    def work() -> CampaignResult:
         bounds = {
             "rule": scenario.rule.id,
-            "target": _place(options.url),
-            "wanted": options.fuzz,
+            "target": _target_name(options.url),
+            "example_limit": options.fuzz,
             "seed": options.seed,
             "until": session.clock.monotonic() + seconds,
             "monotonic": session.clock.monotonic,
-            "examples": kept,
+            "examples": folder,
         }
-        found.append(search(session, scenario, bridge, bounds))
+        return search(session, scenario, portal, bounds)
 
-    await bridge.run(work)
-    result = found[0]
-    if result.ended is None and not await _accepts_plain(session, scenario):
-        result = replace(result, ended=Aborted(Unjudged(_PLAIN_REFUSED, error=True)))
-    if kept is not None and kept.is_dir():
-        _keep_out_of_git(kept)
+    result = await portal.run(work)
+    if result.end is None and not await _accepts_plain(session, scenario):
+        result = replace(result, end=Aborted(Unjudged(_PLAIN_REFUSED, error=True)))
+    if folder is not None and folder.is_dir():
+        _keep_out_of_git(folder)
     return result
 
 
-def _place(url: str) -> str:
-    """Where a target is, but for the port, which a test's own server has from chance."""
+def _target_name(url: str) -> str:
+    """The target's host and path. Without the port: a test's own server gets a random one."""
     parts = urlsplit(url)
     return f"{parts.hostname}{parts.path}"
 
 
 def _examples(
-    session: Session, scenario: Scenario, bridge: Bridge, bounds: dict[str, Any]
+    session: Session, scenario: Scenario, portal: Portal, bounds: dict[str, Any]
 ) -> CampaignResult:
     runner = ExampleRunner(session, scenario)
-    hunted = fuzz.Campaign(confirm=lambda failure: bridge.ask(runner.confirm(failure)), **bounds)
+    campaign = fuzz.Campaign(confirm=lambda failure: portal.call(runner.confirm(failure)), **bounds)
 
-    def attempt(batch: Sequence[Any]) -> Seen:
-        work = runner.attempt(batch, shrinking=hunted.shrinking, until=hunted.until)
-        tried, seen = bridge.ask(work)
-        hunted.tried += 0 if hunted.shrinking else tried
-        return seen
+    def attempt(batch: Sequence[Any]) -> ExampleResult:
+        work = runner.attempt(batch, shrinking=campaign.shrinking, until=campaign.until)
+        attempted, outcome = portal.call(work)
+        campaign.tried += 0 if campaign.shrinking else attempted
+        return outcome
 
     strategies = {
         "valid": lambda: fuzz.valid_examples,
         "malformed": lambda: fuzz.malformed_examples,
         "forged": lambda: fuzz.forged_examples(session.profile.scheme.signer.dialect),
     }
-    hunted.messages(strategies[scenario.fuzz or ""](), attempt)
-    return _haul(hunted, runner.unsteady)
+    campaign.messages(strategies[scenario.fuzz or ""](), attempt)
+    return _result_of(campaign, runner.unsteady)
 
 
 def _sequences(
-    session: Session, scenario: Scenario, bridge: Bridge, bounds: dict[str, Any]
+    session: Session, scenario: Scenario, portal: Portal, bounds: dict[str, Any]
 ) -> CampaignResult:
-    def same(actions: Actions, failure: Failure, *, patient: bool = False) -> Failure | None:
-        seen = bridge.ask(carried.run(actions, patient=patient))
-        return seen if isinstance(seen, Failure) and seen.what == failure.what else None
+    def rerun(actions: Actions, failure: Failure, *, patient: bool = False) -> Failure | None:
+        """The failure of `actions`, if they fail in the same way."""
+        outcome = portal.call(runner.run(actions, patient=patient))
+        if isinstance(outcome, Failure) and outcome.what == failure.what:
+            return outcome
+        return None
 
     def confirm(failure: Failure) -> Failure | None:
         whole: Actions = failure.evidence.actions
 
         def fails(actions: Actions) -> bool:
-            return same(actions, failure) is not None
+            return rerun(actions, failure) is not None
 
-        short = shortest(whole, fails, lambda: hunted.late)
+        short = shortest(whole, fails, lambda: campaign.late)
         single = one_by_one(short)
-        if single != short and not hunted.late and fails(single):
-            short = shortest(single, fails, lambda: hunted.late)
+        if single != short and not campaign.late and fails(single):
+            short = shortest(single, fails, lambda: campaign.late)
         for actions in (short, whole):
-            for _ in range(CONFIRMED):
-                again = same(actions, failure, patient=True)
-                if again is not None:
-                    return again
+            for _ in range(CONFIRMATIONS):
+                confirmed = rerun(actions, failure, patient=True)
+                if confirmed is not None:
+                    return confirmed
         return None
 
-    hunted = fuzz.Campaign(confirm=confirm, shrinks=False, **bounds)
-    carried = Sequences(session, scenario, hunted.knows)
+    campaign = fuzz.Campaign(confirm=confirm, shrinks=False, **bounds)
+    runner = SequenceRunner(session, scenario, campaign.knows)
     driver = fuzz.Driver(
-        begin=carried.begin,
-        act=lambda action: bridge.ask(carried.act(action)),
-        repeatable=lambda: carried.model.repeatable,
-        unsure=lambda: carried.model.unsure,
-        settle=lambda: bridge.ask(carried.settle()),
+        begin=runner.begin,
+        act=lambda action: portal.call(runner.act(action)),
+        repeatable=lambda: runner.model.repeatable,
+        unsure=lambda: runner.model.unsure,
+        settle=lambda: portal.call(runner.settle()),
         restarts=session.options.restart_command is not None,
     )
-    fuzz.sequences(hunted, driver)
-    return _haul(hunted, 0)
+    fuzz.sequences(campaign, driver)
+    return _result_of(campaign, unsteady=0)
 
 
-def _haul(hunted: fuzz.Campaign, unsteady: int) -> CampaignResult:
+def _result_of(campaign: fuzz.Campaign, unsteady: int) -> CampaignResult:
     return CampaignResult(
-        wanted=hunted.wanted,
-        tried=hunted.tried,
-        short=hunted.short,
-        unsteady=hunted.unsteady + unsteady,
-        found=tuple(hunted.found),
-        ended=hunted.ended,
+        planned=campaign.example_limit,
+        attempted=campaign.tried,
+        out_of_time=campaign.short,
+        unsteady=campaign.unsteady + unsteady,
+        failures=tuple(campaign.failures),
+        end=campaign.stop_reason,
     )
 
 
 async def _accepts_plain(session: Session, scenario: Scenario) -> bool:
-    """Whether a plain valid message is accepted after the hunt."""
-    control = await session.plain(Role.CONTROL, At(scenario.rule.id))
+    """Whether a plain valid message is still accepted after the campaign."""
+    control = await session.plain(Role.CONTROL, Place(scenario.rule.id))
     return control.status in session.profile.accepted
 
 
 def _keep_out_of_git(folder: Path) -> None:
     ignore = folder / ".gitignore"
     if not ignore.exists():
-        ignore.write_text(IGNORED, encoding="utf-8")
+        ignore.write_text(GITIGNORE, encoding="utf-8")
 
 
 _PLAIN_REFUSED = Text(

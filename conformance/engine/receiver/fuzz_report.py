@@ -1,5 +1,8 @@
-"""How the haul of a hunt reads in a result: what failed, the smallest example as text and as bytes, a
-line that sends it again, and the seed."""
+"""Describes a campaign's result in a report: what failed, the smallest example as text and as bytes, a
+shell line that sends it again, and the seed.
+
+Knows nothing of how examples are drawn and tried.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from conformance.engine.receiver.example_runner import Shown
-from conformance.engine.receiver.fuzz_driver import CampaignResult, campaign
-from conformance.engine.receiver.results import Told
-from conformance.engine.receiver.sequence_runner import SequenceShown
+from conformance.engine.receiver.example_runner import ExampleEvidence
+from conformance.engine.receiver.fuzz_driver import CampaignResult, run_campaign
+from conformance.engine.receiver.results import FuzzJudgement
+from conformance.engine.receiver.sequence_runner import SequenceEvidence
 from conformance.engine.receiver.session import Session
 from conformance.engine.results import own_fault
 from conformance.fuzz.campaign.outcomes import Aborted, TargetDown
@@ -22,122 +25,133 @@ from conformance.model.errors import HarnessError
 from conformance.model.escaping import visible
 from conformance.model.rules import GRAVITY, Finding, Judgement, Level, Unjudged
 from conformance.model.text import Text
-from conformance.scenario.receiver import Scenario
+from conformance.scenario.records import Scenario
 from conformance.wire.curl import curl
 
-LONGEST = 600
+Evidence = ExampleEvidence | SequenceEvidence
+
+MOST_CHARACTERS = 600
 """Characters of a body that are shown."""
-_REPEATED = re.compile(r"(.{1,8}?)\1{19,}", re.DOTALL)
-FOUND = "receiver.found.sequence"
-"""The id of a sequence that was found, in a file of its own."""
+RULE_ID = "receiver.found.sequence"
+"""The beginning of the ids under which failing sequences can be saved as rules."""
 
+_REPETITION = re.compile(r"(.{1,8}?)\1{19,}", re.DOTALL)
 _LOG = logging.getLogger("hookproof")
-_SECRET = "env:HOOKPROOF_SECRET"  # noqa: S105 - where it is, not what it is
+_SECRET = "env:HOOKPROOF_SECRET"  # noqa: S105 - where the secret is, not the secret
 
 
-async def fuzzed(session: Session, scenario: Scenario, seconds: float) -> Told:
+async def judge_by_fuzzing(session: Session, scenario: Scenario, seconds: float) -> FuzzJudgement:
     """Judge a fuzz rule within `seconds` and a little more."""
     try:
-        result = await campaign(session, scenario, seconds)
+        result = await run_campaign(session, scenario, seconds)
     except HarnessError as fault:
-        return Told([Unjudged(Text(str(fault), str(fault)), error=True)])
-    except Exception as fault:  # a fault of the suite's own is no verdict on the target
+        return FuzzJudgement([Unjudged(Text(str(fault), str(fault)), error=True)])
+    except Exception as fault:  # a fault of the suite itself is no verdict on the target
         _LOG.exception("%s could not be judged", scenario.rule.id)
-        return Told([Unjudged(own_fault(fault), error=True)])
-    return Told(
-        found=judgements(result, session),
-        seen=tally(result, session),
-        again=reproduced(result, scenario, session),
-        dead=isinstance(result.ended, TargetDown),
+        return FuzzJudgement([Unjudged(own_fault(fault), error=True)])
+    return FuzzJudgement(
+        judgements=judgements_of(result, session),
+        summary=summary(result, session),
+        reproduce=shell_lines(result, scenario, session),
+        target_down=isinstance(result.end, TargetDown),
     )
 
 
-def judgements(result: CampaignResult, session: Session) -> list[Judgement]:
-    """What a haul shows: one finding of all that failed, gravest first, or why nothing was judged."""
-    if isinstance(result.ended, Aborted) and not result.found:
-        return [result.ended.reason]
-    shown = shown_of(result)
-    if not shown:
+def judgements_of(result: CampaignResult, session: Session) -> list[Judgement]:
+    """One finding about all that failed, gravest first; or why nothing was judged."""
+    if isinstance(result.end, Aborted) and not result.failures:
+        return [result.end.reason]
+    evidence = evidence_of(result)
+    if not evidence:
         return []
-    texts = [_told(each, session) for each in shown]
+    texts = [_describe(each) for each in evidence]
     if len(texts) > 1:
         texts = [Text(f"({n}) ", f"（{n}）") + text for n, text in enumerate(texts, 1)]
-    message = joined([*texts, tally(result, session)])
-    ids = [
-        number
-        for each in shown
-        for number in (each.exchanges if isinstance(each, SequenceShown) else (each.exchange.id,))
-    ]
-    return [Finding(shown[0].level, message, tuple(ids))]
+    message = _join_lines([*texts, summary(result, session)])
+    ids = tuple(exchange for each in evidence for exchange in _exchanges(each))
+    return [Finding(evidence[0].level, message, ids)]
 
 
-def shown_of(result: CampaignResult) -> list[Shown | SequenceShown]:
-    """What is to be shown of a haul: what it died of, then failures by their weight."""
-    last = [result.ended.evidence] if isinstance(result.ended, TargetDown) else []
-    failures = sorted(result.found, key=lambda each: -GRAVITY[each.evidence.level])
-    return [*last, *(each.evidence for each in failures)]
+def _exchanges(evidence: Evidence) -> tuple[int, ...]:
+    if isinstance(evidence, SequenceEvidence):
+        return evidence.exchanges
+    return (evidence.exchange.id,)
 
 
-def tally(result: CampaignResult, session: Session) -> Text:
-    """How many examples were tried, with which seed, and what is to be said of them."""
+def evidence_of(result: CampaignResult) -> list[Evidence]:
+    """The evidence to report: of what took the target down, then of the failures, gravest first."""
+    last = [result.end.evidence] if isinstance(result.end, TargetDown) else []
+    failures = sorted(result.failures, key=lambda failure: -GRAVITY[failure.evidence.level])
+    return [*last, *(failure.evidence for failure in failures)]
+
+
+def summary(result: CampaignResult, session: Session) -> Text:
+    """How many examples were tried and with which seed; and whether the time or failures ended the
+    campaign early."""
     seed = session.options.seed
-    said = Text(f"{result.tried} examples, seed {seed}", f"{result.tried} 個範例，種子 {seed}")
-    if result.tried < result.wanted and not result.short:
-        said += Text(
-            f" (of {result.wanted}: it ended with what it had found)",
-            f"（原定 {result.wanted} 個，因已找到的問題而結束）",
+    text = Text(
+        f"{result.attempted} examples, seed {seed}", f"{result.attempted} 個範例，種子 {seed}"
+    )
+    if result.attempted < result.planned and not result.out_of_time:
+        text += Text(
+            f" (of {result.planned}: stopped early because of the failures)",
+            f"（原定 {result.planned} 個，因已找到的問題而結束）",
         )
-    if result.short:
-        said = Text(
-            f"cut short by the time: {result.tried} of {result.wanted} examples, seed {seed} (a longer "
-            "--timeout tries more)",
-            f"因時間不足而提前結束：{result.wanted} 個範例中只試了 {result.tried} 個，種子 {seed}"
+    if result.out_of_time:
+        text = Text(
+            f"cut short by the time: {result.attempted} of {result.planned} examples, seed {seed} (a "
+            "longer --timeout tries more)",
+            f"因時間不足而提前結束：{result.planned} 個範例中只試了 {result.attempted} 個，種子 {seed}"
             "（加長 --timeout 可試更多）",
         )
     if result.unsteady:
-        said += Text(
+        text += Text(
             f"; {result.unsteady} failed once, and not when sent again",
             f"；{result.unsteady} 個失敗過一次，重發後未再出現",
         )
-    return said
+    return text
 
 
-def reproduced(result: CampaignResult, scenario: Scenario, session: Session) -> str | None:
-    """Shell lines, one for each failure, that show it again."""
+def shell_lines(result: CampaignResult, scenario: Scenario, session: Session) -> str | None:
+    """Shell lines, one for each failure, that reproduce it."""
     if session.profile.scheme.signer.secret != session.options.secret:
-        return None  # signed with a secret that was decoded first
-    shown = shown_of(result)
-    lines = [_line(each, scenario, session, n) for n, each in enumerate(shown, 1)]
+        return None  # the target decodes the secret first; a shell line would not
+    lines = [
+        _rerun(evidence, scenario, session, number)
+        if isinstance(evidence, SequenceEvidence)
+        else curl(evidence.exchange, session.profile.scheme.signer.dialect, session.options.headers)
+        for number, evidence in enumerate(evidence_of(result), 1)
+    ]
     return "\n".join(line for line in lines if line is not None) or None
 
 
-def _told(shown: Shown | SequenceShown, session: Session) -> Text:
-    level = Text(f" ({shown.level})", f"（{shown.level}）")
-    if isinstance(shown, SequenceShown):
-        steps = "; ".join(_in_short(each) for each in shown.steps)
-        return shown.said + level + Text(f": {steps}", f"：{steps}")
-    body = shown.exchange.request.body
-    where = shown.where
-    said = shown.said + level + Text(f", with {where.en}", f"，{where.zh}")
-    return said + Text(f": {_readable(body)}", f"：{_readable(body)}")
+def _describe(evidence: Evidence) -> Text:
+    level = Text(f" ({evidence.level})", f"（{evidence.level}）")
+    if isinstance(evidence, SequenceEvidence):
+        steps = "; ".join(_in_short(step) for step in evidence.steps)
+        return evidence.message + level + Text(f": {steps}", f"：{steps}")
+    body = _readable(evidence.exchange.request.body)
+    where = evidence.where
+    text = evidence.message + level + Text(f", with {where.en}", f"，{where.zh}")
+    return text + Text(f": {body}", f"：{body}")
 
 
 def _readable(body: bytes) -> str:
-    """A body as text with what would not be seen spelled out, and as bytes where these say more."""
-    text = _cut(visible(body.decode("utf-8", "backslashreplace")).replace("\n", "\\n"))
-    exact = _cut(repr(body)[2:-1])
-    size = f" ({len(body):,} bytes)" if len(body) > LONGEST else ""
+    """A body as text, with invisible characters escaped; and as bytes too where they say more."""
+    text = _shorten(visible(body.decode("utf-8", "backslashreplace")).replace("\n", "\\n"))
+    exact = _shorten(repr(body)[2:-1])
+    size = f" ({len(body):,} bytes)" if len(body) > MOST_CHARACTERS else ""
     return text + size if exact == text else f"{text}{size} b'{exact}'"
 
 
-def _cut(text: str) -> str:
-    """`text` with its repetitions told and not shown, and its end left out if it is long."""
-    told = _REPEATED.sub(lambda run: f"{run[1]}…(×{len(run[0]) // len(run[1])})", text)
-    return told if len(told) <= LONGEST else told[:LONGEST] + "…"
+def _shorten(text: str) -> str:
+    """`text` with long repetitions counted instead of shown, cut off at MOST_CHARACTERS."""
+    short = _REPETITION.sub(lambda run: f"{run[1]}…(×{len(run[0]) // len(run[1])})", text)
+    return short if len(short) <= MOST_CHARACTERS else short[:MOST_CHARACTERS] + "…"
 
 
 def _in_short(step: Any) -> str:
-    """A step as the scenario file has it, on one line and without what is expected."""
+    """A step as the scenario file has it, on one line and without its expectations."""
     words = {name: value for name, value in step.items() if name != "expect"}
     return _flow(words)[1:-1]
 
@@ -149,16 +163,7 @@ def _flow(value: object) -> str:
     return text.strip()
 
 
-def _line(
-    shown: Shown | SequenceShown, scenario: Scenario, session: Session, number: int
-) -> str | None:
-    if isinstance(shown, SequenceShown):
-        return _rerun(shown, scenario, session, number)
-    profile = session.profile
-    return curl(shown.exchange, profile.scheme.signer.dialect, session.options.headers)
-
-
-def _rerun(shown: SequenceShown, scenario: Scenario, session: Session, number: int) -> str:
+def _rerun(evidence: SequenceEvidence, scenario: Scenario, session: Session, number: int) -> str:
     """Commands that save the sequence as a scenario file and run it."""
     options = session.options
     words = ["hookproof check receiver", shlex.quote(options.url), f"--secret {_SECRET}"]
@@ -171,28 +176,29 @@ def _rerun(shown: SequenceShown, scenario: Scenario, session: Session, number: i
     for name, _ in options.headers:
         variable = name.decode().upper().replace("-", "_")
         words.append(f'--header "{name.decode()}: ${{{variable}}}"')
-    rule = f"{FOUND}-{number}"
-    place = f"sequence-{number}.yaml"
-    words.append(f"--scenarios {place} --rules {rule}")
-    return f"cat > {place} <<'END'\n{as_file(shown, scenario, rule)}END\n{' '.join(words)}"
+    rule_id = f"{RULE_ID}-{number}"
+    path = f"sequence-{number}.yaml"
+    words.append(f"--scenarios {path} --rules {rule_id}")
+    content = scenario_file(evidence, scenario, rule_id)
+    return f"cat > {path} <<'END'\n{content}END\n{' '.join(words)}"
 
 
-def as_file(shown: SequenceShown, scenario: Scenario, rule: str) -> str:
-    """The sequence as a scenario file for --scenarios, under the id `rule`."""
-    found = scenario.rule
-    steps = "\n".join(f"      - {_flow(step)}" for step in shown.steps)
+def scenario_file(evidence: SequenceEvidence, scenario: Scenario, rule_id: str) -> str:
+    """The sequence as the text of a scenario file for --scenarios, under `rule_id`."""
+    rule = scenario.rule
+    steps = "\n".join(f"      - {_flow(step)}" for step in evidence.steps)
     return (
         "rules:\n"
-        f"  - rule: {rule}\n"
+        f"  - rule: {rule_id}\n"
         f"    level: {Level.MUST}\n"
-        f"    source: {found.source or 'null'}\n"
-        f"    title: {_flow({'en': found.title.en, 'zh-Hant': found.title.zh})}\n"
+        f"    source: {rule.source or 'null'}\n"
+        f"    title: {_flow({'en': rule.title.en, 'zh-Hant': rule.title.zh})}\n"
         "    needs: [observer]\n"
         "    alone: true\n"
         f"    steps:\n{steps}\n"
     )
 
 
-def joined(messages: Sequence[Text]) -> Text:
+def _join_lines(texts: Sequence[Text]) -> Text:
     """Several statements as one, a line each."""
-    return Text("\n".join(each.en for each in messages), "\n".join(each.zh for each in messages))
+    return Text("\n".join(text.en for text in texts), "\n".join(text.zh for text in texts))

@@ -1,8 +1,8 @@
-"""Before the suite: do target, path, secret and dialect fit, and what tells a repeat from a first?
+"""Before the suite: do target, path, secret and dialect fit, and how does an answer to a repeat differ?
 
-A few plain valid messages, one at a time. When they are refused, the other schemes are tried, so
-that one cause is found once. What is found goes into the facts; what stops the run is said in one
-sentence.
+Sends a few plain valid messages, one at a time. When they are refused, tries the other signature schemes,
+so that one cause is reported once. What it learns goes into the session's profile; what stops the run
+becomes a Stop, in one sentence.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import replace
 from conformance.checks.receiver.case import count
 from conformance.checks.receiver.inferred_observer import infer_observer
 from conformance.checks.receiver.wording import answered
-from conformance.engine.exchanges import At
+from conformance.engine.exchanges import Place
 from conformance.engine.receiver.compose import ComposedRequest
 from conformance.engine.receiver.session import BETWEEN, PLAIN, Session
 from conformance.engine.stop import NO_TLS, Stop, speaks_no_tls
 from conformance.model.exchange import Answer, Exchange, Fault, Role
 from conformance.model.text import Text
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import TYPES
 from conformance.protocol.signing import REWRITTEN, Scheme, others
 from conformance.protocol.tampering import Signed
@@ -29,17 +29,19 @@ from conformance.scenario.receiver import Send
 
 PLAIN_MESSAGES = 3
 RESTART_SECONDS = 3.0
-BEFORE = At(case="before")
-AFTER = At("receiver.http.alive", "after")
-# First messages (F) and immediate repeats (R) in an order of no period, so that what alternates by
-# itself (two instances behind a balancer) is not taken for the difference.
+"""Seconds that a dead target gets to be started again, by whatever supervises it."""
+BEFORE = Place(case="before")
+AFTER = Place("receiver.http.alive", "after")
+# First messages (F) and immediate repeats (R) in an aperiodic order, so that answers which alternate by
+# themselves (two instances behind a balancer) are not mistaken for the difference.
 LEARNING = "FR F FR FR F FR"
-# Holds what encoders escape in ways of their own, so that one is not taken for another.
-TELLING = "測試 <1 & 2/3>"
+# Contains what JSON encoders escape differently, so that one is not mistaken for another.
+TELLTALE = "測試 <1 & 2/3>"
 
 
 async def diagnose(session: Session) -> Stop | None:
-    """Find out about the target; the session's facts say what, a Stop why it is no use to go on."""
+    """Learn about the target and complete the session's profile. Returns a Stop when the suite cannot be
+    run."""
     plain = [await _first_plain(session)]
     if plain[0].fault is None:
         plain += [await session.plain(Role.PLAIN, BEFORE) for _ in range(PLAIN_MESSAGES - 1)]
@@ -50,10 +52,9 @@ async def diagnose(session: Session) -> Stop | None:
     if not any(each.status in session.profile.accepted for each in plain):
         plain = [await session.plain(Role.DIAGNOSE, BEFORE) for _ in range(PLAIN_MESSAGES)]
     await _look_for_rewriting(session)
-    forged = session.compose(Send(damage="wrong-secret"))
+    forged = session.compose(Send(tampering="wrong-secret"))
     refused = await session.exchange(forged, Role.DIAGNOSE, BEFORE)
     session.profile = replace(session.profile, refusal=(refused.status, refused.fault))
-    # Learning comes with plain messages one at a time, which also tell how fast the target answers.
     await _learn_observer(session)
     if session.options.observer_url is not None:
         await _look_at_observer(session, plain)
@@ -69,32 +70,33 @@ async def _first_plain(session: Session) -> Exchange:
     if first.fault is Fault.GARBAGE:
         session.wire.avoid_pool()
         return await session.plain(Role.PLAIN, BEFORE)
-    if first.fault is Fault.CLOSED:  # a server that is just starting; once is no sign
+    if first.fault is Fault.CLOSED:  # perhaps a server that is just starting
         return await session.plain(Role.PLAIN, BEFORE)
     return first
 
 
 async def _look_for_single_use(session: Session, plain: Sequence[Exchange]) -> None:
-    """A target that takes only the first request on a connection breaks all that comes over a pool:
-    receiver.http.keep-alive tells of it, and the rest goes over a fresh connection each."""
-    taken = [each.status in session.profile.accepted for each in plain]
-    if not taken[0] or all(taken):
+    """A target that accepts only the first request on a connection fails everything sent over a pool.
+    receiver.http.keep-alive reports it; every other request gets a fresh connection."""
+    accepted = [exchange.status in session.profile.accepted for exchange in plain]
+    if not accepted[0] or all(accepted):
         return
-    await session.wire.share_connections(False)
+    await session.wire.share_connections(reuse=False)
     fresh = [await session.plain(Role.DIAGNOSE, BEFORE) for _ in range(PLAIN_MESSAGES)]
-    if not all(each.status in session.profile.accepted for each in fresh):
-        await session.wire.share_connections(True)
+    if not all(exchange.status in session.profile.accepted for exchange in fresh):
+        await session.wire.share_connections(reuse=True)
 
 
 async def _understand(session: Session, plain: Sequence[Exchange]) -> Stop | None:
-    """From plain messages: accepted, accepted by another 2xx, refused for a cause, or unknown."""
+    """What the answers to plain messages mean: accepted, accepted with another 2xx, refused for a cause
+    that is put into the profile, or a Stop."""
     profile = session.profile
-    statuses = {each.status for each in plain}
+    statuses = {exchange.status for exchange in plain}
     if statuses & profile.accepted:
         return None
-    ids = tuple(each.id for each in plain)
-    if all(each.status is None for each in plain):
-        return Stop(_unreached(plain[-1], session), False, ids)
+    ids = tuple(exchange.id for exchange in plain)
+    if all(exchange.status is None for exchange in plain):
+        return Stop(_unreached(plain[-1], session), ids)
     status = plain[-1].status or 0
     if len(statuses) == 1 and 200 <= status < 300:
         session.profile = replace(profile, accepted=profile.accepted | {status})
@@ -102,22 +104,23 @@ async def _understand(session: Session, plain: Sequence[Exchange]) -> Stop | Non
     if status not in (404, 405, 429) and not 300 <= status < 400:
         scheme = await _other_scheme(session)
         if scheme is not None:
-            # A target that was only warming up takes what was asked for by now.
-            asked = await session.plain(Role.DIAGNOSE, BEFORE)
-            if asked.status not in profile.accepted:
+            # A target that was only warming up accepts the requested scheme by now.
+            exchange = await session.plain(Role.DIAGNOSE, BEFORE)
+            if exchange.status not in profile.accepted:
                 session.profile = replace(profile, scheme=scheme)
             return None
     kind = await _other_kind(session)
     if kind is not None:
         session.profile = replace(profile, plain=kind)
         return None
-    return Stop(_refused(plain[-1], session), status >= 500, ids)
+    return Stop(_refused(plain[-1], session), ids, fail=status >= 500)
 
 
 async def _other_scheme(session: Session) -> Scheme | None:
-    known = [dialects.load(name) for name in dialects.names()]
-    for scheme in others(session.profile.scheme.signer, known):
-        send = PLAIN if scheme.rewritten is None else Send(fields={"content": TELLING})
+    """Another scheme in which the target accepts a message."""
+    candidates = [dialects.load(name) for name in dialects.names()]
+    for scheme in others(session.profile.scheme.signer, candidates):
+        send = PLAIN if scheme.rewritten is None else Send(fields={"content": TELLTALE})
         exchange = await session.exchange(_signed(session, send, scheme), Role.DIAGNOSE, BEFORE)
         if exchange.status in session.profile.accepted:
             return scheme
@@ -125,27 +128,28 @@ async def _other_scheme(session: Session) -> Scheme | None:
 
 
 async def _other_kind(session: Session) -> str | None:
-    """A kind of message that the target takes, when it refuses a text."""
+    """A kind of message that the target accepts although it refuses a text."""
     for kind in TYPES:
-        sent = session.compose(Send(message=kind))
-        exchange = await session.exchange(sent, Role.DIAGNOSE, BEFORE)
+        request = session.compose(Send(message=kind))
+        exchange = await session.exchange(request, Role.DIAGNOSE, BEFORE)
         if exchange.status in session.profile.accepted:
             return kind
     return None
 
 
 async def _look_for_rewriting(session: Session) -> None:
-    """Does the target take the signature over the JSON written again? Seen on an indented body."""
+    """Does the target verify the signature over JSON that it has serialized again? An indented body
+    shows it."""
     profile = session.profile
     if profile.scheme.rewritten is not None:
         return
-    content = {"content": TELLING} if profile.plain == "text" else {}
-    indented = Send(form="indented", fields=content)
+    content = {"content": TELLTALE} if profile.plain == "text" else {}
+    indented = Send(encoding="indented", fields=content)
     exchange = await session.exchange(session.compose(indented), Role.DIAGNOSE, BEFORE)
     if exchange.status in profile.accepted:
         return
-    for form, said in REWRITTEN.items():
-        scheme = Scheme(profile.scheme.signer, form, said)
+    for form, text in REWRITTEN.items():
+        scheme = Scheme(profile.scheme.signer, form, text)
         exchange = await session.exchange(_signed(session, indented, scheme), Role.DIAGNOSE, BEFORE)
         if exchange.status in profile.accepted:
             session.profile = replace(profile, scheme=scheme)
@@ -153,38 +157,39 @@ async def _look_for_rewriting(session: Session) -> None:
 
 
 def _signed(session: Session, send: Send, scheme: Scheme) -> ComposedRequest:
-    """The request for `send`, signed by `scheme` over what it signs and sent as it stands."""
-    sent = session.compose(send)
-    body = sent.request.body
-    over = FORMS[scheme.rewritten](sent.fields) if scheme.rewritten is not None else body
+    """The request for `send`, signed by `scheme` over what that scheme signs; the body stays as it is."""
+    original = session.compose(send)
+    body = original.request.body
+    to_sign = ENCODINGS[scheme.rewritten](original.fields) if scheme.rewritten is not None else body
     dialect = scheme.signer.dialect
     own = session.profile.scheme.signer.dialect
-    replaced = {each.lower().encode() for each in (own.timestamp_header, own.signature_header)}
+    replaced = {name.lower().encode() for name in (own.timestamp_header, own.signature_header)}
     stamp = dialect.timestamp(session.clock.now())
-    signed: Signed = replace(scheme.signer.sign(stamp, over), body=body)
+    signed: Signed = replace(scheme.signer.sign(stamp, to_sign), body=body)
     headers = (
-        *(each for each in sent.request.headers if each[0].lower() not in replaced),
+        *(header for header in original.request.headers if header[0].lower() not in replaced),
         (dialect.timestamp_header.encode(), stamp),
         (dialect.signature_header.encode(), signed.signatures[0]),
     )
-    return ComposedRequest(sent.msg_id, sent.fields, replace(sent.request, headers=headers), signed)
+    request = replace(original.request, headers=headers)
+    return ComposedRequest(original.msg_id, original.fields, request, signed)
 
 
 async def _look_at_observer(session: Session, plain: Sequence[Exchange]) -> None:
-    """An observer that answers otherwise than it must, or shows no effect, can judge nothing."""
+    """Does the observer answer as it must, and show an effect? Otherwise it is of no use."""
     probe = next((each for each in plain if each.status in session.profile.accepted), plain[0])
-    asked = (await session.effects([str(probe.msg_id)], 1, BEFORE))[0]
-    seen = count(asked)
-    if seen is None:
-        wanted = Text(
+    exchange = (await session.effects([str(probe.msg_id)], 1, BEFORE))[0]
+    effects = count(exchange)
+    if effects is None:
+        expected = Text(
             ' instead of 200 and {"count": N}: check --observer-url',
             '，而不是 200 與 {"count": N}：請檢查 --observer-url',
         )
-        blind = Text("the observer ", "觀察端點") + answered(asked, session.profile) + wanted
-    elif seen == 0:
+        blind = Text("the observer ", "觀察端點") + answered(exchange, session.profile) + expected
+    elif effects == 0:
         blind = Text(
-            "a plain message was accepted, and the observer shows no effect of it within 5 s: either "
-            "--observer-url looks elsewhere, or the target acknowledges what it does not process",
+            "a plain message was accepted, but the observer shows no effect of it within 5 s: either "
+            "--observer-url points elsewhere, or the target acknowledges what it does not process",
             "普通訊息已被接受，但觀察端點在 5 秒內看不到效果：若非 --observer-url 指向別處，"
             "就是目標確認了卻沒有處理訊息",
         )
@@ -195,13 +200,17 @@ async def _look_at_observer(session: Session, plain: Sequence[Exchange]) -> None
 
 
 async def _learn_observer(session: Session) -> None:
+    """Do the answers themselves tell a repeat from a first message? These messages, one at a time, also
+    show how fast the target answers."""
     firsts: list[Answer] = []
     repeats: list[Answer] = []
-    sent = session.compose(PLAIN)
+    request = session.compose(PLAIN)
     for mark in LEARNING.replace(" ", ""):
-        again = Send(again="it")
-        sent = session.compose(PLAIN) if mark == "F" else session.compose(again, {"it": sent})
-        exchange = await session.exchange(sent, Role.DIAGNOSE, BEFORE)
+        repeat = Send(repeat_of="it")
+        request = (
+            session.compose(PLAIN) if mark == "F" else session.compose(repeat, {"it": request})
+        )
+        exchange = await session.exchange(request, Role.DIAGNOSE, BEFORE)
         if exchange.answer is not None and exchange.fault is None:
             (firsts if mark == "F" else repeats).append(exchange.answer)
     if firsts and repeats and all(each.status in session.profile.accepted for each in firsts):
@@ -217,7 +226,7 @@ def _unreached(last: Exchange, session: Session) -> Text:
             "check the certificate, or whether it speaks https", "請檢查憑證，或它是否支援 https"
         ),
         Fault.TIMEOUT: Text(
-            "it takes connections and does not answer: is something else listening there?",
+            "it accepts connections but does not answer: is something else listening there?",
             "它接受連線但不響應：是否有其他程式在監聽？",
         ),
         Fault.GARBAGE: Text("is it an HTTP server?", "它是 HTTP 伺服器嗎？"),
@@ -228,10 +237,10 @@ def _unreached(last: Exchange, session: Session) -> Text:
     }
     hint = hints.get(last.fault or Fault.CLOSED, hints[Fault.CLOSED])
     if speaks_no_tls(last):
-        why = NO_TLS
+        reason = NO_TLS
     else:
-        why = answered(last, session.profile) + Text(f"; {hint.en}", f"；{hint.zh}")
-    return Text(f"{url} cannot be judged: ", f"無法判定 {url}：") + why
+        reason = answered(last, session.profile) + Text(f"; {hint.en}", f"；{hint.zh}")
+    return Text(f"{url} cannot be judged: ", f"無法判定 {url}：") + reason
 
 
 def _refused(last: Exchange, session: Session) -> Text:
@@ -240,13 +249,13 @@ def _refused(last: Exchange, session: Session) -> Text:
         case 404:
             hint = Text("check the path of the URL", "請檢查 URL 的路徑")
         case 405:
-            hint = Text("the path does not take POST: check it", "此路徑不接受 POST：請檢查")
+            hint = Text("the path does not accept POST: check it", "此路徑不接受 POST：請檢查")
         case 429:
             hint = Text("a rate limit: lift it for the suite", "觸發了限流：請為測試解除限制")
         case _ if 300 <= status < 400:
-            hint = Text("give the URL that it redirects to", "請改用它重新導向的 URL")
+            hint = Text("use the URL that it redirects to", "請改用它重新導向的 URL")
         case _ if status >= 500:
-            hint = Text("look into the receiver's log", "請查看接收端的日誌")
+            hint = Text("look at the receiver's log", "請查看接收端的日誌")
         case _:
             hint = _TRIED
     return Text(
@@ -257,9 +266,9 @@ def _refused(last: Exchange, session: Session) -> Text:
 
 _TRIED = Text(
     "check the secret, the clocks of both machines, an IP allow list, or headers that a gateway "
-    "wants (--header). Tried without success: the dialects guide and timestamp-body; a dot, a "
-    "newline or nothing between timestamp and body; the body alone or first; JSON written again "
-    "(compact, with blanks, ASCII only, sorted, HTML or slash escapes); a secret decoded from hex "
+    "requires (--header). Tried without success: the dialects guide and timestamp-body; a dot, a "
+    "newline or nothing between timestamp and body; the body alone or first; JSON serialized again "
+    "(compact, with spaces, ASCII only, sorted, HTML or slash escapes); a secret decoded from hex "
     "or Base64; a Base64 digest",
     "請檢查密鑰、兩端的時鐘、IP 白名單，或閘道要求的請求頭（--header）。已嘗試但未成功："
     "方言 guide 與 timestamp-body；時間戳與請求體之間用點、換行或不分隔；只簽請求體或請求體在前；"
@@ -269,9 +278,9 @@ _TRIED = Text(
 
 
 async def lives(session: Session) -> bool:
-    """Whether a plain valid message is accepted between two cases. Whoever starts a dead target again
-    is given RESTART_SECONDS for it, and one that is slow a second try: the first may have waited behind
-    what other cases left."""
+    """Whether a plain valid message is accepted between two cases. A dead target has RESTART_SECONDS to
+    be started again, and a slow one gets a second try: the first message may have queued behind those of
+    other cases."""
     begin, tries = session.clock.monotonic(), 0
     while True:
         exchange = await session.plain(Role.CONTROL, BETWEEN)
@@ -285,7 +294,7 @@ async def lives(session: Session) -> bool:
 
 
 async def look_after(session: Session) -> None:
-    """After the suite: is a plain valid message still accepted? A target may be given a moment."""
+    """After the suite: send plain valid messages until one is accepted, a few at most."""
     for _ in range(PLAIN_MESSAGES):
         exchange = await session.plain(Role.PLAIN, AFTER)
         if exchange.status in session.profile.accepted:

@@ -1,4 +1,7 @@
-"""Carrying out the steps of one case against the target."""
+"""Carries out the steps of one case against the target.
+
+Knows nothing of how the exchanges are judged.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +10,31 @@ from collections.abc import Collection, Sequence
 
 from conformance.checks.receiver.case import count
 from conformance.engine.command import restart
-from conformance.engine.exchanges import At
+from conformance.engine.exchanges import Place
 from conformance.engine.receiver.compose import ComposedRequest
 from conformance.engine.receiver.session import BETWEEN, Session
 from conformance.model.exchange import Exchange, Fault, Role
-from conformance.scenario.receiver import Case, Send, Step
+from conformance.scenario.receiver import Send, Step
+from conformance.scenario.records import Case
 from conformance.wire.raw import Connection, Gate
 
 RETRIES = 3
 """How often a message that was refused as busy is sent again, as a sender would."""
 RETRY_SECONDS = 0.2
 MOST_RETRIED = 50
-LATER = (2.0, 5.0)
-"""Seconds in which each of two later messages may show its effect; one may be lost by chance."""
+"""Messages that one `resend` step sends again at most."""
+LATER_SECONDS = (2.0, 5.0)
+"""Seconds within which each of two later messages may show its effect; one may be lost by chance."""
 LOSSY_AFTER = 3
-"""So many cases without a later effect, and the rest waits only LOSSY_SECONDS for one."""
+"""Cases without a later effect after which the others wait only LOSSY_SECONDS for one."""
 LOSSY_SECONDS = 1.0
 BACKGROUND_LEAD = 0.25
-"""Seconds for which a background request is under way before the next step."""
+"""Seconds by which a background request precedes the next step."""
 
 
 class CaseRun:
-    """One case on its way. `busy` is shared by the whole run: the valid messages that the target
-    answered with 429, 5xx or not at all, for `resend`."""
+    """One case while it runs. `busy` is shared by the whole run, for `resend`: the valid messages that
+    the target answered with 429 or 5xx, or not at all."""
 
     def __init__(
         self, session: Session, rule: str, case: Case, busy: list[ComposedRequest]
@@ -38,75 +43,84 @@ class CaseRun:
         self._rule = rule
         self._case = case
         self._busy = busy
-        self._named: dict[str, list[ComposedRequest]] = {}
-        self._kept: list[Connection] = []
-        self._answered: list[tuple[ComposedRequest, Exchange]] = []
-        self._behind: list[asyncio.Task[list[Exchange]]] = []
+        self._by_name: dict[str, list[ComposedRequest]] = {}
+        self._connections: list[Connection] = []
+        self._last_sent: list[tuple[ComposedRequest, Exchange]] = []
+        self._background: list[asyncio.Task[list[Exchange]]] = []
         self.exchanges: list[Exchange] = []
 
     async def run(self) -> list[Exchange]:
-        """All exchanges of the case: its steps, the controls around a refusal, the observer's."""
+        """Carry out the case. Returns all of its exchanges: of its steps, of the control messages around a
+        refusal, and of the observer."""
         try:
             if self._case.refusing:
                 await self._control(0)
             if any(step.send is not None and step.send.other_instance for step in self._case.steps):
-                await self._control(0, elsewhere=True)
+                await self._control(0, other_instance=True)
             for index, step in enumerate(self._case.steps):
                 self.exchanges += await self.step(index, step)
-            for task in self._behind:
+            for task in self._background:
                 self.exchanges += await task
             if self._case.refusing and not (self._case.counting and self._session.profile.observed):
                 await self._control(len(self._case.steps) - 1)
         finally:
-            for task in self._behind:
+            for task in self._background:
                 task.cancel()
-            for connection in self._kept:
+            for connection in self._connections:
                 connection.writer.close()
         return self.exchanges
 
-    def _at(self, step: int) -> At:
-        return At(self._rule, self._case.name, step)
+    def _place(self, step: int) -> Place:
+        return Place(self._rule, self._case.name, step)
 
-    async def _control(self, step: int, *, elsewhere: bool = False) -> None:
-        control = await self._session.plain(Role.CONTROL, self._at(step), elsewhere=elsewhere)
+    async def _control(self, step: int, *, other_instance: bool = False) -> None:
+        place = self._place(step)
+        control = await self._session.plain(Role.CONTROL, place, other_instance=other_instance)
         self.exchanges.append(control)
 
-    def sent(self, name: str) -> list[ComposedRequest]:
-        """What was sent under `name`."""
-        return self._named[name]
+    def requests(self, name: str) -> list[ComposedRequest]:
+        """The requests that the step called `name` sent."""
+        return self._by_name[name]
 
     async def step(self, index: int, step: Step) -> list[Exchange]:
-        """Carry out one step; the exchanges that it made."""
-        found: list[Exchange] = []
+        """Carry out one step. Returns its exchanges."""
+        exchanges: list[Exchange] = []
         ids: list[str] = []
-        wanted = [expect.processed for expect in step.expects if expect.processed is not None]
-        observed = bool(wanted) and self._session.profile.observed
-        if observed and wanted == ["unchanged"] and step.send is not None and step.send.again:
-            ids = [sent.msg_id for sent in self._named[step.send.again]]
-            found = await self._session.effects(ids, 1, self._at(index))
+        expected = [expect.processed for expect in step.expects if expect.processed is not None]
+        observed = bool(expected) and self._session.profile.observed
+        if observed and expected == ["unchanged"] and step.send is not None and step.send.repeat_of:
+            ids = [request.msg_id for request in self._by_name[step.send.repeat_of]]
+            exchanges = await self._session.effects(ids, 1, self._place(index))
+        if step.observe is not None:
+            ids = [request.msg_id for request in self._by_name[step.observe]]
+        exchanges += await self._perform(index, step)
+        if observed:
+            ids = ids or list(dict.fromkeys(each.msg_id for each in exchanges if each.msg_id))
+            effects = 1 if expected[0] == "unchanged" else expected[0]
+            # The later message must go to the instance whose effects are being observed.
+            other_instance = step.send is not None and step.send.other_instance
+            accepted = self._session.profile.accepted
+            taken = {e.msg_id for e in (*self.exchanges, *exchanges) if e.status in accepted}
+            later = Send(other_instance=other_instance)
+            exchanges += await self._observe(index, ids, effects, taken, later)
+        return exchanges
+
+    async def _perform(self, index: int, step: Step) -> list[Exchange]:
+        """What the step does at the target, without observing it."""
         if step.send is not None and step.send.background:
-            self._behind.append(asyncio.ensure_future(self._send(index, step.send)))
+            self._background.append(asyncio.ensure_future(self._send(index, step.send)))
             await self._session.clock.sleep(BACKGROUND_LEAD)
         elif step.send is not None:
-            found += await self._send(index, step.send)
+            exchanges = await self._send(index, step.send)
             self._note_busy(step)
+            return exchanges
         elif step.resend:
-            found = await self._resend(index)
+            return await self._resend(index)
         elif step.restart:
             await self._restart()
-        elif step.observe is not None:
-            ids = [sent.msg_id for sent in self._named[step.observe]]
         elif step.pause:
             await self._session.clock.sleep(step.pause)
-        if observed:
-            ids = ids or list(dict.fromkeys(each.msg_id for each in found if each.msg_id))
-            effects = 1 if wanted[0] == "unchanged" else wanted[0]
-            # What is looked at must be able to show what the instance does that was sent to.
-            elsewhere = step.send is not None and step.send.other_instance
-            accepted = self._session.profile.accepted
-            taken = {e.msg_id for e in (*self.exchanges, *found) if e.status in accepted}
-            found += await self._observe(index, ids, effects, taken, elsewhere=elsewhere)
-        return found
+        return []
 
     async def _send(self, index: int, send: Send) -> list[Exchange]:
         requests = self._compose(send)
@@ -115,84 +129,92 @@ class CaseRun:
         exchanges = await asyncio.gather(
             *(
                 self._session.exchange(
-                    sent, Role.PROBE, self._at(index), gate=gate, kept=self._kept
+                    request,
+                    Role.PROBE,
+                    self._place(index),
+                    gate=gate,
+                    connections=self._connections,
                 )
-                for sent in requests
+                for request in requests
             )
         )
-        self._answered = list(zip(requests, exchanges, strict=True))
+        self._last_sent = list(zip(requests, exchanges, strict=True))
         return list(exchanges)
 
     def _compose(self, send: Send) -> list[ComposedRequest]:
         session = self._session
-        if send.again is not None:
-            earlier = self._named[send.again][-(send.last or 0) :]
+        if send.repeat_of is not None:
+            originals = self._by_name[send.repeat_of][-(send.last or 0) :]
             requests = [
-                session.compose(send, {**self._first_of_each(), send.again: sent})
-                for sent in earlier
+                session.compose(send, {**self._first_by_name(), send.repeat_of: original})
+                for original in originals
             ]
         else:
-            requests = [session.compose(send, self._first_of_each()) for _ in range(send.messages)]
+            requests = [session.compose(send, self._first_by_name()) for _ in range(send.messages)]
         if send.copies > 1:
             requests = [requests[0]] * send.copies
         if send.name is not None:
-            self._named[send.name] = requests
+            self._by_name[send.name] = requests
         return requests
 
-    def _first_of_each(self) -> dict[str, ComposedRequest]:
-        return {name: sent[0] for name, sent in self._named.items()}
+    def _first_by_name(self) -> dict[str, ComposedRequest]:
+        return {name: requests[0] for name, requests in self._by_name.items()}
 
     def _note_busy(self, step: Step) -> None:
-        """Remember valid messages that were not taken for the moment."""
+        """Remember the valid messages that the target refused only for the moment."""
         send = step.send
         valid = not self._rule.startswith("receiver.body.") and (
             send is not None
             and send.method == "POST"
             and not (
-                send.damage
-                or send.edit
+                send.tampering
+                or send.mutation
                 or send.body
                 or send.signature_of
                 or send.without
                 or send.timestamp
-                or send.again  # its id may be known since it was sent first
+                or send.repeat_of  # the target may know its id from the first time
                 or send.id_of
             )
         )
         if valid:
-            # Without an observer, whether an unanswered message took effect cannot be told.
+            # Without an observer nobody knows whether an unanswered message took effect.
             profile = self._session.profile
-            taken = {sent.msg_id for sent, e in self._answered if e.status in profile.accepted}
+            taken = {
+                request.msg_id
+                for request, exchange in self._last_sent
+                if exchange.status in profile.accepted
+            }
             self._busy += [
-                sent
-                for sent, exchange in self._answered
+                request
+                for request, exchange in self._last_sent
                 if is_busy(exchange)
-                and sent.msg_id not in taken  # of another copy
+                and request.msg_id not in taken  # another copy of it was accepted
                 and (profile.observed or exchange.status is not None)
             ]
 
     async def _resend(self, index: int) -> list[Exchange]:
-        again = Send(again="it")
-        waiting = list({sent.msg_id: sent for sent in self._busy}.values())[:MOST_RETRIED]
-        found: list[Exchange] = []
-        for sent in waiting:
+        repeat = Send(repeat_of="it")
+        waiting = list({request.msg_id: request for request in self._busy}.values())[:MOST_RETRIED]
+        exchanges: list[Exchange] = []
+        for original in waiting:
             for _ in range(RETRIES):
-                request = self._session.compose(again, {"it": sent})
-                exchange = await self._session.exchange(request, Role.PROBE, self._at(index))
-                found.append(exchange)
+                request = self._session.compose(repeat, {"it": original})
+                exchange = await self._session.exchange(request, Role.PROBE, self._place(index))
+                exchanges.append(exchange)
                 if not is_busy(exchange):
                     break
                 await self._session.clock.sleep(RETRY_SECONDS)
-        return found
+        return exchanges
 
     async def _restart(self) -> None:
         session, command = self._session, self._session.options.restart_command
-        assert command is not None  # noqa: S101 - the case needs it, else it is skipped
+        assert command is not None  # noqa: S101 - without it the case is skipped
 
         async def serves() -> bool:
             await session.wire.renew()
-            back = await session.plain(Role.CONTROL, BETWEEN)
-            return back.status in session.profile.accepted
+            control = await session.plain(Role.CONTROL, BETWEEN)
+            return control.status in session.profile.accepted
 
         await restart(
             command, serves, session.clock, "the receiver did not accept a plain valid message"
@@ -202,32 +224,33 @@ class CaseRun:
         self,
         index: int,
         ids: Sequence[str],
-        wanted: int,
+        expected: int,
         taken: Collection[str | None],
-        *,
-        elsewhere: bool,
+        later: Send,
     ) -> list[Exchange]:
-        """Ask about effects, once a later plain message has shown its own. Only what was `taken` is
-        waited for."""
-        at = self._at(index)
-        asked: list[Exchange] = []
-        lossy = self._session.unshown >= LOSSY_AFTER
-        for seconds in (LOSSY_SECONDS,) if lossy else LATER:
-            later = await self._session.plain(Role.CONTROL, at, elsewhere=elsewhere)
-            asked.append(later)
-            if later.status not in self._session.profile.accepted:
+        """Ask the observer about the messages `ids`, once a `later` plain message has shown its own effect.
+        Waits for `expected` effects of those that were `taken`; asks about the others once."""
+        session, place = self._session, self._place(index)
+        exchanges: list[Exchange] = []
+        lossy = session.silent_observations >= LOSSY_AFTER
+        for seconds in (LOSSY_SECONDS,) if lossy else LATER_SECONDS:
+            control = await session.exchange(session.compose(later), Role.CONTROL, place)
+            exchanges.append(control)
+            if control.status not in session.profile.accepted:
                 break
-            asked += await self._session.effects([str(later.msg_id)], 1, at, seconds)
-            if count(asked[-1]) != 0:
+            exchanges += await session.effects([str(control.msg_id)], 1, place, seconds)
+            if count(exchanges[-1]) != 0:
                 break
         else:
-            self._session.unshown += 1
-        asked += await self._session.effects([each for each in ids if each in taken], wanted, at)
-        return asked + await self._session.effects([e for e in ids if e not in taken], 0, at)
+            session.silent_observations += 1
+        accepted = [msg_id for msg_id in ids if msg_id in taken]
+        exchanges += await session.effects(accepted, expected, place)
+        rejected = [msg_id for msg_id in ids if msg_id not in taken]
+        return exchanges + await session.effects(rejected, 0, place)
 
 
 def is_busy(exchange: Exchange) -> bool:
-    """Whether an answer, or its lack, says "not now" rather than "not this"."""
+    """Whether an answer, or the lack of one, means "not now" rather than "not this"."""
     if exchange.status is not None:
         return exchange.status == 429 or exchange.status >= 500
     return exchange.fault in (Fault.TIMEOUT, Fault.CLOSED)

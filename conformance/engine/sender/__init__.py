@@ -1,1 +1,1 @@
-"""Running scenarios against a live sender: it is configured, given messages, and answered by script."""
+"""Runs scenarios against a live sender: configures it, emits messages, and answers by script."""

@@ -1,5 +1,5 @@
-"""Why a case cannot be judged with what the user gave and what the sender was seen to do; and about how
-long it takes. Pure.
+"""Why a sender's case cannot be judged with the given options and what preflight learnt of the sender;
+and about how long it takes. Pure.
 """
 
 from __future__ import annotations
@@ -8,20 +8,20 @@ from typing import Any
 
 from conformance.checks.sender.profile import UNDER_WAY, SenderProfile
 from conformance.engine.metadata import NO_FUZZ
-from conformance.engine.results import joined
+from conformance.engine.results import join_texts
 from conformance.engine.sender.session import SETTINGS
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
 from conformance.options.sender import SenderOptions
-from conformance.scenario.receiver import Case, Scenario
+from conformance.scenario.records import Case, Scenario
 from conformance.serving import certificates
 
 
-def obstacle(
+def skip_reason(
     scenario: Scenario, case: Case, options: SenderOptions, profile: SenderProfile, left: float
 ) -> Unjudged | None:
-    """What stands in the way; None when nothing does. `left` are the seconds that the run has left."""
-    given = {
+    """Why the case cannot be judged; None when it can. `left` is the run's remaining time in seconds."""
+    available = {
         "emit": profile.emits,
         "several": profile.lists_several or profile.delivers_several,
         "restart": options.restart_command is not None,
@@ -30,14 +30,11 @@ def obstacle(
         "local": options.public_url is None,
     }
     needs = list(scenario.needs)
-    if case.sender_case.listener.way in (
-        "refusing",
-        "untrusted",
-    ):  # on a port that no tunnel leads to
-        needs.append("local")
-    lacking = [NEEDS[need] for need in needs if not given[need]]
-    if lacking:
-        return Unjudged(joined(lacking))
+    if case.sender_case.endpoint.kind in ("refusing", "untrusted"):
+        needs.append("local")  # its port is not the one that a tunnel leads to
+    missing = [NEEDS[need] for need in needs if not available[need]]
+    if missing:
+        return Unjudged(join_texts(missing))
     if case.sender_case.drawn and not options.fuzz:
         return Unjudged(NO_FUZZ)
     if case.sender_case.retried and not profile.retries and not _shows_no_retry(scenario, case):
@@ -49,7 +46,7 @@ def obstacle(
         return None
     return Unjudged(
         Text(
-            f"would take about {needed:.0f} s at the sender's pace, and {max(left, 0):.0f} s are left: "
+            f"would take about {needed:.0f} s at the sender's pace, but only {max(left, 0):.0f} s are left: "
             "give a longer --timeout",
             f"依發送方的速度約需 {needed:.0f} 秒，只剩 {max(left, 0):.0f} 秒：請加長 --timeout",
         )
@@ -59,10 +56,10 @@ def obstacle(
 def duration(case: Case, profile: SenderProfile) -> float:
     """About how many seconds a case takes."""
     expected = [
-        seen.attempts
+        expectation.attempts
         for action in case.sender_case.actions
-        for seen in action.seen
-        if seen.attempts is not None
+        for expectation in action.expectations
+        if expectation.attempts is not None
     ]
     total = 5.0 if case.sender_case.holds_up else 1.0
     for least, most in expected:
@@ -72,25 +69,29 @@ def duration(case: Case, profile: SenderProfile) -> float:
         retry_count, timeout = (_settings(case)[n] for n in ("RetryCount", "Timeout"))
         total += sum(profile.wait(attempt) + timeout for attempt in range(1, retry_count + 1))
         total += profile.quiet_after(retry_count + 1)
-    return total + sum(min(UNDER_WAY, each.delay) for each in case.sender_case.listener.answers)
+    return total + sum(min(UNDER_WAY, each.delay) for each in case.sender_case.endpoint.answers)
 
 
 def _settings(case: Case) -> dict[str, Any]:
     """The settings of a case's configuration."""
-    return {**SETTINGS, **case.sender_case.listener.configure}
+    return {**SETTINGS, **case.sender_case.endpoint.configure}
 
 
 def _over_too_soon(case: Case, profile: SenderProfile) -> bool:
-    """Whether the retries of a message to an endpoint that refuses may end before it listens."""
-    listener = case.sender_case.listener
+    """Whether the retries to an endpoint that refuses connections may end before it accepts them."""
+    listener = case.sender_case.endpoint
     retry_count = _settings(case)["RetryCount"]
-    emitted_to = case.sender_case.emits and listener.way == "refusing"
-    return emitted_to and profile.retries and not profile.outlasts_refusal(retry_count)
+    refuses_messages = case.sender_case.emits and listener.kind == "refusing"
+    return refuses_messages and profile.retries and not profile.outlasts_refusal(retry_count)
 
 
 def _shows_no_retry(scenario: Scenario, case: Case) -> bool:
-    """Whether a sender that never tries again is found in a case, or is right in it."""
-    expected = [seen.attempts for action in case.sender_case.actions for seen in action.seen]
+    """Whether the case can be judged although the sender never retries."""
+    expected = [
+        expectation.attempts
+        for action in case.sender_case.actions
+        for expectation in action.expectations
+    ]
     once = not case.sender_case.drawn and all(
         attempts in (None, (1, None), (1, 1)) for attempts in expected
     )
@@ -108,13 +109,15 @@ NEEDS = {
     "restart": Text("needs --restart-command", "需要 --restart-command"),
     "tls": Text("needs --tls-cert and --tls-key", "需要 --tls-cert 與 --tls-key"),
     "openssl": Text("needs openssl, to make a certificate", "需要 openssl 以產生證書"),
-    "local": Text("cannot be seen behind --public-url", "使用 --public-url 時無法觀察"),
+    "local": Text("cannot be observed behind --public-url", "使用 --public-url 時無法觀察"),
 }
+"""What a case needs → the message when it is missing."""
+
 _OVER_TOO_SOON = Text(
-    "cannot be seen: the retries follow so quickly that they are over before the endpoint listens",
+    "cannot be observed: the retries follow so quickly that they end before the endpoint listens",
     "無法觀察：重試過於密集，在端點開始監聽之前就已用盡",
 )
 _NO_RETRY = Text(
-    "not judged: nothing was sent again at all (see sender.retry.on-non-200)",
+    "not judged: the sender never retried (see sender.retry.on-non-200)",
     "未判定：完全沒有重發（見 sender.retry.on-non-200）",
 )

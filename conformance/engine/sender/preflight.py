@@ -1,5 +1,7 @@
-"""Before the suite: does the sender's API answer, does what it sends arrive, how does it sign, and how
-long do its messages and its retries take? What one cause breaks everywhere is one finding.
+"""Before the suite: does the sender's API answer, do its deliveries arrive, how does it sign, and how long
+do its messages and its retries take?
+
+What it learns goes into the session's profile. A cause that would break every case becomes one Stop.
 """
 
 from __future__ import annotations
@@ -8,8 +10,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from conformance.checks.sender.api import found, message, succeeded
-from conformance.checks.sender.signing import spoken
+from conformance.checks.sender.api import configuration_of, message, succeeded
+from conformance.checks.sender.signing import scheme_of
 from conformance.checks.sender.waits import waits
 from conformance.engine.sender.session import (
     BEFORE,
@@ -28,76 +30,77 @@ from conformance.receiver.mock import MockEndpoint
 from conformance.scenario.sender import OK, Emit, Endpoint, ScriptedAnswer
 
 PATIENCE = 20.0
-"""Seconds in which the first message of all must arrive."""
+"""Seconds within which the very first message must arrive."""
 SHARE = 0.4
-"""Of the run's time: what is spent on waiting for a first retry, at most."""
+"""The share of the run's time that is spent at most on waiting for a first retry."""
 MOST_RETRY_SECONDS = 45.0
 SAMPLE = 8
-"""Messages whose waits are looked at."""
+"""Messages whose waits are measured."""
 
 HANG = ScriptedAnswer(fault="hang")
 FAILING = (ScriptedAnswer(500), ScriptedAnswer(500), OK)
-LISTED = {"MessageTypes": [str(TYPES[kind]) for kind in CHANNELS]}
-"""So that a message of any kind arrives."""
+ALL_KINDS = {"MessageTypes": [str(TYPES[kind]) for kind in CHANNELS]}
+"""The settings with which a message of any kind arrives."""
 
 
 async def diagnose(session: SenderSession) -> Stop | None:
-    """Find out what the judging rests on; a Stop when nothing can be judged."""
+    """Learn about the sender and complete the session's profile. Returns a Stop when nothing can be
+    judged."""
     stop = await _diagnose(session)
-    if stop is not None and "http" in session.mocks and not _arrived(session):
-        # Whether https is the cause shows when the rest is judged over http.
+    if stop is not None and "http" in session.mocks and not _has_arrivals(session):
+        # If https is the cause, the same steps succeed over http.
         session.mocks[""] = session.mocks.pop("http")
         return await _diagnose(session)
     return stop
 
 
 async def _diagnose(session: SenderSession) -> Stop | None:
-    registration = await session.configure(Endpoint(configure=LISTED), BEFORE)
+    registration = await session.configure(Endpoint(configure=ALL_KINDS), BEFORE)
     try:
-        stop = _unusable(session)
+        stop = _unusable_api(session)
         if stop is None:
             stop = await _reach(session, registration)
         if stop is None and session.options.emits:
             stop = await _deliver(session, registration)
         if stop is None:
-            await _keeps_several(session, registration)
+            await _learn_several(session, registration)
         if stop is None and session.profile.emits:
-            await _retries(session, registration)
+            await _learn_retries(session, registration)
         return stop
     finally:
-        session.take(registration)
+        session.record_arrivals(registration)
         await asyncio.shield(session.unregister(registration))
 
 
-def _arrived(session: SenderSession) -> bool:
-    return any(registration.endpoint.arrivals for registration in session.posts)
+def _has_arrivals(session: SenderSession) -> bool:
+    return any(registration.endpoint.arrivals for registration in session.registrations)
 
 
-def _unusable(session: SenderSession) -> Stop | None:
-    """Why the configuration could not be created, if it could not."""
+def _unusable_api(session: SenderSession) -> Stop | None:
+    """Why the configuration could not be created; None when it was."""
     calls = [
         each for each in session.trace if each.request.url.partition("?")[0].endswith("Config")
     ]
-    created = calls[-1]  # over http, where https has failed
-    said = Text(f"POST {created.request.url}: ", f"POST {created.request.url}：")
+    created = calls[-1]  # the call over http, where https has failed
+    text = Text(f"POST {created.request.url}: ", f"POST {created.request.url}：")
     if succeeded(created):
         page = created.answer is not None and created.answer.body.lstrip().startswith(b"<")
-        return Stop(said + _PAGE + _BASE, False, (created.id,)) if page else None
+        return Stop(text + _PAGE + _BASE, (created.id,)) if page else None
     if created.status is None:
-        why = NO_TLS if speaks_no_tls(created) else _FAULTS.get(created.fault, _NO_ANSWER)
-        return Stop(said + why, False, (created.id,))
+        reason = NO_TLS if speaks_no_tls(created) else _FAULTS.get(created.fault, _NO_ANSWER)
+        return Stop(text + reason, (created.id,))
     words = message(created)
-    said += Text(f"answered {created.status}", f"響應 {created.status}")
-    said += Text(f" ({words})", f"（{words}）") if words else NO_TEXT
+    text += Text(f"answered {created.status}", f"響應 {created.status}")
+    text += Text(f" ({words})", f"（{words}）") if words else NO_TEXT
     if created.status in (401, 403):
-        return Stop(said + _KEY, False, (created.id,))
+        return Stop(text + _KEY, (created.id,))
     if created.status in (404, 405):
-        return Stop(said + _BASE, False, (created.id,))
-    return Stop(said, True, (created.id,), rule="sender.config.create-list")
+        return Stop(text + _BASE, (created.id,))
+    return Stop(text, (created.id,), fail=True, rule="sender.config.create-list")
 
 
 async def _reach(session: SenderSession, registration: Registration) -> Stop | None:
-    """A Test, which must arrive, unless a message does; and the way in which it is signed."""
+    """Call Test and learn the scheme of what arrives. A Stop when nothing does, unless a message may."""
     tested = await session.call("Test", BEFORE, id=registration.ident)
     await _until(
         session,
@@ -111,35 +114,37 @@ async def _reach(session: SenderSession, registration: Registration) -> Stop | N
     if session.options.emits and "http" not in session.mocks:
         return None
     words = message(tested) or str(tested.status or tested.detail)
-    said = Text(f"Test says: {words}. ", f"測試的響應：{words}。")
-    return Stop(_NOTHING_CAME + said + _where(session, registration), False, (tested.id,))
+    text = Text(f"Test answered: {words}. ", f"測試的響應：{words}。")
+    return Stop(_NOTHING_ARRIVED + text + _where(session, registration), (tested.id,))
 
 
 async def _deliver(session: SenderSession, registration: Registration) -> Stop | None:
-    """A message that the sender is given arrives; how long that takes."""
-    came, emitted = await _try(session, registration)
+    """Emit a message and learn how long its delivery takes. A Stop when it is not accepted or does not
+    arrive."""
+    delivery, emitted = await _emit_one(session, registration)
     if not accepted(emitted):
-        return Stop(_NOT_ACCEPTED + _said_by(emitted) + _EMIT, False, (emitted.id,))
-    if came is None:
-        # Some know no listed types: then everything else is judged with "*".
+        return Stop(_NOT_ACCEPTED + _answer_to(emitted) + _EMIT, (emitted.id,))
+    if delivery is None:
+        # Some senders do not understand a list of types: then every case is judged with "*".
         registration.settings["MessageTypes"] = ["*"]
         await session.submit(registration, BEFORE)
-        came, emitted = await _try(session, registration)
-        if came is not None:
+        delivery, emitted = await _emit_one(session, registration)
+        if delivery is not None:
             session.profile = replace(session.profile, lists_types=False)
-    if came is None:
-        return Stop(_LOST + _where(session, registration), False, (emitted.id,))
+    if delivery is None:
+        return Stop(_LOST + _where(session, registration), (emitted.id,))
     if session.profile.scheme is None:
-        _learn_scheme(session, came)
+        _learn_scheme(session, delivery)
     session.profile = replace(
-        session.profile, emits=True, latency=max(0.0, came.started - emitted.ended)
+        session.profile, emits=True, latency=max(0.0, delivery.started - emitted.ended)
     )
     return None
 
 
-async def _try(
+async def _emit_one(
     session: SenderSession, registration: Registration
 ) -> tuple[Exchange | None, Exchange]:
+    """Emit one message: its first delivery, if it arrives, and the call that emitted it."""
     event = session.events(Emit(), registration.kind)[0]
     registration.endpoint.assign([event.msg_id], session.answers((OK,), None))
     emitted = await session.emit(event, BEFORE)
@@ -149,73 +154,80 @@ async def _try(
     return (attempts[0] if attempts else None), emitted
 
 
-async def _keeps_several(session: SenderSession, first: Registration) -> None:
-    """Whether the sender keeps a second configuration beside the first and serves both, whether one
-    that hangs delays the other, and whether Test goes where it is told to."""
-    second = await session.configure(Endpoint(configure=LISTED), BEFORE)
+async def _learn_several(session: SenderSession, first: Registration) -> None:
+    """Does the sender keep a second configuration and serve both, does an endpoint that hangs delay the
+    other, and does Test go to the configuration whose ID it gets?"""
+    second = await session.configure(Endpoint(configure=ALL_KINDS), BEFORE)
     try:
         listed = await session.call("List", BEFORE)
-        shown = [found(listed, each.endpoint.url) is not None for each in (first, second)]
-        session.profile = replace(session.profile, lists_several=all(shown))
+        in_list = [
+            configuration_of(listed, each.endpoint.url) is not None for each in (first, second)
+        ]
+        session.profile = replace(session.profile, lists_several=all(in_list))
         before = len(first.endpoint.arrivals)
         await session.call("Test", BEFORE, id=second.ident)
-        # Without an ID the newest may have been meant, or all of them.
-        named = second.ident is not None and len(first.endpoint.arrivals) == before
-        by_id = named and bool(second.endpoint.arrivals)
+        # Without an ID, Test may mean the newest configuration, or all of them.
+        only_second = second.ident is not None and len(first.endpoint.arrivals) == before
+        by_id = only_second and bool(second.endpoint.arrivals)
         session.profile = replace(session.profile, tests_by_id=by_id)
-        # A list that shows the second alone says that there is no other.
-        if session.profile.emits and shown != [False, True]:
-            await _serves_both(session, first, second)
+        # A list with only the second one means that the first was replaced.
+        if session.profile.emits and in_list != [False, True]:
+            await _learn_isolation(session, first, second)
     finally:
-        session.take(second)
+        session.record_arrivals(second)
         await session.unregister(second)
     if not session.profile.lists_several:  # the first one was replaced
         await session.submit(first, BEFORE)
 
 
-async def _serves_both(session: SenderSession, first: Registration, second: Registration) -> None:
+async def _learn_isolation(
+    session: SenderSession, first: Registration, second: Registration
+) -> None:
     event = session.events(Emit(), first.kind)[0]
-    # While the first one hangs: it is served first by a sender that has one worker.
+    # The first one hangs, since a sender with a single worker serves it first.
     first.endpoint.assign([event.msg_id], session.answers((HANG, OK), None))
     second.endpoint.assign([event.msg_id], session.answers((OK,), None))
     await session.emit(event, BEFORE)
-    posts = (first, second)
+    registrations = (first, second)
     soon = session.profile.quiet
-    for registration in posts:
+    for registration in registrations:
         await _arrival(session, registration, event, soon)
-    came = [_has(registration.endpoint, event) for registration in posts]
-    if all(came):
+    arrived = [_has(registration.endpoint, event) for registration in registrations]
+    if all(arrived):
         session.profile = replace(session.profile, delivers_several=True, isolates=True)
         return
-    # It may come once the one that hangs is given up.
-    late = first if came[1] else second
+    # It may arrive once the sender gives up the one that hangs.
+    late = first if arrived[1] else second
     await _arrival(session, late, event, session.profile.arrival)
     session.profile = replace(session.profile, delivers_several=_has(late.endpoint, event))
 
 
-async def _retries(session: SenderSession, registration: Registration) -> None:
-    """How long the sender waits after a first failure, and after a second."""
+async def _learn_retries(session: SenderSession, registration: Registration) -> None:
+    """How long does the sender wait after a first failure, and after a second?"""
     events = session.events(Emit(messages=SAMPLE), registration.kind)
     registration.endpoint.assign([e.msg_id for e in events], session.answers(FAILING, None))
     await asyncio.gather(*(session.emit(event, BEFORE) for event in events))
-    given = min(MOST_RETRY_SECONDS, SHARE * session.options.timeout)
+    patience = min(MOST_RETRY_SECONDS, SHARE * session.options.timeout)
 
-    def done() -> bool:
-        came = by_message(registration.endpoint)
-        return all(len(came[event.msg_id]) >= len(FAILING) for event in events)
+    def all_done() -> bool:
+        attempts = by_message(registration.endpoint)
+        return all(len(attempts[event.msg_id]) >= len(FAILING) for event in events)
 
-    def some() -> bool:
+    def any_retried() -> bool:
         return any(len(attempts) > 1 for attempts in by_message(registration.endpoint).values())
 
     begin = session.clock.monotonic()
-    await _until(session, registration.endpoint, some, given)
-    first = session.clock.monotonic() - begin
-    if some():
-        await _until(session, registration.endpoint, done, min(given, 8 * first + 1.0))
-    seen = [waits(by_message(registration.endpoint)[event.msg_id]) for event in events]
-    firsts = tuple(each[0] for each in seen if each)
-    seconds = tuple(each[1] for each in seen if len(each) > 1)
-    session.profile = replace(session.profile, waits=(firsts, seconds), given=given)
+    await _until(session, registration.endpoint, any_retried, patience)
+    first_wait = session.clock.monotonic() - begin
+    if any_retried():
+        limit = min(patience, 8 * first_wait + 1.0)
+        await _until(session, registration.endpoint, all_done, limit)
+    measured = [waits(by_message(registration.endpoint)[event.msg_id]) for event in events]
+    first_waits = tuple(each[0] for each in measured if each)
+    second_waits = tuple(each[1] for each in measured if len(each) > 1)
+    session.profile = replace(
+        session.profile, waits=(first_waits, second_waits), retry_watch=patience
+    )
 
 
 async def _arrival(
@@ -237,25 +249,25 @@ async def _until(
     await session.until(endpoint, lambda: None if done() else until)
 
 
-def _learn_scheme(session: SenderSession, came: Exchange) -> None:
-    scheme = spoken(came, session.profile.asked)
+def _learn_scheme(session: SenderSession, delivery: Exchange) -> None:
+    scheme = scheme_of(delivery, session.profile.asked)
     session.profile = replace(session.profile, scheme=scheme)
 
 
-def _said_by(emitted: Exchange) -> Text:
+def _answer_to(emitted: Exchange) -> Text:
     if emitted.fault is None:
         words = message(emitted)
-        what = f"{emitted.status}: {words}" if words else f"{emitted.status}"
-        return Text(what, what)
+        text = f"{emitted.status}: {words}" if words else f"{emitted.status}"
+        return Text(text, text)
     return _FAULTS.get(emitted.fault, Text(emitted.detail, emitted.detail))
 
 
 def _where(session: SenderSession, registration: Registration) -> Text:
     url = registration.endpoint.url
-    said = Text(f"It was told to send to {url}. ", f"它應發送到 {url}。")
-    if session.options.public_url is None and session.options.elsewhere:
-        return said + _LISTEN
-    return said + _CHECK if session.options.emits else said
+    text = Text(f"It should send to {url}. ", f"它應發送到 {url}。")
+    if session.options.public_url is None and session.options.is_remote:
+        return text + _LISTEN
+    return text + _CHECK if session.options.emits else text
 
 
 _FAULTS: dict[Fault | None, Text] = {
@@ -264,17 +276,19 @@ _FAULTS: dict[Fault | None, Text] = {
     Fault.TIMEOUT: Text("no answer in time", "沒有及時響應"),
     Fault.TLS: Text("the TLS handshake failed (--ca)", "TLS 交握失敗（--ca）"),
 }
-_NO_ANSWER = Text("no answer that is HTTP", "沒有 HTTP 響應")
-_PAGE = Text("answered with a page", "響應是一個網頁")
+_NO_ANSWER = Text("no HTTP answer", "沒有 HTTP 響應")
+_PAGE = Text("answered with a web page", "響應是一個網頁")
 _KEY = Text("; it may need --api-key", "；可能需要 --api-key")
 _BASE = Text(
     "; API_URL is the base of Config, List, Test and Update, as in http://localhost:8080/v1/webhook",
     "；API_URL 是 Config、List、Test、Update 的共同前綴，例如 http://localhost:8080/v1/webhook",
 )
-_NOTHING_CAME = Text("Nothing arrived. ", "沒有收到任何請求。")
+_NOTHING_ARRIVED = Text("Nothing arrived. ", "沒有收到任何請求。")
 _NOT_ACCEPTED = Text("A message event was not accepted: ", "訊息事件未被接受：")
-_EMIT = Text(". Look at --emit-url or --emit-command.", "。請檢查 --emit-url 或 --emit-command。")
-_LOST = Text("A message event was accepted, and did not arrive. ", "訊息事件已被接受，但沒有送達。")
+_EMIT = Text(". Check --emit-url or --emit-command.", "。請檢查 --emit-url 或 --emit-command。")
+_LOST = Text(
+    "A message event was accepted, but no delivery arrived. ", "訊息事件已被接受，但沒有送達。"
+)
 _LISTEN = Text(
     "Can it reach this machine? See --listen and --public-url.",
     "它能連到這台機器嗎？請見 --listen 與 --public-url。",

@@ -1,4 +1,7 @@
-"""What the parts of one run against a sender share: its API, the mock, the trace, fresh messages."""
+"""Calls one sender's API, registers mock endpoints with it, emits messages, and records the exchanges.
+
+Knows nothing of rules and judgements.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from conformance.checks.sender.api import found, ident_of, succeeded
+from conformance.checks.sender.api import configuration_of, ident_of, succeeded
 from conformance.checks.sender.profile import SenderProfile
-from conformance.engine.command import output_of
-from conformance.engine.exchanges import USER_AGENT, At, exchange_of
+from conformance.engine.command import run_command
+from conformance.engine.exchanges import USER_AGENT, Place, exchange_of
 from conformance.engine.stalls import Stalls
 from conformance.model.clock import Clock
 from conformance.model.exchange import Answer, Exchange, Fault, Headers, Request, Role
@@ -26,7 +29,7 @@ from conformance.wire.client import Wire
 from conformance.wire.reply import Reply
 
 CHANNELS = ("link", "image", "voice", "video", "emoji", "text")
-"""Kinds of messages of which each configuration asks for one: what others get stays away from it."""
+"""Kinds of messages. Each configuration asks for one of them, so that it does not get what others get."""
 
 SETTINGS: dict[str, Any] = {
     "Enabled": True,
@@ -34,36 +37,41 @@ SETTINGS: dict[str, Any] = {
     "RetryCount": 3,
     "IncludeSelfMessage": False,
 }
-"""Settings of a configuration, where a scenario says nothing."""
+"""The settings of a configuration, unless a scenario says otherwise."""
 
 METHODS = {"Config": "POST", "List": "GET", "Test": "GET", "Update": "PUT", "Delete": "DELETE"}
+"""API call → HTTP method. The protocol defines them, except for Delete, which some senders add."""
 
-ANOTHER = "{other-secret}"
+OTHER_SECRET = "{other-secret}"  # noqa: S105 - a placeholder
 """What stands for the secret of other endpoints in a scenario."""
 
-BEFORE = At()
-"""What an exchange is for that belongs to no case."""
+BEFORE = Place()
+"""The place of exchanges that belong to no case."""
 
-BATCH = 0.01
-"""Seconds in which arrivals are gathered before they are looked at."""
+BATCH_SECONDS = 0.01
+"""Seconds in which arrivals are gathered before they are examined."""
 
 Settled = Callable[[], float | None]
-"""When (monotonic) to look no longer; None when everything has come."""
+"""When (monotonic) to stop waiting; None when everything has arrived."""
 
 SHORT_ID, LONG_ID = (10**14, 9 * 10**14), (10**18, 9 * 10**18)
-"""Ids that a double holds exactly, so that only the scenario that is about it meets a rounded one."""
+"""Ranges of ids. A double holds a short id exactly; only the scenario about rounding uses a long one."""
 
 
 @dataclass(slots=True)
 class Registration:
-    """A configuration at the sender, and the endpoint that it leads to; `kind` is the kind of messages
-    that it asks for, `at` what it is for, `role` what comes to it. `ident` is the ID that the sender
-    gave it, if it did, and `active` tells whether it may have it; `answer` is what it said of it."""
+    """A configuration at the sender, and the mock endpoint that it leads to.
+
+    `kind` is the kind of messages that it asks for, `place` where exchanges at the endpoint belong
+    unless their message says otherwise, `role` their role. `ident` is the ID that the sender assigned,
+    None if it assigned none. `active` says whether the sender may have the configuration. `answer` is the
+    exchange that created it.
+    """
 
     endpoint: MockEndpoint
     settings: dict[str, Any]
     kind: str
-    at: At
+    place: Place
     role: Role = Role.ATTEMPT
     ident: object = None
     active: bool = False
@@ -72,7 +80,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class EmittedMessage:
-    """A message event as it is given to the sender: the guide's body without `timestamp`."""
+    """A message event as it is handed to the sender: the guide's body without `timestamp`."""
 
     msg_id: str
     fields: dict[str, Any]
@@ -83,12 +91,15 @@ class EmittedMessage:
         return json.dumps(self.fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-class SenderSession:
-    """One run's means. `mocks` are by way: "" for the one that every scenario uses unless it says
-    otherwise, "https", "untrusted". `profile` are replaced as the diagnosis goes on, and stand still
-    afterwards. `stalls` tells when this process was held up."""
+class SenderSession:  # noqa: PLR0904 - the rebuild of the runner splits it
+    """One run's connection to its sender.
 
-    def __init__(
+    `mocks` maps the way in which an endpoint is reached to its mock receiver: "" for the default one,
+    "http", "https", "untrusted". Preflight replaces `profile` as it learns; afterwards only `deletes` in it
+    changes. `stalls` measures when this process itself was stalled.
+    """
+
+    def __init__(  # noqa: PLR0913 - the rebuild of the runner splits this class
         self,
         options: SenderOptions,
         wire: Wire,
@@ -104,61 +115,64 @@ class SenderSession:
         self.clock = clock
         self.stalls = stalls
         self.trace = Trace()
-        self.posts: list[Registration] = []
-        self._taken: set[tuple[str, int]] = set()
-        self._made: set[str | None] = set()
+        self.registrations: list[Registration] = []
+        self._recorded: set[tuple[str, int]] = set()  # (path of the endpoint, id of the arrival)
+        self._emitted_ids: set[str | None] = set()
         self._channel = 0
-        draw = random.SystemRandom()
-        self._next_id = draw.randrange(*SHORT_ID)
-        self._next_long = draw.randrange(*LONG_ID)
+        source = random.SystemRandom()
+        self._next_id = source.randrange(*SHORT_ID)
+        self._next_long = source.randrange(*LONG_ID)
 
     def fresh_id(self, *, long: bool = False) -> str:
-        """A msgId that no run has used."""
+        """A msgId that no run has used before."""
         if long:
             self._next_long += 11
             return str(self._next_long)
         self._next_id += 11
         return str(self._next_id)
 
-    # Each verb is given by the protocol; what a sender adds is not relied on, but for Delete.
     async def call(
-        self, name: str, at: At, fields: Mapping[str, Any] | None = None, **query: object
+        self, name: str, place: Place, fields: Mapping[str, Any] | None = None, **query: object
     ) -> Exchange:
-        """One call of the API. Neither the secret nor the API key is recorded."""
-        shown = {k: str(v) for k, v in query.items() if v is not None}
+        """Call the API: one of METHODS, with `fields` as the JSON body. Records the exchange without the
+        secret and the API key."""
+        recorded_query = {k: str(v) for k, v in query.items() if v is not None}
         key = self.options.api_key
         secret = {"key": key.decode("utf-8", "replace")} if key is not None else {}
         url = f"{self.options.api_url.rstrip('/')}/{name}"
         headers: Headers = ((b"User-Agent", USER_AGENT.encode()),)
-        body = shown_body = b""
+        body = recorded_body = b""
         if fields is not None:
             headers += ((b"Content-Type", b"application/json"),)
             body = json.dumps(fields, ensure_ascii=False).encode()
             masked = {"Secret": MASK.decode()} if fields.get("Secret") else {}
-            shown_body = json.dumps({**fields, **masked}, ensure_ascii=False).encode()
+            recorded_body = json.dumps({**fields, **masked}, ensure_ascii=False).encode()
         method = METHODS[name]
         reply = await self.wire.send(
-            Request(method, _with(url, {**shown, **secret}), headers, body)
+            Request(method, _with(url, {**recorded_query, **secret}), headers, body)
         )
-        asked = Request(method, _with(url, shown), headers, shown_body)
-        return self.trace.add(exchange_of(asked, None, reply, Role.API, at, None))
+        request = Request(method, _with(url, recorded_query), headers, recorded_body)
+        return self.trace.add(exchange_of(request, None, reply, Role.API, place, None))
 
-    async def configure(
+    async def configure(  # noqa: PLR0913 - one CaseRecord will take their place
         self,
         listener: Endpoint,
-        at: At,
+        place: Place,
         kinds: Sequence[str] = (),
         *,
         other: bool = False,
         scripted: bool = False,
         to: Registration | None = None,
     ) -> Registration:
-        """An endpoint, and a configuration for it at the sender if `listener` is to have one, which asks
-        for messages of `kinds`. `scripted`: it answers everything as `listener` says, redirecting to
-        `to`; else the messages that are assigned to it alone. `other` is a scenario's second one,
-        with a secret of its own."""
-        mock = self.mocks.get(listener.way or "", self.mocks[""])
-        endpoint = mock.refusing_endpoint() if listener.way == "refusing" else mock.endpoint()
+        """Open an endpoint, and register it with the sender for messages of `kinds`, unless `listener` is
+        to have no configuration.
+
+        When `scripted`, the endpoint answers every request as `listener` says, and redirects to `to`;
+        otherwise it so answers only the messages that are assigned to it. `other` marks a scenario's
+        second endpoint, which has a secret of its own.
+        """
+        mock = self.mocks.get(listener.kind or "", self.mocks[""])
+        endpoint = mock.refusing_endpoint() if listener.kind == "refusing" else mock.endpoint()
         if scripted:
             endpoint.script(self.answers(listener.answers, to))
         kind, types = self._kind(listener, kinds)
@@ -171,19 +185,20 @@ class SenderSession:
             "MessageTypes": types,
         }
         role = Role.ELSEWHERE if other else Role.ATTEMPT
-        registration = Registration(endpoint, settings, kind, at, role)
-        self.posts.append(registration)
+        registration = Registration(endpoint, settings, kind, place, role)
+        self.registrations.append(registration)
         if listener.configured:
-            await self.submit(registration, at)
+            await self.submit(registration, place)
         return registration
 
     async def submit(
-        self, registration: Registration, at: At, fields: Mapping[str, Any] | None = None
+        self, registration: Registration, place: Place, fields: Mapping[str, Any] | None = None
     ) -> Exchange:
         """POST the configuration, or `fields` in its place, and learn its ID from the answer, or else
         from List."""
-        registration.active = True  # it may, if this is broken off
-        answer = await self.call("Config", at, registration.settings if fields is None else fields)
+        registration.active = True  # the sender may have it, should this be cancelled
+        fields = registration.settings if fields is None else fields
+        answer = await self.call("Config", place, fields)
         registration.active = answer.status is not None and answer.status < 300
         registration.answer, registration.ident = answer, ident_of(answer)
         if registration.active and registration.ident is None:
@@ -191,112 +206,115 @@ class SenderSession:
         return answer
 
     async def _listed_id(self, registration: Registration) -> object:
-        listed = found(await self.call("List", At(case="between")), registration.endpoint.url)
+        listed = configuration_of(
+            await self.call("List", Place(case="between")), registration.endpoint.url
+        )
         return (listed or {}).get("id")
 
     async def unregister(self, registration: Registration) -> None:
-        """Take a configuration away again, or switch it off where the sender has no Delete. What has no
-        ID is never deleted: without one, Delete might mean all that there are."""
+        """Delete a configuration, or disable it when the sender has no Delete. Deletes only by ID: without
+        one, Delete might remove every configuration."""
         if not registration.active:
             return
         registration.active = False
-        at = At(case="after")
-        if registration.ident is None:  # its creation was broken off, or there are no IDs
+        place = Place(case="after")
+        if registration.ident is None:  # its creation was cancelled, or the sender has no IDs
             registration.ident = await self._listed_id(registration)
         if self.profile.deletes and registration.ident is not None:
-            gone = await self.call("Delete", at, id=registration.ident)
-            if gone.status is None or succeeded(gone):
+            deleted = await self.call("Delete", place, id=registration.ident)
+            if deleted.status is None or succeeded(deleted):
                 return
             self.profile = replace(self.profile, deletes=False)
-        await self.call(
-            "Update", at, {**self.naming(registration), **registration.settings, "Enabled": False}
-        )
+        fields = {**self.id_field(registration), **registration.settings, "Enabled": False}
+        await self.call("Update", place, fields)
 
     async def unregister_all(self) -> None:
-        """Take away whatever still stands, as it does where a run is broken off."""
-        for registration in self.posts:
+        """Remove every configuration that is still active, as some are when a run is cancelled."""
+        for registration in self.registrations:
             await self.unregister(registration)
 
     async def until(self, endpoint: MockEndpoint, settled: Settled) -> None:
-        """Wait for what comes to `endpoint`, until `settled` says that it is enough. The seconds for which
-        this process was held up meanwhile do not count."""
+        """Wait for arrivals at `endpoint` until `settled` says that they suffice, or its time is over.
+        Seconds for which this process was stalled meanwhile do not count."""
         begin = self.clock.monotonic()
         while (until := settled()) is not None:
             left = until + self.stalls.lost(begin) - self.clock.monotonic()
             if left <= 0:
                 return
             if await endpoint.changed(left):
-                await self.clock.sleep(BATCH)
+                await self.clock.sleep(BATCH_SECONDS)
 
     def settings_in(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """A scenario's settings as they are sent: `{other-secret}` stands for a secret of the run's."""
+        """A scenario's settings as they are sent: `{other-secret}` is replaced by the run's other secret."""
         other = self.profile.other_secret.decode("utf-8", "replace")
-        return {k: other if value == ANOTHER else value for k, value in fields.items()}
+        return {k: other if value == OTHER_SECRET else value for k, value in fields.items()}
 
-    def naming(self, registration: Registration) -> dict[str, Any]:
-        """The fields by which the sender knows a configuration again."""
+    def id_field(self, registration: Registration) -> dict[str, Any]:
+        """The field by which the sender identifies a configuration; empty if it has no ID."""
         return {"ID": registration.ident} if registration.ident is not None else {}
 
     def channel(self, *, crowded: bool) -> str:
-        """The next kind of messages, so that few configurations share one; the first kind is for those
-        that get very many, and their copies would go to all who ask for it."""
+        """The next kind of messages, in turn, so that few configurations share one. The first kind is for
+        the crowded ones: copies of their many messages go to every configuration that asks for it."""
         if crowded:
             return CHANNELS[0]
         self._channel = self._channel % (len(CHANNELS) - 1) + 1
         return CHANNELS[self._channel]
 
     def _kind(self, listener: Endpoint, kinds: Sequence[str]) -> tuple[str, list[str]]:
-        """What "any" message is one of, and the message types to ask for."""
-        asked: list[str] = listener.configure.get("MessageTypes", [])
-        wanted = asked or list(dict.fromkeys(str(TYPES[kind]) for kind in kinds))
-        fitting = [kind for kind in CHANNELS if str(TYPES[kind]) in wanted]
-        # A sender that understands "*" alone is judged with it, but for the rule that lists types.
-        types = wanted if asked or self.profile.lists_types else ["*"]
-        return (fitting or ["text"])[0], types
+        """The kind that stands for "any" message, and the message types to ask for."""
+        configured: list[str] = listener.configure.get("MessageTypes", [])
+        types = configured or list(dict.fromkeys(str(TYPES[kind]) for kind in kinds))
+        matching = [kind for kind in CHANNELS if str(TYPES[kind]) in types]
+        # A sender that understands only "*" is judged with it, except by the rule about listed types.
+        if not configured and not self.profile.lists_types:
+            types = ["*"]
+        return (matching or ["text"])[0], types
 
     def events(self, emit: Emit, kind: str) -> list[EmittedMessage]:
-        """The events that `emit` stands for, of what is said; `kind` is what "any" means."""
-        made = []
+        """The events that `emit` describes, with fresh ids. `kind` stands for "any" message."""
+        events = []
         for _ in range(emit.messages):
             msg_id = self._new_id(long=emit.long_id)
-            named = kind if emit.message == "any" else emit.message
-            fields = build(named, msg_id, int(self.clock.now())).fields()
+            event_kind = kind if emit.message == "any" else emit.message
+            fields = build(event_kind, msg_id, int(self.clock.now())).fields()
             del fields["timestamp"]
-            fields["content"] = marked(named, msg_id)
+            fields["content"] = marked(event_kind, msg_id)
             if emit.content_size is not None:
-                fields["content"] = _sized(fields["content"], emit.content_size)
-            made.append(EmittedMessage(msg_id, {**fields, **emit.fields}))
-        return made
+                fields["content"] = _resize(fields["content"], emit.content_size)
+            events.append(EmittedMessage(msg_id, {**fields, **emit.fields}))
+        return events
 
-    def drawn(self, contents: Iterable[tuple[int, Any]]) -> list[EmittedMessage]:
-        """Events with these message types and contents."""
-        made = []
+    def events_with(self, contents: Iterable[tuple[int, Any]]) -> list[EmittedMessage]:
+        """Events with these message types and contents, and fresh ids."""
+        events = []
         for msg_type, content in contents:
             msg_id = self._new_id()
             fields = build("text", msg_id, int(self.clock.now())).fields()
             del fields["timestamp"]
-            made.append(EmittedMessage(msg_id, {**fields, "msgType": msg_type, "content": content}))
-        return made
+            fields |= {"msgType": msg_type, "content": content}
+            events.append(EmittedMessage(msg_id, fields))
+        return events
 
     def _new_id(self, *, long: bool = False) -> str:
         msg_id = self.fresh_id(long=long)
-        self._made.add(msg_id)
+        self._emitted_ids.add(msg_id)
         return msg_id
 
-    def made(self, arrival: Exchange) -> bool:
-        """Whether an arrival is of an event that was given to the sender, and no test message."""
-        return arrival.msg_id in self._made or mark_in(arrival.request.body) is not None
+    def was_emitted(self, arrival: Exchange) -> bool:
+        """Whether an arrival delivers an emitted message, rather than a message of Test."""
+        return arrival.msg_id in self._emitted_ids or mark_in(arrival.request.body) is not None
 
-    async def emit(self, event: EmittedMessage, at: At) -> Exchange:
-        """Give one event to the sender."""
-        given = await self._given(event)
-        shown = Request("POST", self.options.emit_url or "--emit-command", (), event.body)
-        return self.trace.add(exchange_of(shown, None, given, Role.EMIT, at, event.msg_id))
+    async def emit(self, event: EmittedMessage, place: Place) -> Exchange:
+        """Hand one event to the sender, and record the exchange."""
+        reply = await self._submit_event(event)
+        recorded = Request("POST", self.options.emit_url or "--emit-command", (), event.body)
+        return self.trace.add(exchange_of(recorded, None, reply, Role.EMIT, place, event.msg_id))
 
-    async def _given(self, event: EmittedMessage) -> Reply:
+    async def _submit_event(self, event: EmittedMessage) -> Reply:
         if self.options.emit_url is None:
-            assert self.options.emit_command is not None  # noqa: S101 - one of them is given
-            return await self._command(self.options.emit_command, event.body)
+            assert self.options.emit_command is not None  # noqa: S101 - one of the two is set
+            return await self._run_emit_command(self.options.emit_command, event.body)
         url, key = self.options.emit_url, self.options.api_key
         if key is not None and urlsplit(url).netloc == urlsplit(self.options.api_url).netloc:
             url = _with(url, {"key": key.decode("utf-8", "replace")})
@@ -306,55 +324,59 @@ class SenderSession:
         )
         return await self.wire.send(Request("POST", url, headers, event.body))
 
-    async def _command(self, command: str, body: bytes) -> Reply:
+    async def _run_emit_command(self, command: str, body: bytes) -> Reply:
         started = self.clock.monotonic()
         async with self.wire.place:
-            status, said = await output_of(command, body)
+            status, output = await run_command(command, body)
         now = self.clock.monotonic()
-        if status == 0:
-            return Reply(Answer(200, (), said), None, "the command ended with 0", started, now, now)
         detail = f"the command ended with {status}"
-        return Reply(Answer(500, (), said), Fault.CLOSED, detail, started, now, now)
+        if status == 0:
+            return Reply(Answer(200, (), output), None, detail, started, now, now)
+        return Reply(Answer(500, (), output), Fault.CLOSED, detail, started, now, now)
 
     def answers(
-        self, replies: Sequence[ScriptedAnswer], other: Registration | None
+        self, answers: Sequence[ScriptedAnswer], other: Registration | None
     ) -> list[script.Scripted]:
-        """A scenario's answers as the mock gives them."""
-        return [_scripted(each, other) for each in replies]
+        """A scenario's answers as the mock receiver takes them. Redirects lead to `other`."""
+        return [_scripted(answer, other) for answer in answers]
 
-    def take(
-        self,
-        registration: Registration,
-        places: Mapping[str | None, At] | None = None,
-        *,
-        own: bool = False,
+    def record_arrivals(
+        self, registration: Registration, places: Mapping[str | None, Place] | None = None
     ) -> None:
-        """Put what came to an endpoint into the trace, each once, under the place of its message; what
-        has none goes under that of the endpoint, or is left where it is when only what is `own` is
-        taken."""
-        for each in list(registration.endpoint.arrivals):
-            place = (places or {}).get(each.msg_id, None if own else registration.at)
-            if place is None or (registration.endpoint.path, each.id) in self._taken:
-                continue
-            self._taken.add((registration.endpoint.path, each.id))
-            self.trace.add(
-                replace(
-                    each, role=registration.role, rule=place.rule, case=place.case, step=place.step
-                )
-            )
+        """Put the arrivals at an endpoint into the trace, each once, under the place of their message.
+        `places` maps msgId to place; other arrivals go under the place of the endpoint."""
+        for arrival in list(registration.endpoint.arrivals):
+            place = (places or {}).get(arrival.msg_id, registration.place)
+            self._record(registration, arrival, place)
+
+    def record_own_arrivals(
+        self, registration: Registration, places: Mapping[str | None, Place]
+    ) -> None:
+        """The same for the messages in `places` alone, at an endpoint that several cases share."""
+        for arrival in list(registration.endpoint.arrivals):
+            if arrival.msg_id in places:
+                self._record(registration, arrival, places[arrival.msg_id])
+
+    def _record(self, registration: Registration, arrival: Exchange, place: Place) -> None:
+        key = registration.endpoint.path, arrival.id
+        if key in self._recorded:
+            return
+        self._recorded.add(key)
+        role, rule, case, step = registration.role, place.rule, place.case, place.step
+        self.trace.add(replace(arrival, role=role, rule=rule, case=case, step=step))
 
 
 def accepted(emitted: Exchange) -> bool:
-    """Whether the sender took an event: 2xx, or a command that ended with 0."""
+    """Whether the sender accepted an event: with a 2xx, or a command that ended with 0."""
     return emitted.status is not None and 200 <= emitted.status < 300
 
 
 def _with(url: str, query: Mapping[str, str]) -> str:
-    joint = "&" if urlsplit(url).query else "?"
-    return f"{url}{joint}{urlencode(query, quote_via=quote)}" if query else url
+    separator = "&" if urlsplit(url).query else "?"
+    return f"{url}{separator}{urlencode(query, quote_via=quote)}" if query else url
 
 
-def _sized(content: object, size: int) -> object:
+def _resize(content: object, size: int) -> object:
     """A text of `size` characters that begins as `content` does."""
     text = content if isinstance(content, str) else ""
     return (text + "長文" * size)[:size] if not _is_base64(text) else "A" * (size + -size % 4)
@@ -364,15 +386,15 @@ def _is_base64(text: str) -> bool:
     return bool(text) and " " not in text and ":" not in text
 
 
-def _scripted(reply: ScriptedAnswer, other: Registration | None) -> script.Scripted:
-    headers = dict(reply.headers)
-    if reply.to_other and other is not None:
+def _scripted(answer: ScriptedAnswer, other: Registration | None) -> script.Scripted:
+    headers = dict(answer.headers)
+    if answer.to_other and other is not None:
         headers["Location"] = other.endpoint.url
-    body = {} if reply.body is None else {"body": reply.body.encode()}
+    body = {} if answer.body is None else {"body": answer.body.encode()}
     return script.Scripted(
-        status=reply.status,
-        delay=reply.delay,
+        status=answer.status,
+        delay=answer.delay,
         headers=tuple(headers.items()),
-        fault=reply.fault,
+        fault=answer.fault,
         **body,
     )

@@ -1,4 +1,8 @@
-"""Carrying out the steps of one case at the sender, and waiting for what must, or must not, come."""
+"""Carries out the steps of one case at the sender, and waits for the deliveries that must, or must not,
+arrive.
+
+Knows nothing of how the exchanges are judged, but for how long the expectations make it wait.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,9 @@ from collections.abc import Mapping, Sequence
 
 from conformance import fuzz
 from conformance.checks.sender.api import message
-from conformance.checks.sender.attempt_count import promised
-from conformance.engine.command import AGAIN_SECONDS, restart
-from conformance.engine.exchanges import At
+from conformance.checks.sender.attempt_count import expected_attempts
+from conformance.engine.command import POLL_SECONDS, restart
+from conformance.engine.exchanges import Place
 from conformance.engine.sender.session import (
     CHANNELS,
     EmittedMessage,
@@ -23,35 +27,36 @@ from conformance.model.exchange import Exchange
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
 from conformance.receiver.mock import MockEndpoint, RefusingEndpoint
-from conformance.scenario.receiver import Case
+from conformance.scenario.records import Case
 from conformance.scenario.sender import Action, Call, Emit
 
 EMIT_TRIES, PATIENT_TRIES = 5, 50
-"""How often an event that is refused as one too many (429, 503) is given again, and one of a crowd."""
+"""How often an event that the sender refuses as one too many (429, 503) is emitted at most: normally,
+and when it is one of many drawn ones."""
 MOST_SCRIPTS = 40
-"""Messages that each meet drawn answers: some of them hold the sender up until its deadline."""
+"""Messages that get drawn answers, at most: some of these answers stall the sender until its deadline."""
 
 Attempts = tuple[int, int | None]
-"""How many there must be for a message, at least and at most."""
+"""How many attempts a message must get, at least and at most (None: without a bound)."""
 
 
 class ConfigurationRefusedError(Exception):
-    """A sender did not take what a case needs. `unjudged` says so."""
+    """A sender refused the configuration that a case needs. `unjudged` is the case's judgement."""
 
     def __init__(self, answer: Exchange) -> None:
         words = message(answer) or answer.detail
-        what = f"{answer.status or answer.fault}" + (f": {words}" if words else "")
-        said = Text(
-            f"not judged: the sender did not take this configuration ({what})",
-            f"未判定：發送方未接受這項配置（{what}）",
+        detail = f"{answer.status or answer.fault}" + (f": {words}" if words else "")
+        reason = Text(
+            f"not judged: the sender did not accept this configuration ({detail})",
+            f"未判定：發送方未接受這項配置（{detail}）",
         )
-        passing = answer.status is None or answer.status == 429 or answer.status >= 500
-        self.unjudged = Unjudged(said, error=passing, exchanges=(answer.id,))
+        temporary = answer.status is None or answer.status == 429 or answer.status >= 500
+        self.unjudged = Unjudged(reason, error=temporary, exchanges=(answer.id,))
 
 
 class SenderCaseRun:
-    """One case on its way. It has a configuration of its own, or shares `registration` with other cases whose
-    configuration is the same."""
+    """One case while it runs. It has a configuration of its own, or shares `registration` with other cases
+    that need the same configuration."""
 
     def __init__(
         self,
@@ -61,250 +66,260 @@ class SenderCaseRun:
         registration: Registration | None = None,
     ) -> None:
         self._session = session
-        self._sending = case.sender_case
-        self._at = At(rule, case.name)
+        self._sender_case = case.sender_case
+        self._place = Place(rule, case.name)
         self._shared = registration
-        self._answers = case.sender_case.listener.answers
+        self._answers = case.sender_case.endpoint.answers
         self._other: Registration | None = None
-        self._named: dict[str, list[EmittedMessage]] = {}
-        self._steps: dict[str, int] = {}  # msgId → the step that gave it last
-        self._emitted: dict[str, float] = {}
+        self._by_name: dict[str, list[EmittedMessage]] = {}
+        self._steps: dict[str, int] = {}  # msgId → the step that emitted it last
+        self._emit_times: dict[str, float] = {}  # msgId → when the call that emitted it ended
 
     async def run(self) -> list[Exchange]:
-        """All exchanges of the case: calls, events, and the attempts that came. Raises
-        ConfigurationRefusedError."""
-        session, sender_case = self._session, self._sending
-        began = len(session.trace)
-        posts: list[Registration] = []
+        """Carry out the case. Returns all of its exchanges: API calls, events and delivery attempts, in the
+        order in which they began. Raises ConfigurationRefusedError."""
+        session, sender_case = self._session, self._sender_case
+        before = len(session.trace)
+        registrations: list[Registration] = []
         kinds: Sequence[str] = sender_case.kinds or [session.channel(crowded=sender_case.crowded)]
         if sender_case.drawn == "contents":
             kinds = CHANNELS
         try:
             if sender_case.other is not None:
                 self._other = await session.configure(
-                    sender_case.other, self._at, kinds, other=True, scripted=True
+                    sender_case.other, self._place, kinds, other=True, scripted=True
                 )
-                posts.append(self._other)
-                _stands(self._other)
+                registrations.append(self._other)
+                _require_active(self._other)
             if self._shared is None:
                 registration = await session.configure(
-                    sender_case.listener,
-                    self._at,
+                    sender_case.endpoint,
+                    self._place,
                     kinds,
-                    scripted=not sender_case.emits,  # a Test has an id that nobody can know before
+                    scripted=not sender_case.emits,  # nobody knows the id of a Test in advance
                     to=self._other,
                 )
-                posts.append(registration)
-            self._post = self._shared or registration
-            _stands(self._post)
+                registrations.append(registration)
+            self._registration = self._shared or registration
+            _require_active(self._registration)
             for index, action in enumerate(sender_case.actions):
                 await self._act(index, action)
         finally:
-            self._take(posts)
-            for registration in posts:
+            self._record_arrivals(registrations)
+            for registration in registrations:
                 await asyncio.shield(session.unregister(registration))
-        at = self._at
-        mine = [
-            e for e in session.trace.exchanges[began:] if (e.rule, e.case) == (at.rule, at.case)
-        ]
-        return sorted(mine, key=lambda each: (each.started, each.id))
+        key = self._place.rule, self._place.case
+        exchanges = [e for e in session.trace.exchanges[before:] if (e.rule, e.case) == key]
+        return sorted(exchanges, key=lambda exchange: (exchange.started, exchange.id))
 
-    def _take(self, posts: Sequence[Registration]) -> None:
-        """Put what came for the case into the trace, under the step that gave the message."""
-        at = self._at
-        steps: dict[str | None, At] = {
-            msg_id: At(at.rule, at.case, step) for msg_id, step in self._steps.items()
+    def _at_step(self, step: int) -> Place:
+        return Place(self._place.rule, self._place.case, step)
+
+    def _record_arrivals(self, registrations: Sequence[Registration]) -> None:
+        """Put the case's arrivals into the trace, under the step that emitted their message."""
+        places: dict[str | None, Place] = {
+            msg_id: self._at_step(step) for msg_id, step in self._steps.items()
         }
-        for registration in posts:
-            self._session.take(registration, steps)
+        for registration in registrations:
+            self._session.record_arrivals(registration, places)
         if self._shared is not None:
-            self._session.take(self._shared, steps, own=True)
+            self._session.record_own_arrivals(self._shared, places)
 
     async def _act(self, index: int, action: Action) -> None:
-        at = At(self._at.rule, self._at.case, index)
         if action.answers:
             self._answers = action.answers
-            self._post.endpoint.assign(
+            self._registration.endpoint.assign(
                 self._steps, self._session.answers(action.answers, self._other)
             )
         since = self._session.clock.monotonic()
         if action.emit is not None:
-            await self._emit(index, action.emit, at)
+            await self._emit(index, action.emit)
         elif action.call is not None:
-            await self._call(action.call, at)
+            await self._call(action.call, self._at_step(index))
         elif action.restart:
             await self._restart()
         await self._wait(index, action, since)
 
-    async def _emit(self, index: int, emit: Emit, at: At) -> None:
-        session, registration = self._session, self._post
-        if emit.again is not None:
-            events = self._named[emit.again]
-        elif emit.drawn is not None:
-            events = await self._drawn(emit)
-        else:
-            events = session.events(emit, registration.kind)
-            ids = [event.msg_id for event in events]
-            registration.endpoint.assign(ids, session.answers(self._answers, self._other))
-            if self._other is not None and self._sending.other is not None:
-                answers = self._sending.other.answers
-                self._other.endpoint.assign(ids, session.answers(answers, None))
+    async def _emit(self, index: int, emit: Emit) -> None:
+        events = await self._events(emit)
         if emit.name is not None:
-            self._named[emit.name] = events
+            self._by_name[emit.name] = events
         self._steps |= {event.msg_id: index for event in events}
         opening = asyncio.ensure_future(self._open()) if self._refuses else None
         tries = EMIT_TRIES if emit.drawn is None else PATIENT_TRIES
-        given = await asyncio.gather(*(self._give(event, at, tries) for event in events))
-        for each in given:
-            self._emitted[str(each.msg_id)] = each.ended
-            if emit.drawn is not None and not accepted(each):
-                del self._steps[str(each.msg_id)]  # nothing is to be waited for
+        place = self._at_step(index)
+        calls = await asyncio.gather(*(self._emit_event(event, place, tries) for event in events))
+        for call in calls:
+            self._emit_times[str(call.msg_id)] = call.ended
+            if emit.drawn is not None and not accepted(call):
+                del self._steps[str(call.msg_id)]  # there is nothing to wait for
         if opening is not None:
             await opening
 
-    async def _drawn(self, emit: Emit) -> list[EmittedMessage]:
+    async def _events(self, emit: Emit) -> list[EmittedMessage]:
+        """The events that a step emits, with the answers assigned that their attempts get."""
+        session, registration = self._session, self._registration
+        if emit.repeat_of is not None:
+            return self._by_name[emit.repeat_of]
+        if emit.drawn is not None:
+            return await self._drawn_events(emit)
+        events = session.events(emit, registration.kind)
+        ids = [event.msg_id for event in events]
+        registration.endpoint.assign(ids, session.answers(self._answers, self._other))
+        if self._other is not None and self._sender_case.other is not None:
+            answers = self._sender_case.other.answers
+            self._other.endpoint.assign(ids, session.answers(answers, None))
+        return events
+
+    async def _drawn_events(self, emit: Emit) -> list[EmittedMessage]:
         """Events with drawn contents; or plain ones, each with drawn answers."""
-        session, options, endpoint = self._session, self._session.options, self._post.endpoint
+        session, options = self._session, self._session.options
+        endpoint = self._registration.endpoint
         if emit.drawn == "contents":
-            drawn = await asyncio.to_thread(fuzz.contents, options.fuzz, options.seed)
-            events = session.drawn(drawn)
+            contents = await asyncio.to_thread(fuzz.contents, options.fuzz, options.seed)
+            events = session.events_with(contents)
             endpoint.assign((event.msg_id for event in events), ())
             return events
-        most = min(options.fuzz, MOST_SCRIPTS)
-        scripts = await asyncio.to_thread(fuzz.scripts, most, options.seed)
-        events = session.events(Emit(messages=len(scripts)), self._post.kind)
+        number = min(options.fuzz, MOST_SCRIPTS)
+        scripts = await asyncio.to_thread(fuzz.scripts, number, options.seed)
+        events = session.events(Emit(messages=len(scripts)), self._registration.kind)
         for event, script in zip(events, scripts, strict=True):
             endpoint.assign([event.msg_id], session.answers(script, None))
         return events
 
-    async def _give(self, event: EmittedMessage, at: At, tries: int) -> Exchange:
+    async def _emit_event(self, event: EmittedMessage, place: Place, tries: int) -> Exchange:
         session = self._session
         for _ in range(tries):
-            emitted = await session.emit(event, at)
+            emitted = await session.emit(event, place)
             if emitted.status not in (429, 503):
                 break
-            await session.clock.sleep(AGAIN_SECONDS)
+            await session.clock.sleep(POLL_SECONDS)
         return emitted
 
     @property
     def _refuses(self) -> bool:
-        return isinstance(self._post.endpoint, RefusingEndpoint)
+        return isinstance(self._registration.endpoint, RefusingEndpoint)
 
     async def _open(self) -> None:
-        """Let a refusing endpoint take connections, once the first attempt was refused."""
+        """Let a refusing endpoint accept connections, once it has refused the first attempt."""
         await self._session.clock.sleep(self._session.profile.refusal)
-        assert isinstance(self._post.endpoint, RefusingEndpoint)  # noqa: S101 - asked before
-        await self._post.endpoint.listen()
+        endpoint = self._registration.endpoint
+        assert isinstance(endpoint, RefusingEndpoint)  # noqa: S101 - `_refuses` was checked
+        await endpoint.listen()
 
-    async def _call(self, call: Call, at: At) -> None:
-        session, registration = self._session, self._post
+    async def _call(self, call: Call, place: Place) -> None:
+        session, registration = self._session, self._registration
         match call.name:
             case "List":
-                await session.call("List", at)
+                await session.call("List", place)
             case "Test":
-                await session.call("Test", at, id=registration.ident)
+                await session.call("Test", place, id=registration.ident)
             case "Config":
                 fields = _without_none({**registration.settings, **call.fields})
-                await session.submit(registration, at, fields)
+                await session.submit(registration, place, fields)
             case _:
-                whole = (
+                settings = (
                     registration.settings
                     if call.name == "Update"
                     else {"URL": registration.settings["URL"]}
                 )
                 changes = session.settings_in(call.fields)
-                fields = {**session.naming(registration), **whole, **changes}
+                fields = {**session.id_field(registration), **settings, **changes}
                 registration.settings |= changes
-                await session.call("Update", at, _without_none(fields))
+                await session.call("Update", place, _without_none(fields))
 
     async def _restart(self) -> None:
         session, command = self._session, self._session.options.restart_command
-        assert command is not None  # noqa: S101 - the case needs it, else it is skipped
+        assert command is not None  # noqa: S101 - without it the case is skipped
 
         async def serves() -> bool:
             await session.wire.renew()
-            return (await session.call("List", At(case="between"))).status is not None
+            return (await session.call("List", Place(case="between"))).status is not None
 
         await restart(command, serves, session.clock, "the sender's API did not answer")
 
     async def _wait(self, index: int, action: Action, since: float) -> None:
-        """Wait for what the step's expectations are about."""
+        """Wait for what the step expects."""
         ids = [msg_id for msg_id, step in self._steps.items() if step == index]
-        for seen in action.seen:
-            endpoint = self._other.endpoint if seen.other and self._other else self._post.endpoint
-            if seen.attempts is not None:
-                await self._session.until(endpoint, self._attempted(endpoint, ids, seen.attempts))
-            if seen.arrives is False:
-                await self._session.until(endpoint, self._quiet(ids, since))
-            elif seen.arrives:
-                await self._session.until(endpoint, self._arrived(endpoint, ids, since))
-            if seen.check == "as-answered":
-                await self._session.until(endpoint, self._attempted(endpoint, ids))
-            if seen.check == "delivered-after-restart":
-                await self._session.until(endpoint, self._delivered(endpoint, since))
+        until = self._session.until
+        for expected in action.expectations:
+            other = self._other if expected.other else None
+            endpoint = (other or self._registration).endpoint
+            if expected.attempts is not None:
+                await until(endpoint, self._enough_attempts(endpoint, ids, expected.attempts))
+            if expected.arrives is False:
+                await until(endpoint, self._quiet(ids, since))
+            elif expected.arrives:
+                await until(endpoint, self._all_arrived(endpoint, ids, since))
+            if expected.check == "as-answered":
+                await until(endpoint, self._enough_attempts(endpoint, ids))
+            if expected.check == "delivered-after-restart":
+                await until(endpoint, self._all_delivered(endpoint, since))
 
-    def _attempted(
-        self, endpoint: MockEndpoint, ids: Sequence[str], wanted: Attempts | None = None
+    def _enough_attempts(
+        self, endpoint: MockEndpoint, ids: Sequence[str], expected: Attempts | None = None
     ) -> Settled:
-        """As many attempts for each message as are `wanted`, or else as its answers ask for."""
-        retry_count = self._post.settings["RetryCount"]
+        """Settled when each message has its `expected` attempts, or else as many as its answers require."""
+        retry_count = self._registration.settings["RetryCount"]
         profile = self._session.profile
 
         def settled() -> float | None:
-            came = by_message(endpoint)
-            # As long as it works through many messages, none of them is late.
-            busy = last_sign(came, ids) if len(ids) > 1 else 0.0
-            waiting = []
+            by_id = by_message(endpoint)
+            # While the sender works through many messages, none of them is late.
+            busy = last_arrival(by_id, ids) if len(ids) > 1 else 0.0
+            deadlines = []
             for msg_id in ids:
-                attempts = came[msg_id]
-                least, most = wanted or (promised(attempts, retry_count),) * 2
+                attempts = by_id[msg_id]
+                least, most = expected or (expected_attempts(attempts, retry_count),) * 2
                 if len(attempts) >= least and (most is None or len(attempts) > most):
                     continue
-                if msg_id in self._emitted:
-                    made = len(attempts)
-                    still = profile.patience(1) if made < least else profile.quiet_after(made)
-                    due = profile.due(attempts, self._emitted[msg_id], most)
-                    waiting.append(max(busy + still, due) if busy else due)
-            return max(waiting, default=None)
+                if msg_id in self._emit_times:
+                    number = len(attempts)
+                    wait = profile.patience(1) if number < least else profile.quiet_after(number)
+                    due = profile.due(attempts, self._emit_times[msg_id], most)
+                    deadlines.append(max(busy + wait, due) if busy else due)
+            return max(deadlines, default=None)
 
         return settled
 
     def _quiet(self, ids: Sequence[str], since: float) -> Settled:
-        """Nothing is to come for so long after the messages were given, and after what came of them."""
-        given = [self._emitted[msg_id] for msg_id in ids if msg_id in self._emitted]
-        own = by_message(self._post.endpoint)
-        last = max([since, last_sign(own, ids), *given])
+        """Settled after the profile's quiet time without a new arrival. It begins when the messages were
+        emitted, or with the last arrival for them at the case's own endpoint."""
+        starts = [self._emit_times[msg_id] for msg_id in ids if msg_id in self._emit_times]
+        own = by_message(self._registration.endpoint)
+        last = max([since, last_arrival(own, ids), *starts])
         return lambda: last + self._session.profile.quiet
 
-    def _arrived(self, endpoint: MockEndpoint, ids: Sequence[str], since: float) -> Settled:
-        """Each message at least once; or, after a call of Test, anything at all."""
+    def _all_arrived(self, endpoint: MockEndpoint, ids: Sequence[str], since: float) -> Settled:
+        """Settled when each message has arrived at least once; or, after a call of Test, when anything has
+        arrived that was not emitted."""
         profile = self._session.profile
         arrival = profile.arrival
-        if self._refuses:  # the attempts that were refused came first
+        if self._refuses:  # the refused attempts come first
             arrival += profile.patience(1) + profile.patience(2)
 
         def settled() -> float | None:
-            came = by_message(endpoint)
+            by_id = by_message(endpoint)
             if ids:
-                missing = [msg_id for msg_id in ids if not came[msg_id]]
-                given = [self._emitted.get(msg_id, since) for msg_id in missing]
-                return max([last_sign(came, ids), *given]) + arrival if given else None
-            came_since = [each for each in endpoint.arrivals if each.started >= since]
-            fresh = any(not self._session.made(each) for each in came_since)
-            return None if fresh else since + arrival
+                missing = [msg_id for msg_id in ids if not by_id[msg_id]]
+                starts = [self._emit_times.get(msg_id, since) for msg_id in missing]
+                return max([last_arrival(by_id, ids), *starts]) + arrival if starts else None
+            recent = [each for each in endpoint.arrivals if each.started >= since]
+            tested = any(not self._session.was_emitted(each) for each in recent)
+            return None if tested else since + arrival
 
         return settled
 
-    def _delivered(self, endpoint: MockEndpoint, since: float) -> Settled:
-        """Every message answered 200, however often it has failed before."""
+    def _all_delivered(self, endpoint: MockEndpoint, since: float) -> Settled:
+        """Settled when every message was answered 200, however often it has failed before."""
         profile = self._session.profile
 
         def settled() -> float | None:
-            came = by_message(endpoint)
+            by_id = by_message(endpoint)
             missing = [
-                came[msg_id]
+                by_id[msg_id]
                 for msg_id in self._steps
-                if not any(each.status == 200 for each in came[msg_id])
+                if not any(attempt.status == 200 for attempt in by_id[msg_id])
             ]
             patience = [profile.patience(len(attempts) + 1) for attempts in missing]
             return since + profile.arrival + max(patience) if patience else None
@@ -312,23 +327,23 @@ class SenderCaseRun:
         return settled
 
 
-def _stands(registration: Registration) -> None:
+def _require_active(registration: Registration) -> None:
     if registration.answer is not None and not registration.active:
         raise ConfigurationRefusedError(registration.answer)
 
 
 def by_message(endpoint: MockEndpoint) -> defaultdict[str, list[Exchange]]:
-    """msgId → the attempts that came to an endpoint, in their order."""
-    came: defaultdict[str, list[Exchange]] = defaultdict(list)
-    for each in endpoint.arrivals:
-        if each.msg_id is not None:
-            came[each.msg_id].append(each)
-    return came
+    """msgId → the attempts that arrived at an endpoint, in their order."""
+    attempts: defaultdict[str, list[Exchange]] = defaultdict(list)
+    for arrival in endpoint.arrivals:
+        if arrival.msg_id is not None:
+            attempts[arrival.msg_id].append(arrival)
+    return attempts
 
 
-def last_sign(came: Mapping[str, Sequence[Exchange]], ids: Sequence[str]) -> float:
-    """When something came for one of the messages last."""
-    return max((e.ended for msg_id in ids for e in came.get(msg_id, ())), default=0.0)
+def last_arrival(by_id: Mapping[str, Sequence[Exchange]], ids: Sequence[str]) -> float:
+    """When (monotonic) the last attempt for one of the messages ended; 0 if there is none."""
+    return max((e.ended for msg_id in ids for e in by_id.get(msg_id, ())), default=0.0)
 
 
 def _without_none(fields: dict[str, object]) -> dict[str, object]:

@@ -1,1 +1,1 @@
-"""Campaigns: examples and sequences that are tried, and what comes of them."""
+"""Campaigns: which examples and sequences are tried, and what their results mean."""

@@ -1,4 +1,4 @@
-"""What can come of trying an example. Without Hypothesis: whoever tries examples makes these."""
+"""The possible results of trying an example. Free of Hypothesis: the caller creates these."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Failure:
-    """Something that broke. `what` was seen, `marks` say where in the input; a known failure covers
-    every other one of the same `what` that has all of its marks. Of two failures of one `origin` the
-    smaller is sought. `evidence` is the caller's."""
+    """A failure of the target.
+
+    `what` says what was observed, `marks` where in the input it lies. A known failure covers every
+    other one with the same `what` and all of its marks. Of two failures with one `origin` the smaller
+    (`size`) is preferred. `evidence` belongs to the caller and is passed through.
+    """
 
     what: str
     marks: frozenset[str]
@@ -19,13 +22,13 @@ class Failure:
     evidence: Any
 
     def covers(self, other: Failure) -> bool:
-        """Whether `other` is, for all that can be told, the same failure."""
+        """Whether `other` is the same failure, as far as can be known."""
         return self.what == other.what and self.marks <= other.marks
 
 
 @dataclass(frozen=True, slots=True)
 class TargetDown:
-    """The target no longer takes plain messages; `evidence` is about the example that came before."""
+    """The target no longer accepts plain messages; `evidence` is about the last example before that."""
 
     evidence: Any
 
@@ -37,5 +40,5 @@ class Aborted:
     reason: Any
 
 
-Seen = Failure | TargetDown | Aborted | None
-"""What came of trying an example."""
+ExampleResult = Failure | TargetDown | Aborted | None
+"""The result of trying an example; None when the target behaved correctly."""

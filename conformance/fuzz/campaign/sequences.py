@@ -1,4 +1,4 @@
-"""Sequences of deliveries as a state machine: Hypothesis chooses what is done next."""
+"""Sequences of deliveries as a state machine: Hypothesis chooses the next action."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from hypothesis.stateful import (
 
 from conformance.fuzz.campaign.campaign import Campaign
 from conformance.fuzz.campaign.model import Action
-from conformance.fuzz.campaign.outcomes import Seen
+from conformance.fuzz.campaign.outcomes import ExampleResult
 
-RATIONS = {"others": 2, "give-up": 4, "restart": 2}
-"""How often in a hunt what takes long is done."""
+LIMITS = {"others": 2, "give-up": 4, "restart": 2}
+"""How often a slow action may be carried out in a campaign."""
 OTHERS = 450
-"""Messages between a message and its repeat; the rules ask for the last 500 ids to be known."""
-LATER = 3
-"""So often a message whose sender gave up is sent again in the end: until it is accepted."""
+"""Messages between a message and its repeat; the rules require the last 500 ids to be known."""
+FINAL_SENDS = 3
+"""How often, at the end, a message whose sender gave up is sent until it is accepted."""
 
 _DAMAGES = ("wrong-secret", "flip-body", "missing-signature", "truncated", "of-unsent")
 _EDITS = ("trailing-comma", "cut-short", "unquoted")
@@ -37,94 +37,101 @@ _COPIES = st.sampled_from((1, 1, 1, 2, 5))
 
 @dataclass(slots=True)
 class Driver:
-    """How a sequence is carried out. `begin` comes before its first action; `act` carries one out, and
-    gives what ends the hunt, if anything does; `unsure` names the messages that nobody knows the
-    answer to; `settle` tells what the sequence came to."""
+    """How a sequence is carried out.
+
+    `begin` is called before its first action. `act` carries out one action and returns the result that
+    ends the campaign, if any. `repeatable` and `unsure` name messages: those whose exact request can be
+    repeated, and those whose answer is unknown. `settle` returns the result of the whole sequence.
+    `restarts` says whether the target can be restarted; `uses` counts slow actions.
+    """
 
     begin: Callable[[], None]
-    act: Callable[[Action], Seen]
+    act: Callable[[Action], ExampleResult]
     repeatable: Callable[[], list[str]]
     unsure: Callable[[], list[str]]
-    settle: Callable[[], Seen]
+    settle: Callable[[], ExampleResult]
     restarts: bool
-    used: Counter[str] = field(default_factory=Counter)
+    uses: Counter[str] = field(default_factory=Counter)
 
 
 class Sequence(RuleBasedStateMachine):
-    """One sequence."""
+    """One sequence.
+
+    Hypothesis sorts the rules by their names: a new name may change what a seed draws.
+    """
 
     messages = Bundle("messages")
 
     def __init__(self, campaign: Campaign, driver: Driver) -> None:
         super().__init__()
-        self._hunt, self._means = campaign, driver
+        self._campaign, self._driver = campaign, driver
         self._actions: list[Action] = []
         self._names = 0
-        campaign.enter()
+        campaign.start_example()
         campaign.tried += 1
         driver.begin()
 
     @rule(target=messages, copies=_COPIES)
-    def first(self, copies: int) -> str:
-        """A message that nobody has sent before."""
+    def deliver(self, copies: int) -> str:
+        """Send a new message."""
         return self._new(Action("send", copies=copies))
 
     @rule(target=messages, damage=st.sampled_from(_DAMAGES))
-    def forged(self, damage: str) -> str:
-        """A forgery under an id that has not been there before."""
+    def forge(self, damage: str) -> str:
+        """Send a forgery with a new id."""
         return self._new(Action("forge", word=damage))
 
     @rule(target=messages, edit=st.sampled_from(_EDITS))
-    def malformed(self, edit: str) -> str:
-        """A signed body that is not JSON, with an id in it."""
+    def malform(self, edit: str) -> str:
+        """Send a signed body that is not JSON but has an id in it."""
         return self._new(Action("break", word=edit))
 
     @rule(target=messages)
-    def given_up(self) -> Any:
-        """A message whose sender does not wait for the answer."""
-        return self._new(Action("give-up")) if self._ration("give-up") else multiple()
+    def give_up(self) -> Any:
+        """Send a message without waiting for the answer."""
+        return self._new(Action("give-up")) if self._may_use("give-up") else multiple()
 
     @rule(name=messages, how=st.sampled_from(("signed", "fresh", "exact")), copies=_COPIES)
-    def again(self, name: str, how: str, copies: int) -> None:
-        """A message once more, or for the first time in order."""
+    def repeat(self, name: str, how: str, copies: int) -> None:
+        """Send a known message once more, or a known id's message validly for the first time."""
         self._act(Action("send", name, how=how, copies=copies))
 
     @rule(name=messages, damage=st.sampled_from(_DAMAGES))
-    def forged_again(self, name: str, damage: str) -> None:
-        """A forgery under an id that has been there."""
+    def forge_known_id(self, name: str, damage: str) -> None:
+        """Send a forgery with a known id."""
         self._act(Action("forge", name, damage))
 
     @rule(name=messages, edit=st.sampled_from(_EDITS))
-    def malformed_again(self, name: str, edit: str) -> None:
-        """A body that is not JSON, with an id in it that has been there."""
+    def malform_known_id(self, name: str, edit: str) -> None:
+        """Send a body that is not JSON but has a known id in it."""
         self._act(Action("break", name, edit))
 
     @precondition(lambda self: self._names and "others" not in {a.kind for a in self._actions})
     @rule()
     def others(self) -> None:
-        """Many other messages, and then each of those before once more."""
-        repeatable = self._means.repeatable()
-        if repeatable and self._ration("others"):
+        """Send many other messages, then repeat each earlier one."""
+        repeatable = self._driver.repeatable()
+        if repeatable and self._may_use("others"):
             self._act(Action("others", count=OTHERS))
             for name in repeatable:
                 self._act(Action("send", name))
 
-    @precondition(lambda self: self._means.restarts and self._names)
+    @precondition(lambda self: self._driver.restarts and self._names)
     @rule()
     def restart(self) -> None:
-        """The receiver is killed, and started again."""
-        if self._ration("restart"):
+        """Kill the receiver and start it again."""
+        if self._may_use("restart"):
             self._act(Action("restart"))
 
     def teardown(self) -> None:
-        """Send again what nobody waited for, and see what came of it all."""
+        """Repeat the messages whose answer is unknown, then judge the whole sequence."""
         if sys.exc_info()[0] is not None:
             return
-        for _ in range(LATER):
-            for name in self._means.unsure():
+        for _ in range(FINAL_SENDS):
+            for name in self._driver.unsure():
                 self._act(Action("send", name))
         if self._actions:
-            self._hunt.see(self._means.settle())
+            self._campaign.report(self._driver.settle())
 
     def _new(self, action: Action) -> str:
         self._names += 1
@@ -134,16 +141,16 @@ class Sequence(RuleBasedStateMachine):
 
     def _act(self, action: Action) -> None:
         self._actions.append(action)
-        self._hunt.see(self._means.act(action))
+        self._campaign.report(self._driver.act(action))
 
-    def _ration(self, kind: str) -> bool:
-        """Whether what takes long may be done once more."""
-        self._means.used[kind] += 1
-        return self._means.used[kind] <= RATIONS[kind]
+    def _may_use(self, kind: str) -> bool:
+        """Count one more use of a slow action; whether its limit allows it."""
+        self._driver.uses[kind] += 1
+        return self._driver.uses[kind] <= LIMITS[kind]
 
 
 def sequences(campaign: Campaign, driver: Driver) -> None:
-    """Hunt among sequences."""
+    """Search sequences, as `campaign` bounds it."""
 
     def one_round(how: settings, draw: str) -> None:
         def start() -> Sequence:

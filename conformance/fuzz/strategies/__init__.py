@@ -1,1 +1,1 @@
-"""Hypothesis strategies: valid, malformed and forged deliveries."""
+"""Hypothesis strategies for valid, malformed and forged deliveries."""

@@ -1,7 +1,7 @@
-"""The strategies for tests of your own: messages, bodies, and whole deliveries with their headers.
+"""The strategies for your own tests: messages, bodies, and whole deliveries with their headers.
 
-Every draw has a msgId of its own, whether it is drawn first, again or to be shrunk: else the dedup of
-the receiver under test would answer in place of its code.
+Every draw has a new msgId, also a repeated or shrunk one. Otherwise the deduplication of the receiver
+under test would answer instead of its code.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ _IDS = itertools.count(random.SystemRandom().randrange(10**18, 9 * 10**18))
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A request as the service would send it by POST. `headers` are pairs; a name may be there twice,
-    and values hold a byte a character (Latin-1), as WSGI and http.server have them."""
+    """A POST request as the service would send it. `headers` are pairs. A name may occur twice; values
+    hold one byte per character (Latin-1), as in WSGI and http.server."""
 
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
 
 def messages(msg_type: int | None = None) -> st.SearchStrategy[dict[str, Any]]:
-    """Valid messages as JSON objects: of every type, or of `msg_type` alone."""
+    """Valid messages as JSON objects: of every type, or only of `msg_type`."""
     examples = valid_examples if msg_type is None else valid_of(msg_type)
     return examples.map(lambda example: example.fields(_digits(), time.time()))
 
 
 def valid_bodies() -> st.SearchStrategy[bytes]:
-    """Valid messages, written in every form that a receiver must take."""
+    """Valid messages in every JSON encoding that a receiver must accept."""
     return valid_examples.map(_body)
 
 
 def malformed_bodies() -> st.SearchStrategy[bytes]:
-    """Bodies that are no messages: wrong types, missing fields, broken JSON, broken UTF-8, deep nesting."""
+    """Bodies that are not messages: wrong types, missing fields, broken JSON or UTF-8, deep nesting."""
     return malformed_examples.map(_body)
 
 
 def valid_deliveries(secret: str, dialect: str = "guide") -> st.SearchStrategy[Delivery]:
-    """Valid messages, signed now. Must be answered 200."""
+    """Valid messages, signed now. They must be answered 200."""
     return valid_examples.map(_Deliverer(secret, dialect))
 
 
 def malformed_deliveries(secret: str, dialect: str = "guide") -> st.SearchStrategy[Delivery]:
-    """Malformed bodies, signed well. Must be answered below 500."""
+    """Malformed bodies with valid signatures. They must be answered with a status below 500."""
     return malformed_examples.map(_Deliverer(secret, dialect))
 
 
 def forged_deliveries(secret: str, dialect: str = "guide") -> st.SearchStrategy[Delivery]:
-    """Requests that the holder of `secret` did not sign. Must never be answered 2xx."""
+    """Requests that the holder of `secret` did not sign. They must never be answered 2xx."""
     deliver = _Deliverer(secret, dialect)
     return forged_examples(deliver.signer.dialect).map(deliver)
 
@@ -75,7 +75,7 @@ def _body(example: Example) -> bytes:
 
 
 class _Deliverer:
-    """Makes deliveries of examples. `dialect` is a built-in one's name, or a YAML file."""
+    """Turns examples into deliveries. `dialect` is the name of a built-in one, or a YAML file."""
 
     def __init__(self, secret: str, dialect: str) -> None:
         self.signer = Signer(dialects.load(dialect), Secret(secret.encode()))
@@ -89,12 +89,14 @@ class _Deliverer:
         headers: dict[str, str | None] = {"Content-Type": "application/json"}
         for oddity in example.oddities:
             headers.update(oddity.headers)
-        given = [(name, value) for name, value in headers.items() if value is not None]
-        return Delivery((*given, *self._signature(signed)), signed.body)
+        others = [(name, value) for name, value in headers.items() if value is not None]
+        return Delivery((*others, *self._signature(signed)), signed.body)
 
     def _signature(self, signed: Signed) -> list[tuple[str, str]]:
         dialect = self.signer.dialect
-        values = [(dialect.signature_header, each.decode("latin-1")) for each in signed.signatures]
+        values = [
+            (dialect.signature_header, value.decode("latin-1")) for value in signed.signatures
+        ]
         if signed.timestamp is not None:
             values.insert(0, (dialect.timestamp_header, signed.timestamp.decode("latin-1")))
         return values

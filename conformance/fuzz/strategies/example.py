@@ -1,7 +1,7 @@
-"""Examples: a plain message, and the oddities in which an example differs from it.
+"""Examples: a plain message and the oddities by which an example differs from it.
 
-Pure, and without Hypothesis. An example is bytes only once it gets an id and a time, so that the same
-one, sent again, is a new message each time: a receiver's dedup must not answer for it.
+Pure and free of Hypothesis. An example becomes bytes only with an id and a time. So the same example,
+sent again, is a new message each time, and the receiver's deduplication cannot hide its answer.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.model.text import Text
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import build
-from conformance.protocol.tampering import Damage
+from conformance.protocol.tampering import Tampering
 
 ID = "{id}"
-"""Stands in a msgId for the digits that make it one of its own."""
+"""The placeholder in a msgId for the digits that make it unique."""
 
 PLAIN = "Hookproof"
-"""The content of a plain message: of ASCII, so that what is odd stands out."""
+"""The content of a plain message: ASCII, so that an oddity stands out."""
 
 Shape = tuple[str, str | None]
-"""A fixed rule and its case: what an oddity is an instance of."""
+"""A fixed rule and its case, of which an oddity is an instance."""
 
 NUL: Shape = ("receiver.accepts.any-text", "nul")
 
 
 @dataclass(frozen=True, slots=True)
 class Oddity:
-    """One thing in which an example is not plain.
+    """One respect in which an example is not plain.
 
-    An example has one oddity a `place`, and `where` names it for people. `shape` is the fixed rule
-    whose level a finding takes; None for the fuzz rule's own. `fields` are set, those in `without`
-    left out; `form` is how the JSON is written, `edit` what is done to its bytes before they are
-    signed, `damage` what is done to the request afterwards; `headers` differ (None: left out). If a
-    `simpler` one fails in the same way, it is that which the target minds.
+    An example has at most one oddity for each `place`; `where` describes it for people. `shape` is the
+    fixed rule whose level a finding takes, or None for the fuzz rule's own level. `fields` are set and
+    those in `without` are left out. `form` is the JSON encoding. `edit` changes the bytes before they
+    are signed, `damage` the request after that. `headers` replace others (None: left out). If a
+    `simpler` oddity fails in the same way, that one is the cause.
     """
 
     place: str
@@ -46,58 +46,60 @@ class Oddity:
     without: tuple[str, ...] = ()
     form: str | None = None
     edit: Callable[[bytes], bytes] | None = None
-    damage: Damage | None = None
+    damage: Tampering | None = None
     headers: Mapping[str, str | None] = field(default_factory=dict)
     simpler: Oddity | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A message to try; without oddities a plain one."""
+    """A message to try; a plain one if it has no oddities."""
 
     oddities: tuple[Oddity, ...] = ()
 
     @property
-    def damage(self) -> Damage | None:
-        """What is done to the request after it was signed."""
-        return next((each.damage for each in self.oddities if each.damage is not None), None)
+    def damage(self) -> Tampering | None:
+        """The tampering with the request after it was signed, if any."""
+        return next((odd.damage for odd in self.oddities if odd.damage is not None), None)
 
     @property
     def where(self) -> Text:
-        """Its oddities, by name."""
-        named = [each.where for each in self.oddities]
+        """The descriptions of its oddities."""
+        descriptions = [oddity.where for oddity in self.oddities]
         return Text(
-            " and ".join(each.en for each in named) or "a plain message",
-            "、".join(each.zh for each in named) or "普通訊息",
+            " and ".join(text.en for text in descriptions) or "a plain message",
+            "、".join(text.zh for text in descriptions) or "普通訊息",
         )
 
     def fields(self, digits: str, now: float, kind: str = "text") -> dict[str, Any]:
-        """The message's fields; `digits` make its id one of its own, `now` is Unix seconds, `kind` that
-        of the plain message."""
+        """The message's fields. `digits` make its id unique, `now` is in Unix seconds, `kind` is that of the
+        plain message."""
         fields = build(kind, ID, int(now)).fields()
         if kind == "text":
             fields["content"] = PLAIN
-        for each in self.oddities:
-            fields.update(each.fields)
-            for name in each.without:
+        for oddity in self.oddities:
+            fields.update(oddity.fields)
+            for name in oddity.without:
                 fields.pop(name, None)
         if isinstance(fields.get("msgId"), str):
             fields["msgId"] = fields["msgId"].replace(ID, digits)
         return fields
 
     def body(self, digits: str, now: float, *, form: str = "compact", kind: str = "text") -> bytes:
-        """The body that is signed, written in `form` unless an oddity asks for another."""
-        form = next((each.form for each in self.oddities if each.form is not None), form)
-        body = FORMS[form](self.fields(digits, now, kind))
-        for each in self.oddities:
-            body = each.edit(body) if each.edit is not None else body
+        """The body to sign, in the JSON encoding `form` unless an oddity has another."""
+        form = next((odd.form for odd in self.oddities if odd.form is not None), form)
+        body = ENCODINGS[form](self.fields(digits, now, kind))
+        for oddity in self.oddities:
+            body = oddity.edit(body) if oddity.edit is not None else body
         return body
 
     def pieces(self) -> list[Example]:
-        """Each oddity by itself, texts by the kinds of characters in them: to find out which one it
-        is that a receiver minds."""
-        told = [each for each in self.oddities if each.edit or each.damage]
-        return [Example((piece,)) for each in told or self.oddities for piece in _pieces(each)]
+        """Each oddity by itself, and texts split by kinds of characters, to find the one that a receiver
+        fails on."""
+        changes = [oddity for oddity in self.oddities if oddity.edit or oddity.damage]
+        return [
+            Example((piece,)) for oddity in changes or self.oddities for piece in _pieces(oddity)
+        ]
 
 
 _MARKUP = frozenset("<>&\"'\\/`$%{}")
@@ -120,17 +122,16 @@ KINDS: tuple[tuple[Text, Callable[[str], bool]], ...] = (
     (Text("quotes, backslashes or markup", "引號、反斜線或標記"), lambda c: c in _MARKUP),
     (Text("characters beyond ASCII", "非 ASCII 字符"), lambda c: c > "\x7f"),
 )
-"""Kinds of characters; one belongs to the first that fits."""
+"""Kinds of characters; a character belongs to the first kind that fits."""
 
 
 def kind_of(character: str) -> int | None:
-    """The kind (a place in KINDS) of a character that is not a plain one."""
+    """The kind of a character, as an index into KINDS; None for a plain one."""
     return next((n for n, (_, fits) in enumerate(KINDS) if fits(character)), None)
 
 
 def _pieces(oddity: Oddity) -> Iterator[Oddity]:
-    """What is simpler than the oddity, then it with its texts made plain, then with one kind of
-    character at a time."""
+    """Simpler oddities, then the oddity with plain texts, then with one kind of character at a time."""
     if oddity.simpler is not None:
         yield from _pieces(oddity.simpler)
     texts = "".join(_texts(dict(oddity.fields)))
@@ -162,11 +163,11 @@ def _texts(value: object) -> Iterator[str]:
                 yield from _texts(inner)
 
 
-def _mapped(fields: Mapping[str, Any], kept: int | None) -> dict[str, Any]:
-    """`fields` with an x for each character of another kind than `kept`; names of fields stay."""
+def _mapped(fields: Mapping[str, Any], kind: int | None) -> dict[str, Any]:
+    """`fields` with an x for each special character that is not of `kind`; field names are unchanged."""
 
     def part(value: str) -> str:
-        return "".join(c if kind_of(c) in (None, kept) else "x" for c in value)
+        return "".join(c if kind_of(c) in (None, kind) else "x" for c in value)
 
     def text(value: str) -> str:
         return ID.join(map(part, value.split(ID)))

@@ -1,7 +1,7 @@
 """Strategies for requests that the holder of the secret did not sign: other signatures, timestamps,
-headers and bodies, those of equal meaning among them.
+headers and bodies, also such as have the same meaning.
 
-What the rules never flag is not drawn: hex digits in upper case, blanks around a header's value.
+Requests that no rule forbids to accept are not drawn: upper-case hex digits, spaces around a header's value.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from conformance.fuzz.strategies.example import ID, Example, Oddity
 from conformance.fuzz.strategies.valid import Oddities
 from conformance.model.text import Text
 from conformance.protocol.dialect import Dialect, sign
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import build
 from conformance.protocol.tampering import (
-    DAMAGES,
+    TAMPERINGS,
     WRONG_SECRET,
-    Damage,
     Signed,
     Signer,
+    Tampering,
     on_body,
     on_signature,
     quoted,
@@ -37,87 +37,89 @@ _BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _SIG = 'printf %s "$SIG"'
 
 _SECRETS = ("secret", "changeme", "your_secret_key", "webhook_secret", "test", "null", "undefined")
-_SIGNATURES = (
+_PLACEHOLDERS = (
     *("0" * 64, "f" * 64, "0", "1", "-", "*", "null", "undefined", "None", "true", "false"),
     *("[object Object]", "%00", "'", '"', "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
 )  # fmt: skip
-"""What stands in a header when somebody's code went wrong; the last is the digest of nothing."""
-_KINDS = (
+"""Header values that faulty code produces; the last one is the digest of nothing."""
+_CONTENT_TYPES = (
     *("text/plain", "text/html", "application/x-www-form-urlencoded", "multipart/form-data"),
     *("application/octet-stream", "application/xml", "application/json; charset=utf-16", "x", None),
 )
-_BLANKS = (b" ", b"\n", b"\t", b"\r\n", b"\0", b"\xef\xbb\xbf")
-_DROPPED = (b"\xff", b"\x80", b"\xc3", b"\xe6\xb8", b"\xed\xa0\xbd")
+_PADDING = (b" ", b"\n", b"\t", b"\r\n", b"\0", b"\xef\xbb\xbf")
+_UNDECODABLE = (b"\xff", b"\x80", b"\xc3", b"\xe6\xb8", b"\xed\xa0\xbd")
 
 
-def _forged(what: Text, rule: str, damage: Damage, **more: object) -> Oddity:
+def _forged(what: Text, rule: str, damage: Tampering, **more: object) -> Oddity:
     return Oddity("forged", what, (f"receiver.signature.{rule}", None), damage=damage, **more)  # type: ignore[arg-type]
 
 
 def _character(at: int) -> Oddity:
     def damage(signed: Signed, signer: Signer) -> Signed:
-        right = signed.signatures[0].decode()
+        correct = signed.signatures[0].decode()
         digits = _HEX if signer.dialect.encoding == "hex" else _BASE64
-        # The last characters of Base64 hold bits that a decoder does not look at.
-        place = at % (len(right) if digits == _HEX else len(right) - 3)
-        other = digits[(digits.index(right[place]) + 1) % len(digits)]
+        # The last characters of Base64 contain bits that a decoder ignores.
+        place = at % (len(correct) if digits == _HEX else len(correct) - 3)
+        other = digits[(digits.index(correct[place]) + 1) % len(digits)]
         words = f"$({_SIG} | cut -c 1-{place})" if place else ""
         words += f"$({_SIG} | cut -c {place + 1} | tr {digits} {digits[1:]}{digits[0]})"
         words += f"$({_SIG} | cut -c {place + 2}-)"
-        changed = (right[:place] + other + right[place + 1 :]).encode()
+        changed = (correct[:place] + other + correct[place + 1 :]).encode()
         return replace(signed, signatures=(changed,), signing=shell(signed, signatures=(words,)))
 
     where = Text("a signature with one character changed", "改了一個字符的簽名")
     return _forged(where, "one-character", damage)
 
 
-def _cut(part: int) -> Oddity:
+def _truncated(percent: int) -> Oddity:
     def damage(signed: Signed, signer: Signer) -> Signed:
-        right = signed.signatures[0]
-        kept = max(1, (len(right) - 3) * part // 100)
-        words = f"$({_SIG} | cut -c 1-{kept})"
+        correct = signed.signatures[0]
+        length = max(1, (len(correct) - 3) * percent // 100)
+        words = f"$({_SIG} | cut -c 1-{length})"
         return replace(
-            signed, signatures=(right[:kept],), signing=shell(signed, signatures=(words,))
+            signed, signatures=(correct[:length],), signing=shell(signed, signatures=(words,))
         )
 
-    return _forged(Text("a signature that is cut", "截斷的簽名"), "truncated", damage)
+    return _forged(Text("a truncated signature", "截斷的簽名"), "truncated", damage)
 
 
 def _longer(tail: str) -> Oddity:
-    where = Text("a signature with more behind it", "後面多出字符的簽名")
+    where = Text("a signature with extra characters at its end", "後面多出字符的簽名")
     words = "${SIG}" + quoted(tail)
-    return _forged(where, "overlong", on_signature(lambda right: (right + tail.encode(),), words))
+    return _forged(
+        where, "overlong", on_signature(lambda signature: (signature + tail.encode(),), words)
+    )
 
 
-def _instead(value: str) -> Oddity:
-    right_form = re.fullmatch("[0-9a-f]{64}", value) is not None
+def _replaced(value: str) -> Oddity:
+    is_digest = re.fullmatch("[0-9a-f]{64}", value) is not None
     where = (
-        Text("a signature of other digits", "其他十六進位數字的簽名")
-        if right_form
+        Text("a signature of other hex digits", "其他十六進位數字的簽名")
+        if is_digest
         else Text("a word in place of the signature", "以字詞代替的簽名")
     )
-    rule = "wrong-secret" if right_form else "non-hex"
-    return _forged(where, rule, on_signature(lambda right: (value.encode(),), quoted(value)))
+    rule = "wrong-secret" if is_digest else "non-hex"
+    return _forged(where, rule, on_signature(lambda _: (value.encode(),), quoted(value)))
 
 
-def _other_secret(secret: str, kind: str | None = "application/json") -> Oddity:
+def _other_secret(secret: str, content_type: str | None = "application/json") -> Oddity:
     def damage(signed: Signed, signer: Signer) -> Signed:
         other = secret if secret.encode() != bytes(signer.secret) else WRONG_SECRET
         wrong = sign(signer.dialect, other.encode(), signed.signing.timestamp, signed.body)
         return replace(signed, signatures=(wrong,), signing=shell(signed, secret=other))
 
-    where = Text("a signature by another secret", "以其他密鑰簽名")
-    if kind != "application/json":
-        where += Text(f" (Content-Type {kind})", f"（Content-Type 為 {kind}）")
-    return _forged(where, "wrong-secret", damage, headers={"Content-Type": kind})
+    where = Text("a signature made with another secret", "以其他密鑰簽名")
+    if content_type != "application/json":
+        where += Text(f" (Content-Type {content_type})", f"（Content-Type 為 {content_type}）")
+    return _forged(where, "wrong-secret", damage, headers={"Content-Type": content_type})
 
 
 def _stamp(before: str, after: str) -> Oddity:
-    # What int() or Number() reads as the signed time.
+    # Whether int() or Number() would read it as the signed time.
     equal = before in ("", "0", "+") and after in ("", ".0")
-    where = Text("another timestamp than was signed", "與簽名不同的時間戳")
+    where = Text("a timestamp that differs from the signed one", "與簽名不同的時間戳")
     if equal:
-        where = Text("the signed time in other digits", "以其他寫法表示的簽名時間")
+        where = Text("the signed time in another notation", "以其他寫法表示的簽名時間")
 
     def damage(signed: Signed, signer: Signer) -> Signed:
         stamp = before.encode() + signed.signing.timestamp + after.encode()
@@ -127,13 +129,13 @@ def _stamp(before: str, after: str) -> Oddity:
     return _forged(where, "equal-meaning" if equal else "tampered-timestamp", damage)
 
 
-def _moved(seconds: int) -> Oddity:
+def _shifted(seconds: int) -> Oddity:
     def damage(signed: Signed, signer: Signer) -> Signed:
         stamp = b"%d" % (int(signed.signing.timestamp) + seconds)
         words = shell(signed, stamp=f"$((TS+{seconds}))")
         return replace(signed, timestamp=stamp, signing=words)
 
-    where = Text("another timestamp than was signed", "與簽名不同的時間戳")
+    where = Text("a timestamp that differs from the signed one", "與簽名不同的時間戳")
     return _forged(where, "tampered-timestamp", damage)
 
 
@@ -141,7 +143,7 @@ def _fixed_stamp(value: str) -> Oddity:
     def damage(signed: Signed, signer: Signer) -> Signed:
         return replace(signed, timestamp=value.encode(), signing=shell(signed, stamp=quoted(value)))
 
-    where = Text("another timestamp than was signed", "與簽名不同的時間戳")
+    where = Text("a timestamp that differs from the signed one", "與簽名不同的時間戳")
     return _forged(where, "tampered-timestamp" if value else "missing-timestamp", damage)
 
 
@@ -154,27 +156,29 @@ def _flipped(at: int, bit: int) -> Oddity:
         place = at % len(body)
         return body[:place] + bytes([body[place] ^ 1 << bit]) + body[place + 1 :]
 
-    return _tampered(Text("a bit of the body turned", "請求體翻轉了一個位元"), change)
+    return _tampered(Text("a body with one bit flipped", "請求體翻轉了一個位元"), change)
 
 
 def _field(name: str, value: object) -> Oddity:
     def change(body: bytes) -> bytes:
-        return FORMS["compact"]({**json.loads(body), name: value})
+        return ENCODINGS["compact"]({**json.loads(body), name: value})
 
-    return _tampered(Text(f"another {name} than was signed", f"與簽名不同的 {name}"), change)
+    return _tampered(
+        Text(f"a {name} that differs from the signed one", f"與簽名不同的 {name}"), change
+    )
 
 
 def _without(name: str) -> Oddity:
     def change(body: bytes) -> bytes:
         fields = json.loads(body)
         fields.pop(name)
-        return FORMS["compact"](fields)
+        return ENCODINGS["compact"](fields)
 
-    return _tampered(Text(f"{name} taken out of the body", f"請求體被刪去 {name}"), change)
+    return _tampered(Text(f"{name} removed from the body", f"請求體被刪去 {name}"), change)
 
 
-def _behind(text: bytes) -> Oddity:
-    where = Text("something behind the signed body", "簽名的請求體之後多出內容")
+def _appended(text: bytes) -> Oddity:
+    where = Text("extra bytes after the signed body", "簽名的請求體之後多出內容")
     return _tampered(where, lambda body: body + text)
 
 
@@ -182,27 +186,27 @@ def _equal(what: Text, change: Callable[[bytes], bytes], **more: object) -> Oddi
     return _forged(what, "equal-meaning", on_body(change), **more)
 
 
-def _blank(blank: bytes, front: bool) -> Oddity:
-    where = Text("a blank beside the signed body", "簽名的請求體旁多出空白")
-    return _equal(where, lambda body: blank + body if front else body + blank)
+def _padded(padding: bytes, *, before: bool) -> Oddity:
+    where = Text("whitespace around the signed body", "簽名的請求體旁多出空白")
+    return _equal(where, lambda body: padding + body if before else body + padding)
 
 
-def _written(form: str) -> Oddity:
-    where = Text("the signed JSON written in another form", "簽名的 JSON 改以其他形式書寫")
-    # Something to escape, so that every form differs from the compact one.
+def _reencoded(form: str) -> Oddity:
+    where = Text("the signed JSON in another encoding", "簽名的 JSON 改以其他形式書寫")
+    # With characters to escape, so that every encoding differs from the compact one.
     fields = {"content": "測試 <1 & 2/3>"}
-    return _equal(where, lambda body: FORMS[form](json.loads(body)), fields=fields)
+    return _equal(where, lambda body: ENCODINGS[form](json.loads(body)), fields=fields)
 
 
 def _doubled(name: str) -> Oddity:
-    where = Text(f"another {name} in front of the signed one", f"簽名的 {name} 之前多出另一個")
+    where = Text(f"a second {name} before the signed one", f"簽名的 {name} 之前多出另一個")
     key = json.dumps(name).encode()
     return _equal(where, lambda body: b"{" + key + b':"x",' + body[1:])
 
 
-def _dropped(piece: bytes, replaced: bool) -> Oddity:
-    """Bytes that a lossy decoder leaves out, or for which it writes the U+FFFD that was signed."""
-    where = Text("bytes that lossy decoding makes equal", "經有損解碼後才相同的位元組")
+def _lossy(piece: bytes, *, replaced: bool) -> Oddity:
+    """Bytes that a lossy decoder drops, or that it decodes to the U+FFFD that was signed."""
+    where = Text("bytes that a lossy decoder makes equal", "經有損解碼後才相同的位元組")
     mark = "\N{REPLACEMENT CHARACTER}".encode()
     if replaced:
         return _equal(
@@ -211,7 +215,7 @@ def _dropped(piece: bytes, replaced: bool) -> Oddity:
     return _equal(where, lambda body: body.replace(b'"content":"', b'"content":"' + piece))
 
 
-_NAMED = {
+_TAMPERINGS = {
     "missing-signature": Text("no signature", "沒有簽名"),
     "missing-both": Text("neither timestamp nor signature", "沒有時間戳與簽名"),
     "empty-signature": Text("an empty signature", "空的簽名"),
@@ -220,32 +224,32 @@ _NAMED = {
 }
 
 
-def _known(name: str, what: Text, rule: str | None = None) -> Oddity:
-    return _forged(what, rule or name, DAMAGES[name])
+def _by_name(name: str, what: Text, rule: str | None = None) -> Oddity:
+    return _forged(what, rule or name, TAMPERINGS[name])
 
 
 _TWO = Text("two signatures, one of them wrong", "兩個簽名，其中一個錯誤")
 _HEADERS: Oddities = st.one_of(
     st.one_of(st.sampled_from((63, 62, 61, 0, 1, 31, 32)), st.integers(0, 63)).map(_character),
-    st.integers(0, 99).map(_cut),
+    st.integers(0, 99).map(_truncated),
     st.text("0123456789abcdefz=.-", min_size=1, max_size=70).map(_longer),
-    st.one_of(st.sampled_from(_SIGNATURES), st.binary(min_size=32, max_size=32).map(bytes.hex)).map(
-        _instead
+    st.one_of(st.sampled_from(_PLACEHOLDERS), st.binary(min_size=32, max_size=32).map(bytes.hex)).map(
+        _replaced
     ),
     st.builds(_other_secret, st.one_of(st.sampled_from(_SECRETS), st.text("abc01", min_size=1))),
-    st.builds(_other_secret, st.sampled_from(_SECRETS), st.sampled_from(_KINDS)),
+    st.builds(_other_secret, st.sampled_from(_SECRETS), st.sampled_from(_CONTENT_TYPES)),
     st.sampled_from(
         [
-            *(_known(name, what) for name, what in _NAMED.items()),
-            _known(
+            *(_by_name(name, what) for name, what in _TAMPERINGS.items()),
+            _by_name(
                 "of-unsent", Text("the signature of another body", "另一請求體的簽名"), "other-message"
             ),
-            *(_known(name, _TWO, "duplicate-header") for name in ("wrong-first", "wrong-last")),
+            *(_by_name(name, _TWO, "duplicate-header") for name in ("wrong-first", "wrong-last")),
         ]
     ),
 )  # fmt: skip
 _STAMPS: Oddities = st.one_of(
-    st.one_of(st.integers(-(10**6), -1), st.integers(1, 10**6)).map(_moved),
+    st.one_of(st.integers(-(10**6), -1), st.integers(1, 10**6)).map(_shifted),
     st.builds(
         _stamp, st.sampled_from(("", "+", "-", "0", "1")), st.sampled_from(("x", ".0", "0", "e0"))
     ),
@@ -253,10 +257,10 @@ _STAMPS: Oddities = st.one_of(
     st.sampled_from(("", "0", "null", "NaN", "9999999999", "2026-01-02T03:04:05Z")).map(
         _fixed_stamp
     ),
-    st.just(_known("missing-timestamp", Text("no timestamp", "沒有時間戳"))),
+    st.just(_by_name("missing-timestamp", Text("no timestamp", "沒有時間戳"))),
 )
-_MOVED = Text("the timestamp's last digit in the body", "時間戳的末位移入請求體")
-_MOVED_DIGIT = _known("moved-digit", _MOVED)
+_DIGIT_MOVED = Text("the timestamp's last digit in the body", "時間戳的末位移入請求體")
+_MOVED_DIGIT = _by_name("moved-digit", _DIGIT_MOVED)
 _BODIES: Oddities = st.one_of(
     st.builds(_flipped, st.integers(0, 2000), st.integers(0, 7)),
     st.builds(
@@ -265,17 +269,17 @@ _BODIES: Oddities = st.one_of(
         st.sampled_from(("forged", 49, None, {"url": "https://forged.test"})),
     ),
     st.sampled_from(("content", "fromUser", "isSelfMsg", "timestamp")).map(_without),
-    st.sampled_from((b"x", b"{}", b"\n{}", b"//", b"}")).map(_behind),
+    st.sampled_from((b"x", b"{}", b"\n{}", b"//", b"}")).map(_appended),
 )
 _EQUALS: Oddities = st.one_of(
-    st.builds(_blank, st.sampled_from(_BLANKS), st.booleans()),
-    st.sampled_from(sorted(FORMS.keys() - {"compact"})).map(_written),
+    st.builds(_padded, st.sampled_from(_PADDING), before=st.booleans()),
+    st.sampled_from(sorted(ENCODINGS.keys() - {"compact"})).map(_reencoded),
     st.sampled_from(("key", "msgId", "content")).map(_doubled),
-    st.builds(_dropped, st.sampled_from(_DROPPED), st.booleans()),
+    st.builds(_lossy, st.sampled_from(_UNDECODABLE), replaced=st.booleans()),
 )
 
 
-_BORNE = {
+_EXEMPT_KINDS = {
     "history": "isHistory true",
     "self": "isSelfMsg true",
     "image": "msgType 3",
@@ -286,11 +290,11 @@ _BORNE = {
     "system": "msgType 10000",
     "recall": "msgType 10002",
 }
-"""Kinds of messages for which somebody may have made an exception of the check, and what tells them."""
+"""Kinds of messages that a receiver may wrongly exempt from the check → the field that marks them."""
 
 
-def _borne(oddity: Oddity, kind: str | None) -> Oddity:
-    """The same forgery by a message of `kind`; None for a plain one."""
+def _in_message(oddity: Oddity, kind: str | None) -> Oddity:
+    """The same forgery in a message of `kind`; None for a plain one."""
     if kind is None:
         return oddity
     plain = build("text", ID, 0).fields()
@@ -299,19 +303,19 @@ def _borne(oddity: Oddity, kind: str | None) -> Oddity:
         for name, value in build(kind, ID, 0).fields().items()
         if value != plain[name] and name != "createTime"
     }
-    where = oddity.where + Text(f" ({_BORNE[kind]})", f"（{_BORNE[kind]}）")
+    where = oddity.where + Text(f" ({_EXEMPT_KINDS[kind]})", f"（{_EXEMPT_KINDS[kind]}）")
     return replace(oddity, where=where, fields=fields, simpler=oddity)
 
 
 @cache
 def forged_examples(dialect: Dialect) -> st.SearchStrategy[Example]:
-    """Messages that were changed after they were signed, or signed wrongly, as far as `dialect` can tell.
+    """Messages that were changed after signing, or wrongly signed, in ways that `dialect` can detect.
     Most are plain; those with a wrong signature are of every kind."""
-    kinds = st.sampled_from((None, "history", "self", *_BORNE))
-    headers = st.builds(_borne, _HEADERS, kinds)
-    ways = [headers, headers, _BODIES, _EQUALS]
+    kinds = st.sampled_from((None, "history", "self", *_EXEMPT_KINDS))
+    headers = st.builds(_in_message, _HEADERS, kinds)
+    strategies = [headers, headers, _BODIES, _EQUALS]
     if dialect.signs_timestamp:
-        ways.append(_STAMPS)
+        strategies.append(_STAMPS)
     if dialect.separated:
-        ways.append(st.just(_MOVED_DIGIT))
-    return st.one_of(ways).map(lambda oddity: Example((oddity,)))
+        strategies.append(st.just(_MOVED_DIGIT))
+    return st.one_of(strategies).map(lambda oddity: Example((oddity,)))

@@ -1,7 +1,8 @@
-"""Strategies for signed bodies that are not what the guide describes: of other JSON types, lacking
-fields, not JSON, not text, nested very deeply.
+"""Strategies for signed bodies that the guide does not describe: wrong JSON types, missing fields, broken
+JSON, broken UTF-8, very deep nesting.
 
-Each oddity names the fixed rule of its shape. Signed bodies like these must get an answer below 500.
+The `shape` of each oddity names the fixed rule for it. A body like these, correctly signed, must be
+answered with a status below 500.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from conformance.fuzz.strategies.valid import FIELDS
 from conformance.fuzz.strategies.values import OBJECTS, SCALARS
 from conformance.model.text import Text
 
-DEEPEST = 10_000
+MAX_DEPTH = 10_000
+"""The deepest nesting of arrays or objects."""
 
 _TEXT_FIELDS = ("key", "fromUser", "toUser", "content")
 _KINDS: dict[str, tuple[Text, tuple[Any, ...]]] = {
@@ -37,7 +39,7 @@ _KINDS: dict[str, tuple[Text, tuple[Any, ...]]] = {
     "array": (Text("an array", "陣列"), ([], [1], ["1"], [None], [[]], [{}])),
     "object": (Text("an object", "對象"), ({}, {"a": 1}, {"$gt": ""}, {"id": "1"})),
 }
-_RIGHT = {
+_TYPES = {
     **dict.fromkeys(("key", "msgId", "fromUser", "toUser", "content"), "text"),
     **dict.fromkeys(("timestamp", "createTime", "msgType"), "number"),
     **dict.fromkeys(("isSelfMsg", "isHistory"), "boolean"),
@@ -49,20 +51,22 @@ def _shape(name: str, kind: str) -> Shape:
         return "receiver.body.wrong-types", None
     if kind == "null":
         return "receiver.body.null-msgid", None
-    # Of what is no string, the rules ask least about what is a word of its own.
-    plain = kind in ("number", "fraction", "boolean")
-    return "receiver.body.non-string-msgid", "number" if plain else kind
+    # Among values that are not strings, the rules demand the least for scalars.
+    scalar = kind in ("number", "fraction", "boolean")
+    return "receiver.body.non-string-msgid", "number" if scalar else kind
 
 
 def _wrong(name: str, kind: str, value: object) -> Oddity:
-    said = _KINDS[kind][0]
-    where = Text(f"{name}, which is {said.en}", f"{name} 是{said.zh}")
+    label = _KINDS[kind][0]
+    where = Text(f"{name}, which is {label.en}", f"{name} 是{label.zh}")
     return Oddity(name, where, _shape(name, kind), {name: value})
 
 
 def _wrong_link(kind: str, value: object) -> Oddity:
-    said = _KINDS[kind][0]
-    where = Text(f"content of msgType 49, which is {said.en}", f"msgType 49 的 content 是{said.zh}")
+    label = _KINDS[kind][0]
+    where = Text(
+        f"content of msgType 49, which is {label.en}", f"msgType 49 的 content 是{label.zh}"
+    )
     shape = ("receiver.body.wrong-types", "content-49")
     return Oddity("content", where, shape, {"msgType": 49, "content": value})
 
@@ -76,7 +80,7 @@ def _missing(name: str) -> Oddity:
 def _surrogate(name: str, text: str) -> Oddity:
     value = ID + text if name == "msgId" else text
     where = Text(name, name)
-    # Written as an escape: as bytes it would not be UTF-8.
+    # Encoded as an escape, because the raw bytes would not be UTF-8.
     return Oddity(
         name, where, ("receiver.body.lone-surrogate", None), {name: value}, form="ascii-only"
     )
@@ -90,27 +94,32 @@ _EMPTY_ID = Oddity(
 )
 _WRONG = [
     _wrong(name, kind, value)
-    for name, right in _RIGHT.items()
+    for name, correct in _TYPES.items()
     for kind, (_, values) in _KINDS.items()
-    if kind != right
+    if kind != correct
     for value in values
 ]
 _WRONG_TYPE = st.one_of(
     st.sampled_from(_WRONG),
     st.sampled_from(_WRONG),
-    st.builds(_wrong, st.sampled_from(sorted(_RIGHT)), st.just("object"), OBJECTS),
-    st.builds(_wrong, st.sampled_from(sorted(_RIGHT)), st.just("array"), st.lists(SCALARS, max_size=3)),
+    st.builds(_wrong, st.sampled_from(sorted(_TYPES)), st.just("object"), OBJECTS),
+    st.builds(_wrong, st.sampled_from(sorted(_TYPES)), st.just("array"), st.lists(SCALARS, max_size=3)),
 )  # fmt: skip
-_WRONG_ID = st.sampled_from([_EMPTY_ID, *(each for each in _WRONG if each.place == "msgId")])
+_WRONG_ID = st.sampled_from([_EMPTY_ID, *(oddity for oddity in _WRONG if oddity.place == "msgId")])
 _WRONG_LINK = st.sampled_from(
-    [_wrong_link(kind, v) for kind, (_, vs) in _KINDS.items() if kind != "object" for v in vs]
+    [
+        _wrong_link(kind, value)
+        for kind, (_, values) in _KINDS.items()
+        if kind != "object"
+        for value in values
+    ]
 )
 _MISSING = st.sampled_from([_missing(name) for name in sorted(FIELDS)])
 _HALVES = st.sampled_from(("\ud83d", "\ude00", "a\udfff", "\ud800b", "\ude00\ud83d"))
 _SURROGATE = st.builds(_surrogate, st.sampled_from((*_TEXT_FIELDS, "msgId", "extra")), _HALVES)
 
 FIELD_ODDITIES = st.one_of(_WRONG_TYPE, _WRONG_ID, _WRONG_LINK, _MISSING)
-"""A field that is missing, or of a JSON type that it must not have: each breaks the schema."""
+"""A field that is missing or has a wrong JSON type: each breaks the schema."""
 
 
 def _edited(
@@ -121,7 +130,7 @@ def _edited(
 
 
 def _cut(part: int) -> Oddity:
-    where = Text("a body that ends in the middle", "中途結束的請求體")
+    where = Text("a truncated body", "中途結束的請求體")
     return _edited(where, "truncated-json", lambda body: body[: max(1, len(body) * part // 100)])
 
 
@@ -130,66 +139,68 @@ def _ungrammatical(mark: str, at: int) -> Oddity:
 
 
 def _undecodable(piece: bytes, name: str) -> Oddity:
-    where = Text(f"bytes in {name} that are not UTF-8", f"{name} 中有不是 UTF-8 的位元組")
+    where = Text(f"invalid UTF-8 in {name}", f"{name} 中有不是 UTF-8 的位元組")
     return _edited(where, "invalid-utf8", lambda body: in_text(body, name, piece))
 
 
 def _huge(name: str, number: str) -> Oddity:
-    where = Text(f"a number in {name} that is out of bounds", f"{name} 的數字超出範圍")
+    where = Text(f"an out-of-range number in {name}", f"{name} 的數字超出範圍")
     return _edited(where, None, lambda body: other_number(body, name, number))
 
 
-def _twice(name: str, value: object, first: bool) -> Oddity:
+def _twice(name: str, value: object, *, before: bool) -> Oddity:
     where = Text(f"{name} twice", f"{name} 出現兩次")
     pair = json.dumps({name: value}).encode()[1:-1]
 
     def edit(body: bytes) -> bytes:
-        return b"{" + pair + b"," + body[1:] if first else body[:-1] + b"," + pair + b"}"
+        return b"{" + pair + b"," + body[1:] if before else body[:-1] + b"," + pair + b"}"
 
     return _edited(where, "duplicate-keys", edit)
 
 
-def _deep(depth: int, arrays: bool, *, whole: bool, closed: bool) -> Oddity:
+def _deep(depth: int, *, arrays: bool, whole: bool, closed: bool) -> Oddity:
     opening, inner, closing = (b"[", b"", b"]") if arrays else (b'{"a":', b"1", b"}")
     nest = opening * depth + inner + closing * (depth if closed else 0)
     where = Text("arrays", "陣列") if arrays else Text("objects", "對象")
     return _edited(
-        where + Text(" nested deeply", "的深層巢狀"),
+        Text("deeply nested ", "") + where + Text("", "的深層巢狀"),
         "deep-nesting",
         lambda body: nest if whole else body[:-1] + b',"extra":' + nest + b"}",
     )
 
 
-def _instead(body: bytes, said: Text, rule: str, case: str | None = None) -> Oddity:
-    return _edited(said, rule, lambda _: body, case)
+def _replacement(body: bytes, where: Text, rule: str, case: str | None = None) -> Oddity:
+    return _edited(where, rule, lambda _: body, case)
 
 
-_NO_OBJECT = (
-    *(("array", each) for each in (b"[]", b"[1]", b'[{"msgId":"1"}]')),
-    *(("string", each) for each in (b'""', b'"msgId"')),
-    *(("number", each) for each in (b"0", b"42", b"-1e3")),
+_NOT_AN_OBJECT = (
+    *(("array", body) for body in (b"[]", b"[1]", b'[{"msgId":"1"}]')),
+    *(("string", body) for body in (b'""', b'"msgId"')),
+    *(("number", body) for body in (b"0", b"42", b"-1e3")),
     ("null", b"null"),
-    *(("true", each) for each in (b"true", b"false")),
+    *(("true", body) for body in (b"true", b"false")),
 )
 _TOP_LEVEL = [
-    _instead(
-        body, Text(f"JSON that is no object: {kind}", f"不是對象的 JSON：{kind}"), "not-an-object", kind
+    _replacement(
+        body, Text(f"JSON that is not an object: {kind}", f"不是對象的 JSON：{kind}"), "not-an-object", kind
     )
-    for kind, body in _NO_OBJECT
+    for kind, body in _NOT_AN_OBJECT
 ]  # fmt: skip
 _EMPTY = [
-    _instead(body, Text("a body that says nothing", "空白的請求體"), "empty")
+    _replacement(body, Text("an empty body", "空白的請求體"), "empty")
     for body in (b"", b" ", b"\n\t ")
 ]
-_NO_FIELDS = _instead(b"{}", Text("an object without fields", "沒有字段的對象"), "missing-msgid")
-_RAW = Text("bytes that are no text", "不是文字的位元組")
+_NO_FIELDS = _replacement(
+    b"{}", Text("an object without fields", "沒有字段的對象"), "missing-msgid"
+)
+_RAW = Text("bytes that are not text", "不是文字的位元組")
 
 
 def _raw(body: bytes) -> Oddity:
-    return _instead(body + b"\xff", _RAW, "invalid-utf8")
+    return _replacement(body + b"\xff", _RAW, "invalid-utf8")
 
 
-def _wide(encoding: str) -> Oddity:
+def _wide_encoding(encoding: str) -> Oddity:
     where = Text(f"JSON in {encoding.upper()}", f"以 {encoding.upper()} 編碼的 JSON")
     return _edited(where, "invalid-json", lambda body: body.decode().encode(encoding))
 
@@ -198,12 +209,12 @@ _DOUBLED = st.builds(
     _twice,
     st.sampled_from(("msgId", "msgType", "content", "key")),
     st.sampled_from(("1", 1, None, {})),
-    st.booleans(),
+    before=st.booleans(),
 )
-# Hypothesis draws few large numbers, and it is these on which a stack ends.
-_DEPTHS = st.one_of(st.integers(1, DEEPEST), st.just(5_000), st.just(DEEPEST))
+# Hypothesis draws few large numbers, but those are what exhausts a stack.
+_DEPTHS = st.one_of(st.integers(1, MAX_DEPTH), st.just(5_000), st.just(MAX_DEPTH))
 _ARRAYS, _OBJECTS = (
-    st.builds(_deep, _DEPTHS, st.just(arrays), whole=st.booleans(), closed=st.booleans())
+    st.builds(_deep, _DEPTHS, arrays=st.just(arrays), whole=st.booleans(), closed=st.booleans())
     for arrays in (True, False)
 )
 
@@ -224,22 +235,22 @@ EDITED = st.one_of(
     _OBJECTS,
     st.sampled_from(_TOP_LEVEL),
     st.sampled_from([*_EMPTY, _NO_FIELDS]),
-    st.sampled_from(("utf-16-le", "utf-16-be", "utf-32-le")).map(_wide),
+    st.sampled_from(("utf-16-le", "utf-16-be", "utf-32-le")).map(_wide_encoding),
     st.binary(max_size=16).map(_raw),
 )
-"""Bytes that differ from those of a message, in one way."""
+"""Bytes that differ from a message's in one way."""
 
 
 def _of_fields(oddities: list[Oddity]) -> Example:
-    return Example(tuple({each.place: each for each in oddities}.values()))
+    return Example(tuple({oddity.place: oddity for oddity in oddities}.values()))
 
 
 breaking_examples: st.SearchStrategy[Example] = st.lists(
     FIELD_ODDITIES, min_size=1, max_size=2
 ).map(_of_fields)
-"""Messages that break the schema."""
+"""Messages that violate the schema."""
 
-# In builds, since Hypothesis takes the branches of alternatives for its own, and would weigh them so.
+# In builds, because Hypothesis would merge nested alternatives and change their weights.
 _EDITED = st.builds(Example, st.tuples(EDITED))
 malformed_examples: st.SearchStrategy[Example] = st.one_of(
     breaking_examples,
@@ -248,4 +259,4 @@ malformed_examples: st.SearchStrategy[Example] = st.one_of(
     _EDITED,
     st.builds(Example, st.tuples(_SURROGATE)),
 )
-"""Malformed bodies of every kind."""
+"""Malformed bodies of all kinds."""

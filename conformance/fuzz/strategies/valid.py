@@ -1,7 +1,7 @@
-"""Strategies for valid messages: every msgType, any text, in every form that a receiver must take.
+"""Strategies for valid messages: every msgType, any text, every JSON encoding that a receiver must accept.
 
-What the rules never flag is not drawn: no 1.0 for 1, no doubled key, no byte order mark. Accounts and
-ids have at most 64 characters, objects are nested a few levels deep.
+Messages that no rule requires to be accepted are not drawn: 1.0 for 1, a key twice, a byte order mark.
+Accounts and ids have at most 64 characters; objects are nested a few levels deep.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from conformance.fuzz.strategies.example import ID, Example, Oddity
 from conformance.fuzz.strategies.values import INT64, KEYS, OBJECTS, VALUES, names, texts
 from conformance.model.text import Text
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import ACCOUNT, CONTENT, FRIEND, GROUP, TYPES, build
 
 Oddities = st.SearchStrategy[Oddity]
@@ -34,10 +34,10 @@ _FILES = {
     43: (b"\0\0\0\x18ftypmp42", b"\x1aE\xdf\xa3", b"\0\0\0\x14ftypqt  "),
     47: (b"GIF89a\x01\0\x01\0", b"\x89PNG\r\n\x1a\n", b"RIFF\x24\0\0\0WEBPVP8X"),
 }
-"""The first bytes of real formats. WeChat's SILK has a byte in front of its name."""
+"""The first bytes of real file formats. WeChat's SILK has a byte before its name."""
 
 _UNLISTED = (37, 51, 42, 48, 50, 62, 9999, 0, -1, 2**31 - 1)
-"""Types that real services send, and the ends of what an int holds (字段說明)."""
+"""Types that real services send, and the bounds of an int (字段說明)."""
 
 
 def _content(msg_type: int, content: object, what: Text, rule: str) -> Oddity:
@@ -57,12 +57,12 @@ def _as_text(msg_type: int, text: str) -> Oddity:
     return replace(_content(msg_type, text, what, "any-text"), simpler=_SIMPLE[msg_type])
 
 
-def _as_url(msg_type: int, path: str, query: str, raw: bool) -> Oddity:
+def _as_url(msg_type: int, path: str, query: str, *, raw: bool) -> Oddity:
     host = "https://媒體.hookproof.test" if raw else "http://media.hookproof.test:8080"
-    spelled = path if raw else quote(path)
-    url = f"{host}/{spelled}?size=1&name={query if raw else quote(query)}#a"
-    found = _content(msg_type, url, Text(" (a URL)", "（URL）"), "media-url-and-base64")
-    return replace(found, simpler=_as_text(1, url))
+    url_path = path if raw else quote(path)
+    url = f"{host}/{url_path}?size=1&name={query if raw else quote(query)}#a"
+    oddity = _content(msg_type, url, Text(" (a URL)", "（URL）"), "media-url-and-base64")
+    return replace(oddity, simpler=_as_text(1, url))
 
 
 def _as_file(msg_type: int, first: int, rest: bytes, times: int) -> Oddity:
@@ -94,7 +94,7 @@ _LINK: st.SearchStrategy[dict[str, Any]] = st.builds(
     texts(),
     OBJECTS,
 )
-# In builds, since Hypothesis would take the branches for its own, and weigh them so.
+# In builds, because Hypothesis would merge the branches and change their weights.
 _AS_OBJECT = st.builds(_as_object, st.one_of(OBJECTS, OBJECTS, _LINK))
 _TYPES = st.sampled_from(_UNLISTED) | st.integers(-(2**31), 2**31 - 1).filter(
     lambda n: n not in DOCUMENTED
@@ -103,12 +103,12 @@ _ANY = st.one_of(texts(1000), VALUES)
 
 
 def _contents(types: st.SearchStrategy[int], msg_type: int) -> Oddities:
-    """Content for one of `types`, of which `msg_type` is one."""
+    """Content for any of `types`, all of which take the same content as `msg_type`."""
     if msg_type in TEXTS:
         return st.builds(_as_text, types, texts(10_000))
     if msg_type in MEDIA:
         return st.one_of(
-            st.builds(_as_url, types, texts(40), texts(40), st.booleans()),
+            st.builds(_as_url, types, texts(40), texts(40), raw=st.booleans()),
             st.builds(_as_file, types, st.integers(0, 2), *_FILE),
         )
     return _AS_OBJECT if msg_type == 49 else st.builds(_unlisted, types, _ANY)
@@ -119,7 +119,7 @@ _AS_MEDIA = _contents(st.sampled_from(MEDIA), MEDIA[0])
 _UNLISTED_TYPE = _contents(_TYPES, _UNLISTED[0])
 
 
-def _account(name: str, text: str, group: bool) -> Oddity:
+def _account(name: str, text: str, *, group: bool) -> Oddity:
     value = text + "@chatroom" if group else text
     what = Text("", "") if value else Text(" that is empty", "（空字符串）")
     where = Text(name, name) + what
@@ -127,14 +127,14 @@ def _account(name: str, text: str, group: bool) -> Oddity:
 
 
 def _number(name: str, value: int) -> Oddity:
-    # A receiver may mind the age of a push, and not that of a message.
+    # A receiver may reject a delivery for its age, but not a message.
     shape = ("receiver.signature.stale-timestamp", None) if name == "timestamp" else None
     far = Text(" far from now", "遠離現在")
     return Oddity(name, Text(name, name) + far, shape, {name: value})
 
 
-def _flag(name: str, said: Text, fields: dict[str, object]) -> Oddity:
-    return Oddity(name, said, ("receiver.accepts.group-self-history", None), fields)
+def _flag(name: str, where: Text, fields: dict[str, object]) -> Oddity:
+    return Oddity(name, where, ("receiver.accepts.group-self-history", None), fields)
 
 
 def _own(to: str) -> Oddity:
@@ -143,22 +143,22 @@ def _own(to: str) -> Oddity:
 
 
 def _extra(name: str, value: object) -> Oddity:
-    where = Text("a field that is not listed", "未列出的字段")
+    where = Text("an unlisted field", "未列出的字段")
     return Oddity("extra", where, ("receiver.accepts.unknown-field", None), {name: value})
 
 
 def _is_extra(name: str) -> bool:
-    """Some readers match names whatever their case; to them such a field would not be another."""
+    """Whether a name differs from every field's, also for parsers that ignore case."""
     return name.casefold() not in {field.casefold() for field in FIELDS}
 
 
 def _form(name: str) -> Oddity:
-    where = Text("JSON written in another form", "以其他形式書寫的 JSON")
+    where = Text("JSON in another encoding", "以其他形式書寫的 JSON")
     return Oddity("form", where, ("receiver.signature.raw-bytes", None), form=name)
 
 
 _ACCOUNT = st.builds(
-    _account, st.sampled_from(("key", "fromUser", "toUser")), names(54), st.booleans()
+    _account, st.sampled_from(("key", "fromUser", "toUser")), names(54), group=st.booleans()
 )
 _MSG_ID = st.builds(
     lambda before, after: Oddity("msgId", Text("msgId", "msgId"), None, {"msgId": before + ID + after}),
@@ -175,31 +175,35 @@ _FLAGS = st.sampled_from(
     ]
 )
 _EXTRA = st.builds(_extra, KEYS.filter(_is_extra), VALUES)
-_FORM = st.sampled_from(sorted(FORMS)).map(_form)
+_FORM = st.sampled_from(sorted(ENCODINGS)).map(_form)
 
-_ASIDE = (_ACCOUNT, _MSG_ID, _NUMBER, _NUMBER, _FLAGS, _EXTRA, _EXTRA, _FORM, _FORM)
+_OTHER_FIELDS = (_ACCOUNT, _MSG_ID, _NUMBER, _NUMBER, _FLAGS, _EXTRA, _EXTRA, _FORM, _FORM)
 ODDITIES: Oddities = st.one_of(
     *(_TYPED, _AS_TEXT, _AS_TEXT, _AS_OBJECT, _AS_OBJECT, _AS_MEDIA, _AS_MEDIA, _UNLISTED_TYPE),
-    *_ASIDE,
+    *_OTHER_FIELDS,
 )
-"""One thing that is not plain about a valid message."""
+"""One respect in which a valid message is not plain."""
 
 
-def _apart(oddities: Iterable[Oddity]) -> Example:
-    """The oddities in an example, one for each place; who sent one's own message goes first."""
-    places = {each.place: each for each in oddities}
-    return Example(tuple(sorted(places.values(), key=lambda each: each.place != "isSelfMsg")))
+def _combined(oddities: Iterable[Oddity]) -> Example:
+    """An example with the last oddity of each place. isSelfMsg comes first, because it sets other fields."""
+    places = {oddity.place: oddity for oddity in oddities}
+    return Example(tuple(sorted(places.values(), key=lambda oddity: oddity.place != "isSelfMsg")))
 
 
 def valid_contents(msg_type: int) -> st.SearchStrategy[Any]:
-    """Content for a documented type, however odd."""
+    """Any content for a documented type, also unusual content."""
     return _contents(st.just(msg_type), msg_type).map(lambda oddity: oddity.fields["content"])
 
 
-valid_examples: st.SearchStrategy[Example] = st.lists(ODDITIES, min_size=1, max_size=2).map(_apart)
-"""Valid messages with an oddity or two."""
+valid_examples: st.SearchStrategy[Example] = st.lists(ODDITIES, min_size=1, max_size=2).map(
+    _combined
+)
+"""Valid messages with one or two oddities."""
 
 
 def valid_of(msg_type: int) -> st.SearchStrategy[Example]:
-    """Valid messages of one type, documented or not."""
-    return st.tuples(_contents(st.just(msg_type), msg_type), st.one_of(_ASIDE)).map(_apart)
+    """Valid messages of one type, which need not be documented."""
+    return st.tuples(_contents(st.just(msg_type), msg_type), st.one_of(_OTHER_FIELDS)).map(
+        _combined
+    )

@@ -1,4 +1,4 @@
-"""Strategies for any text and any JSON value that a message may hold."""
+"""Strategies for any text and any JSON value that a message may contain."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-_TELLING_NUMBERS = (
+_TRICKY_NUMBERS = (
     *(0, -1, 2**31 - 1, 2**31, 2**32, -(2**31) - 1),
-    *(10**12, 10**15, 2**53 + 1),  # milliseconds, microseconds, what a float rounds
+    *(10**12, 10**15, 2**53 + 1),  # milliseconds, microseconds, a number that a float rounds
     *(253402300800, -62135596801),  # the years 10000 and 0
     *(2**63 - 1, -(2**63)),
 )
-INT64 = st.one_of(st.sampled_from(_TELLING_NUMBERS), st.integers(-(2**63), 2**63 - 1))
+INT64 = st.one_of(st.sampled_from(_TRICKY_NUMBERS), st.integers(-(2**63), 2**63 - 1))
 
-TELLING = (
+TRICKY = (
     "\0",
     "a\0b",
     "👩‍👩‍👧‍👦",  # joined by U+200D
@@ -23,10 +23,10 @@ TELLING = (
     "שלום مرحبا",
     "\u202eabc\u202c\u200f\ufeff",
     "Z\u0351\u036b\u0343a\u0323\u0301",
-    "각 각",  # composed, and in its parts
+    "각 각",  # composed and decomposed
     "\x01\x08\t\r\n\x1b[31m\x7f\x85",
-    "\u2028\u2029",  # end a line in JavaScript, and not in JSON
-    "\ufffd",  # what lossy decoders write
+    "\u2028\u2029",  # end a line in JavaScript but not in JSON
+    "\ufffd",  # written by lossy decoders
     "\ufdd0\uffff\ue000",
     '"\\/\b\f',
     "<b>&amp;</b><script>",
@@ -36,18 +36,18 @@ TELLING = (
     "0e0",
     " ",
 )
-"""Texts on which something has broken somewhere."""
+"""Texts that have broken software before."""
 
-_DRAWN = st.text(max_size=24)
-_TOLD = st.lists(st.sampled_from(TELLING), min_size=1, max_size=3).map("".join)
+_ANY_TEXT = st.text(max_size=24)
+_TRICKY_TEXT = st.lists(st.sampled_from(TRICKY), min_size=1, max_size=3).map("".join)
 _UNIT = st.sampled_from(("a", "測試 ", "😀", "e\u0301", "\\u0000", "\x01")) | st.text(
     min_size=1, max_size=4
 )
 
 
 def texts(longest: int = 64) -> st.SearchStrategy[str]:
-    """Any text, without half surrogate pairs, of at most `longest` characters."""
-    short = st.one_of(_TOLD, _DRAWN)
+    """Any text of at most `longest` characters, without lone surrogates."""
+    short = st.one_of(_TRICKY_TEXT, _ANY_TEXT)
     if longest < 1000:
         return short.map(lambda text: text[:longest])
     sizes = st.integers(1, longest)
@@ -56,8 +56,7 @@ def texts(longest: int = 64) -> st.SearchStrategy[str]:
 
 
 def names(longest: int = 64) -> st.SearchStrategy[str]:
-    """Any text of at most `longest` characters, each of which may take two UTF-16 units: as long as
-    an account's name or an id is anywhere."""
+    """Any text of at most `longest` UTF-16 units, as long as an account or an id can be anywhere."""
     return texts(longest).map(lambda text: _fitting(text, longest))
 
 
@@ -83,7 +82,7 @@ def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 VALUES: st.SearchStrategy[Any] = _nested(_nested(_nested(SCALARS)))
-"""Any JSON value with numbers that every reader takes, a few levels deep."""
+"""Any JSON value, a few levels deep, with numbers that every parser accepts."""
 
 OBJECTS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     KEYS, _nested(_nested(_nested(SCALARS))), max_size=4

@@ -1,1 +1,1 @@
-"""Receivers with one realistic fault each, and correct ones in several stacks."""
+"""Receivers with one realistic fault each, and correct ones on several stacks."""

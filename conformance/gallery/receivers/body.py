@@ -1,7 +1,8 @@
-"""Receivers that make too much of a malformed body, or break on it. Rules: receiver.body.*
+"""Receivers that accept malformed bodies, or break on them. Rules: receiver.body.*
 
-receiver.body.answered is about any body: whoever leaves one without an answer breaks the rule for that
-body as well. Its narrow peer does so where the body's own rule is only MAY (deep-nesting).
+receiver.body.answered covers every body: a receiver that leaves one unanswered also breaks the rule
+for that kind of body. Its narrow peer leaves a deeply nested body unanswered, since the rule for
+those is only MAY.
 """
 
 from __future__ import annotations
@@ -19,38 +20,38 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from conformance.gallery.peer import Faulty
-from conformance.receiver import behaviour as behaviour
+from conformance.receiver import behaviour
 from conformance.receiver.behaviour import Message, ReceiverBehaviour, Response
 
 
-def _tolerant(body: bytes, *, second: Callable[[str], Any]) -> Message | Response:
-    """The message as it is read, or else as the `second` parser makes one of the body."""
+def _read_leniently(body: bytes, *, fallback: Callable[[str], Any]) -> Message | Response:
+    """The message as strict JSON, or else as the `fallback` parser reads it."""
     message = behaviour.read(body)
     if not isinstance(message, Response):
         return message
     try:
-        found = second(body.decode())
+        value = fallback(body.decode())
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return message
-    return found if isinstance(found, dict) else message
+    return value if isinstance(value, dict) else message
 
 
-def _trailing_commas(text: str) -> Any:
+def _parse_trailing_commas(text: str) -> Any:
     return json.loads(re.sub(r",\s*([}\]])", r"\1", text))
 
 
-def _python_literal(text: str) -> Any:
-    """What Python prints of a dict, but for the names of its constants."""
-    return ast.literal_eval(re.sub(r"\b(true|false)\b", lambda found: found[0].title(), text))
+def _parse_python_literal(text: str) -> Any:
+    """A Python dict literal, also with JSON's `true` and `false`."""
+    return ast.literal_eval(re.sub(r"\b(true|false)\b", lambda match: match[0].title(), text))
 
 
-def _form(text: str) -> Any:
-    """express.urlencoded beside express.json, or Flask's request.values."""
+def _parse_form(text: str) -> Any:
+    """As express.urlencoded beside express.json, or Flask's request.values."""
     return {name: values[0] for name, values in parse_qs(text).items()}
 
 
-def _completed(text: str) -> Any:
-    """A parser for streams, which closes what the text leaves open."""
+def _parse_completed(text: str) -> Any:
+    """A streaming parser, which closes what the text leaves open."""
     for end in ("}", '"}', '":null}', ":null}", "null}"):
         try:
             return json.loads(text + end)
@@ -59,7 +60,7 @@ def _completed(text: str) -> Any:
     return None
 
 
-def _throwing(body: bytes) -> Message | Response:
+def _read_without_catching(body: bytes) -> Message | Response:
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -68,103 +69,103 @@ def _throwing(body: bytes) -> Message | Response:
     return behaviour.read(body)
 
 
-def _throwing_on_bytes(body: bytes) -> Message | Response:
-    """`except json.JSONDecodeError` around the decoding too, which raises another error."""
+def _decode_without_catching(body: bytes) -> Message | Response:
+    """Catches only json.JSONDecodeError, but decoding raises UnicodeDecodeError."""
     body.decode()
     return behaviour.read(body)
 
 
-def _replacing(body: bytes) -> Message | Response:
-    """Flask's as_text=True, Go's encoding/json."""
+def _replace_bad_bytes(body: bytes) -> Message | Response:
+    """As Flask's as_text=True and Go's encoding/json do."""
     return behaviour.read(body.decode(errors="replace").encode())
 
 
-def _pong(body: bytes) -> Message | Response:
+def _answer_ping(body: bytes) -> Message | Response:
     return behaviour.read(body) if body else Response(200, "pong")
 
 
-def _any_value(body: bytes) -> Message | Response:
-    """Whatever parses goes on; the next step asks it for its msgId, and an array has no `get`."""
+def _read_any_value(body: bytes) -> Message | Response:
+    """Passes any JSON value on. The next step calls `get` on it, which an array does not have."""
     message = behaviour.read(body)
     if message == Response(400, "the body is not a JSON object"):
         raise AttributeError("'list' object has no attribute 'get'")
     return message
 
 
-def _batch(body: bytes) -> Message | Response:
-    """Takes an array for a batch of messages, and an empty one for an empty batch."""
+def _read_batch(body: bytes) -> Message | Response:
+    """Treats an array as a batch of messages, and an empty array as an empty batch."""
     if body.strip() == b"[]":
         return Response(200, "0 messages")
     return behaviour.read(body)
 
 
-def _id_by_key(message: Message) -> str | Response:
+def _require_id_key(message: Message) -> str | Response:
     if "msgId" not in message:
         raise KeyError("msgId")
     return behaviour.msg_id(message)
 
 
-def _id_invented(message: Message) -> str | Response:
+def _invent_id(message: Message) -> str | Response:
     return behaviour.msg_id(message) if "msgId" in message else secrets.token_hex(8)
 
 
-def _id_if_string(message: Message) -> str | Response:
-    """isinstance(msgId, str), and no look at its length."""
+def _require_id_string(message: Message) -> str | Response:
+    """isinstance(msgId, str), without a check of its length."""
     return "" if message.get("msgId") == "" else behaviour.msg_id(message)
 
 
-def _id_nullable(message: Message) -> str | Response:
-    """A property that is required and nullable: null is stored as the text of null."""
+def _allow_null_id(message: Message) -> str | Response:
+    """A property that is required and nullable: null is stored as the text "null"."""
     return "null" if message.get("msgId", "") is None else behaviour.msg_id(message)
 
 
-def _id_as_text(message: Message) -> str | Response:
-    """str() of whatever is truthy."""
-    found = message.get("msgId")
-    return str(found) if found else Response(400, "msgId is missing")
+def _convert_id(message: Message) -> str | Response:
+    """str() of any truthy value."""
+    value = message.get("msgId")
+    return str(value) if value else Response(400, "msgId is missing")
 
 
-def _id_in_set(message: Message) -> str | Response:
-    """The guide's own sample: looks msgId up in a set before it knows that it is a string."""
-    found = message.get("msgId")
-    if not found:
+def _hash_id(message: Message) -> str | Response:
+    """As in the guide's own sample: looks msgId up in a set before checking that it is a string."""
+    value = message.get("msgId")
+    if not value:
         return Response(400, "msgId is missing")
-    hash(found)
+    hash(value)
     return behaviour.msg_id(message)
 
 
-def _type_as_int(message: Message) -> Response | None:
+def _convert_type(message: Message) -> Response | None:
     int(message.get("msgType", 0))
     return None
 
 
-def _text_stripped(message: Message) -> Response | None:
+def _strip_text(message: Message) -> Response | None:
     if message.get("msgType") == 1:
         message.get("content", "").strip()
     return None
 
 
-def _field_by_key(message: Message, *, name: str) -> Response | None:
+def _require_key(message: Message, *, name: str) -> Response | None:
     message[name]
     return None
 
 
-def _encoded(message: Message) -> Response | None:
-    """What a database driver does with text."""
+def _encode_content(message: Message) -> Response | None:
+    """Encodes text as a database driver does."""
     str(message.get("content")).encode()
     return None
 
 
-async def _worker_dies(request: web.Request) -> bytes | Response:
-    """A recursive parser in C without a limit: the stack ends, and the worker process with it."""
+async def _abort_on_nesting(request: web.Request) -> bytes | Response:
+    """A recursive parser in C without a limit: the stack overflows and kills the worker process."""
     body = await behaviour.receive(request)
     if isinstance(body, bytes) and body.count(b"[") > 1000 and request.transport is not None:
         request.transport.abort()
     return body
 
 
-async def _never_answers(request: web.Request) -> bytes | Response:
-    """Express 4 with an async handler: `body.msgId` of null throws, and nobody hears of it."""
+async def _hang_on_null(request: web.Request) -> bytes | Response:
+    """Express 4 with an async handler: `body.msgId` throws on null, and nothing handles the error."""
     body = await behaviour.receive(request)
     if body == b"null":
         await asyncio.sleep(6.5)
@@ -174,142 +175,142 @@ async def _never_answers(request: web.Request) -> bytes | Response:
 BODY = (
     Faulty(
         "trailing-commas-taken",
-        "reads JSON with a parser that lets trailing commas pass",
+        "reads JSON with a parser that allows trailing commas",
         ("receiver.body.invalid-json",),
-        ReceiverBehaviour(read=partial(_tolerant, second=_trailing_commas)),
+        ReceiverBehaviour(read=partial(_read_leniently, fallback=_parse_trailing_commas)),
     ),
     Faulty(
         "python-literals-taken",
-        "falls back on ast.literal_eval for a body that is not JSON",
+        "falls back to ast.literal_eval when a body is not JSON",
         ("receiver.body.invalid-json",),
-        ReceiverBehaviour(read=partial(_tolerant, second=_python_literal)),
+        ReceiverBehaviour(read=partial(_read_leniently, fallback=_parse_python_literal)),
     ),
     Faulty(
         "form-bodies-taken",
-        "falls back on form fields for a body that is not JSON",
+        "falls back to form fields when a body is not JSON",
         ("receiver.body.invalid-json",),
-        ReceiverBehaviour(read=partial(_tolerant, second=_form)),
+        ReceiverBehaviour(read=partial(_read_leniently, fallback=_parse_form)),
     ),
     Faulty(
         "parse-errors-uncaught",
-        "answers 500 to whatever json.loads throws at",
+        "does not catch the exceptions of json.loads and answers 500",
         (
             "receiver.body.invalid-json",
             "receiver.body.truncated-json",
             "receiver.body.empty",
         ),
-        ReceiverBehaviour(read=_throwing),
+        ReceiverBehaviour(read=_read_without_catching),
     ),
     Faulty(
         "cut-json-repaired",
-        "closes what a cut body leaves open, and takes the half for a message",
+        "repairs a truncated body and accepts it as a message",
         ("receiver.body.truncated-json",),
-        ReceiverBehaviour(read=partial(_tolerant, second=_completed)),
+        ReceiverBehaviour(read=partial(_read_leniently, fallback=_parse_completed)),
     ),
     Faulty(
         "empty-body-is-a-ping",
-        "answers 200 to an empty body as to a health check",
+        "answers 200 to an empty body, as to a health check",
         ("receiver.body.empty",),
-        ReceiverBehaviour(read=_pong),
+        ReceiverBehaviour(read=_answer_ping),
     ),
     Faulty(
         "any-value-is-a-message",
-        "asks whatever the JSON is for its msgId, and answers 500 to an array or null",
+        "reads msgId from any JSON value and answers 500 to an array or null",
         ("receiver.body.not-an-object",),
-        ReceiverBehaviour(read=_any_value),
+        ReceiverBehaviour(read=_read_any_value),
     ),
     Faulty(
         "arrays-are-batches",
-        "takes an array for a batch, and acknowledges an empty one",
+        "treats an array as a batch of messages and acknowledges an empty one",
         ("receiver.body.not-an-object",),
-        ReceiverBehaviour(read=_batch),
+        ReceiverBehaviour(read=_read_batch),
     ),
     Faulty(
         "bad-bytes-replaced",
-        "decodes the body with replacement, and stores other text than was sent",
+        "replaces invalid UTF-8 in the body and stores text that was not sent",
         ("receiver.body.invalid-utf8",),
-        ReceiverBehaviour(read=_replacing),
+        ReceiverBehaviour(read=_replace_bad_bytes),
     ),
     Faulty(
         "decode-errors-uncaught",
-        "catches JSONDecodeError alone, and answers 500 to bytes that are not UTF-8",
+        "catches only JSONDecodeError and answers 500 to a body that is not UTF-8",
         ("receiver.body.invalid-utf8",),
-        ReceiverBehaviour(read=_throwing_on_bytes),
+        ReceiverBehaviour(read=_decode_without_catching),
     ),
     Faulty(
         "missing-msgid-throws",
-        'reads message["msgId"], and answers 500 when it is absent',
+        'reads message["msgId"] and answers 500 when it is absent',
         ("receiver.body.missing-msgid",),
-        ReceiverBehaviour(msg_id=_id_by_key),
+        ReceiverBehaviour(msg_id=_require_id_key),
     ),
     Faulty(
         "missing-msgid-invented",
-        "gives a message without msgId an id of its own",
+        "makes up an id for a message without msgId",
         ("receiver.body.missing-msgid",),
-        ReceiverBehaviour(msg_id=_id_invented),
+        ReceiverBehaviour(msg_id=_invent_id),
     ),
     Faulty(
         "empty-msgid-taken",
-        "checks that msgId is a string, and not that it says anything",
+        "checks that msgId is a string, but not that it is not empty",
         ("receiver.body.empty-msgid",),
-        ReceiverBehaviour(msg_id=_id_if_string),
+        ReceiverBehaviour(msg_id=_require_id_string),
     ),
     Faulty(
         "null-msgid-taken",
-        "declares msgId as required and nullable",
+        "declares msgId as required but nullable, and accepts null",
         ("receiver.body.null-msgid",),
-        ReceiverBehaviour(msg_id=_id_nullable),
+        ReceiverBehaviour(msg_id=_allow_null_id),
     ),
     Faulty(
         "msgid-made-text",
-        "turns an object or an array in msgId into text, and takes that for the id",
+        "converts an object or an array in msgId to text and uses that as the id",
         ("receiver.body.non-string-msgid",),
-        ReceiverBehaviour(msg_id=_id_as_text),
+        ReceiverBehaviour(msg_id=_convert_id),
     ),
     Faulty(
         "msgid-not-hashable",
-        "looks msgId up in a set first, and answers 500 when it is an object or an array",
+        "looks msgId up in a set and answers 500 when it is an object or an array",
         ("receiver.body.non-string-msgid",),
-        ReceiverBehaviour(msg_id=_id_in_set),
+        ReceiverBehaviour(msg_id=_hash_id),
     ),
     Faulty(
         "msgtype-cast-throws",
-        "calls int() on msgType, and answers 500 when it is no number",
+        "calls int() on msgType and answers 500 when it is not a number",
         ("receiver.body.wrong-types",),
-        ReceiverBehaviour(process=_type_as_int),
+        ReceiverBehaviour(process=_convert_type),
     ),
     Faulty(
         "content-method-throws",
-        "calls a method of strings on the content of a text message before the answer",
+        "calls strip() on the content of text messages and answers 500 when it is not a string",
         ("receiver.body.wrong-types",),
-        ReceiverBehaviour(process=_text_stripped),
+        ReceiverBehaviour(process=_strip_text),
     ),
     Faulty(
         "missing-field-throws",
-        'reads message["isHistory"], and answers 500 when it is absent',
+        'reads message["isHistory"] and answers 500 when it is absent',
         ("receiver.body.missing-field",),
-        ReceiverBehaviour(process=partial(_field_by_key, name="isHistory")),
+        ReceiverBehaviour(process=partial(_require_key, name="isHistory")),
     ),
     Faulty(
         "lone-surrogate-throws",
-        "encodes the content as UTF-8 before the answer, and answers 500 to a lone surrogate",
+        "encodes the content as UTF-8 and answers 500 to a lone surrogate",
         ("receiver.body.lone-surrogate",),
-        ReceiverBehaviour(process=_encoded),
+        ReceiverBehaviour(process=_encode_content),
     ),
     Faulty(
         "worker-dies-of-nesting",
-        "loses its worker to a deeply nested body, and closes the connection without an answer",
+        "crashes its worker on a deeply nested body and closes the connection unanswered",
         ("receiver.body.answered",),
-        ReceiverBehaviour(receive=_worker_dies),
+        ReceiverBehaviour(receive=_abort_on_nesting),
     ),
     Faulty(
         "null-never-answered",
-        "throws on null in a handler whose errors nobody turns into an answer, and hangs",
+        "throws on a body of null, never turns the error into an answer, and hangs",
         (
             "receiver.body.not-an-object",
             "receiver.body.answered",
             "receiver.time.within-deadline",
         ),
-        ReceiverBehaviour(receive=_never_answers),
+        ReceiverBehaviour(receive=_hang_on_null),
     ),
 )

@@ -1,7 +1,7 @@
-"""Receivers that process a repeat, or lose a message for one. Rules: receiver.duplicate.*
+"""Receivers that process a repeat, or take a new message for one. Rules: receiver.duplicate.*
 
-receiver.duplicate.answered-200 has no peer of its own, by nature: copies sent at once and the repeat
-after a time-out are repeats as well.
+No peer can break receiver.duplicate.answered-200 alone: concurrent copies and the repeat after a
+timeout are repeats too.
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ from functools import partial
 from conformance.gallery.peer import Faulty
 from conformance.model.exchange import Headers
 from conformance.protocol.tampering import Signer
-from conformance.receiver import behaviour as behaviour
+from conformance.receiver import behaviour
 from conformance.receiver.behaviour import Arrival, Message, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Inbox
 
 _MSG_ID = re.compile(rb'"msgId"\s*:\s*"([^"]*)"')
 
 _ROUND_TRIP = 0.005  # seconds to a database and back
-_PLACES = 128
-_QUIET = (
-    4  # looks, a round trip apart, at which nothing new must have come before a batch is written
-)
+_QUEUE_SIZE = 128
+_QUIET_ROUNDS = 4  # round trips without a new message before a batch is written
 
 
-def _repeat_answered(arrival: Arrival, new: bool, *, answer: Response) -> Response:
+def _answer_repeat(
+    arrival: Arrival,
+    new: bool,  # noqa: FBT001 - the signature of ReceiverBehaviour.acknowledge
+    *,
+    answer: Response,
+) -> Response:
     return behaviour.acknowledge(arrival, new) if new else answer
 
 
@@ -36,15 +39,15 @@ def _body_digest(arrival: Arrival) -> str:
     return hashlib.sha256(arrival.delivery.body).hexdigest()
 
 
-async def _looked_up_first(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
-    """SELECT, then INSERT: copies that look before the first has been committed find nothing."""
-    known = inbox.count(arrival.delivery.msg_id)
+async def _look_up_first(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
+    """SELECT, then INSERT: a copy that looks before the first is committed finds nothing."""
+    count = inbox.count(arrival.delivery.msg_id)
     await asyncio.sleep(_ROUND_TRIP)
-    return not known and await inbox.add(arrival.delivery, None)
+    return not count and await inbox.add(arrival.delivery, None)
 
 
-def _locked(answer: Response) -> ReceiverBehaviour:
-    """A lock for each msgId, as Redis' SET NX; a copy that meets it gets `answer`."""
+def _lock_each_id(answer: Response) -> ReceiverBehaviour:
+    """A lock for each msgId, as with Redis' SET NX. A copy that finds it taken gets `answer`."""
     held: set[str] = set()
 
     async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
@@ -61,8 +64,8 @@ def _locked(answer: Response) -> ReceiverBehaviour:
     return ReceiverBehaviour(store=store)
 
 
-def first_in_first_out(size: int) -> ReceiverBehaviour:
-    """A dict in memory from which the oldest id is dropped."""
+def drop_oldest(size: int) -> ReceiverBehaviour:
+    """Remembers `size` ids in memory and drops the oldest."""
     known: dict[str, None] = {}
 
     async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
@@ -77,8 +80,8 @@ def first_in_first_out(size: int) -> ReceiverBehaviour:
     return ReceiverBehaviour(store=store)
 
 
-def _any_out(size: int) -> ReceiverBehaviour:
-    """The guide's sample (訊息去重): set.pop() takes whichever member comes first in memory."""
+def _drop_any(size: int) -> ReceiverBehaviour:
+    """The guide's sample (訊息去重): set.pop() removes an arbitrary member."""
     known: set[str] = set()
 
     async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
@@ -93,10 +96,10 @@ def _any_out(size: int) -> ReceiverBehaviour:
     return ReceiverBehaviour(store=store)
 
 
-def _left_alone(*, stored: bool, seconds: float) -> ReceiverBehaviour:
-    """Does what it has to do before the answer in `seconds`, and looks then whether the sender still
-    waits. Where not, and it has `stored` the message at once, it takes the id back; else it drops
-    the message and keeps the id."""
+def _check_sender(*, store_first: bool, seconds: float) -> ReceiverBehaviour:
+    """Works for `seconds` before it answers, then checks whether the sender is still connected. If
+    not: with `store_first` it has stored the message already and forgets the id; otherwise it drops
+    the message and remembers the id."""
     known: set[str] = set()
 
     async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
@@ -104,49 +107,49 @@ def _left_alone(*, stored: bool, seconds: float) -> ReceiverBehaviour:
         if msg_id in known:
             return False
         known.add(msg_id)
-        if stored:
+        if store_first:
             await inbox.add(arrival.delivery, None)
         await asyncio.sleep(seconds)
         if arrival.connected():
-            return stored or await inbox.add(arrival.delivery, None)
-        if stored:
+            return store_first or await inbox.add(arrival.delivery, None)
+        if store_first:
             known.discard(msg_id)
-        return Response(500, "nobody waits for this")
+        return Response(500, "the sender has gone")
 
     return ReceiverBehaviour(store=store)
 
 
-def marked_before_check() -> ReceiverBehaviour:
-    """Notes the id of every request in front of the check, to be quick with repeats."""
+def mark_before_check() -> ReceiverBehaviour:
+    """Notes the id of every request before the signature check, to answer repeats quickly."""
     known: set[bytes] = set()
 
     def check(headers: Headers, body: bytes, signer: Signer, now: float) -> Response | None:
-        found = _MSG_ID.search(body)
-        repeat = found is not None and found[1] in known
-        known.update([found[1]] if found else [])
+        match = _MSG_ID.search(body)
+        repeat = match is not None and match[1] in known
+        known.update([match[1]] if match else [])
         refusal = behaviour.authenticate(headers, body, signer, now)
         return refusal or (Response(200, "duplicate") if repeat else None)
 
     return ReceiverBehaviour(authenticate=check)
 
 
-def _marked_before_parsing() -> ReceiverBehaviour:
-    """Finds the id without the parser, to be quick with repeats."""
+def _mark_before_parsing() -> ReceiverBehaviour:
+    """Notes the id before the body is parsed, to answer repeats quickly."""
     known: set[bytes] = set()
 
     def read(body: bytes) -> Message | Response:
-        found = _MSG_ID.search(body)
-        repeat = found is not None and found[1] in known
-        known.update([found[1]] if found else [])
+        match = _MSG_ID.search(body)
+        repeat = match is not None and match[1] in known
+        known.update([match[1]] if match else [])
         message = behaviour.read(body)
         return Response(200, "duplicate") if repeat and isinstance(message, dict) else message
 
     return ReceiverBehaviour(read=read)
 
 
-def _marked_before_queued(full: Callable[[], Response]) -> ReceiverBehaviour:
-    """A bounded queue before a writer of batches, as in the guide's sample (示例代碼): the id is marked,
-    and then there is no place for the message."""
+def _mark_before_queue(full: Callable[[], Response]) -> ReceiverBehaviour:
+    """A bounded queue in front of a batch writer, as in the guide's sample (示例代碼). The id is marked
+    before the queue turns out to be `full`."""
     known: set[str] = set()
     waiting = 0
 
@@ -156,21 +159,21 @@ def _marked_before_queued(full: Callable[[], Response]) -> ReceiverBehaviour:
         if msg_id in known:
             return False
         known.add(msg_id)
-        if waiting >= _PLACES:
+        if waiting >= _QUEUE_SIZE:
             return full()
         waiting += 1
         quiet = 0
-        while quiet < _QUIET:
-            seen = len(known)
+        while quiet < _QUIET_ROUNDS:
+            before = len(known)
             await asyncio.sleep(_ROUND_TRIP)
-            quiet = quiet + 1 if len(known) == seen else 0
+            quiet = quiet + 1 if len(known) == before else 0
         waiting -= 1
         return await inbox.add(arrival.delivery, None)
 
     return ReceiverBehaviour(store=store)
 
 
-def _pool_exhausted() -> Response:
+def _exhaust_pool() -> Response:
     raise TimeoutError("QueuePool limit reached")
 
 
@@ -181,39 +184,39 @@ def _rule(*names: str) -> tuple[str, ...]:
 DUPLICATE = (
     Faulty(
         "repeats-answered-409",
-        "answers 409 Conflict to a msgId that it knows",
+        "answers 409 Conflict to a repeat",
         _rule("answered-200", "concurrent", "after-timeout"),
-        ReceiverBehaviour(acknowledge=partial(_repeat_answered, answer=Response(409, "duplicate"))),
+        ReceiverBehaviour(acknowledge=partial(_answer_repeat, answer=Response(409, "duplicate"))),
     ),
     Faulty(
         "repeats-answered-500",
-        "lets the database's error for a second row of the same msgId become a 500",
+        "answers 500 to a repeat, because its database refuses a second row with the same msgId",
         _rule("answered-200", "concurrent", "after-timeout"),
         ReceiverBehaviour(
-            acknowledge=partial(_repeat_answered, answer=Response(500, "internal error"))
+            acknowledge=partial(_answer_repeat, answer=Response(500, "internal error"))
         ),
     ),
     Faulty(
         "repeats-answered-208",
-        "answers 208 Already Reported to a msgId that it knows",
+        "answers 208 Already Reported to a repeat",
         _rule("answered-200", "concurrent", "after-timeout"),
-        ReceiverBehaviour(acknowledge=partial(_repeat_answered, answer=Response(208, "duplicate"))),
+        ReceiverBehaviour(acknowledge=partial(_answer_repeat, answer=Response(208, "duplicate"))),
     ),
     Faulty(
         "no-dedup",
-        "processes every delivery, repeat or not",
+        "processes every delivery, even a repeat",
         _rule("processed-once", "concurrent", "window", "after-timeout", "other-content"),
         ReceiverBehaviour(key=lambda arrival: None),
     ),
     Faulty(
         "dedup-by-body",
-        "knows a repeat by the digest of its body, which holds the time of the push",
+        "recognises repeats by the digest of the body, which contains the time of the push",
         _rule("processed-once", "other-content"),
         ReceiverBehaviour(key=_body_digest),
     ),
     Faulty(
         "dedup-by-push",
-        "knows a repeat by msgId and the body's timestamp together",
+        "recognises repeats by msgId and the body's timestamp together",
         _rule("processed-once"),
         ReceiverBehaviour(
             key=lambda arrival: f"{arrival.delivery.msg_id} {arrival.message.get('timestamp')}"
@@ -221,68 +224,68 @@ DUPLICATE = (
     ),
     Faulty(
         "looked-up-then-inserted",
-        "looks the msgId up, and inserts it in a second step",
+        "looks the msgId up and inserts it in a separate step",
         _rule("concurrent"),
-        ReceiverBehaviour(store=_looked_up_first),
+        ReceiverBehaviour(store=_look_up_first),
     ),
     Faulty(
         "copies-in-progress-refused",
-        "answers 409 to a copy of a message that it is still working on",
+        "answers 409 to a copy of a message that it is still processing",
         _rule("concurrent"),
-        partial(_locked, Response(409, "in progress")),
+        partial(_lock_each_id, Response(409, "in progress")),
     ),
     Faulty(
         "copies-in-progress-500",
-        "answers 500 to a copy when it does not get the lock",
+        "answers 500 to a copy when it cannot take the lock",
         _rule("concurrent"),
-        partial(_locked, Response(500, "internal error")),
+        partial(_lock_each_id, Response(500, "internal error")),
     ),
     Faulty(
         "last-300-ids",
-        "remembers the last 300 ids",
+        "remembers only the last 300 ids",
         _rule("window"),
-        partial(first_in_first_out, 300),
+        partial(drop_oldest, 300),
     ),
     Faulty(
         "set-of-1000-ids",
-        "drops an arbitrary id from a set of 1,000, as the guide's sample does",
+        "drops an arbitrary id from a set of 1,000, like the guide's sample",
         _rule("window"),
-        partial(_any_out, 1000),
+        partial(_drop_any, 1000),
     ),
     Faulty(
         "id-taken-back",
-        "takes the id back, and not the effect, when the sender has left before the answer",
+        "forgets the id of a message it has processed if the sender hangs up before the answer",
         _rule("after-timeout"),
-        partial(_left_alone, stored=True, seconds=0.05),
+        partial(_check_sender, store_first=True, seconds=0.05),
     ),
     Faulty(
         "work-dropped-with-sender",
-        "drops a message whose sender has left before the answer, and keeps its id",
+        "drops a message but remembers its id if the sender hangs up before the answer",
         _rule("after-timeout"),
-        partial(_left_alone, stored=False, seconds=0.05),
+        partial(_check_sender, store_first=False, seconds=0.05),
     ),
     Faulty(
         "id-marked-before-check",
-        "marks the id as seen before it checks the signature",
+        "marks an id as seen before it checks the signature",
         _rule("not-poisoned"),
-        marked_before_check,
+        mark_before_check,
     ),
     Faulty(
         "id-marked-before-parsing",
-        "marks the id as seen before it parses the body",
+        "marks an id as seen before it parses the body",
         _rule("not-poisoned"),
-        _marked_before_parsing,
+        _mark_before_parsing,
     ),
     Faulty(
         "id-marked-before-queued",
-        "marks the id as seen, and answers 503 when the queue is full",
+        "marks an id as seen, then answers 503 because its queue is full",
         _rule("failed-then-retried"),
-        partial(_marked_before_queued, partial(Response, 503, "busy")),
+        partial(_mark_before_queue, partial(Response, 503, "busy")),
     ),
     Faulty(
         "id-marked-before-stored",
-        "marks the id as seen, and answers 500 when the database has no connection left",
+        "marks an id as seen, then answers 500 because its database has no free connection",
         _rule("failed-then-retried"),
-        partial(_marked_before_queued, _pool_exhausted),
+        partial(_mark_before_queue, _exhaust_pool),
     ),
 )

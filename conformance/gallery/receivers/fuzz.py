@@ -1,7 +1,7 @@
-"""Receivers that break on what no fixed case sends. Rules: receiver.fuzz.*
+"""Receivers that break on input that no fixed case sends. Rules: receiver.fuzz.*
 
-Each would pass, or nearly, the rules of its kind: the fault is in a field, a value or an order that
-somebody must come upon.
+Each passes, or nearly passes, the fixed rules of its kind. Its fault is in a field, a value or an
+order that only drawn input reaches.
 """
 
 from __future__ import annotations
@@ -16,91 +16,91 @@ from typing import Any
 from aiohttp import web
 
 from conformance.gallery.peer import Faulty
-from conformance.gallery.receivers.duplicate import first_in_first_out, marked_before_check
-from conformance.receiver import behaviour as behaviour
+from conformance.gallery.receivers.duplicate import drop_oldest, mark_before_check
+from conformance.receiver import behaviour
 from conformance.receiver.behaviour import Arrival, Message, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Inbox
 
 
-def _texts(value: object) -> str:
-    """Every text in a JSON value."""
+def _all_text(value: object) -> str:
+    """All text in a JSON value, joined."""
     match value:
         case dict():
-            return "".join(key + _texts(inner) for key, inner in value.items())
+            return "".join(key + _all_text(inner) for key, inner in value.items())
         case list():
-            return "".join(map(_texts, value))
+            return "".join(map(_all_text, value))
         case _:
             return str(value)
 
 
-def _stored_as_text(message: Message) -> Response | None:
-    """What PostgreSQL says of U+0000 in a column of type jsonb."""
-    if "\0" in _texts(message.get("content")):
+def _refuse_nul(message: Message) -> Response | None:
+    """As PostgreSQL refuses U+0000 in a jsonb column."""
+    if "\0" in _all_text(message.get("content")):
         raise ValueError("unsupported Unicode escape sequence")
     return None
 
 
-def _account_encoded(message: Message) -> Response | None:
-    """What a database driver does with text."""
+def _encode_account(message: Message) -> Response | None:
+    """Encodes text as a database driver does."""
     str(message.get("fromUser")).encode()
     return None
 
 
-def _link_fields(message: Message) -> Response | None:
-    """A model of links made of the first one that came."""
+def _require_link_url(message: Message) -> Response | None:
+    """A model of links written from a single example."""
     content = message.get("content")
     if message.get("msgType") == 49 and isinstance(content, dict) and "url" not in content:
         return Response(400, "content.url is missing")
     return None
 
 
-def _as_date(message: Message) -> Response | None:
-    """A date for the page that shows the message; there is none for most of what an int64 holds."""
+def _convert_to_date(message: Message) -> Response | None:
+    """A date to show with the message. Most int64 values are out of range."""
     created = message.get("createTime")
     if isinstance(created, int) and not isinstance(created, bool):
         datetime.fromtimestamp(created, UTC)
     return None
 
 
-def _id_stripped(message: Message) -> str | Response:
-    """Calls a method of strings on whatever is truthy."""
-    found: Any = message.get("msgId")
-    return behaviour.msg_id({**message, "msgId": found.strip()} if found else message)
+def _strip_id(message: Message) -> str | Response:
+    """Calls strip() on any truthy value."""
+    value: Any = message.get("msgId")
+    return behaviour.msg_id({**message, "msgId": value.strip()} if value else message)
 
 
-def _recursive(body: bytes) -> Message | Response:
-    """Catches the parser's own error, and not that of the stack."""
+def _read_recursively(body: bytes) -> Message | Response:
+    """Catches ValueError but not RecursionError."""
     with suppress(ValueError):
         json.loads(body.decode())
     return behaviour.read(body)
 
 
-async def _decoded(request: web.Request, *, errors: str) -> bytes | Response:
+async def _decode_loosely(request: web.Request, *, errors: str) -> bytes | Response:
     body = await behaviour.receive(request)
     return body if isinstance(body, Response) else body.decode("utf-8", errors).encode()
 
 
-def _same_digits(right: bytes, given: bytes) -> bool:
+def _matches_early_digits(right: bytes, signature: bytes) -> bool:
     """Compares digit by digit, in a loop that ends one pair too early."""
-    return len(given) == len(right) and all(
-        one == other for one, other in zip(right[:62], given[:62], strict=True)
+    return len(signature) == len(right) and all(
+        one == other for one, other in zip(right[:62], signature[:62], strict=True)
     )
 
 
-def _third_time_new() -> ReceiverBehaviour:
-    """A flag that is turned instead of set: every other repeat counts as new."""
-    seen: dict[str, int] = {}
+def _accept_third_copy() -> ReceiverBehaviour:
+    """Counts copies instead of setting a flag, and takes the third for new."""
+    copies: dict[str, int] = {}
 
     async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
         msg_id = arrival.delivery.msg_id
-        seen[msg_id] = seen.get(msg_id, 0) + 1
-        return seen[msg_id] in (1, 3) and await inbox.add(arrival.delivery, None)
+        copies[msg_id] = copies.get(msg_id, 0) + 1
+        return copies[msg_id] in (1, 3) and await inbox.add(arrival.delivery, None)
 
     return ReceiverBehaviour(store=store)
 
 
 def _fuzz(*names: str) -> tuple[str, ...]:
-    """Rules, or `rule[LEVEL]` where what is found weighs less than the rule."""
+    """Ids of fuzz rules, or `rule[LEVEL]` for a finding of a lower level than the rule."""
     return tuple(f"receiver.fuzz.{name}" for name in names)
 
 
@@ -111,74 +111,76 @@ def _processing(process: Callable[[Message], Response | None]) -> ReceiverBehavi
 FUZZ = (
     Faulty(
         "nul-breaks-storage",
-        "answers 500 to U+0000 anywhere in the content, that of links included",
+        "answers 500 to U+0000 anywhere in the content, links included",
         _fuzz("valid[SHOULD]"),
-        _processing(_stored_as_text),
+        _processing(_refuse_nul),
     ),
     Faulty(
         "links-without-url-refused",
-        "refuses a content of type 49 that has no key of the name url",
+        "refuses the content of a type 49 message without the key url",
         _fuzz("valid"),
-        _processing(_link_fields),
+        _processing(_require_link_url),
     ),
     Faulty(
         "date-of-createtime",
-        "makes a date of createTime before the answer, and answers 500 where there is none",
+        "converts createTime to a date and answers 500 when it is out of range",
         _fuzz("valid[SHOULD]"),
-        _processing(_as_date),
+        _processing(_convert_to_date),
     ),
     Faulty(
         "surrogate-in-account-throws",
-        "encodes fromUser as UTF-8 before the answer, and answers 500 to half a surrogate pair",
+        "encodes fromUser as UTF-8 and answers 500 to a lone surrogate",
         _fuzz("malformed"),
-        _processing(_account_encoded),
+        _processing(_encode_account),
     ),
     Faulty(
         "msgid-method-throws",
-        "calls a method of strings on msgId, and answers 500 when it is no string",
+        "calls strip() on msgId and answers 500 when it is not a string",
         _fuzz("malformed"),
-        ReceiverBehaviour(msg_id=_id_stripped),
+        ReceiverBehaviour(msg_id=_strip_id),
     ),
     Faulty(
         "recursion-uncaught",
-        "does not catch the parser's RecursionError, and answers 500 to deep nesting",
+        "does not catch the parser's RecursionError and answers 500 to deep nesting",
         _fuzz("malformed[MAY]"),
-        ReceiverBehaviour(read=_recursive),
+        ReceiverBehaviour(read=_read_recursively),
     ),
     Faulty(
         "bad-bytes-left-out",
-        "decodes the body without its invalid bytes, and checks and reads what is left",
+        "drops invalid UTF-8 from the body before it checks the signature",
         _fuzz("forged[SHOULD]"),
-        ReceiverBehaviour(receive=partial(_decoded, errors="ignore")),
+        ReceiverBehaviour(receive=partial(_decode_loosely, errors="ignore")),
     ),
     Faulty(
         "bad-bytes-made-ufffd",
-        "decodes the body with U+FFFD for invalid bytes, and checks and reads that text",
+        "replaces invalid UTF-8 with U+FFFD before it checks the signature",
         _fuzz("forged[SHOULD]"),
-        ReceiverBehaviour(receive=partial(_decoded, errors="replace")),
+        ReceiverBehaviour(receive=partial(_decode_loosely, errors="replace")),
     ),
     Faulty(
         "last-digits-left-out",
-        "compares the signature but for its last two digits",
+        "does not compare the last two digits of the signature",
         _fuzz("forged"),
-        ReceiverBehaviour(authenticate=partial(behaviour.authenticate, matches=_same_digits)),
+        ReceiverBehaviour(
+            authenticate=partial(behaviour.authenticate, matches=_matches_early_digits)
+        ),
     ),
     Faulty(
         "forgets-after-300",
-        "remembers the last 300 ids in memory",
+        "remembers only the last 300 ids",
         _fuzz("sequence[SHOULD]"),
-        partial(first_in_first_out, 300),
+        partial(drop_oldest, 300),
     ),
     Faulty(
         "id-noted-before-check",
-        "notes the id of a forgery, and takes the message itself for a repeat",
+        "marks the id of a forgery as seen and drops the real message as a repeat",
         _fuzz("sequence"),
-        marked_before_check,
+        mark_before_check,
     ),
     Faulty(
         "third-time-new",
-        "knows the second copy of a message, and processes the third",
+        "recognises the second copy of a message but processes the third",
         _fuzz("sequence"),
-        _third_time_new,
+        _accept_third_copy,
     ),
 )

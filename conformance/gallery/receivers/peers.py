@@ -1,4 +1,4 @@
-"""The receivers of the gallery, as the matrix meets them, each served over real HTTP."""
+"""All receivers of the gallery as peers, each served over real HTTP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from conformance.gallery.peer import Faulty, Peer, met
+from conformance.gallery.peer import Faulty, Peer, rules_to_run
 from conformance.gallery.receivers.accepts import ACCEPTS
 from conformance.gallery.receivers.body import BODY
 from conformance.gallery.receivers.duplicate import DUPLICATE
@@ -26,7 +26,7 @@ from conformance.gallery.receivers.timing import TIMING
 from conformance.gallery.receivers.transport import TRANSPORT
 from conformance.options.receiver import Options
 from conformance.protocol.tampering import Signer
-from conformance.receiver.app import ENDPOINT, OBSERVER, serving
+from conformance.receiver.app import ENDPOINT, OBSERVER, Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.scenario import dialects
@@ -35,21 +35,21 @@ from conformance.storage.database import MEMORY
 
 ALIVE = "receiver.http.alive"
 CONTROLS = ("receiver.accepts.documented-type", ALIVE)
-"""Rules that say, beside any others, whether the peer was there to be judged."""
+"""Rules that every faulty receiver is judged by, to show that it was up."""
 
 COSTLY = "receiver.duplicate.window"
-"""Sends 1,600 messages, and is met only by who names it."""
+"""Sends 1,600 messages, so it is run only where a peer names it."""
 
 
 @asynccontextmanager
 async def _in_process(
-    behaviour: Callable[[], ReceiverBehaviour], tls: bool
+    behaviour: Callable[[], ReceiverBehaviour], *, tls: bool = False
 ) -> AsyncIterator[Options]:
     signer = Signer(dialects.load("guide"), fresh_secret())
     context = await asyncio.to_thread(certificates.self_signed) if tls else None
     async with (
         Inbox(MEMORY) as inbox,
-        serving(behaviour(), inbox, signer, tls=context) as base,
+        serving(behaviour(), inbox, signer, Settings(tls=context)) as base,
     ):
         yield Options(
             url=base + ENDPOINT,
@@ -60,36 +60,38 @@ async def _in_process(
 
 
 def _rules(caught_by: Sequence[str], beside: Sequence[str]) -> tuple[str, ...]:
-    ids = met("receiver", caught_by, beside, CONTROLS)
+    ids = rules_to_run("receiver", caught_by, beside, CONTROLS)
     return tuple(rule for rule in ids if rule != COSTLY or rule in caught_by)
 
 
-def _of_faulty(faulty: Faulty) -> Peer:
+def _faulty_peer(faulty: Faulty) -> Peer:
     return Peer(
         "receiver",
         faulty.name,
         faulty.fault,
         faulty.caught_by,
         _rules(faulty.caught_by, faulty.beside),
-        partial(_in_process, faulty.fresh, faulty.tls),
+        partial(_in_process, faulty.fresh, tls=faulty.tls),
         certificates.missing if faulty.tls else lambda: None,
     )
 
 
-def _of_pair(given: Pair) -> Peer:
-    rules = _rules(given.caught_by, given.beside) if given.fault else ()
-    return Peer("receiver", given.name, given.fault, given.caught_by, rules, partial(pair, given))
+def _pair_peer(source: Pair) -> Peer:
+    rules = _rules(source.caught_by, source.beside) if source.fault else ()
+    return Peer(
+        "receiver", source.name, source.fault, source.caught_by, rules, partial(pair, source)
+    )
 
 
-def _of_stack(given: Stack) -> Peer:
-    return Peer("receiver", given.name, None, (), (), partial(stack, given), given.missing)
+def _stack_peer(source: Stack) -> Peer:
+    return Peer("receiver", source.name, None, (), (), partial(stack, source), source.missing)
 
 
-# Whoever takes long goes first, so that the others run meanwhile; those that are fuzzed last, since
-# drawing keeps the processor from whoever is judged by the clock.
+# The slowest peers come first, so that the others run meanwhile. Those that are fuzzed come last:
+# drawing examples takes processor time from the peers that are judged by the clock.
 RECEIVERS = (
-    Peer("receiver", "reference", None, (), (), partial(_in_process, ReceiverBehaviour, False)),
-    *map(_of_stack, STACK_PEERS),
-    *map(_of_pair, PAIRS),
-    *map(_of_faulty, (*TIMING, *DUPLICATE, *BODY, *TRANSPORT, *SIGNATURE, *ACCEPTS, *FUZZ)),
+    Peer("receiver", "reference", None, (), (), partial(_in_process, ReceiverBehaviour)),
+    *map(_stack_peer, STACK_PEERS),
+    *map(_pair_peer, PAIRS),
+    *map(_faulty_peer, (*TIMING, *DUPLICATE, *BODY, *TRANSPORT, *SIGNATURE, *ACCEPTS, *FUZZ)),
 )

@@ -1,5 +1,5 @@
-"""Peers that are processes of their own: the four programs in stacks/, and receivers whose fault, or
-whose virtue, takes two processes or the end of one.
+"""Receivers in their own processes: the four programs in stacks/, and receivers that need two
+processes, or a restart, to show their fault.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EXPRESS = STACKS / "express"
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A correct receiver in a stack of its own: its command, and what it needs to be there."""
+    """A correct receiver on another stack. `missing` is as in `Peer`."""
 
     name: str
     command: tuple[str, ...]
@@ -36,10 +36,10 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two processes of one receiver over one file, the first of which can be killed and started again.
+    """Two processes of one receiver over one file. The first can be killed and restarted.
 
-    `name` is also that of its policy in `program.POLICIES`; `fault` is None for the correct one, and
-    the rest is as in `Faulty`.
+    `name` is also the key of its behaviour in `program.BEHAVIOURS`. `fault` is None for the correct
+    pair; the other fields are as in `Faulty`.
     """
 
     name: str
@@ -53,8 +53,8 @@ def _node() -> str | None:
 
 
 def _express() -> str | None:
-    there = (EXPRESS / "node_modules" / "express").is_dir()
-    return _node() or (None if there else f"needs `npm ci` in {EXPRESS}")
+    installed = (EXPRESS / "node_modules" / "express").is_dir()
+    return _node() or (None if installed else f"needs `npm ci` in {EXPRESS}")
 
 
 def _flask() -> str | None:
@@ -72,22 +72,22 @@ PAIRS = (
     Pair("two-processes"),
     Pair(
         "dedup-in-memory",
-        "remembers ids in the memory of each process",
+        "remembers ids separately in the memory of each process",
         ("receiver.duplicate.across-instances", "receiver.duplicate.survives-restart"),
     ),
     Pair(
         "dedup-cache-never-renewed",
-        "reads the known ids when it starts, and does not look at those of other processes again",
+        "reads the known ids when it starts and never sees those of other processes",
         ("receiver.duplicate.across-instances",),
     ),
     Pair(
         "queue-in-memory",
-        "acknowledges messages that wait in memory for a worker, and loses them when it is killed",
+        "acknowledges messages that wait in memory and loses them when it is killed",
         ("receiver.duplicate.survives-restart",),
     ),
     Pair(
         "process-dies-of-nesting",
-        "dies of a deeply nested body, and nothing starts it again",
+        "dies on a deeply nested body and is not restarted",
         ("receiver.http.alive",),
         beside=("receiver.body.*",),
     ),
@@ -103,38 +103,38 @@ def _options(url: str, secret: Secret) -> Options:
     )
 
 
-def _told(secret: Secret) -> dict[str, str]:
+def _environment(secret: Secret) -> dict[str, str]:
     return {SECRET: secret.decode()}
 
 
 def fresh_secret() -> Secret:
-    """A random secret."""
+    """A new random secret."""
     return Secret(secrets.token_hex(16).encode())
 
 
 @asynccontextmanager
 async def stack(peer: Stack) -> AsyncIterator[Options]:
-    """Run a program of stacks/; gives what a run against it needs."""
+    """Run a program of stacks/; yields the options of a run against it."""
     secret = fresh_secret()
-    async with running(peer.command, _told(secret)) as process:
+    async with running(peer.command, _environment(secret)) as process:
         yield _options(process.url, secret)
 
 
 @asynccontextmanager
 async def pair(peer: Pair) -> AsyncIterator[Options]:
-    """Run two processes over one file; gives what a run against them needs."""
+    """Run two processes over one file; yields the options of a run against them."""
     secret = fresh_secret()
     async with AsyncExitStack() as stack:
-        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="hookproof-"))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hookproof-"))
         command = (
             sys.executable,
             "-m",
             "conformance.gallery.receivers.program",
             peer.name,
             "--db",
-            str(Path(place) / "inbox.db"),
+            str(Path(folder) / "inbox.db"),
         )
-        one = await stack.enter_async_context(running(command, _told(secret)))
-        other = await stack.enter_async_context(running(command, _told(secret)))
+        one = await stack.enter_async_context(running(command, _environment(secret)))
+        other = await stack.enter_async_context(running(command, _environment(secret)))
         restart = await stack.enter_async_context(restarting(one))
         yield replace(_options(one.url, secret), also_url=other.url, restart_command=restart)

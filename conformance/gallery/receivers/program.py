@@ -1,10 +1,8 @@
-"""A receiver as a process of its own.
+"""A receiver in its own process, for faults that need two processes or a restart.
 
-Run as `python -m conformance.gallery.receivers.program NAME --db FILE --port N`.
-
-For faults that need more than one process, or the end of one. The secret comes in HOOKPROOF_SECRET; one
-line with the URL is printed; the process ends at once, without tidying up, when standard input closes:
-it never outlives the run, and a run kills it hard.
+Run as `python -m conformance.gallery.receivers.program NAME --db FILE --port N`. It takes the secret
+from HOOKPROOF_SECRET and prints its URL as one line. It exits at once, without cleaning up, when
+standard input closes, so that it never outlives the run.
 """
 
 from __future__ import annotations
@@ -21,44 +19,44 @@ from aiohttp import web
 
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
-from conformance.receiver import behaviour as behaviour
-from conformance.receiver.app import ENDPOINT, serving
+from conformance.receiver import behaviour
+from conformance.receiver.app import ENDPOINT, Settings, serving
 from conformance.receiver.behaviour import Arrival, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Inbox
-from conformance.scenario import dialects as dialect
+from conformance.scenario import dialects
 
 SECRET = "HOOKPROOF_SECRET"  # noqa: S105 - the variable's name
 KNOWN = 100_000
-"""Ids that a cache is warmed with."""
+"""How many ids a cache is filled with at the start."""
 QUEUED_SECONDS = 1.0
 
 
-def _correct(inbox: Inbox) -> ReceiverBehaviour:
+def _correct_behaviour(inbox: Inbox) -> ReceiverBehaviour:
     return ReceiverBehaviour()
 
 
-def _memory(inbox: Inbox, seen: set[str | None]) -> ReceiverBehaviour:
-    """A set in memory says what was seen; the effects go into the file that all processes share."""
+def _remember(ids: set[str | None]) -> ReceiverBehaviour:
+    """Remembers `ids` in memory; the effects go into the file that both processes share."""
 
     async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
-        if key in seen:
+        if key in ids:
             return False
-        seen.add(key)
+        ids.add(key)
         return await inbox.add(arrival.delivery, None)
 
     return ReceiverBehaviour(store=store)
 
 
-def _forgetful(inbox: Inbox) -> ReceiverBehaviour:
-    return _memory(inbox, set())
+def _start_without_ids(inbox: Inbox) -> ReceiverBehaviour:
+    return _remember(set())
 
 
-def _warmed(inbox: Inbox) -> ReceiverBehaviour:
-    return _memory(inbox, {entry.msg_id for entry in inbox.deliveries(KNOWN)})
+def _read_ids_once(inbox: Inbox) -> ReceiverBehaviour:
+    return _remember({entry.msg_id for entry in inbox.deliveries(KNOWN)})
 
 
-def _queued(inbox: Inbox) -> ReceiverBehaviour:
-    """Writes down that the id was seen, and keeps the message in memory until a worker comes to it."""
+def _queue_in_memory(inbox: Inbox) -> ReceiverBehaviour:
+    """Stores the id at once, and keeps the message in memory until a worker takes it."""
     waiting: set[asyncio.Task[None]] = set()
 
     async def work(inbox: Inbox, arrival: Arrival) -> None:
@@ -77,8 +75,8 @@ def _queued(inbox: Inbox) -> ReceiverBehaviour:
     return ReceiverBehaviour(store=store)
 
 
-def _mortal(inbox: Inbox) -> ReceiverBehaviour:
-    """A recursive parser in C without a limit: the stack ends, and the only process with it."""
+def _die_of_nesting(inbox: Inbox) -> ReceiverBehaviour:
+    """A recursive parser in C without a limit: the stack overflows and kills the only process."""
 
     async def receive(request: web.Request) -> bytes | Response:
         body = await behaviour.receive(request)
@@ -89,20 +87,20 @@ def _mortal(inbox: Inbox) -> ReceiverBehaviour:
     return ReceiverBehaviour(receive=receive)
 
 
-POLICIES: dict[str, Callable[[Inbox], ReceiverBehaviour]] = {
-    "two-processes": _correct,
-    "dedup-in-memory": _forgetful,
-    "dedup-cache-never-renewed": _warmed,
-    "queue-in-memory": _queued,
-    "process-dies-of-nesting": _mortal,
+BEHAVIOURS: dict[str, Callable[[Inbox], ReceiverBehaviour]] = {
+    "two-processes": _correct_behaviour,
+    "dedup-in-memory": _start_without_ids,
+    "dedup-cache-never-renewed": _read_ids_once,
+    "queue-in-memory": _queue_in_memory,
+    "process-dies-of-nesting": _die_of_nesting,
 }
 
 
 async def _serve(name: str, db: str, port: int) -> None:
-    signer = Signer(dialect.load("guide"), Secret(os.environ[SECRET].encode()))
+    signer = Signer(dialects.load("guide"), Secret(os.environ[SECRET].encode()))
     async with (
         Inbox(db) as inbox,
-        serving(POLICIES[name](inbox), inbox, signer, port=port) as url,
+        serving(BEHAVIOURS[name](inbox), inbox, signer, Settings(port=port)) as url,
     ):
         sys.stdout.write(url + ENDPOINT + "\n")
         sys.stdout.flush()
@@ -118,12 +116,12 @@ def _end_with_input() -> None:
 def main() -> None:
     """Serve until standard input closes."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("name", choices=POLICIES)
+    parser.add_argument("name", choices=BEHAVIOURS)
     parser.add_argument("--db", required=True)
     parser.add_argument("--port", type=int, default=0)
-    given = parser.parse_args()
+    options = parser.parse_args()
     threading.Thread(target=_end_with_input, daemon=True).start()
-    asyncio.run(_serve(given.name, given.db, given.port))
+    asyncio.run(_serve(options.name, options.db, options.port))
 
 
 if __name__ == "__main__":

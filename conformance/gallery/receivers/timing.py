@@ -1,4 +1,4 @@
-"""Receivers that answer too late, or only while little happens. Rules: receiver.time.*"""
+"""Receivers that answer too late, or cannot keep up with a burst. Rules: receiver.time.*"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 from aiohttp import web
 
 from conformance.gallery.peer import Faulty
-from conformance.receiver import behaviour as behaviour
+from conformance.receiver import behaviour
 from conformance.receiver.behaviour import Arrival, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Inbox
 from conformance.storage.commits import NotStoredError
@@ -19,7 +19,7 @@ VIDEO = 43
 _REPORT = "fetching the video"
 
 
-async def _after_download(
+async def _store_after_download(
     inbox: Inbox, arrival: Arrival, key: str | None, *, seconds: float
 ) -> bool | Response:
     """Fetches a video before it answers."""
@@ -28,31 +28,34 @@ async def _after_download(
     return await behaviour.store(inbox, arrival, key)
 
 
-async def _after_work(
+async def _store_after_work(
     inbox: Inbox, arrival: Arrival, key: str | None, *, seconds: float
 ) -> bool | Response:
-    """Works on every message before it answers."""
+    """Does its work on every message before it answers."""
     await asyncio.sleep(seconds)
     return await behaviour.store(inbox, arrival, key)
 
 
-def _one_at_a_time() -> ReceiverBehaviour:
-    """A single worker that works before it answers: the hundredth of a burst waits 6.6 s. By the clock, since
-    a busy machine would make each piece of work longer, and the queue as long as many of them."""
+def _work_one_by_one() -> ReceiverBehaviour:
+    """A single worker that works before it answers: the hundredth message of a burst waits 6.6 s.
+
+    It works by the clock: on a busy machine every piece of work would take longer, and a hundred of them
+    add up.
+    """
     free = 0.0
 
     async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
         nonlocal free
         now = asyncio.get_running_loop().time()
         free = max(free, now) + 0.066
-        return await _after_work(inbox, arrival, key, seconds=free - now)
+        return await _store_after_work(inbox, arrival, key, seconds=free - now)
 
     return ReceiverBehaviour(store=store)
 
 
-def _queue_of(size: int) -> ReceiverBehaviour:
-    """Acknowledges first and works behind the answer, from a queue that drops what it has no room for:
-    `put_nowait`, and an exception that nobody looks at."""
+def _drop_when_full(size: int) -> ReceiverBehaviour:
+    """Answers first and works afterwards, from a queue that drops messages when it is full:
+    `put_nowait`, and an exception that nothing handles."""
     queue: set[asyncio.Task[None]] = set()
 
     async def work(inbox: Inbox, arrival: Arrival, key: str | None) -> None:
@@ -70,14 +73,14 @@ def _queue_of(size: int) -> ReceiverBehaviour:
     return ReceiverBehaviour(store=store)
 
 
-def _rate_limited(most: int, rate: int) -> ReceiverBehaviour:
-    """nginx's `limit_req`: a bucket of `most` tokens, into which `rate` come in a second."""
-    tokens, filled = float(most), 0.0
+def _limit_rate(size: int, rate: int) -> ReceiverBehaviour:
+    """As nginx's `limit_req`: a bucket of `size` tokens, refilled at `rate` tokens a second."""
+    tokens, filled = float(size), 0.0
 
     async def receive(request: web.Request) -> bytes | Response:
         nonlocal tokens, filled
         now = asyncio.get_running_loop().time()
-        tokens, filled = min(most, tokens + (now - filled) * rate), now
+        tokens, filled = min(size, tokens + (now - filled) * rate), now
         if tokens < 1:
             return Response(429, "too many requests")
         tokens -= 1
@@ -86,8 +89,8 @@ def _rate_limited(most: int, rate: int) -> ReceiverBehaviour:
     return ReceiverBehaviour(receive=receive)
 
 
-def _one_reader() -> ReceiverBehaviour:
-    """A synchronous worker: whoever sends slowly has it for himself."""
+def _read_one_by_one() -> ReceiverBehaviour:
+    """A synchronous worker: a slow sender occupies it."""
     worker = asyncio.Lock()
 
     async def receive(request: web.Request) -> bytes | Response:
@@ -97,29 +100,32 @@ def _one_reader() -> ReceiverBehaviour:
     return ReceiverBehaviour(receive=receive)
 
 
-async def _impatient(request: web.Request) -> bytes | Response:
+async def _receive_impatiently(request: web.Request) -> bytes | Response:
     try:
         async with asyncio.timeout(1):
             return await behaviour.receive(request)
     except TimeoutError:
-        return Response(408, "the body did not come in time")
+        return Response(408, "the body did not arrive in time")
 
 
-async def _decoding_each(request: web.Request) -> bytes | Response:
-    """Node's `body += chunk`, which makes text of every chunk by itself."""
+async def _decode_each_chunk(request: web.Request) -> bytes | Response:
+    """Node's `body += chunk`, which decodes each chunk separately."""
     text = ""
     async for chunk in request.content.iter_any():
         text += chunk.decode(errors="replace")
     return text.encode()
 
 
-def _report_for_video(arrival: Arrival, new: bool) -> Response:
+def _answer_with_report(
+    arrival: Arrival,
+    new: bool,  # noqa: FBT001 - the signature of ReceiverBehaviour.acknowledge
+) -> Response:
     answer = behaviour.acknowledge(arrival, new)
     return replace(answer, message=_REPORT) if arrival.message.get("msgType") == VIDEO else answer
 
 
-async def _trickling(request: web.Request, answer: Response) -> web.StreamResponse:
-    """Streams a report on the work: its status comes at once, its end when the work is done."""
+async def _trickle(request: web.Request, answer: Response) -> web.StreamResponse:
+    """Streams a progress report: sends the status at once, and the end when the work is done."""
     if answer.message != _REPORT:
         return await behaviour.respond(request, answer)
     response = web.StreamResponse(status=answer.status)
@@ -133,56 +139,56 @@ async def _trickling(request: web.Request, answer: Response) -> web.StreamRespon
 TIMING = (
     Faulty(
         "video-fetched-before-answer",
-        "downloads a video before it answers, and takes 5.3 s for it",
+        "downloads a video before it answers, which takes 5.3 s",
         ("receiver.time.within-deadline",),
-        ReceiverBehaviour(store=partial(_after_download, seconds=5.3)),
+        ReceiverBehaviour(store=partial(_store_after_download, seconds=5.3)),
     ),
     Faulty(
         "answer-trickles-in",
-        "sends its status at once, and 5.3 s later the end of its answer to a video",
+        "answers a video with its status at once but finishes the body 5.3 s later",
         ("receiver.time.within-deadline",),
-        ReceiverBehaviour(acknowledge=_report_for_video, respond=_trickling),
+        ReceiverBehaviour(acknowledge=_answer_with_report, respond=_trickle),
     ),
     Faulty(
         "work-before-answer",
-        "does 700 ms of work on each message before it answers",
+        "works on each message for 700 ms before it answers",
         ("receiver.time.fast-ack",),
-        ReceiverBehaviour(store=partial(_after_work, seconds=0.7)),
+        ReceiverBehaviour(store=partial(_store_after_work, seconds=0.7)),
     ),
     Faulty(
         "one-message-at-a-time",
-        "takes one message at a time, so that the last of a burst is answered too late",
+        "handles one message at a time, so that it answers the end of a burst too late",
         ("receiver.time.concurrent", "receiver.time.within-deadline"),
-        _one_at_a_time,
+        _work_one_by_one,
     ),
     Faulty(
         "full-queue-acknowledged",
-        "has a queue of 50 messages, and answers 200 to what no longer fits into it",
+        "answers 200 to messages that it drops because its queue of 50 is full",
         ("receiver.time.concurrent",),
-        partial(_queue_of, 50),
+        partial(_drop_when_full, 50),
     ),
     Faulty(
         "burst-refused",
-        "answers 429 to a burst of more than 60 messages, at 20 a second",
+        "answers 429 to a burst of more than 60 messages (20 a second)",
         ("receiver.time.concurrent",),
-        partial(_rate_limited, 60, rate=20),
+        partial(_limit_rate, 60, rate=20),
     ),
     Faulty(
         "slow-body-blocks-all",
-        "reads one body at a time, so that a slow sender holds up everybody",
+        "reads one body at a time, so that a slow sender blocks all others",
         ("receiver.time.slow-sender",),
-        _one_reader,
+        _read_one_by_one,
     ),
     Faulty(
         "slow-body-refused",
-        "gives a body one second to come, and answers 408 to a slower one",
+        "answers 408 to a body that takes longer than one second to arrive",
         ("receiver.time.slow-sender",),
-        ReceiverBehaviour(receive=_impatient),
+        ReceiverBehaviour(receive=_receive_impatiently),
     ),
     Faulty(
         "decodes-each-chunk",
-        "decodes each chunk of a body by itself, and refuses one that is split inside a character",
+        "decodes each chunk of a body separately and refuses a body split inside a character",
         ("receiver.time.slow-sender",),
-        ReceiverBehaviour(receive=_decoding_each),
+        ReceiverBehaviour(receive=_decode_each_chunk),
     ),
 )

@@ -1,7 +1,7 @@
-"""Receivers that trip over HTTP itself, or tell too much by it. Rules: receiver.http.*
+"""Receivers that mishandle HTTP itself, or reveal too much in it. Rules: receiver.http.*
 
-A receiver that dies takes what comes afterwards with it: the suite must put that down to
-receiver.http.alive alone, and leave the rest unjudged.
+A receiver that dies fails every later exchange. The suite must blame receiver.http.alive alone and
+leave the other rules unjudged.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from conformance.gallery.peer import Faulty
 from conformance.model.exchange import Headers
 from conformance.protocol.dialect import sign
 from conformance.protocol.tampering import Signer
-from conformance.receiver import behaviour as behaviour
+from conformance.receiver import behaviour
 from conformance.receiver.behaviour import Arrival, Message, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Inbox
 
 
-def _expected_told(
+def _reveal_signature(
     headers: Headers, body: bytes, signer: Signer, now: float, *, secret: bool = False
 ) -> Response | None:
-    """Help for whoever integrates, left in."""
-    given = behaviour.credentials(headers, signer.dialect)
-    if isinstance(given, Response):
-        return given
-    right = sign(signer.dialect, signer.secret, given[0], body)
-    if right != given[1]:
-        told = signer.secret if secret else right
-        return Response(401, f"bad signature, {'key' if secret else 'expected'}: {told.decode()}")
-    return behaviour.fresh(given[0], now, signer.dialect, behaviour.TOLERANCE)
+    """Debugging help for integrators that was never removed."""
+    pair = behaviour.credentials(headers, signer.dialect)
+    if isinstance(pair, Response):
+        return pair
+    timestamp, signature = pair
+    right = sign(signer.dialect, signer.secret, timestamp, body)
+    if right != signature:
+        leak = signer.secret if secret else right
+        return Response(401, f"bad signature, {'key' if secret else 'expected'}: {leak.decode()}")
+    return behaviour.fresh(timestamp, now, signer.dialect, behaviour.TOLERANCE)
 
 
-def _traceback_told(body: bytes) -> Message | Response:
-    """The debug mode of a framework, in production."""
+def _reveal_traceback(body: bytes) -> Message | Response:
+    """A framework's debug mode, in production."""
     try:
         body.decode().index("{")
     except ValueError:
@@ -46,45 +47,45 @@ def _traceback_told(body: bytes) -> Message | Response:
     return behaviour.read(body)
 
 
-def _path_told(body: bytes) -> Message | Response:
-    """What PHP prints with display_errors on."""
+def _reveal_path(body: bytes) -> Message | Response:
+    """As PHP with display_errors on."""
     message = behaviour.read(body)
     if isinstance(message, Response):
         return Response(400, "Syntax error in /var/www/html/webhook/receiver.php on line 31")
     return message
 
 
-async def _up(request: web.Request, answer: Response) -> web.StreamResponse:
+async def _answer_get(request: web.Request, answer: Response) -> web.StreamResponse:
     """A page for people who open the URL in a browser."""
     if request.method == "GET":
         return web.Response(text="The webhook receiver is running.")
     return await behaviour.respond(request, answer)
 
 
-async def _sized_only(request: web.Request) -> bytes | Response:
+async def _refuse_chunked(request: web.Request) -> bytes | Response:
     if "Transfer-Encoding" in request.headers:
         return Response(411, "Content-Length is needed")
     return await behaviour.receive(request)
 
 
-async def _by_content_length(request: web.Request) -> bytes | Response:
-    """CGI and WSGI, where a body is read by its Content-Length."""
+async def _read_by_length(request: web.Request) -> bytes | Response:
+    """As in CGI and WSGI, where Content-Length is the size of the body."""
     return await behaviour.receive(request) if request.content_length else b""
 
 
-async def _exactly_json(request: web.Request) -> bytes | Response:
+async def _require_exact_type(request: web.Request) -> bytes | Response:
     if request.headers.get("Content-Type") != "application/json":
         return Response(415, "Content-Type must be application/json")
     return await behaviour.receive(request)
 
 
-async def _no_expectations(request: web.Request) -> web.StreamResponse | None:
-    """Old proxies answer 417 to whatever is expected of them."""
+async def _refuse_expectation(request: web.Request) -> web.StreamResponse | None:
+    """As old proxies, which answer 417 to any expectation."""
     return web.Response(status=417, text="expectations are not supported")
 
 
-def _once_a_connection(answer: Response | None) -> ReceiverBehaviour:
-    """Loses its place in a connection after the first request on it; None closes the connection."""
+def _serve_one_request(answer: Response | None) -> ReceiverBehaviour:
+    """Fails every request on a connection but the first: with `answer`, or by closing the connection."""
     used: set[object] = set()
 
     async def receive(request: web.Request) -> bytes | Response:
@@ -99,8 +100,8 @@ def _once_a_connection(answer: Response | None) -> ReceiverBehaviour:
     return ReceiverBehaviour(receive=receive)
 
 
-async def _what_came(request: web.Request) -> tuple[bytes, str | None]:
-    """As much of the body as came; and the msgId in it when that is not the whole."""
+async def _receive_part(request: web.Request) -> tuple[bytes, str | None]:
+    """The body as far as it arrived, and its msgId if the body is incomplete."""
     body = bytearray()
     try:
         async for piece in request.content.iter_any():
@@ -108,31 +109,29 @@ async def _what_came(request: web.Request) -> tuple[bytes, str | None]:
     except (ConnectionError, web.RequestPayloadError):
         pass
     whole = len(body) >= (request.content_length or 0)
-    found = None if whole else re.search(rb'"msgId":"([^"]+)"', body)
-    return bytes(body), found[1].decode() if found else None
+    match = None if whole else re.search(rb'"msgId":"([^"]+)"', body)
+    return bytes(body), match[1].decode() if match else None
 
 
-async def _field_by_field(request: web.Request) -> bytes | Response:
-    body, cut = await _what_came(request)
-    return json.dumps({"msgId": cut}).encode() if cut else body
+async def _process_part(request: web.Request) -> bytes | Response:
+    body, cut_id = await _receive_part(request)
+    return json.dumps({"msgId": cut_id}).encode() if cut_id else body
 
 
-def _checked_at_the_end(
-    headers: Headers, body: bytes, signer: Signer, now: float
-) -> Response | None:
-    """A check that stands behind the last byte of the body."""
+def _check_at_end(headers: Headers, body: bytes, signer: Signer, now: float) -> Response | None:
+    """Checks the signature only once the last byte of the body has arrived."""
     size = next((value for name, value in headers if name.lower() == b"content-length"), b"0")
     return behaviour.authenticate(headers, body, signer, now) if len(body) >= int(size) else None
 
 
-def _id_noted_first() -> ReceiverBehaviour:
-    """Notes msgId as it comes in, so that of two copies at once only one goes on."""
+def _note_id_early() -> ReceiverBehaviour:
+    """Notes the msgId while the body arrives, so that only one of two concurrent copies goes on."""
     broken: set[str | None] = set()
 
     async def receive(request: web.Request) -> bytes | Response:
-        body, cut = await _what_came(request)
-        if cut:
-            broken.add(cut)
+        body, cut_id = await _receive_part(request)
+        if cut_id:
+            broken.add(cut_id)
         return body
 
     async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
@@ -141,15 +140,15 @@ def _id_noted_first() -> ReceiverBehaviour:
     return ReceiverBehaviour(receive=receive, store=store)
 
 
-def _lock_kept() -> ReceiverBehaviour:
-    """Has no `finally` around its lock: whoever hangs up in mid-body leaves it locked."""
+def _keep_lock() -> ReceiverBehaviour:
+    """Has no `finally` around its lock: a sender that hangs up in mid-body leaves it locked."""
     locked = False
 
     async def receive(request: web.Request) -> bytes | Response:
         nonlocal locked
         if locked:
             await asyncio.sleep(0.1)
-            return Response(503, "the lock could not be had in time")
+            return Response(503, "could not take the lock in time")
         body = await behaviour.receive(request)
         locked = locked or request.transport is None
         return body
@@ -160,103 +159,103 @@ def _lock_kept() -> ReceiverBehaviour:
 TRANSPORT = (
     Faulty(
         "self-signed-certificate",
-        "is served under a certificate that nobody has signed but itself",
+        "serves a self-signed certificate",
         ("receiver.http.https",),
         ReceiverBehaviour(),
         tls=True,
     ),
     Faulty(
         "expected-signature-told",
-        "tells whoever signs wrongly which signature it expected",
+        "reveals the expected signature when the signature is wrong",
         ("receiver.http.reveals-nothing",),
-        ReceiverBehaviour(authenticate=_expected_told),
+        ReceiverBehaviour(authenticate=_reveal_signature),
         beside=("receiver.signature.*",),
     ),
     Faulty(
         "secret-told",
-        "tells whoever signs wrongly which secret it checks with",
+        "reveals its secret when the signature is wrong",
         ("receiver.http.reveals-nothing",),
-        ReceiverBehaviour(authenticate=partial(_expected_told, secret=True)),
+        ReceiverBehaviour(authenticate=partial(_reveal_signature, secret=True)),
         beside=("receiver.signature.*",),
     ),
     Faulty(
         "traceback-told",
-        "answers a body that is no JSON with 400 and its traceback",
+        "answers a body that is not JSON with 400 and a traceback",
         ("receiver.http.reveals-nothing",),
-        ReceiverBehaviour(read=_traceback_told),
+        ReceiverBehaviour(read=_reveal_traceback),
         beside=("receiver.body.*",),
     ),
     Faulty(
         "path-told",
-        "answers a body that is no JSON with 400 and the path of its source",
+        "answers a body that is not JSON with 400 and the path of its source file",
         ("receiver.http.reveals-nothing",),
-        ReceiverBehaviour(read=_path_told),
+        ReceiverBehaviour(read=_reveal_path),
         beside=("receiver.body.*",),
     ),
     Faulty(
         "get-answered-200",
-        "answers GET with a page that says it is running",
+        "answers GET with 200 and a page that says it is running",
         ("receiver.http.method",),
-        ReceiverBehaviour(respond=_up),
+        ReceiverBehaviour(respond=_answer_get),
     ),
     Faulty(
         "put-delivers",
-        "takes a PUT like a POST",
+        "accepts a delivery by PUT",
         ("receiver.http.method",),
         ReceiverBehaviour(methods=frozenset({"POST", "PUT"})),
     ),
     Faulty(
         "second-request-refused",
-        "answers 400 to every request on a connection but the first",
+        "answers 400 to the second request on a connection",
         ("receiver.http.keep-alive",),
-        partial(_once_a_connection, Response(400, "bad request")),
+        partial(_serve_one_request, Response(400, "bad request")),
     ),
     Faulty(
         "second-request-dropped",
-        "closes a connection without an answer when a second request comes on it",
+        "closes the connection without an answer on the second request",
         ("receiver.http.keep-alive",),
-        partial(_once_a_connection, None),
+        partial(_serve_one_request, None),
     ),
     Faulty(
         "chunked-refused",
         "answers 411 to a body without Content-Length",
         ("receiver.http.chunked",),
-        ReceiverBehaviour(receive=_sized_only),
+        ReceiverBehaviour(receive=_refuse_chunked),
     ),
     Faulty(
         "chunked-read-as-empty",
-        "reads as many bytes as Content-Length says, and none without it",
+        "reads a body by its Content-Length, and nothing without one",
         ("receiver.http.chunked",),
-        ReceiverBehaviour(receive=_by_content_length),
+        ReceiverBehaviour(receive=_read_by_length),
     ),
     Faulty(
         "expectation-refused",
         "answers 417 to Expect: 100-continue",
         ("receiver.http.expect-continue",),
-        ReceiverBehaviour(expect=_no_expectations),
+        ReceiverBehaviour(expect=_refuse_expectation),
     ),
     Faulty(
         "charset-refused",
-        "compares Content-Type as a whole, and answers 415 when it names a charset",
+        "answers 415 to a Content-Type with a charset",
         ("receiver.http.content-type-charset",),
-        ReceiverBehaviour(receive=_exactly_json),
+        ReceiverBehaviour(receive=_require_exact_type),
     ),
     Faulty(
         "cut-body-processed",
-        "processes a body as it comes in, and checks it at its end, which a cut one never reaches",
+        "processes a body as it arrives and checks the signature only at its end",
         ("receiver.http.aborted-body",),
-        ReceiverBehaviour(receive=_field_by_field, authenticate=_checked_at_the_end),
+        ReceiverBehaviour(receive=_process_part, authenticate=_check_at_end),
     ),
     Faulty(
         "cut-body-counts-as-seen",
-        "notes the msgId of a body that is cut, and takes the message itself for a repeat",
+        "notes the msgId of a truncated body and treats the full message as a repeat",
         ("receiver.http.aborted-body",),
-        _id_noted_first,
+        _note_id_early,
     ),
     Faulty(
         "lock-kept-after-cut-body",
-        "keeps its lock when a body is cut, and answers 503 from then on",
+        "keeps a lock after a truncated body and answers 503 from then on",
         ("receiver.http.alive",),
-        _lock_kept,
+        _keep_lock,
     ),
 )

@@ -1,1 +1,1 @@
-"""Senders with one realistic fault each, over the reference sender, and correct ones of other makes."""
+"""Senders with one realistic fault each, based on the reference sender, and correct ones."""

@@ -1,4 +1,7 @@
-"""Senders whose configuration API says one thing and does another. Rules: sender.config.*, sender.https.*"""
+"""Senders whose configuration API is wrong, or whose HTTPS is.
+
+Rules: sender.config.*, sender.https.*
+"""
 
 from __future__ import annotations
 
@@ -14,42 +17,42 @@ import aiohttp
 from conformance.gallery.senders.peer import FaultySender, msg_id, sending, testing
 from conformance.model.errors import InputError
 from conformance.protocol import configuration as config
-from conformance.protocol.configuration import Configuration, named
+from conformance.protocol.configuration import Configuration, known_fields
 from conformance.protocol.dialect import Secret
-from conformance.sender import behaviour as behaviour
+from conformance.sender import behaviour
 from conformance.sender.app import Settings
 from conformance.sender.attempt import Answer, AttemptReply, Outgoing, exchange
 from conformance.sender.behaviour import SenderBehaviour
 
 
-def _in_milliseconds(configuration: Configuration) -> dict[str, Any]:
-    fields = configuration.shown()
+def _show_milliseconds(configuration: Configuration) -> dict[str, Any]:
+    fields = configuration.public_fields()
     return fields | {"Timeout": fields["Timeout"] * 1000}
 
 
-def _with_secret(configuration: Configuration) -> dict[str, Any]:
-    """The record as it is stored."""
-    return configuration.shown() | {"Secret": configuration.secret.decode()}
+def _show_secret(configuration: Configuration) -> dict[str, Any]:
+    """Shows the record as it is stored."""
+    return configuration.public_fields() | {"Secret": configuration.secret.decode()}
 
 
-def _unread(given: object, base: Configuration | None) -> Configuration:
-    """Answers success and stores nothing."""
-    configuration = config.read(given, base)
+def _store_nothing(body: object, base: Configuration | None) -> Configuration:
+    """Validates the request and stores nothing."""
+    configuration = config.read(body, base)
     return configuration if base is None else base
 
 
-def _left_out_is_reset(given: object, base: Configuration | None) -> Configuration:
-    """A struct whose zero values, here the defaults, overwrite what the request leaves out."""
-    return config.read(given, base and Configuration(base.url, base.secret))
+def _reset_absent_fields(body: object, base: Configuration | None) -> Configuration:
+    """A struct whose zero values (here the defaults) overwrite the fields that the request omits."""
+    return config.read(body, base and Configuration(base.url, base.secret))
 
 
 def _number(value: object, default: int) -> int:
     return int(value) if isinstance(value, int | float) else default
 
 
-def _converted(given: object, base: Configuration | None) -> Configuration:
-    """Converts what it gets to what it needs, and so finds nothing wrong."""
-    fields = named(given) if isinstance(given, dict) else {}
+def _convert(body: object, base: Configuration | None) -> Configuration:
+    """Converts every field to the type it needs, and so never finds an error."""
+    fields = known_fields(body) if isinstance(body, dict) else {}
     types = fields.get("MessageTypes", ["*"])
     return Configuration(
         url=str(fields.get("URL") or ""),
@@ -62,40 +65,40 @@ def _converted(given: object, base: Configuration | None) -> Configuration:
     )
 
 
-def _anything() -> tuple[SenderBehaviour, set[Configuration]]:
-    """Invalid configurations are stored, and among those that are given back. They get no messages."""
+def _accept_anything() -> tuple[SenderBehaviour, set[Configuration]]:
+    """Stores invalid configurations too, and returns the set of them. They get no messages."""
     invalid: set[Configuration] = set()
 
-    def read(given: object, base: Configuration | None) -> Configuration:
+    def read(body: object, base: Configuration | None) -> Configuration:
         try:
-            return config.read(given, base)
+            return config.read(body, base)
         except InputError:
-            invalid.add(stored := _converted(given, base))
-            return stored
+            invalid.add(configuration := _convert(body, base))
+            return configuration
 
     def recipients(configurations: Mapping[int, Configuration], message: Any) -> list[int]:
-        valid = {i: each for i, each in configurations.items() if each not in invalid}
+        valid = {key: entry for key, entry in configurations.items() if entry not in invalid}
         return behaviour.recipients(valid, message)
 
     return SenderBehaviour(read=read, recipients=recipients), invalid
 
 
-def _stored_first() -> SenderBehaviour:
-    """The answer says what is wrong, and comes too late."""
-    anything, invalid = _anything()
-    told: set[Configuration] = set()
+def _store_first() -> SenderBehaviour:
+    """Reports the error only after it has stored the configuration."""
+    accepting, invalid = _accept_anything()
+    reported: set[Configuration] = set()
 
     def shown(configuration: Configuration) -> dict[str, Any]:
-        if configuration in invalid - told:
-            told.add(configuration)
+        if configuration in invalid - reported:
+            reported.add(configuration)
             raise InputError("the configuration is not valid")
-        return configuration.shown()
+        return configuration.public_fields()
 
-    return replace(anything, shown=shown)
+    return replace(accepting, public_fields=shown)
 
 
-def _success_told(ids: set[str]) -> SenderBehaviour:
-    """Success without having sent anything."""
+def _report_success(ids: set[str]) -> SenderBehaviour:
+    """Reports success without sending anything."""
 
     async def exchanged(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
         return Answer(200) if msg_id(request.body) in ids else await exchange(session, request)
@@ -103,8 +106,8 @@ def _success_told(ids: set[str]) -> SenderBehaviour:
     return SenderBehaviour(exchange=exchanged)
 
 
-def _success_foretold(ids: set[str]) -> SenderBehaviour:
-    """The test goes into a queue, and whoever asked is told that it went well."""
+def _report_success_early(ids: set[str]) -> SenderBehaviour:
+    """Puts the test into a queue and reports success at once."""
     under_way: set[asyncio.Task[Answer]] = set()
 
     async def exchanged(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
@@ -119,16 +122,16 @@ def _success_foretold(ids: set[str]) -> SenderBehaviour:
     return SenderBehaviour(exchange=exchanged)
 
 
-def _in_a_word(reply: AttemptReply) -> str:
+def _report_in_a_word(reply: AttemptReply) -> str:
     return "failed" if reply.problem else "success"
 
 
-def _plainly(request: Outgoing) -> Outgoing:
-    """The scheme is lost where the URL is put together again."""
+def _use_plain_http(request: Outgoing) -> Outgoing:
+    """Loses the scheme when it reassembles the URL."""
     return replace(request, url=request.url.with_scheme("http"))
 
 
-def _trusting_everyone() -> ssl.SSLContext:
+def _trust_any_certificate() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -142,68 +145,68 @@ def _rule(*names: str) -> tuple[str, ...]:
 CONFIG = (
     FaultySender(
         "lists-milliseconds",
-        "lists the Timeout in milliseconds",
+        "lists Timeout in milliseconds",
         _rule("create-list", "update"),
-        SenderBehaviour(shown=_in_milliseconds),
+        SenderBehaviour(public_fields=_show_milliseconds),
     ),
     FaultySender(
         "accepts-anything",
-        "accepts whatever it is given as a configuration",
+        "accepts an invalid configuration",
         _rule("invalid"),
-        lambda: _anything()[0],
+        lambda: _accept_anything()[0],
     ),
     FaultySender(
         "validates-too-late",
-        "refuses an invalid configuration that it has stored by then",
+        "stores an invalid configuration before it refuses it",
         _rule("invalid"),
-        _stored_first,
+        _store_first,
     ),
     FaultySender(
         "update-ignored",
-        "answers Update with success, and changes nothing",
+        "answers Update with success but changes nothing",
         _rule("update"),
-        SenderBehaviour(read=_unread),
+        SenderBehaviour(read=_store_nothing),
     ),
     FaultySender(
         "update-resets",
-        "sets what an Update leaves out to its default",
+        "resets the fields that an Update leaves out to their defaults",
         _rule("update[keeps]"),
-        SenderBehaviour(read=_left_out_is_reset),
+        SenderBehaviour(read=_reset_absent_fields),
     ),
     FaultySender(
         "secret-listed",
-        "lists the secrets",
+        "lists the secret",
         _rule("secret-hidden"),
-        SenderBehaviour(shown=_with_secret),
+        SenderBehaviour(public_fields=_show_secret),
     ),
     FaultySender(
         "test-sends-nothing",
-        "answers Test with success, and sends nothing",
+        "answers Test with success but sends nothing",
         _rule("test"),
-        partial(testing, _success_told),
+        partial(testing, _report_success),
     ),
     FaultySender(
         "test-always-succeeds",
-        "answers Test with success before it knows",
+        "answers Test with success before it has the result",
         _rule("test[SHOULD]"),
-        partial(testing, _success_foretold),
+        partial(testing, _report_success_early),
     ),
     FaultySender(
         "test-says-failed",
-        "says of a Test that failed nothing but that",
+        "does not say why a Test failed",
         _rule("test[told-apart]"),
-        SenderBehaviour(verdict=_in_a_word),
+        SenderBehaviour(verdict=_report_in_a_word),
     ),
     FaultySender(
         "https-as-http",
-        "speaks plain HTTP to an https URL",
+        "uses plain HTTP for an https URL",
         ("sender.https.delivers",),
-        sending(_plainly),
+        sending(_use_plain_http),
     ),
     FaultySender(
         "certificates-unchecked",
         "does not verify certificates",
         ("sender.https.untrusted",),
-        settings=Settings(tls=_trusting_everyone()),
+        settings=Settings(tls=_trust_any_certificate()),
     ),
 )

@@ -1,4 +1,4 @@
-"""Senders that pick the wrong messages, or the wrong receivers for them. Rules: sender.filter.*"""
+"""Senders that deliver the wrong messages, or to the wrong webhooks. Rules: sender.filter.*"""
 
 from __future__ import annotations
 
@@ -14,95 +14,95 @@ from conformance.sender.attempt import Outgoing, compose
 from conformance.sender.behaviour import SenderBehaviour
 
 SYSTEM = 10000
-"""The first msgType that is no user's message."""
+"""The first msgType that is not a user's message."""
 
-Read = Mapping[str, Any]
+Message = Mapping[str, Any]
 
 
-def _wanting(wants: Callable[[Configuration, Read], bool]) -> SenderBehaviour:
-    """A message goes to the configurations that want it in another sense."""
+def _delivering(wants: Callable[[Configuration, Message], bool]) -> SenderBehaviour:
+    """Delivers a message to the configurations for which `wants` returns true."""
 
-    def recipients(configurations: Mapping[int, Configuration], message: Read) -> list[int]:
-        return [ident for ident, each in configurations.items() if wants(each, message)]
+    def recipients(configurations: Mapping[int, Configuration], message: Message) -> list[int]:
+        return [key for key, entry in configurations.items() if wants(entry, message)]
 
     return SenderBehaviour(recipients=recipients)
 
 
-def _whatever_type(configuration: Configuration, message: Read) -> bool:
+def _wants_any_type(configuration: Configuration, message: Message) -> bool:
     return replace(configuration, message_types=(ALL,)).wants(message)
 
 
-def _in_joined_list(configuration: Configuration, message: Read) -> bool:
+def _wants_substring(configuration: Configuration, message: Message) -> bool:
     listed = ",".join(configuration.message_types)
     fits = listed == ALL or str(message["msgType"]) in listed
-    return fits and _whatever_type(configuration, message)
+    return fits and _wants_any_type(configuration, message)
 
 
-def _by_subtype(configuration: Configuration, message: Read) -> bool:
-    """An app message is 5 for a link, 33 for a mini program…, and nobody lists these."""
+def _wants_subtype(configuration: Configuration, message: Message) -> bool:
+    """The subtype of an app message is 5 for a link, 33 for a mini program…; nobody lists these."""
     kind = 5 if message["msgType"] == 49 else message["msgType"]
     return configuration.wants({**message, "msgType": kind})
 
 
-def _system_always(configuration: Configuration, message: Read) -> bool:
+def _wants_system(configuration: Configuration, message: Message) -> bool:
     if message["msgType"] >= SYSTEM:
-        return _whatever_type(configuration, message)
+        return _wants_any_type(configuration, message)
     return configuration.wants(message)
 
 
-def _by_name_alone(configuration: Configuration, message: Read) -> bool:
+def _wants_name(configuration: Configuration, message: Message) -> bool:
     return ALL not in configuration.message_types and configuration.wants(message)
 
 
-def _own_always(configuration: Configuration, message: Read) -> bool:
+def _wants_own(configuration: Configuration, message: Message) -> bool:
     return replace(configuration, include_self_message=True).wants(message)
 
 
-def _own_never(configuration: Configuration, message: Read) -> bool:
+def _wants_others(configuration: Configuration, message: Message) -> bool:
     return configuration.wants(message) and not message["isSelfMsg"]
 
 
-def _private(configuration: Configuration, message: Read) -> bool:
-    """A look-up among the contacts, where no group is."""
+def _wants_private(configuration: Configuration, message: Message) -> bool:
+    """Looks users up among the contacts, which hold no groups."""
     users = message["fromUser"], message["toUser"]
     group = any(user.endswith("@chatroom") for user in users)
     return configuration.wants(message) and not group
 
 
-def _enabled_or_true(given: object, base: Configuration | None) -> Configuration:
-    """`enabled = given.Enabled || true`."""
-    return replace(config.read(given, base), enabled=True)
+def _enable_always(body: object, base: Configuration | None) -> Configuration:
+    """`enabled = body.Enabled || true`."""
+    return replace(config.read(body, base), enabled=True)
 
 
-def _types_kept() -> SenderBehaviour:
-    """A filter that is made when the webhook is first seen."""
-    known: dict[str, tuple[str, ...]] = {}
+def _keep_types() -> SenderBehaviour:
+    """Builds the filter at the first message for a webhook and never again."""
+    filters: dict[str, tuple[str, ...]] = {}
 
-    def wants(configuration: Configuration, message: Read) -> bool:
-        types = known.setdefault(configuration.url, configuration.message_types)
+    def wants(configuration: Configuration, message: Message) -> bool:
+        types = filters.setdefault(configuration.url, configuration.message_types)
         return replace(configuration, message_types=types).wants(message)
 
-    return _wanting(wants)
+    return _delivering(wants)
 
 
-def _newest(configurations: Mapping[int, Configuration], message: Read) -> list[int]:
-    """One webhook in a global variable, which List does not tell."""
-    return [ident for ident in list(configurations)[-1:] if configurations[ident].wants(message)]
+def _choose_newest(configurations: Mapping[int, Configuration], message: Message) -> list[int]:
+    """Keeps one webhook in a global variable, though List shows them all."""
+    return [key for key in list(configurations)[-1:] if configurations[key].wants(message)]
 
 
-def _one_secret() -> SenderBehaviour:
-    """A secret that is read once for the whole process."""
-    first: list[Secret] = []
+def _share_secret() -> SenderBehaviour:
+    """Reads the secret once for the whole process."""
+    secrets: list[Secret] = []
 
-    def read(given: object, base: Configuration | None) -> Configuration:
-        configuration = config.read(given, base)
-        first.append(configuration.secret)
+    def read(body: object, base: Configuration | None) -> Configuration:
+        configuration = config.read(body, base)
+        secrets.append(configuration.secret)
         return configuration
 
     def composed(
         dialect: Dialect, configuration: Configuration, body: bytes, now: float
     ) -> Outgoing:
-        return compose(dialect, replace(configuration, secret=first[0]), body, now)
+        return compose(dialect, replace(configuration, secret=secrets[0]), body, now)
 
     return SenderBehaviour(read=read, compose=composed)
 
@@ -114,74 +114,74 @@ def _rule(*names: str) -> tuple[str, ...]:
 FILTER = (
     FaultySender(
         "types-ignored",
-        "delivers every type, whatever MessageTypes lists",
+        "ignores MessageTypes and delivers every type",
         _rule("message-types", "update-applies"),
-        _wanting(_whatever_type),
+        _delivering(_wants_any_type),
     ),
     FaultySender(
         "types-by-substring",
-        "looks for a type as a part of the joined list, where 3 is found in 34",
+        "looks for a type in the joined MessageTypes, where 34 contains 3",
         _rule("message-types"),
-        _wanting(_in_joined_list),
+        _delivering(_wants_substring),
     ),
     FaultySender(
         "links-by-subtype",
-        "takes a link for its subtype, which MessageTypes does not list",
+        "filters a link by its subtype, which MessageTypes does not list",
         _rule("message-types"),
-        _wanting(_by_subtype),
+        _delivering(_wants_subtype),
     ),
     FaultySender(
         "system-messages-always",
-        "leads system messages and recalls around the filter",
+        "does not filter system messages and recalls",
         _rule("message-types[10000]", "message-types[10002]"),
-        _wanting(_system_always),
+        _delivering(_wants_system),
     ),
     FaultySender(
         "star-unknown",
-        'takes "*" for the name of a type',
+        'treats "*" as the name of a type',
         _rule("message-types[all]"),
-        _wanting(_by_name_alone),
+        _delivering(_wants_name),
     ),
     FaultySender(
         "own-messages-always",
-        "delivers own messages though IncludeSelfMessage is false",
+        "delivers own messages even if IncludeSelfMessage is false",
         _rule("self-message"),
-        _wanting(_own_always),
+        _delivering(_wants_own),
     ),
     FaultySender(
         "own-messages-never",
-        "never delivers own messages, though IncludeSelfMessage is true",
+        "never delivers own messages, even if IncludeSelfMessage is true",
         _rule("self-message"),
-        _wanting(_own_never),
+        _delivering(_wants_others),
     ),
     FaultySender(
         "disabled-delivers",
-        "lets its default of true win over an Enabled that is false",
+        "treats an Enabled of false as true",
         _rule("disabled"),
-        SenderBehaviour(read=_enabled_or_true),
+        SenderBehaviour(read=_enable_always),
     ),
     FaultySender(
         "update-needs-restart",
-        "filters by the MessageTypes that a webhook had first, until it is started again",
+        "keeps a webhook's first MessageTypes until a restart",
         _rule("update-applies"),
-        _types_kept,
+        _keep_types,
     ),
     FaultySender(
         "groups-dropped",
-        "drops the messages of groups",
+        "drops group messages",
         _rule("group-and-private"),
-        _wanting(_private),
+        _delivering(_wants_private),
     ),
     FaultySender(
         "one-secret-for-all",
-        "signs for every configuration with the secret of the first",
+        "signs for every configuration with the first one's secret",
         _rule("fan-out", "update-applies"),
-        _one_secret,
+        _share_secret,
     ),
     FaultySender(
         "newest-served-alone",
-        "delivers to the newest configuration alone",
+        "delivers only to the newest configuration",
         _rule("fan-out"),
-        SenderBehaviour(recipients=_newest),
+        SenderBehaviour(recipients=_choose_newest),
     ),
 )

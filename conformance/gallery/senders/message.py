@@ -1,4 +1,5 @@
-"""Senders that change the message itself, as services do that pass WeChat's own forms on.
+"""Senders that change the message itself, as services do that forward WeChat's own formats.
+
 Rules: sender.wire.schema, .faithful, .link-content, .msgid-unique
 """
 
@@ -23,7 +24,7 @@ def _id_as_number(message: Message) -> Message:
 
 
 def _id_as_double(message: Message) -> Message:
-    """What JSON.parse makes of an int64, and String() of that."""
+    """As JSON.parse reads an int64, and String() writes the result."""
     digits = message["msgId"]
     if not digits.isdecimal():
         return message
@@ -31,7 +32,7 @@ def _id_as_double(message: Message) -> Message:
 
 
 def _link_as_xml(message: Message) -> Message:
-    """An app message as WeChat itself hands it over."""
+    """An app message in WeChat's own XML."""
     link = message["content"]
     if not isinstance(link, dict):
         return message
@@ -47,7 +48,7 @@ def _link_without_url(message: Message) -> Message:
 
 
 def _without_false(message: Message) -> Message:
-    """omitempty, at each field of a Go struct."""
+    """`omitempty` on every field of a Go struct."""
     return {name: value for name, value in message.items() if value is not False}
 
 
@@ -58,12 +59,12 @@ def _flags_as_numbers(message: Message) -> Message:
 
 
 def _users_wrapped(message: Message) -> Message:
-    """The protocol's own strings, which are objects."""
+    """Strings as WeChat's own protocol has them: as objects."""
     return message | {name: {"string": message[name]} for name in ("fromUser", "toUser")}
 
 
-def _text(change: Callable[[str], str]) -> SenderBehaviour:
-    """Texts are changed, and nothing else is."""
+def _changing_text(change: Callable[[str], str]) -> SenderBehaviour:
+    """Changes the text of messages, and nothing else."""
 
     def changed(message: Message) -> Message:
         text = message["content"]
@@ -97,79 +98,79 @@ MESSAGE = (
     ),
     FaultySender(
         "flags-as-numbers",
-        "writes 0 and 1 for false and true",
+        "writes false and true as 0 and 1",
         _rule("schema"),
         writing(_flags_as_numbers),
     ),
     FaultySender(
         "false-left-out",
-        "leaves out every field that is false",
+        "leaves out fields that are false",
         _rule("schema"),
         writing(_without_false),
     ),
     FaultySender(
         "users-wrapped",
-        "passes users on as the protocol's own objects instead of strings",
+        "writes users as objects instead of strings",
         _rule("schema"),
         writing(_users_wrapped),
     ),
     FaultySender(
         "link-as-xml",
-        "passes a link on as the XML that WeChat hands over",
+        "forwards a link as WeChat's own XML",
         _rule("schema"),
         writing(_link_as_xml),
     ),
     FaultySender(
         "link-without-url",
-        "takes title and description out of a link, and loses its URL",
+        "keeps the title and description of a link but loses its URL",
         _rule("link-content", "faithful"),
         writing(_link_without_url),
     ),
     FaultySender(
         "trims-text",
-        "trims texts",
+        "trims text",
         _rule("faithful"),
-        _text(str.strip),
+        _changing_text(str.strip),
     ),
     FaultySender(
         "escapes-html",
-        "escapes texts for HTML",
+        "escapes text for HTML",
         _rule("faithful"),
-        _text(lambda text: html.escape(text, quote=False)),
+        _changing_text(lambda text: html.escape(text, quote=False)),
     ),
     FaultySender(
         "strips-direction-marks",
-        "cleans texts of marks that are not seen, those of right-to-left writing among them",
+        "strips invisible characters from text, right-to-left marks among them",
         _rule("faithful[drawn]"),
-        _text(lambda text: _DIRECTION.sub("", text)),
+        _changing_text(lambda text: _DIRECTION.sub("", text)),
     ),
     FaultySender(
         "loses-emoji",
-        "keeps texts in a three-byte column, where emoji become question marks",
+        "stores text in three-byte utf8, which turns emoji into question marks",
         _rule("faithful"),
-        _text(lambda text: _OUTSIDE_BMP.sub("?", text)),
+        _changing_text(lambda text: _OUTSIDE_BMP.sub("?", text)),
     ),
     FaultySender(
         "cuts-long-text",
-        f"cuts texts at {LONGEST} characters",
+        f"truncates text to {LONGEST} characters",
         _rule("faithful"),
-        _text(lambda text: text[:LONGEST]),
+        _changing_text(lambda text: text[:LONGEST]),
     ),
     FaultySender(
         "id-through-a-double",
-        "reads msgId as a number with a fraction, which changes its last digits",
+        "reads msgId as a floating-point number, which changes its last digits",
         _rule("faithful"),
         writing(_id_as_double),
     ),
     FaultySender(
         "test-pings",
-        "sends something else than a message for a Test",
+        "sends a Test that is not a message",
         _rule("schema"),
         SenderBehaviour(test=lambda now: {"event": "ping", "timestamp": int(now)}),
     ),
     FaultySender(
         "test-id-fixed",
-        "gives every test message the same msgId",
+        "uses the same msgId for every test message",
         _rule("msgid-unique"),
         SenderBehaviour(test=lambda now: test_message(now) | {"msgId": "test-message"}),
     ),

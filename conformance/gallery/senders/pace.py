@@ -1,4 +1,5 @@
-"""Senders that are too early or too late.
+"""Senders that send too early or too late.
+
 Rules: sender.retry.backoff, .retry-after, .isolation, sender.time.*
 """
 
@@ -20,41 +21,41 @@ from conformance.sender.queue import Waiting
 from conformance.sender.worker import Pace
 
 WORKERS = 8
-COLLECTED = 5.0
-"""Seconds."""
-LONG, ALIKE = 3, 6
-"""Times the first wait of the correct sender, of waits that grow too little and of such that are alike: what
-a busy machine adds to a wait must be little beside what tells one kind of growth from another."""
+BATCH_SECONDS = 5.0
+WAIT_FACTOR, FLAT_WAIT_FACTOR = 3, 6
+"""Factors on the correct sender's first wait, for waits that grow too little and for those that are alike.
+The waits must differ by much more than a busy machine adds to them, or one kind of growth would look like
+another."""
 
 
-def _linear(backoff: Backoff, attempt: int, draw: float) -> float:
-    """`base * attempt`, which is called exponential."""
-    return LONG * attempt * backoff.wait(1, draw)
+def _wait_linearly(backoff: Backoff, attempt: int, draw: float) -> float:
+    """`base * attempt`, mislabelled as exponential."""
+    return WAIT_FACTOR * attempt * backoff.wait(1, draw)
 
 
-def _constant(backoff: Backoff, attempt: int, draw: float) -> float:
-    return ALIKE * backoff.wait(1, draw)
+def _wait_constantly(backoff: Backoff, attempt: int, draw: float) -> float:
+    return FLAT_WAIT_FACTOR * backoff.wait(1, draw)
 
 
-def _none(backoff: Backoff, attempt: int, draw: float) -> float:
+def _do_not_wait(backoff: Backoff, attempt: int, draw: float) -> float:
     return 0.0
 
 
-def _shrinking(backoff: Backoff, attempt: int, draw: float) -> float:
-    """By the retries that are left, instead of those that were made."""
+def _wait_less(backoff: Backoff, attempt: int, draw: float) -> float:
+    """Counts the retries that are left instead of those already made."""
     return backoff.wait(max(1, 5 - attempt), draw)
 
 
-def _random(backoff: Backoff, attempt: int, draw: float) -> float:
+def _wait_randomly(backoff: Backoff, attempt: int, draw: float) -> float:
     return 8 * backoff.base * draw
 
 
-def _slowly_growing(backoff: Backoff, attempt: int, draw: float) -> float:
-    return ALIKE * replace(backoff, factor=1.2).wait(attempt, draw)
+def _wait_slightly_longer(backoff: Backoff, attempt: int, draw: float) -> float:
+    return FLAT_WAIT_FACTOR * replace(backoff, factor=1.2).wait(attempt, draw)
 
 
-def _shared_workers() -> SenderBehaviour:
-    """A pool of connections that one endpoint can fill."""
+def _share_workers() -> SenderBehaviour:
+    """A connection pool that one endpoint can exhaust."""
     pool = asyncio.Semaphore(WORKERS)
 
     async def in_turn(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
@@ -64,13 +65,13 @@ def _shared_workers() -> SenderBehaviour:
     return SenderBehaviour(exchange=in_turn)
 
 
-def _within(seconds: Callable[[float], float]) -> SenderBehaviour:
-    """Another deadline than the guide's or the configured one."""
+def _with_deadline(seconds: Callable[[float], float]) -> SenderBehaviour:
+    """A deadline other than the guide's or the configured one."""
 
     def judged(
         waiting: Waiting, reply: AttemptReply, configuration: Configuration
     ) -> DeliveryEvent:
-        # Whether it came in time has been judged already.
+        # `exchange` has enforced this deadline; elapsed 0 keeps `outcome` from applying its own.
         return outcome(waiting, replace(reply, elapsed=0.0), configuration)
 
     return SenderBehaviour(deadline=seconds, outcome=judged)
@@ -81,46 +82,50 @@ def _backoff(name: str, fault: str, wait: Callable[[Backoff, int, float], float]
 
 
 PACE = (
-    _backoff("linear-waits", "waits n times as long before retry n", _linear),
-    _backoff("constant-waits", "waits as long before every retry", _constant),
-    _backoff("no-waits", "retries at once, as often as it may", _none),
-    _backoff("shrinking-waits", "waits less before each retry", _shrinking),
-    _backoff("random-waits", "waits at random, which does not grow", _random),
-    _backoff("waits-grow-slowly", "waits a fifth longer before each retry", _slowly_growing),
+    _backoff("linear-waits", "waits n times as long before the nth retry", _wait_linearly),
+    _backoff("constant-waits", "waits equally long before every retry", _wait_constantly),
+    _backoff("no-waits", "retries without waiting", _do_not_wait),
+    _backoff("shrinking-waits", "waits less before each further retry", _wait_less),
+    _backoff("random-waits", "waits at random, without growth", _wait_randomly),
+    _backoff(
+        "waits-grow-slowly",
+        "waits only a fifth longer before each further retry",
+        _wait_slightly_longer,
+    ),
     FaultySender(
         "retry-after-ignored",
-        "does not look at Retry-After",
+        "ignores Retry-After",
         ("sender.retry.retry-after",),
         settings=Settings(pace=Pace(retry_after=0.0)),
     ),
     FaultySender(
         "workers-shared",
-        f"has {WORKERS} connections for all endpoints, which one that hangs can hold",
+        f"shares {WORKERS} connections among all endpoints, so that one that hangs blocks the rest",
         ("sender.retry.isolation",),
-        _shared_workers,
+        _share_workers,
     ),
     FaultySender(
         "collects-first",
-        f"collects messages for {COLLECTED:g} seconds before it sends any",
+        f"collects messages for {BATCH_SECONDS:g} seconds before it sends them",
         ("sender.time.real-time",),
-        SenderBehaviour(first_attempt=lambda now: now + COLLECTED),
+        SenderBehaviour(first_attempt=lambda now: now + BATCH_SECONDS),
     ),
     FaultySender(
         "waits-for-ever",
-        "waits half a minute for an answer, whatever Timeout says",
+        "waits 30 seconds for an answer, whatever Timeout says",
         ("sender.time.deadline",),
-        _within(lambda timeout: 30.0),
+        _with_deadline(lambda timeout: 30.0),
     ),
     FaultySender(
         "gives-up-early",
-        "gives up after 3 seconds, whatever Timeout says",
+        "gives up on an answer after 3 seconds, whatever Timeout says",
         ("sender.time.deadline",),
-        _within(lambda timeout: 3.0),
+        _with_deadline(lambda timeout: 3.0),
     ),
     FaultySender(
         "timeout-in-milliseconds",
-        "takes Timeout for milliseconds",
+        "reads Timeout as milliseconds",
         ("sender.time.deadline",),
-        _within(lambda timeout: timeout / 1000),
+        _with_deadline(lambda timeout: timeout / 1000),
     ),
 )

@@ -1,4 +1,4 @@
-"""What a faulty sender of the gallery is, and the ways in which a fault is put into the correct one."""
+"""A faulty sender of the gallery, and functions that put a fault into the correct one."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Change = Callable[[Outgoing], Outgoing]
 
 @dataclass(frozen=True, slots=True)
 class FaultySender:
-    """A sender with one realistic fault, as one changed step of the correct one.
+    """A sender with one realistic fault: the correct sender with one step changed.
 
-    `fault` says in a sentence what it does wrong; `caught_by` are the rules that must find it, each
-    of them, and no other rule of their groups may: `rule`, or `rule[case]` where only a case that
-    weighs less is broken. `behaviour` is what makes a fresh one where the fault keeps a state; a fault
-    may also lie in the `settings`, or in the `clock`. `beside` are rules (globs) whose messages bring
-    the fault to light for a rule that looks at the whole run.
+    `fault` continues the sentence "a sender that …". Every rule in `caught_by` must find the fault,
+    and no other rule of their groups may; an entry is a rule, or a part of one as in `Peer`.
+    `behaviour` is a factory where the fault keeps state, so that each run starts afresh. The fault may
+    also be in the `settings` or the `clock`. `beside` are further rules to run (globs): their messages
+    expose the fault to a rule that looks at the whole run.
     """
 
     name: str
@@ -43,32 +43,32 @@ class FaultySender:
     clock: Clock = field(default_factory=Clock)
 
     def fresh(self) -> SenderBehaviour:
-        """The practice for one run."""
+        """The behaviour for one run, with no state from another."""
         return self.behaviour if isinstance(self.behaviour, SenderBehaviour) else self.behaviour()
 
 
 def msg_id(body: bytes) -> str:
-    """The msgId of a body that the correct sender has written."""
+    """The msgId in a body that the correct sender has written."""
     return str(json.loads(body)["msgId"])
 
 
 def sending(change: Change) -> SenderBehaviour:
-    """Every request is changed after it has been composed as it should be."""
-    return SenderBehaviour(compose=partial(_changed, change=change))
+    """Applies `change` to every correctly composed request."""
+    return SenderBehaviour(compose=partial(_compose_changed, change=change))
 
 
-def _changed(
+def _compose_changed(
     dialect: Dialect, configuration: Configuration, body: bytes, now: float, *, change: Change
 ) -> Outgoing:
     return change(compose(dialect, configuration, body, now))
 
 
 def writing(change: Callable[[Message], Mapping[str, Any]]) -> SenderBehaviour:
-    """Every message is changed, and then signed and sent as it should be."""
-    return SenderBehaviour(compose=partial(_rewritten, change=change))
+    """Applies `change` to every message, then signs and sends it correctly."""
+    return SenderBehaviour(compose=partial(_compose_rewritten, change=change))
 
 
-def _rewritten(
+def _compose_rewritten(
     dialect: Dialect,
     configuration: Configuration,
     body: bytes,
@@ -80,22 +80,22 @@ def _rewritten(
 
 
 def retrying(change: Callable[[Dialect, Configuration, bytes, float], Outgoing]) -> SenderBehaviour:
-    """`change` composes every attempt of a message but the first."""
-    made: Counter[tuple[str, str]] = Counter()
+    """Composes every attempt of a message but the first with `change`."""
+    attempts: Counter[tuple[str, str]] = Counter()
 
     def composed(
         dialect: Dialect, configuration: Configuration, body: bytes, now: float
     ) -> Outgoing:
         message = configuration.url, msg_id(body)
-        made[message] += 1
-        step = compose if made[message] == 1 else change
+        attempts[message] += 1
+        step = compose if attempts[message] == 1 else change
         return step(dialect, configuration, body, now)
 
     return SenderBehaviour(compose=composed)
 
 
 def testing(behaviour: Callable[[set[str]], SenderBehaviour]) -> SenderBehaviour:
-    """`behaviour` gets the ids of the test messages, which grow with every Test."""
+    """Calls `behaviour` with the set of test message ids, to which every Test adds one."""
     ids: set[str] = set()
 
     def test(now: float) -> Message:
@@ -107,15 +107,15 @@ def testing(behaviour: Callable[[set[str]], SenderBehaviour]) -> SenderBehaviour
 
 
 def without_signature(request: Outgoing) -> Outgoing:
-    """`request` without the two headers of its signature."""
+    """`request` without its timestamp and signature headers."""
     headers = {"Content-Type": request.headers["Content-Type"]}
     return replace(request, headers=headers)
 
 
-def signed_again(
+def sign_again(
     request: Outgoing, dialect: Dialect, secret: bytes, timestamp: str, over: bytes
 ) -> Outgoing:
-    """`request` with another timestamp, and a signature over that and `over`."""
+    """`request` with `timestamp`, and a signature over that and the bytes `over`."""
     signature = sign(dialect, secret, timestamp.encode(), over).decode()
     changed = {dialect.timestamp_header: timestamp, dialect.signature_header: signature}
     return replace(request, headers=request.headers | changed)

@@ -1,4 +1,4 @@
-"""The senders of the gallery, as the matrix meets them, each served over real HTTP."""
+"""All senders of the gallery as peers, each served over real HTTP."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from functools import partial
 from pathlib import Path
 
-from conformance.gallery.peer import Peer, met
+from conformance.gallery.peer import Peer, rules_to_run
 from conformance.gallery.receivers.process import fresh_secret
 from conformance.gallery.senders.config import CONFIG
 from conformance.gallery.senders.filter import FILTER
@@ -32,22 +32,22 @@ from conformance.scenario import dialects
 from conformance.serving import certificates
 
 FAULTY = (*RETRY, *PACE, *LOSS, *FILTER, *WIRE, *MESSAGE, *CONFIG)
-"""Those that are served in this process; whoever takes long goes first."""
+"""The senders that are served in this process, the slowest first."""
 
 CONTROLS = ("sender.filter.group-and-private",)
-"""Rules that say, beside any others, that the sender delivers."""
+"""Rules that every faulty sender is judged by, to show that it delivers at all."""
 
 Serve = Callable[[Path | None], AbstractAsyncContextManager[Served]]
 
 
 @asynccontextmanager
-async def _options(serve: Serve, tls: bool) -> AsyncIterator[RunOptions]:
-    """What a run against a sender needs; with `tls` there is a certificate that it trusts."""
+async def _options(serve: Serve, *, tls: bool) -> AsyncIterator[RunOptions]:
+    """The options of a run against a sender; with `tls` they include a certificate that it trusts."""
     async with AsyncExitStack() as stack:
         certificate, key = None, None
         if tls and certificates.missing() is None:
-            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="hookproof-"))
-            certificate, key = await asyncio.to_thread(certificates.make, Path(place))
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hookproof-"))
+            certificate, key = await asyncio.to_thread(certificates.make, Path(folder))
         served = await stack.enter_async_context(serve(certificate))
         yield SenderOptions(
             api_url=served.api_url,
@@ -60,26 +60,26 @@ async def _options(serve: Serve, tls: bool) -> AsyncIterator[RunOptions]:
         )
 
 
-def _peer(given: FaultySender | SenderProcess, serve: Serve, beside: tuple[str, ...]) -> Peer:
-    faulty = given.fault is not None
-    tls = not faulty or any(rule.startswith("sender.https") for rule in given.caught_by)
+def _peer(source: FaultySender | SenderProcess, serve: Serve, beside: tuple[str, ...]) -> Peer:
+    faulty = source.fault is not None
+    tls = not faulty or any(rule.startswith("sender.https") for rule in source.caught_by)
     return Peer(
         "sender",
-        given.name,
-        given.fault,
-        given.caught_by,
-        met("sender", given.caught_by, beside, CONTROLS) if faulty else (),
-        partial(_options, serve, tls),
+        source.name,
+        source.fault,
+        source.caught_by,
+        rules_to_run("sender", source.caught_by, beside, CONTROLS) if faulty else (),
+        partial(_options, serve, tls=tls),
         certificates.missing if faulty and tls else lambda: None,
     )
 
 
-def _in_process(given: FaultySender) -> Peer:
-    return _peer(given, partial(in_process, given), given.beside)
+def _faulty_peer(source: FaultySender) -> Peer:
+    return _peer(source, partial(in_process, source), source.beside)
 
 
-def _as_process(given: SenderProcess) -> Peer:
-    return _peer(given, partial(as_process, given), ())
+def _process_peer(source: SenderProcess) -> Peer:
+    return _peer(source, partial(as_process, source), ())
 
 
 REFERENCE = Peer(
@@ -88,7 +88,7 @@ REFERENCE = Peer(
     None,
     (),
     (),
-    partial(_options, partial(in_process, FaultySender("reference-sender", "", ())), True),
+    partial(_options, partial(in_process, FaultySender("reference-sender", "", ())), tls=True),
 )
 
-SENDERS = (REFERENCE, *map(_as_process, PROCESSES), *map(_in_process, FAULTY))
+SENDERS = (REFERENCE, *map(_process_peer, PROCESSES), *map(_faulty_peer, FAULTY))

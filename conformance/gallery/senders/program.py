@@ -1,9 +1,9 @@
-"""A sender as a process of its own: `python -m conformance.gallery.senders.program NAME --db FILE`.
+"""A sender in its own process, for faults that lose what was in memory when the process is killed.
 
-For faults that show when a process ends: what it had in memory is gone. That is done when it starts
-again, by taking out of the file what the faulty one would not have put there. One line with the URL of
-the API is printed; the process ends at once when standard input closes, so that it never outlives the
-run, and a run kills it hard.
+Run as `python -m conformance.gallery.senders.program NAME --db FILE`. The fault takes effect at the
+next start: the program deletes from the file what a faulty sender would have kept in memory only. It
+prints the URL of its API as one line. It exits at once when standard input closes, so that it never
+outlives the run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from contextlib import closing
 from pathlib import Path
 
 from conformance.protocol.delivery import Backoff
-from conformance.scenario import dialects as dialect
+from conformance.scenario import dialects
 from conformance.sender.app import Settings, serving_sender
 from conformance.sender.worker import Pace
 
@@ -30,7 +30,7 @@ AT_START = {
     ),
     "successes-in-memory": "UPDATE deliveries SET state = 'waiting' WHERE state = 'delivered'",
 }
-"""What each of them does to its file before it uses it; None for the correct one."""
+"""Name → the SQL that the sender runs on its file before it starts; None for the correct one."""
 
 
 def _forget(db: Path, statement: str) -> None:
@@ -39,8 +39,8 @@ def _forget(db: Path, statement: str) -> None:
 
 
 async def _serve(db: Path, port: int, base: float) -> None:
-    settings = Settings(pace=Pace(Backoff(base=base)))
-    async with serving_sender(dialect.load("guide"), settings, port=port, db=str(db)) as url:
+    settings = Settings(port=port, db=str(db), pace=Pace(Backoff(base=base)))
+    async with serving_sender(dialects.load("guide"), settings) as url:
         sys.stdout.write(url + "\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
@@ -59,12 +59,12 @@ def main() -> None:
     parser.add_argument("--db", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--backoff-base", type=float, default=1.0)
-    given = parser.parse_args()
+    options = parser.parse_args()
     threading.Thread(target=_end_with_input, daemon=True).start()
-    statement = AT_START[given.name]
-    if statement is not None and given.db.exists():
-        _forget(given.db, statement)
-    asyncio.run(_serve(given.db, given.port, given.backoff_base))
+    statement = AT_START[options.name]
+    if statement is not None and options.db.exists():
+        _forget(options.db, statement)
+    asyncio.run(_serve(options.db, options.port, options.backoff_base))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Senders that read an answer wrongly, or do not try again as they should.
-Rules: sender.retry.*, but for those of pace.py
+"""Senders that misread an answer, or retry wrongly.
+
+Rules: sender.retry.*, except those of pace.py
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from conformance.sender.queue import Waiting
 
 
 def _accepting(accepts: Callable[[int], bool]) -> SenderBehaviour:
-    """Other statuses count as delivered too."""
+    """Other statuses also count as delivered."""
 
     def judged(
         waiting: Waiting, reply: AttemptReply, configuration: Configuration
@@ -38,15 +39,15 @@ def _accepting(accepts: Callable[[int], bool]) -> SenderBehaviour:
 
 
 def _giving_up(hopeless: Callable[[AttemptReply, Configuration], bool]) -> SenderBehaviour:
-    """Some failures are not tried again."""
+    """Some failures are not retried."""
 
     def judged(
         waiting: Waiting, reply: AttemptReply, configuration: Configuration
     ) -> DeliveryEvent:
-        found = outcome(waiting, reply, configuration)
-        if found is DeliveryEvent.REFUSED and hopeless(reply, configuration):
+        result = outcome(waiting, reply, configuration)
+        if result is DeliveryEvent.REFUSED and hopeless(reply, configuration):
             return DeliveryEvent.EXHAUSTED
-        return found
+        return result
 
     return SenderBehaviour(outcome=judged)
 
@@ -68,7 +69,7 @@ def _is_reset(reply: AttemptReply, configuration: Configuration) -> bool:
 
 
 def _retries(change: Callable[[int], int]) -> SenderBehaviour:
-    """RetryCount is taken for another number."""
+    """Retries as if RetryCount were `change(RetryCount)`."""
 
     def judged(
         waiting: Waiting, reply: AttemptReply, configuration: Configuration
@@ -79,30 +80,30 @@ def _retries(change: Callable[[int], int]) -> SenderBehaviour:
     return SenderBehaviour(outcome=judged)
 
 
-def _zero_is_left_out(given: object, base: Configuration | None) -> Configuration:
-    """`retries = given.RetryCount || 3`."""
-    configuration = config.read(given, base)
+def _default_zero(body: object, base: Configuration | None) -> Configuration:
+    """`retries = body.RetryCount || 3`."""
+    configuration = config.read(body, base)
     return replace(configuration, retry_count=configuration.retry_count or 3)
 
 
-def _one_deadline() -> SenderBehaviour:
-    """One context with a time-out around the whole loop of attempts."""
-    begun: dict[int, float] = {}
+def _share_deadline() -> SenderBehaviour:
+    """One timeout around the whole loop of attempts."""
+    starts: dict[int, float] = {}
 
     def judged(
         waiting: Waiting, reply: AttemptReply, configuration: Configuration
     ) -> DeliveryEvent:
         now = time.monotonic()
-        began = begun.setdefault(waiting.id, now - reply.elapsed)
-        found = outcome(waiting, reply, configuration)
-        over = now - began >= deadline(configuration.timeout)
-        return DeliveryEvent.EXHAUSTED if found is DeliveryEvent.REFUSED and over else found
+        start = starts.setdefault(waiting.id, now - reply.elapsed)
+        result = outcome(waiting, reply, configuration)
+        over = now - start >= deadline(configuration.timeout)
+        return DeliveryEvent.EXHAUSTED if result is DeliveryEvent.REFUSED and over else result
 
     return SenderBehaviour(outcome=judged)
 
 
-def _faults_for_free() -> SenderBehaviour:
-    """What the HTTP library sends again by itself is not counted."""
+def _ignore_connection_faults() -> SenderBehaviour:
+    """The HTTP library resends by itself, and nothing counts that."""
     broken: Counter[int] = Counter()
 
     def judged(
@@ -115,17 +116,17 @@ def _faults_for_free() -> SenderBehaviour:
     return SenderBehaviour(outcome=judged)
 
 
-def _timer_left(
+def _leave_timer(
     waiting: Waiting, reply: AttemptReply, configuration: Configuration
 ) -> DeliveryEvent:
-    """A retry that was planned before the first one was answered."""
+    """A retry that was scheduled before the first one was answered."""
     if reply.status == 200 and waiting.attempts == 1:
         return DeliveryEvent.REFUSED
     return outcome(waiting, reply, configuration)
 
 
-async def _following(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
-    """What HTTP clients do when nobody tells them not to."""
+async def _follow_redirects(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
+    """What HTTP clients do by default."""
     async with session.request(
         request.method, request.url, data=request.body, headers=request.headers
     ) as answer:
@@ -133,7 +134,7 @@ async def _following(session: aiohttp.ClientSession, request: Outgoing) -> Answe
         return Answer(answer.status, None, answer.headers.get("Retry-After"))
 
 
-async def _following_kept_methods(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
+async def _follow_307_and_308(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
     answer = await exchange(session, request)
     if answer.status in (307, 308) and answer.location is not None:
         url = request.url.join(type(request.url)(answer.location))
@@ -141,8 +142,8 @@ async def _following_kept_methods(session: aiohttp.ClientSession, request: Outgo
     return answer
 
 
-async def _by_the_head(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
-    """Done as soon as the status is known; whatever comes of the body."""
+async def _read_head(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
+    """Finishes as soon as the status is known, whatever happens to the body."""
     async with session.request(
         request.method,
         request.url,
@@ -153,10 +154,10 @@ async def _by_the_head(session: aiohttp.ClientSession, request: Outgoing) -> Ans
         return Answer(answer.status, None, answer.headers.get("Retry-After"))
 
 
-async def _parsing(
+async def _check_body(
     session: aiohttp.ClientSession, request: Outgoing, *, fits: Callable[[bytes], bool]
 ) -> Answer:
-    """A 200 counts if its body `fits` as well."""
+    """A 200 counts only if its body `fits` too."""
     async with session.request(
         request.method,
         request.url,
@@ -178,28 +179,28 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def _is_no_error(body: bytes) -> bool:
-    told = json.loads(body) if _is_json(body) else None
-    return not (isinstance(told, dict) and told.get("status") == "error")
+def _holds_no_error(body: bytes) -> bool:
+    answer = json.loads(body) if _is_json(body) else None
+    return not (isinstance(answer, dict) and answer.get("status") == "error")
 
 
-def _new_id(dialect: Dialect, configuration: Configuration, body: bytes, now: float) -> Outgoing:
-    """The id is drawn where the request is made."""
+def _change_id(dialect: Dialect, configuration: Configuration, body: bytes, now: float) -> Outgoing:
+    """Generates the id where it builds the request."""
     message = json.loads(body)
     fresh = message | {"msgId": f"{message['msgId']}{int(now * 1000)}"}
     return compose(dialect, configuration, compact(fresh), now)
 
 
-def _first_signature() -> SenderBehaviour:
-    """The signature is kept with the message, and the timestamp is not."""
-    kept: dict[tuple[str, str], str] = {}
+def _reuse_signature() -> SenderBehaviour:
+    """Stores the signature with the message, but not the timestamp."""
+    signatures: dict[tuple[str, str], str] = {}
 
     def composed(
         dialect: Dialect, configuration: Configuration, body: bytes, now: float
     ) -> Outgoing:
         request = compose(dialect, configuration, body, now)
         name = dialect.signature_header
-        first = kept.setdefault((configuration.url, msg_id(body)), request.headers[name])
+        first = signatures.setdefault((configuration.url, msg_id(body)), request.headers[name])
         return replace(request, headers=request.headers | {name: first})
 
     return SenderBehaviour(compose=composed)
@@ -212,73 +213,73 @@ def _rule(*names: str) -> tuple[str, ...]:
 RETRY = (
     FaultySender(
         "any-2xx-delivers",
-        "takes every 2xx for success",
+        "treats every 2xx as success",
         _rule("on-non-200"),
         _accepting(lambda status: 200 <= status < 300),
     ),
     FaultySender(
         "below-400-delivers",
-        "takes every status below 400 for success, as raise_for_status does",
+        "treats every status below 400 as success, like raise_for_status",
         _rule("on-non-200"),
         _accepting(lambda status: status < 400),
     ),
     FaultySender(
         "4xx-is-final",
-        "gives a message up when it is answered 4xx",
+        "gives up on a message after a 4xx",
         _rule("on-non-200"),
         _giving_up(_is_client_error),
     ),
     FaultySender(
         "follows-redirects",
-        "follows redirects, and takes the answer at their end for the receiver's",
+        "follows redirects and takes the last answer for the receiver's",
         _rule("no-redirect", "on-non-200"),
-        SenderBehaviour(exchange=_following),
+        SenderBehaviour(exchange=_follow_redirects),
     ),
     FaultySender(
         "follows-307-and-308",
-        "sends a message on to wherever a 307 or 308 leads",
+        "follows a 307 or 308 redirect",
         _rule("no-redirect"),
-        SenderBehaviour(exchange=_following_kept_methods),
+        SenderBehaviour(exchange=_follow_307_and_308),
     ),
     FaultySender(
         "reads-the-answer",
-        "takes a 200 with an error in its body for a failure",
+        "treats a 200 with an error in its body as a failure",
         _rule("status-alone"),
-        SenderBehaviour(exchange=partial(_parsing, fits=_is_no_error)),
+        SenderBehaviour(exchange=partial(_check_body, fits=_holds_no_error)),
     ),
     FaultySender(
         "expects-json",
-        "takes a 200 whose body is not JSON for a failure",
+        "treats a 200 whose body is not JSON as a failure",
         _rule("status-alone"),
-        SenderBehaviour(exchange=partial(_parsing, fits=_is_json)),
+        SenderBehaviour(exchange=partial(_check_body, fits=_is_json)),
     ),
     FaultySender(
         "timeout-is-final",
-        "takes a message for probably delivered when no answer comes",
+        "does not retry after a timeout",
         _rule("on-timeout"),
         _giving_up(_is_timeout),
     ),
     FaultySender(
         "fault-is-final",
-        "tries again after a bad status only, and not when the connection fails",
+        "retries after a bad status, but not when the connection fails",
         _rule("on-connection-fault"),
         _giving_up(_is_connection_fault),
     ),
     FaultySender(
         "reset-is-final",
-        "does not send again what was sent when the connection broke",
+        "does not retry when the connection breaks after the request was sent",
         _rule("on-connection-fault"),
         _giving_up(_is_reset),
     ),
     FaultySender(
         "head-is-enough",
-        "decides by the head of an answer, and does not wait for the rest",
+        "decides by the head of an answer and does not wait for the rest",
         (*_rule("on-connection-fault[half]"), "sender.time.deadline[dripping]"),
-        SenderBehaviour(exchange=_by_the_head),
+        SenderBehaviour(exchange=_read_head),
     ),
     FaultySender(
         "count-is-attempts",
-        "takes RetryCount for the number of attempts",
+        "treats RetryCount as the number of attempts",
         _rule("count"),
         _retries(lambda count: max(0, count - 1)),
     ),
@@ -290,38 +291,38 @@ RETRY = (
     ),
     FaultySender(
         "no-retries-is-three",
-        "takes a RetryCount of 0 for one that was left out",
+        "treats a RetryCount of 0 as absent",
         _rule("count"),
-        SenderBehaviour(read=_zero_is_left_out),
+        SenderBehaviour(read=_default_zero),
     ),
     FaultySender(
         "one-deadline-for-all",
         "has one deadline for all attempts together",
         _rule("count", "on-timeout"),
-        _one_deadline,
+        _share_deadline,
     ),
     FaultySender(
         "faults-for-free",
-        "does not count attempts of which the connection broke",
+        "does not count attempts whose connection broke",
         _rule("count[drawn]"),
-        _faults_for_free,
+        _ignore_connection_faults,
     ),
     FaultySender(
         "timer-left-running",
-        "sends once more after a retry was answered 200",
+        "sends a message once more after a retry was answered 200",
         _rule("none-after-200"),
-        SenderBehaviour(outcome=_timer_left),
+        SenderBehaviour(outcome=_leave_timer),
     ),
     FaultySender(
         "new-id-on-retry",
-        "gives a message another msgId on every retry",
+        "changes the msgId on every retry",
         _rule("same-message"),
-        partial(retrying, _new_id),
+        partial(retrying, _change_id),
     ),
     FaultySender(
         "signature-kept",
-        "signs a message once, and stamps every retry afresh",
+        "updates the timestamp on a retry but not the signature",
         _rule("same-message"),
-        _first_signature,
+        _reuse_signature,
     ),
 )

@@ -1,4 +1,4 @@
-"""The senders of the gallery over real HTTP, each with a short backoff, so that a run is quick."""
+"""Serves the senders of the gallery over real HTTP, with a short backoff to keep runs short."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ BACKOFF = 0.3
 """Seconds before the first retry: what a busy machine adds to a wait must be little beside it."""
 
 _TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
-# The variables by which OpenSSL and Node are told of a certificate.
+# The variables that make OpenSSL and Node trust a certificate.
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A sender that serves: the base of its API, and what kills it and starts it again."""
+    """A running sender: the base URL of its API, and the command that kills and restarts it."""
 
     api_url: str
     restart_command: str | None = None
 
     @property
     def emit_url(self) -> str:
-        """Where it is given messages."""
+        """The URL that takes message events."""
         return self.api_url + "/Emit"
 
 
 @dataclass(frozen=True, slots=True)
 class SenderProcess:
-    """A sender that is a process of its own, over a file: it takes --db, --port and --backoff-base.
+    """A sender in its own process, over a file. `command` takes --db, --port and --backoff-base.
 
-    `fault` is None for a correct one, and the rest is as in `FaultySender`.
+    `fault` is None for a correct one; the other fields are as in `FaultySender`.
     """
 
     name: str
@@ -62,17 +62,17 @@ PROCESSES = (
     _program("kept-in-a-file"),
     _program(
         "waiting-in-memory",
-        "keeps messages in memory until they are delivered, and loses them when it is killed",
+        "keeps undelivered messages in memory and loses them when it is killed",
         _SURVIVES,
     ),
     _program(
         "attempts-in-memory",
-        "leaves messages whose first attempt failed to a timer, which ends with the process",
+        "keeps retries in memory and loses them when it is killed",
         _SURVIVES,
     ),
     _program(
         "successes-in-memory",
-        "does not write down what was delivered, and delivers it again after a restart",
+        "does not store which messages it delivered, and delivers them again after a restart",
         f"{_SURVIVES}[SHOULD]",
     ),
 )
@@ -80,7 +80,7 @@ PROCESSES = (
 
 @asynccontextmanager
 async def in_process(sender: FaultySender, ca: Path | None = None) -> AsyncIterator[Served]:
-    """Run a sender in this process; `ca` are certificates that it trusts."""
+    """Run a sender in this process; it also trusts the certificates in the file `ca`."""
     settings = sender.settings
     backoff = replace(settings.pace.backoff, base=BACKOFF)
     tls = settings.tls or (ssl.create_default_context(cafile=ca) if ca else None)
@@ -94,11 +94,11 @@ async def in_process(sender: FaultySender, ca: Path | None = None) -> AsyncItera
 
 @asynccontextmanager
 async def as_process(sender: SenderProcess, ca: Path | None = None) -> AsyncIterator[Served]:
-    """Run a sender as a process of its own, which can be killed and started again."""
+    """Run a sender in its own process, which can be killed and restarted."""
     environment = dict.fromkeys(_TRUST, str(ca)) if ca else {}
     async with AsyncExitStack() as stack:
-        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="hookproof-"))
-        options = ("--db", str(Path(place) / "queue.db"), "--backoff-base", str(BACKOFF))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hookproof-"))
+        options = ("--db", str(Path(folder) / "queue.db"), "--backoff-base", str(BACKOFF))
         command = (*sender.command, *options)
         child = await stack.enter_async_context(running(command, environment))
         restart = await stack.enter_async_context(restarting(child))

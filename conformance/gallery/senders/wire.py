@@ -1,5 +1,6 @@
-"""Senders that go wrong between a message and its request: method, headers, signature, bytes.
-Rules: sender.wire.*, but for those of message.py
+"""Senders that build the request wrongly: its method, headers, signature or bytes.
+
+Rules: sender.wire.*, except those of message.py
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from conformance.gallery.senders.peer import (
     msg_id,
     retrying,
     sending,
-    signed_again,
+    sign_again,
     testing,
     without_signature,
     writing,
@@ -31,22 +32,22 @@ from conformance.sender.behaviour import SenderBehaviour, test_message
 HOUR = 3600.0
 
 
-class _Behind(Clock):
-    """The clock of a machine without NTP."""
+class _SlowClock(Clock):
+    """A machine without NTP."""
 
     def now(self) -> float:
         return super().now() - HOUR
 
 
-def _by(request: Outgoing, *, method: str) -> Outgoing:
+def _with_method(request: Outgoing, *, method: str) -> Outgoing:
     return replace(request, method=method)
 
 
-def _as(request: Outgoing, *, kind: str) -> Outgoing:
-    return replace(request, headers=request.headers | {"Content-Type": kind})
+def _with_type(request: Outgoing, *, content_type: str) -> Outgoing:
+    return replace(request, headers=request.headers | {"Content-Type": content_type})
 
 
-def _stamped(
+def _compose_with_time(
     dialect: Dialect,
     configuration: Configuration,
     body: bytes,
@@ -54,16 +55,16 @@ def _stamped(
     *,
     text: Callable[[float], str],
 ) -> Outgoing:
-    """The time in another form, which is signed as it stands in the header."""
+    """The time in another format, signed as it stands in the header."""
     request = compose(dialect, configuration, body, now)
-    return signed_again(request, dialect, configuration.secret, text(now), body)
+    return sign_again(request, dialect, configuration.secret, text(now), body)
 
 
-def _iso(now: float) -> str:
+def _in_iso_format(now: float) -> str:
     return datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
 
 
-def _signature(
+def _compose_with_signature(
     dialect: Dialect,
     configuration: Configuration,
     body: bytes,
@@ -71,7 +72,7 @@ def _signature(
     *,
     form: Callable[[str], str],
 ) -> Outgoing:
-    """The right digest, written in another form."""
+    """The right digest in another format."""
     request = compose(dialect, configuration, body, now)
     name = dialect.signature_header
     return replace(request, headers=request.headers | {name: form(request.headers[name])})
@@ -81,48 +82,52 @@ def _in_base64(digest: str) -> str:
     return base64.b64encode(bytes.fromhex(digest)).decode()
 
 
-def _over(
+def _compose_signing(
     dialect: Dialect, configuration: Configuration, body: bytes, now: float, *, template: str
 ) -> Outgoing:
     return compose(replace(dialect, parts=parse_template(template)), configuration, body, now)
 
 
-def _encoded_again(request: Outgoing) -> Outgoing:
-    """requests.post(url, json=message), after the signature was made over another text."""
+def _encode_again(request: Outgoing) -> Outgoing:
+    """requests.post(url, json=message), after signing another encoding."""
     return replace(request, body=spaced_ascii(json.loads(request.body)))
 
 
-def _signs_escapes(
+def _compose_signing_escapes(
     dialect: Dialect, configuration: Configuration, body: bytes, now: float
 ) -> Outgoing:
-    """Signed with one encoder, sent by another, which agree as long as the text is ASCII."""
+    """Signs with one encoder and sends with another; they agree only on ASCII text."""
     request = compose(dialect, configuration, body, now)
     timestamp = request.headers[dialect.timestamp_header]
     escaped = ascii_only(json.loads(body))
-    return signed_again(request, dialect, configuration.secret, timestamp, escaped)
+    return sign_again(request, dialect, configuration.secret, timestamp, escaped)
 
 
-def _cut(request: Outgoing) -> Outgoing:
-    """Content-Length counted in characters: the rest is no part of the request any more."""
+def _cut_by_characters(request: Outgoing) -> Outgoing:
+    """Content-Length counted in characters, so that the rest of the body is lost."""
     return replace(request, body=request.body[: len(request.body.decode())])
 
 
-def _drained(dialect: Dialect, configuration: Configuration, body: bytes, now: float) -> Outgoing:
-    """A stream that the first attempt has read to its end."""
+def _compose_empty(
+    dialect: Dialect, configuration: Configuration, body: bytes, now: float
+) -> Outgoing:
+    """Reuses a stream that the first attempt has read to its end."""
     return replace(compose(dialect, configuration, body, now), body=b"")
 
 
-def _unsigned(dialect: Dialect, configuration: Configuration, body: bytes, now: float) -> Outgoing:
+def _compose_unsigned(
+    dialect: Dialect, configuration: Configuration, body: bytes, now: float
+) -> Outgoing:
     return without_signature(compose(dialect, configuration, body, now))
 
 
-def _an_hour_old(
+def _compose_an_hour_behind(
     dialect: Dialect, configuration: Configuration, body: bytes, now: float
 ) -> Outgoing:
     return compose(dialect, configuration, body, now - HOUR)
 
 
-def _tests_unsigned(ids: set[str]) -> SenderBehaviour:
+def _leave_tests_unsigned(ids: set[str]) -> SenderBehaviour:
     def change(request: Outgoing) -> Outgoing:
         return without_signature(request) if msg_id(request.body) in ids else request
 
@@ -136,104 +141,106 @@ def _rule(*names: str) -> tuple[str, ...]:
 WIRE = (
     FaultySender(
         "sends-by-get",
-        "sends by GET, as a client does that was not told the method",
+        "sends by GET, the default of many clients",
         _rule("method"),
-        sending(partial(_by, method="GET")),
+        sending(partial(_with_method, method="GET")),
     ),
     FaultySender(
         "sends-by-put",
         "sends by PUT",
         _rule("method"),
-        sending(partial(_by, method="PUT")),
+        sending(partial(_with_method, method="PUT")),
     ),
     FaultySender(
         "text-plain",
-        "calls its JSON text/plain, as fetch does with a string",
+        "sends JSON as text/plain, like fetch with a string",
         _rule("content-type"),
-        sending(partial(_as, kind="text/plain;charset=UTF-8")),
+        sending(partial(_with_type, content_type="text/plain;charset=UTF-8")),
     ),
     FaultySender(
         "form-type",
-        "calls its JSON a form, as curl does with -d",
+        "sends JSON with the Content-Type of a form, like curl -d",
         _rule("content-type"),
-        sending(partial(_as, kind="application/x-www-form-urlencoded")),
+        sending(partial(_with_type, content_type="application/x-www-form-urlencoded")),
     ),
     FaultySender(
         "milliseconds",
-        "stamps its requests in milliseconds",
+        "writes the timestamp in milliseconds",
         _rule("timestamp-header"),
-        SenderBehaviour(compose=partial(_stamped, text=lambda now: str(int(now * 1000)))),
+        SenderBehaviour(compose=partial(_compose_with_time, text=lambda now: str(int(now * 1000)))),
     ),
     FaultySender(
         "fractional-seconds",
-        "stamps its requests with a fraction of a second",
+        "writes the timestamp with a fraction of a second",
         _rule("timestamp-header"),
-        SenderBehaviour(compose=partial(_stamped, text=lambda now: f"{now:.6f}")),
+        SenderBehaviour(compose=partial(_compose_with_time, text=lambda now: f"{now:.6f}")),
     ),
     FaultySender(
         "iso-time",
-        "stamps its requests with a date and a time in ISO 8601",
+        "writes the timestamp in ISO 8601",
         _rule("timestamp-header"),
-        SenderBehaviour(compose=partial(_stamped, text=_iso)),
+        SenderBehaviour(compose=partial(_compose_with_time, text=_in_iso_format)),
     ),
     FaultySender(
         "upper-case-signature",
-        "writes the signature in upper-case hex, as Convert.ToHexString does",
+        "writes the signature in upper-case hex, like Convert.ToHexString",
         _rule("signature-header"),
-        SenderBehaviour(compose=partial(_signature, form=str.upper)),
+        SenderBehaviour(compose=partial(_compose_with_signature, form=str.upper)),
     ),
     FaultySender(
         "base64-signature",
         "writes the signature in Base64",
         _rule("signature-header"),
-        SenderBehaviour(compose=partial(_signature, form=_in_base64)),
+        SenderBehaviour(compose=partial(_compose_with_signature, form=_in_base64)),
     ),
     FaultySender(
         "prefixed-signature",
-        "puts sha256= in front of the signature",
+        "prefixes the signature with sha256=",
         _rule("signature-header"),
-        SenderBehaviour(compose=partial(_signature, form=lambda digest: f"sha256={digest}")),
+        SenderBehaviour(
+            compose=partial(_compose_with_signature, form=lambda digest: f"sha256={digest}")
+        ),
     ),
     FaultySender(
         "colon-missing",
-        "signs the timestamp and the body without the colon between them",
+        "signs timestamp and body without the colon between them",
         _rule("signature"),
-        SenderBehaviour(compose=partial(_over, template="{timestamp}{body}")),
+        SenderBehaviour(compose=partial(_compose_signing, template="{timestamp}{body}")),
     ),
     FaultySender(
         "signs-the-body-alone",
         "signs the body without the timestamp",
         _rule("signature"),
-        SenderBehaviour(compose=partial(_over, template="{body}")),
+        SenderBehaviour(compose=partial(_compose_signing, template="{body}")),
     ),
     FaultySender(
         "encodes-twice",
-        "signs compact JSON, and lets its HTTP client encode the message once more",
+        "signs compact JSON but lets its HTTP client encode the message again",
         _rule("signature"),
-        sending(_encoded_again),
+        sending(_encode_again),
     ),
     FaultySender(
         "signs-escaped-text",
-        "signs JSON with escapes and sends it without, so that Chinese text does not verify",
+        "signs JSON with escapes but sends it without, so that Chinese text does not verify",
         _rule("signature"),
-        SenderBehaviour(compose=_signs_escapes),
+        SenderBehaviour(compose=_compose_signing_escapes),
     ),
     FaultySender(
         "clock-an-hour-behind",
-        "stamps everything with a clock that is an hour behind",
+        "has a clock that is an hour behind",
         _rule("timestamp-fresh"),
-        clock=_Behind(),
+        clock=_SlowClock(),
     ),
     FaultySender(
         "retries-an-hour-behind",
-        "makes its retries on another machine, whose clock is an hour behind",
+        "retries from another machine, whose clock is an hour behind",
         _rule("timestamp-fresh[SHOULD]"),
-        partial(retrying, _an_hour_old),
+        partial(retrying, _compose_an_hour_behind),
         beside=("sender.retry.none-after-200",),
     ),
     FaultySender(
         "body-time-in-milliseconds",
-        "writes milliseconds into the body's timestamp, and seconds into the header",
+        "writes the body's timestamp in milliseconds and the header in seconds",
         _rule("timestamp-agrees"),
         writing(lambda message: message | {"timestamp": message["timestamp"] * 1000}),
     ),
@@ -245,35 +252,35 @@ WIRE = (
     ),
     FaultySender(
         "test-created-in-milliseconds",
-        "creates its test message in milliseconds, long after it is sent",
+        "writes the createTime of a test message in milliseconds, far in the future",
         _rule("timestamp-agrees"),
         SenderBehaviour(test=lambda now: test_message(now) | {"createTime": int(now * 1000)}),
         beside=("sender.config.test",),
     ),
     FaultySender(
         "cut-by-characters",
-        "counts Content-Length in characters, which cuts Chinese text",
+        "counts Content-Length in characters, which truncates Chinese text",
         _rule("whole-body"),
-        sending(_cut),
+        sending(_cut_by_characters),
     ),
     FaultySender(
         "empty-on-retry",
-        "sends the signed body once, and nothing of it on a retry",
+        "sends an empty body on a retry",
         _rule("whole-body"),
-        partial(retrying, _drained),
+        partial(retrying, _compose_empty),
         beside=("sender.retry.none-after-200",),
     ),
     FaultySender(
         "retries-unsigned",
-        "keeps the body for a retry, and not the headers that sign it",
+        "does not sign a retry",
         _rule("always-signed"),
-        partial(retrying, _unsigned),
+        partial(retrying, _compose_unsigned),
         beside=("sender.retry.none-after-200",),
     ),
     FaultySender(
         "tests-unsigned",
-        "does not sign what Test sends",
+        "does not sign a test message",
         _rule("always-signed"),
-        partial(testing, _tests_unsigned),
+        partial(testing, _leave_tests_unsigned),
     ),
 )

@@ -1,4 +1,4 @@
-"""A right receiver on Flask: `HOOKPROOF_SECRET=… python flask_receiver.py --port 5000`.
+"""A correct receiver on Flask: `HOOKPROOF_SECRET=… python flask_receiver.py --port 5000`.
 
 Answers a repeat with `"duplicate": true`. Stops on SIGTERM and when standard input closes.
 """
@@ -21,7 +21,7 @@ from flask import Flask, request
 from werkzeug.serving import make_server
 
 MAX_BODY = 16 * 1024 * 1024  # Base64 media is large (訊息類型說明)
-WINDOW = 20_000  # ids remembered: a repeat can come long after the first (常見問題 5)
+WINDOW = 20_000  # ids to remember: a repeat can come long after the first (常見問題 5)
 
 
 class Inbox:
@@ -33,14 +33,14 @@ class Inbox:
         self._effects: Counter[str] = Counter()
 
     def take(self, message: dict[str, Any]) -> bool:
-        """Let the message take effect; False when it already did.
+        """Let the message take effect. Returns False if it already did.
 
-        The effect here is a count. In earnest, store the message durably at this point and
-        do the slow work behind the answer. An effect that raises leaves the id unknown, so
-        the sender's next attempt gets its chance.
+        The effect here is a count. In production, store the message durably at this point and
+        do slow work after the answer. If the effect raises, the id stays unknown, so the sender's
+        next attempt is processed.
         """
         msg_id: str = message["msgId"]
-        with self._lock:  # two copies at once must not both find the id unknown
+        with self._lock:  # two concurrent copies must not both find the id unknown
             if msg_id in self._seen:
                 return False
             self._effects[msg_id] += 1
@@ -55,7 +55,7 @@ class Inbox:
 
 
 def is_signed(secret: bytes, timestamp: str, signature: str, body: bytes) -> bool:
-    """Check the signature over the bytes as received (驗證簽名): JSON written again differs."""
+    """Check the signature over the bytes as received (驗證簽名): re-encoded JSON differs."""
     if not (timestamp.isascii() and timestamp.isdigit()):
         return False
     expected = hmac.new(secret, timestamp.encode() + b":" + body, hashlib.sha256).hexdigest()
@@ -66,7 +66,7 @@ def is_signed(secret: bytes, timestamp: str, signature: str, body: bytes) -> boo
 def read_message(body: bytes) -> dict[str, Any]:
     """Return the body as an object with a usable msgId, or raise ValueError."""
     try:
-        # Decoded strictly first: json.loads on bytes guesses UTF-16 and lets surrogates pass.
+        # Decode strictly first: json.loads on bytes accepts UTF-16 and surrogates.
         message = json.loads(body.decode("utf-8"), parse_constant=_not_json)
     except RecursionError:
         raise ValueError("nested too deeply") from None
@@ -109,18 +109,18 @@ def create_app(secret: bytes) -> Flask:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free port")
     port = parser.parse_args().port
     secret = os.environ.get("HOOKPROOF_SECRET", "").encode()
     if not secret:
         sys.exit("HOOKPROOF_SECRET is not set: with an empty secret anyone can sign")
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # no line for each request
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # do not log every request
     server = make_server("127.0.0.1", port, create_app(secret), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"http://127.0.0.1:{server.server_port}/webhook/receiver", flush=True)
-    # Until standard input closes: never outlive the parent. SIGTERM keeps its default action, as
-    # a handler in Python may have to wait until this read returns.
+    # Serve until standard input closes, so as never to outlive the parent. SIGTERM keeps its default
+    # action: a Python handler might have to wait until this read returns.
     with suppress(KeyboardInterrupt):
         while os.read(0, 4096):
             pass

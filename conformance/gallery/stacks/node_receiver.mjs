@@ -1,11 +1,11 @@
-// A right receiver on node:http alone: `HOOKPROOF_SECRET=… node node_receiver.mjs --port 5000`.
+// A correct receiver on node:http alone: `HOOKPROOF_SECRET=… node node_receiver.mjs --port 5000`.
 // Answers a repeat with `"duplicate": true`. Stops on SIGTERM and when standard input closes.
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 
 const MAX_BODY = 16 * 1024 * 1024; // Base64 media is large (訊息類型說明)
-const WINDOW = 20_000; // ids remembered: a repeat can come long after the first (常見問題 5)
+const WINDOW = 20_000; // ids to remember: a repeat can come long after the first (常見問題 5)
 
 const portAt = process.argv.indexOf('--port');
 const port = portAt < 0 ? 0 : Number(process.argv[portAt + 1]);
@@ -15,13 +15,13 @@ if (!secret) {
   process.exit(1);
 }
 
-const seen = new Set(); // in order of insertion
+const seen = new Set(); // in insertion order
 const effects = new Map(); // msgId → how many times it took effect
 
-// Lets the message take effect; false when it already did. There is no await between the
-// question and the record, so two copies at once cannot both find the id unknown. The effect
-// here is a count: in earnest, store the message durably and do the slow work behind the
-// answer. An effect that throws leaves the id unknown, so the sender's retry gets its chance.
+// Lets the message take effect. Returns false if it already did. There is no await between the
+// look-up and the insertion, so two concurrent copies cannot both find the id unknown. The effect
+// here is a count. In production, store the message durably and do slow work after the answer.
+// If the effect throws, the id stays unknown, so the sender's retry is processed.
 function take(msgId) {
   if (seen.has(msgId)) return false;
   effects.set(msgId, (effects.get(msgId) ?? 0) + 1);
@@ -30,17 +30,17 @@ function take(msgId) {
   return true;
 }
 
-// Over the bytes as received (驗證簽名): parsed JSON written again is another text. Node joins
-// headers that come twice with a comma, so they are a wrong signature like any other.
+// Over the bytes as received (驗證簽名): re-encoded JSON is a different text. Node joins repeated
+// headers with a comma, which makes a wrong signature like any other.
 function isSigned(timestamp = '', signature = '', body) {
   if (!/^[0-9]+$/.test(timestamp)) return false;
   const expected = createHmac('sha256', secret).update(`${timestamp}:`).update(body).digest('hex');
-  const given = Buffer.from(signature, 'latin1');
-  // timingSafeEqual throws on another length; the length of a digest is no secret.
-  return given.length === expected.length && timingSafeEqual(given, Buffer.from(expected));
+  const actual = Buffer.from(signature, 'latin1');
+  // timingSafeEqual throws on different lengths; the length of a digest is not secret.
+  return actual.length === expected.length && timingSafeEqual(actual, Buffer.from(expected));
 }
 
-// The msgId of a well-formed message, else undefined.
+// The msgId of a well-formed message, or undefined.
 function readMsgId(body) {
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
@@ -51,8 +51,8 @@ function readMsgId(body) {
   }
 }
 
-// The whole body, or undefined when it is too large (read to its end all the same, so that the
-// sender sees the answer). Throws when the sender hangs up in mid-body: half a message is none.
+// The whole body, or undefined if it is too large (it is still read to its end, so that the sender
+// gets the answer). Throws if the sender hangs up in mid-body.
 async function readBody(request) {
   const chunks = [];
   let size = 0;
@@ -89,8 +89,8 @@ async function serve(request, response) {
   try {
     [status, answer] = await route(request);
   } catch (error) {
-    if (request.readableAborted) return; // nobody is there to answer
-    console.error(error); // for our eyes, not for the sender's
+    if (request.readableAborted) return; // the sender has gone
+    console.error(error); // for our log, not for the sender
     [status, answer] = [500, { error: 'internal error' }];
   }
   const text = JSON.stringify(answer);
@@ -100,8 +100,8 @@ async function serve(request, response) {
 }
 
 const server = createServer({
-  maxHeaderSize: 128 * 1024, // an overlong signature is a wrong one (401), not a protocol error
-  keepAliveTimeout: 75_000, // longer than a client's or proxy's: never close just as it sends
+  maxHeaderSize: 128 * 1024, // an overlong signature is wrong (401), not a protocol error
+  keepAliveTimeout: 75_000, // longer than a client's or a proxy's: never close while it sends
 }, serve);
 server.listen(port, '127.0.0.1', () => {
   console.log(`http://127.0.0.1:${server.address().port}/webhook/receiver`);

@@ -1,6 +1,6 @@
-"""A right receiver on the standard library alone: `HOOKPROOF_SECRET=… python stdlib_receiver.py`.
+"""A correct receiver on the standard library alone: `HOOKPROOF_SECRET=… python stdlib_receiver.py`.
 
-Answers a repeat just like a first message. Stops on SIGTERM and when standard input closes.
+Answers a repeat like a first message. Stops on SIGTERM and when standard input closes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
 MAX_BODY = 16 * 1024 * 1024  # Base64 media is large (訊息類型說明)
-WINDOW = 20_000  # ids remembered: a repeat can come long after the first (常見問題 5)
+WINDOW = 20_000  # ids to remember: a repeat can come long after the first (常見問題 5)
 CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 
 
@@ -31,7 +31,7 @@ class BrokenBody(Exception):
 
 
 class Server(ThreadingHTTPServer):
-    request_queue_size = 512  # the default of 5 makes a burst wait for TCP to try again
+    request_queue_size = 512  # with the default of 5 a burst waits for TCP retransmissions
 
     def __init__(self, port: int, secret: bytes) -> None:
         super().__init__(("127.0.0.1", port), Handler)
@@ -41,7 +41,7 @@ class Server(ThreadingHTTPServer):
         self._effects: Counter[str] = Counter()
 
     def deliver(self, timestamp: str, signature: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Judge one delivery; return the status and the answer."""
+        """Decide about one delivery; return the status and the answer."""
         if not (timestamp.isascii() and timestamp.isdigit()):
             return 401, {"error": "bad signature"}
         # Over the bytes as received (驗證簽名), and compared as bytes: compare_digest raises
@@ -50,7 +50,7 @@ class Server(ThreadingHTTPServer):
         if not hmac.compare_digest(expected.hexdigest().encode(), signature.encode("latin-1")):
             return 401, {"error": "bad signature"}
         try:
-            # Decoded strictly first: json.loads on bytes guesses UTF-16, lets surrogates pass.
+            # Decode strictly first: json.loads on bytes accepts UTF-16 and surrogates.
             message = json.loads(body.decode("utf-8"), parse_constant=_not_json)
         except (ValueError, RecursionError):
             return 400, {"error": "not JSON"}
@@ -58,14 +58,14 @@ class Server(ThreadingHTTPServer):
         if not isinstance(msg_id, str) or not msg_id:
             return 400, {"error": "not an object with a msgId"}
         self._take(msg_id)
-        return 200, {"ok": True}  # for a repeat too, else the sender goes on sending
+        return 200, {"ok": True}  # for a repeat too, or the sender keeps sending it
 
     def _take(self, msg_id: str) -> None:
-        """Let the message take effect, once. In earnest: store it durably, work behind."""
-        with self._lock:  # two copies at once must not both find the id unknown
+        """Let the message take effect once. In production: store it durably, work after the answer."""
+        with self._lock:  # two concurrent copies must not both find the id unknown
             if msg_id not in self._seen:
                 self._effects[msg_id] += 1
-                self._seen[msg_id] = None  # after the effect: had it failed, a retry may come
+                self._seen[msg_id] = None  # after the effect: if that fails, a retry is processed
                 if len(self._seen) > WINDOW:
                     self._seen.popitem(last=False)  # the oldest, never an arbitrary one
 
@@ -76,18 +76,18 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     server: Server
-    protocol_version = "HTTP/1.1"  # with it the base class answers Expect: 100-continue
-    timeout = 75  # seconds of silence until a connection is given up
-    disable_nagle_algorithm = True  # head and body are two writes: do not wait between them
+    protocol_version = "HTTP/1.1"  # makes the base class answer Expect: 100-continue
+    timeout = 75  # seconds of silence before a connection is closed
+    disable_nagle_algorithm = True  # head and body are two writes: do not delay the second
 
     def handle(self) -> None:
-        with suppress(ConnectionError):  # hanging up is the peer's right, not our fault
+        with suppress(ConnectionError):  # the peer may hang up: that is no error here
             super().handle()
 
     def answer(self) -> None:
         path, _, query = self.path.partition("?")
         try:
-            body = self._body()  # whatever the answer: the next request starts behind it
+            body = self._body()  # read it in any case: the next request starts after it
         except BrokenBody:
             self.close_connection = True  # where the next request would start is unknown
             self._send(400, {"error": "broken body"})
@@ -109,12 +109,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _header(self, name: str) -> str:
         values = self.headers.get_all(name, [])
-        if len(values) != 1:  # two headers: which one was meant?
+        if len(values) != 1:  # with two headers, which one counts?
             return ""
-        return values[0].strip(" \t")  # blanks around a value are not part of it (RFC 9110, 5.5)
+        return values[0].strip(" \t")  # spaces around a value are not part of it (RFC 9110, 5.5)
 
     def _body(self) -> bytes | None:
-        """The whole body, or None when it is too large (read to its end all the same)."""
+        """The whole body, or None if it is too large. It is read to its end in either case."""
         pieces: list[bytes] = []
         size = 0
         for piece in self._pieces():
@@ -138,7 +138,7 @@ class Handler(BaseHTTPRequestHandler):
             while (line := self.rfile.readline(8192)) != b"\r\n":  # trailers, ignored
                 if not line.endswith(b"\n"):
                     raise BrokenBody
-        else:  # both, several or unknown ones: the way of request smuggling
+        else:  # both, several or unknown ones: request smuggling
             raise BrokenBody
 
     def _chunk_size(self) -> int:
@@ -150,7 +150,7 @@ class Handler(BaseHTTPRequestHandler):
     def _exactly(self, size: int) -> Iterator[bytes]:
         while size:
             piece = self.rfile.read(min(size, 65536))
-            if not piece:  # the sender hung up: half a message is none
+            if not piece:  # the sender hung up: half a message is not a message
                 raise BrokenBody
             size -= len(piece)
             yield piece
@@ -169,7 +169,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
     def log_message(self, format: str, *args: object) -> None:
-        """No line for each request."""
+        """Do not log every request."""
 
 
 def _not_json(name: str) -> NoReturn:
@@ -178,7 +178,7 @@ def _not_json(name: str) -> NoReturn:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free port")
     port = parser.parse_args().port
     secret = os.environ.get("HOOKPROOF_SECRET", "").encode()
     if not secret:
@@ -187,8 +187,8 @@ def main() -> None:
     server = Server(port, secret)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"http://127.0.0.1:{server.server_port}/webhook/receiver", flush=True)
-    # Until standard input closes: never outlive the parent. SIGTERM keeps its default action, as
-    # a handler in Python may have to wait until this read returns.
+    # Serve until standard input closes, so as never to outlive the parent. SIGTERM keeps its default
+    # action: a Python handler might have to wait until this read returns.
     with suppress(KeyboardInterrupt):
         while os.read(0, 4096):
             pass

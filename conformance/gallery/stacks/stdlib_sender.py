@@ -1,7 +1,8 @@
-"""A right sender on the standard library alone: `python stdlib_sender.py --port N --db FILE`.
+"""A correct sender on the standard library alone: `python stdlib_sender.py --port N --db FILE`.
 
-Of another make than the reference one: threads, names in lower camel case, escaped JSON, no connection
-kept. What it accepted outlives a kill. Stops on SIGTERM and when standard input closes.
+It differs from the reference sender where it may: threads, field names in lower camel case, escaped
+JSON, a new connection for each request. Accepted messages survive a kill. Stops on SIGTERM and when
+standard input closes.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from urllib.parse import parse_qs, urlsplit
 
 BASE = "/v1/webhook"
 DEADLINE = 5.0  # seconds for a whole answer, or the Timeout if that is less (伺服器要求 3)
-LONGEST = 3600.0  # seconds that a wait grows to
+LONGEST = 3600.0  # seconds: the longest wait
 MAX_BODY = 16 * 1024 * 1024  # Base64 media is large (訊息類型說明)
 TLS = ssl.create_default_context()
 AT_ONCE = 32  # attempts in flight for one webhook
@@ -77,7 +78,7 @@ def is_url(value: Any) -> bool:
     try:
         parts = urlsplit(value)
         return bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
-    except ValueError:  # a port or an address that there cannot be
+    except ValueError:  # an invalid port or address
         return False
 
 
@@ -88,12 +89,12 @@ def is_types(value: Any) -> bool:
 
 
 def is_whole(low: int, high: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and low <= value <= high  # True is an int to isinstance
+    return lambda value: type(value) is int and low <= value <= high  # True is an int too
 
 
 SETTINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "url": (is_url, "an http or https URL in ASCII, with a host and without a user name"),
-    "secret": (lambda value: isinstance(value, str) and value != "", "a text, and not empty"),
+    "secret": (lambda value: isinstance(value, str) and value != "", "a string that is not empty"),
     "enabled": (lambda value: type(value) is bool, "true or false"),
     "timeout": (is_whole(1, 300), "1 to 300 seconds"),
     "retryCount": (is_whole(0, 100), "0 to 100"),
@@ -101,10 +102,10 @@ SETTINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "includeSelfMessage": (lambda value: type(value) is bool, "true or false"),
 }
 DEFAULTS = {"enabled": True, "timeout": 10, "retryCount": 3, "messageTypes": ["*"]}
-NAMES = {name.lower(): name for name in ("id", *SETTINGS)}  # `URL` and `url` are both understood
+NAMES = {name.lower(): name for name in ("id", *SETTINGS)}  # `URL` and `url` are both accepted
 
 
-def named(body: Any) -> dict[str, Any]:
+def settings_in(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Refused("the body must be an object")
     return {NAMES[name.lower()]: value for name, value in body.items() if name.lower() in NAMES}
@@ -112,23 +113,23 @@ def named(body: Any) -> dict[str, Any]:
 
 def webhook(settings: dict[str, Any]) -> Webhook:
     settings = {"includeSelfMessage": False} | DEFAULTS | settings
-    for name, (fits, words) in SETTINGS.items():
-        if not fits(settings.get(name)):
-            raise Refused(f"{name} must be {words}")
+    for name, (is_valid, description) in SETTINGS.items():
+        if not is_valid(settings.get(name)):
+            raise Refused(f"{name} must be {description}")
     return Webhook(**settings)
 
 
 def encode(event: Any) -> bytes:
-    """An event without its timestamp, escaped: so any text goes unchanged, a lone surrogate too."""
+    """An event without its timestamp, escaped, so that any text survives, even a lone surrogate."""
     if not isinstance(event, dict) or not all(name in event for name in FIELDS):
         raise Refused(f"a message event must be an object with msgId and {', '.join(FIELDS)}")
     if not isinstance(event.get("msgId"), str) or not event["msgId"]:
-        raise Refused("msgId must be a string, and not empty")
+        raise Refused("msgId must be a string that is not empty")
     event = {name: value for name, value in event.items() if name != "timestamp"}
     try:
         return json.dumps(event, separators=(",", ":"), allow_nan=False).encode()
-    except (ValueError, RecursionError):  # 1e400 is infinite to Python, and no JSON
-        raise Refused("content holds too large a number, or is nested too deeply") from None
+    except (ValueError, RecursionError):  # Python reads 1e400 as infinity, which is not JSON
+        raise Refused("content contains too large a number, or is nested too deeply") from None
 
 
 def stamp(body: bytes, timestamp: int) -> bytes:
@@ -144,7 +145,7 @@ class WholeLines(io.BufferedReader):
 
 
 class WholeAnswer(HTTPResponse):
-    """http.client takes an answer that is cut within its head for a whole one. Not so this."""
+    """http.client accepts an answer whose head is truncated. This class does not."""
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
@@ -159,7 +160,7 @@ class Outcome:
 
 
 def post(hook: Webhook, body: bytes, timestamp: int) -> Outcome:
-    """One attempt, signed afresh. It ends within the deadline, and never with an exception."""
+    """One attempt, freshly signed. It ends within the deadline and never raises."""
     seconds = min(DEADLINE, hook.timeout)
     ends = monotonic() + seconds
     try:
@@ -170,7 +171,7 @@ def post(hook: Webhook, body: bytes, timestamp: int) -> Outcome:
         outcome = Outcome("broken off: the connection ended before a whole answer, or is not HTTP")
     except OSError as fault:
         outcome = Outcome(f"unreachable: {fault.strerror or fault}")
-    except Exception as fault:  # whatever it is: a failed attempt, and no lost message
+    except Exception as fault:  # any error is a failed attempt, never a lost message
         outcome = Outcome(f"failed: {type(fault).__name__}")
     late = monotonic() >= ends
     return Outcome(f"timed out: no whole answer within {seconds:g} s") if late else outcome
@@ -182,14 +183,14 @@ def cut(line: socket.socket) -> None:
 
 
 def exchange(hook: Webhook, body: bytes, timestamp: int, seconds: float) -> Outcome:
-    signed = b"%d:%b" % (timestamp, body)  # the very bytes that are sent (驗證簽名)
+    signed = b"%d:%b" % (timestamp, body)  # exactly the bytes that are sent (驗證簽名)
     headers = {
         "Content-Type": "application/json",
         "Connection": "close",
         "X-Webhook-Timestamp": str(timestamp),
         "X-Webhook-Signature": hmac.new(hook.secret.encode(), signed, hashlib.sha256).hexdigest(),
     }
-    url, begun = urlsplit(hook.url), monotonic()
+    url, start = urlsplit(hook.url), monotonic()
     if url.scheme.lower() == "https":
         line: HTTPConnection = HTTPSConnection(url.netloc, timeout=seconds, context=TLS)
     else:
@@ -197,8 +198,8 @@ def exchange(hook: Webhook, body: bytes, timestamp: int, seconds: float) -> Outc
     line.response_class = WholeAnswer
     with closing(line):
         line.connect()
-        # The timeout bounds one operation, and would let an answer that drips go on for ever.
-        alarm = threading.Timer(seconds - (monotonic() - begun), cut, (line.sock,))
+        # The timeout bounds one operation only; an answer that drips would never end.
+        alarm = threading.Timer(seconds - (monotonic() - start), cut, (line.sock,))
         alarm.start()
         try:
             line.request("POST", f"{url.path or '/'}{url.query and '?'}{url.query}", body, headers)
@@ -206,7 +207,7 @@ def exchange(hook: Webhook, body: bytes, timestamp: int, seconds: float) -> Outc
             answer.read()
         finally:
             alarm.cancel()
-    if answer.status == 200:  # and nothing else: no other 2xx, no redirect (接收流程 2)
+    if answer.status == 200:  # nothing else: no other 2xx, no redirect (接收流程 2)
         return Outcome("", 200)
     wait = answer.headers.get("Retry-After", "")
     after = float(wait) if re.fullmatch("[0-9]{1,9}", wait) else 0.0
@@ -214,14 +215,14 @@ def exchange(hook: Webhook, body: bytes, timestamp: int, seconds: float) -> Outc
 
 
 def send_test(hook: Webhook) -> dict[str, Any]:
-    now, started = int(time()), monotonic()
+    now, start = int(time()), monotonic()
     event: dict[str, Any] = dict.fromkeys(("key", "fromUser", "toUser"), "webhook_test")
     event |= {"msgId": str(secrets.randbelow(2**63)), "msgType": 1, "content": "測試訊息"}
     event |= {"isSelfMsg": False, "createTime": now, "isHistory": False}
     outcome = post(hook, stamp(encode(event), now), now)
-    said = {"success": not outcome.problem, "message": outcome.problem or "it answered 200"}
-    elapsed = round((monotonic() - started) * 1000, 1)
-    return {"id": hook.id} | said | {"status": outcome.status, "elapsed": elapsed}
+    result = {"success": not outcome.problem, "message": outcome.problem or "it answered 200"}
+    elapsed = round((monotonic() - start) * 1000, 1)
+    return {"id": hook.id} | result | {"status": outcome.status, "elapsed": elapsed}
 
 
 class Store:
@@ -231,9 +232,9 @@ class Store:
         self._lock = threading.Lock()
         self._db = sqlite3.connect(file, check_same_thread=False)
         # EXCLUSIVE: a second process on the file would send everything twice. NORMAL: in WAL mode
-        # what was committed outlives the process; FULL, for the machine's end, syncs each commit.
-        # A delivery without a body is over, and is kept so that a repeat is known (訊息去重).
-        # AUTOINCREMENT: an attempt in flight of one that was deleted must not write to its id's heir.
+        # commits survive the end of the process. FULL would sync each commit, to survive a power cut.
+        # A delivery without a body is finished; it stays so that a repeat is recognised (訊息去重).
+        # AUTOINCREMENT: an attempt of a deleted delivery must not write to one that reuses its id.
         self._db.executescript(
             """
             PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
@@ -250,7 +251,7 @@ class Store:
             return self._db.execute(statement, values).fetchall()
 
     def add(self, copies: Iterable[tuple[str, str, bytes]]) -> list[tuple[str, int]]:
-        """Keep (webhook, message id, body), all or none; the ids of those that are no repeats."""
+        """Store (webhook, message id, body), all or none. Returns (webhook, id) of those that are new."""
         insert = "INSERT OR IGNORE INTO delivery (webhook, msg_id, body) VALUES (?, ?, ?)"
         with self._lock, self._db:
             added = [(copy[0], self._db.execute(insert, copy)) for copy in copies]
@@ -258,7 +259,7 @@ class Store:
 
 
 class Lane:
-    """The deliveries of one webhook, on threads of its own: a slow endpoint holds up no other."""
+    """The deliveries of one webhook, on threads of its own: a slow endpoint delays no other."""
 
     def __init__(self, hook: Webhook, store: Store, backoff_base: float) -> None:
         self.hook = hook
@@ -275,7 +276,7 @@ class Lane:
             self._changed.notify()
 
     def change(self, hook: Webhook) -> None:
-        """Go by `hook` from the next attempt on."""
+        """Use the settings in `hook` from the next attempt on."""
         with self._changed:
             self.hook = hook
             self._changed.notify()
@@ -293,27 +294,27 @@ class Lane:
     def _work(self, delivery: int) -> None:
         try:
             wait = self._attempt(delivery)
-        except sqlite3.Error:  # what came of it is not kept: rather send twice than lose it
+        except sqlite3.Error:  # the result is not stored: better to send twice than to lose it
             wait = 1.0
         if wait is not None:
             self.put(delivery, wait)
 
     def _attempt(self, delivery: int) -> float | None:
-        """Send once; the seconds until it is to be sent again, None for not at all."""
+        """Send once. Returns the seconds until the next attempt, or None if there is none."""
         hook, do = self.hook, self._store.do
         if not hook.enabled:
             return 0.0
-        found = do("SELECT body, stamp, attempts FROM delivery WHERE id = ?", delivery)
-        if not found:  # its webhook was deleted
+        rows = do("SELECT body, stamp, attempts FROM delivery WHERE id = ?", delivery)
+        if not rows:  # its webhook was deleted
             return None
-        body, first, attempts = found[0]
+        body, first, attempts = rows[0]
         now = int(time())
-        first = now if first is None else first  # the body stays as it was first pushed
+        first = now if first is None else first  # the body stays as it was in the first attempt
         outcome = post(hook, stamp(body, first), now)
         if not outcome.problem or attempts >= hook.retryCount:
             do("UPDATE delivery SET body = NULL WHERE id = ?", delivery)
             return None
-        # Jitter: else all that failed together come back together.
+        # Jitter, or all that failed together would be retried together.
         wait: float = min(LONGEST, self._backoff_base * 2**attempts) * random.uniform(0.8, 1.2)  # noqa: S311
         wait = max(wait, min(outcome.retry_after, LONGEST))
         later = "UPDATE delivery SET stamp = ?, attempts = ?, due = ? WHERE id = ?"
@@ -322,7 +323,7 @@ class Lane:
 
 
 class Sender:
-    """What the API does, a method for each call: from the query and the body to `data`."""
+    """The API, one method per call. Each takes the query and the body and returns `data`."""
 
     def __init__(self, store: Store, backoff_base: float) -> None:
         self._store = store
@@ -336,31 +337,31 @@ class Sender:
             self._lanes[ident].put(delivery, min(LONGEST, max(0.0, due - time())))
 
     def create(self, query: dict[str, str], body: Any) -> Any:
-        """A new one, or the one of this URL said anew: but its secret is not lost if left out."""
-        given = named(body)
+        """Create a webhook, or replace the one with this URL. That keeps its secret if none is given."""
+        settings = settings_in(body)
         with self._lock:
-            known = self._by_url(given.get("url"))
-            kept = {"secret": known.secret} if known else {}
-            ident = {"id": known.id if known else f"wh_{secrets.token_hex(6)}"}
-            return self._put(webhook(kept | given | ident))
+            existing = self._by_url(settings.get("url"))
+            secret = {"secret": existing.secret} if existing else {}
+            ident = {"id": existing.id if existing else f"wh_{secrets.token_hex(6)}"}
+            return self._put(webhook(secret | settings | ident))
 
     def update(self, query: dict[str, str], body: Any) -> Any:
-        given = named(body)
+        settings = settings_in(body)
         with self._lock:
-            ident = given.get("id", query.get("id"))
-            known = self._by_url(given.get("url")) if ident is None else self._by_id(ident)
-            if known is None:
-                raise Refused("url must be one that List shows, or id be given", 404)
-            hook = webhook(asdict(known) | given | {"id": known.id})
-            if self._by_url(hook.url) not in (known, None):
-                raise Refused("url is another webhook's", 409)
+            ident = settings.get("id", query.get("id"))
+            existing = self._by_url(settings.get("url")) if ident is None else self._by_id(ident)
+            if existing is None:
+                raise Refused("give an id, or a url that List shows", 404)
+            hook = webhook(asdict(existing) | settings | {"id": existing.id})
+            if self._by_url(hook.url) not in (existing, None):
+                raise Refused("url belongs to another webhook", 409)
             return self._put(hook)
 
     def delete(self, query: dict[str, str], body: Any) -> Any:
         with self._lock:
             hook = self._by_id(query.get("id"))
             for statement in ("webhook WHERE id = ?", "delivery WHERE webhook = ?"):
-                self._store.do(f"DELETE FROM {statement}", hook.id)  # noqa: S608 - our own words
+                self._store.do(f"DELETE FROM {statement}", hook.id)  # noqa: S608 - our own text
             del self._lanes[hook.id]
         return {"id": hook.id}
 
@@ -369,7 +370,7 @@ class Sender:
             return [lane.hook.shown() for lane in self._lanes.values()]
 
     def test(self, query: dict[str, str], body: Any) -> Any:
-        """Test the one of this id, or else all that are enabled, side by side."""
+        """Test the webhook with this id, or all that are enabled, in parallel."""
         with self._lock:
             enabled = [lane.hook for lane in self._lanes.values() if lane.hook.enabled]
             hooks = [self._by_id(query["id"])] if "id" in query else enabled
@@ -380,12 +381,12 @@ class Sender:
         return results[0] if len(results) == 1 else results
 
     def emit(self, query: dict[str, str], body: Any) -> Any:
-        """Keep a message, or a list of them, for every webhook that wants it."""
+        """Store a message, or a list of messages, for every webhook that wants it."""
         bodies = [(event, encode(event)) for event in (body if isinstance(body, list) else [body])]
         with self._lock:
             hooks = [lane.hook for lane in self._lanes.values()]
             copies = [
-                (hook.id, json.dumps(event["msgId"]), encoded)  # SQLite takes no lone surrogate
+                (hook.id, json.dumps(event["msgId"]), encoded)  # SQLite refuses a lone surrogate
                 for event, encoded in bodies
                 for hook in hooks
                 if hook.wants(event)
@@ -395,8 +396,8 @@ class Sender:
         return {"accepted": len(bodies)}
 
     def _put(self, hook: Webhook) -> dict[str, Any]:
-        keep = "INSERT INTO webhook VALUES (?, ?) ON CONFLICT DO UPDATE SET settings = excluded.settings"
-        self._store.do(keep, hook.id, json.dumps(asdict(hook)))
+        statement = "INSERT INTO webhook VALUES (?, ?) ON CONFLICT DO UPDATE SET settings = excluded.settings"
+        self._store.do(statement, hook.id, json.dumps(asdict(hook)))
         if hook.id in self._lanes:
             self._lanes[hook.id].change(hook)
         else:
@@ -408,12 +409,12 @@ class Sender:
 
     def _by_id(self, ident: Any) -> Webhook:
         if not isinstance(ident, str) or ident not in self._lanes:
-            raise Refused("id must be one that List shows", 404)
+            raise Refused("give an id that List shows", 404)
         return self._lanes[ident].hook
 
 
 class Server(ThreadingHTTPServer):
-    request_queue_size = 512  # the default of 5 makes a burst wait for TCP to try again
+    request_queue_size = 512  # with the default of 5 a burst waits for TCP retransmissions
 
     def __init__(self, port: int, sender: Sender) -> None:
         super().__init__(("127.0.0.1", port), Handler)
@@ -430,10 +431,10 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # head and body are two writes: do not wait between them
+    disable_nagle_algorithm = True  # head and body are two writes: do not delay the second
 
     def handle(self) -> None:
-        with suppress(ConnectionError):  # hanging up is the peer's right, not our fault
+        with suppress(ConnectionError):  # the peer may hang up: that is no error here
             super().handle()
 
     def answer(self) -> None:
@@ -444,7 +445,7 @@ class Handler(BaseHTTPRequestHandler):
         except Refused as refusal:
             self._send(refusal.status, str(refusal))
         except sqlite3.Error:
-            self._send(503, "it could not be stored: send it again")
+            self._send(503, "could not store it: send it again")
 
     do_DELETE = do_GET = do_PATCH = do_POST = do_PUT = answer
 
@@ -453,16 +454,14 @@ class Handler(BaseHTTPRequestHandler):
         chunked = "Transfer-Encoding" in self.headers
         if chunked or not re.fullmatch("[0-9]{1,9}", length) or int(length) > MAX_BODY:
             self.close_connection = True  # where the next request would start is unknown
-            raise Refused(f"Content-Length must say at most {MAX_BODY}", 411 if chunked else 413)
-        body = self.rfile.read(
-            int(length)
-        )  # whatever the answer: the next request starts behind it
+            raise Refused(f"Content-Length must be at most {MAX_BODY}", 411 if chunked else 413)
+        body = self.rfile.read(int(length))  # in any case: the next request starts after it
         base, _, name = path.rpartition("/")
         call = self.server.calls.get(f"{self.command} {name}") if base == BASE else None
         if call is None:
             raise Refused(f"the API under {BASE} is: {', '.join(self.server.calls)}", 404)
         try:
-            # Decoded strictly first: json.loads on bytes guesses UTF-16.
+            # Decode strictly first: json.loads on bytes accepts UTF-16.
             return call(
                 query, json.loads(body.decode()) if self.command in ("POST", "PUT") else None
             )
@@ -479,21 +478,21 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """No line for each request."""
+        """Do not log every request."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free port")
     parser.add_argument("--backoff-base", type=float, default=1.0, help="seconds of the first wait")
-    parser.add_argument("--db", default=":memory:", help="a file, for what must outlive a kill")
-    given = parser.parse_args()
-    server = Server(given.port, Sender(Store(given.db), given.backoff_base))
+    parser.add_argument("--db", default=":memory:", help="a file, to survive a kill")
+    options = parser.parse_args()
+    server = Server(options.port, Sender(Store(options.db), options.backoff_base))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"http://127.0.0.1:{server.server_port}{BASE}", flush=True)
-    while os.read(0, 4096):  # until standard input closes: never outlive the parent
+    while os.read(0, 4096):  # until standard input closes, so as never to outlive the parent
         pass
-    os._exit(0)  # the pools' threads would be waited for, and what counts is committed
+    os._exit(0)  # exit without waiting for the threads: all that matters is committed
 
 
 if __name__ == "__main__":

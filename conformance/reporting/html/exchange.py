@@ -1,7 +1,7 @@
-"""One exchange made ready for a page: request and answer side by side, what differs in them marked.
+"""One exchange made ready for a page: request and answer side by side, with their differences marked.
 
-A request is compared with what was signed, when it is no longer that; else with the first request
-that carried the same message. An answer is compared with the answer to that one.
+A request that was tampered with is compared with what was signed, any other with the first request
+that carried the same message. An answer is compared with the answer to that first request.
 """
 
 from __future__ import annotations
@@ -13,38 +13,39 @@ from http import HTTPStatus
 
 from markupsafe import Markup
 
-from conformance.model.exchange import Exchange, Fault, Headers, Role
+from conformance.model.exchange import Answer, Exchange, Fault, Headers, Role
 from conformance.model.text import NO_TEXT, Text
-from conformance.reporting.html.changes import changes
-from conformance.reporting.pages.escaped import both, decoded, marked, wire
+from conformance.reporting.html.text_diff import diff
+from conformance.reporting.pages.escaped_text import both, decode, escape_text, escape_wire
 from conformance.reporting.translations import FAULTS, TRANSPORTS, WORDS
 
 LONGEST_HEADER = 400
+"""Bytes of a header's value that are shown."""
 MOST_HEADERS = 40
-_GONE = 60
-"""Characters that are shown of what is missing."""
+_LONGEST_REMOVED = 60
+"""Characters that are shown of something missing."""
 _VOLATILE = (b"date", b"age", b"x-request-id")
-"""Headers of an answer that differ each time, and say nothing by it."""
+"""Headers of an answer that differ every time, which means nothing."""
 _COMPARED = (Role.PROBE, Role.ATTEMPT)
 _DIGEST = re.compile(rb"[0-9a-fA-F]{64}|[0-9A-Za-z+/]{43}=")
 """SHA-256 in hex or Base64."""
 
 
 @dataclass(frozen=True, slots=True)
-class ShownExchange:
-    """`call` and `came` say in short what `request` and `answer` show whole. `against` and
-    `answered_against` say what the marks in them mean."""
+class ExchangeView:
+    """An exchange as markup. `call` and `ending` sum up `request` and its answer or fault in a line.
+    `request_note` and `answer_note` explain the marks in them."""
 
     id: int
     call: Markup
-    came: Markup
+    ending: Markup
     milliseconds: str
-    way: Markup
+    transport: Markup
     request: Markup
     answer: Markup | None
     fault: Markup | None
-    against: Markup
-    answered_against: Markup
+    request_note: Markup
+    answer_note: Markup
 
     @property
     def weight(self) -> int:
@@ -53,8 +54,18 @@ class ShownExchange:
 
 
 @dataclass(frozen=True, slots=True)
+class _HttpMessage:
+    """A request or an answer. `cut`: its body was longer than what was recorded of it."""
+
+    start_line: Markup
+    headers: Headers
+    body: bytes
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Reference:
-    """What a request or an answer is compared with, and how that is called."""
+    """What a request or an answer is compared with, and the notes on an equal and a different one."""
 
     headers: Headers
     body: bytes
@@ -62,195 +73,193 @@ class _Reference:
     differs: Text
 
 
-class Wire:
-    """Shows the exchanges of one trace, `longest` bytes of a body."""
+class ExchangeRenderer:
+    """Renders the exchanges of one trace."""
 
     def __init__(self, exchanges: Iterable[Exchange]) -> None:
         self._first: dict[tuple[str, str], Exchange] = {}
-        self._names: tuple[bytes, bytes] | None = None
-        for each in exchanges:
-            self._names = self._names or _names(each)
-            if each.msg_id is not None and each.role in _COMPARED:
-                self._first.setdefault((each.request.url, each.msg_id), each)
+        self._signing_headers: tuple[bytes, bytes] | None = None
+        for exchange in exchanges:
+            self._signing_headers = self._signing_headers or _signing_headers(exchange)
+            if exchange.msg_id is not None and exchange.role in _COMPARED:
+                self._first.setdefault((exchange.request.url, exchange.msg_id), exchange)
 
-    def show(self, exchange: Exchange, longest: int) -> ShownExchange:
-        """`exchange` as markup."""
-        request, answer, fault = exchange.request, exchange.answer, exchange.fault
-        told = _told(exchange) if fault is not None else None
-        earlier = self._earlier(exchange)
-        signed = self._signed(exchange)
-        first = marked(f"{request.method} {request.url}"[:LONGEST_HEADER])
-        asked = _Shown(first, request.headers, request.body, longest, signed or earlier)
-        came = answered = None
-        if answer is not None:
-            status = f"{answer.status} {_phrase(answer.status)}".rstrip()
-            answered = _Shown(
-                Markup("{}").format(status),
-                answer.headers,
-                answer.body,
-                longest,
-                self._earlier_answer(exchange),
-                more=answer.cut,
-            )
-            came = answered.markup
+    def render(self, exchange: Exchange, longest: int) -> ExchangeView:
+        """`exchange` as markup, with at most `longest` bytes of each body."""
+        request = exchange.request
+        fault = _fault(exchange) if exchange.fault is not None else None
+        start_line = escape_text(f"{request.method} {request.url}"[:LONGEST_HEADER])
+        sent = _MessageRenderer(
+            _HttpMessage(start_line, request.headers, request.body),
+            longest,
+            self._signed_request(exchange) or self._first_request(exchange),
+        )
+        received = None
+        if exchange.answer is not None:
+            reference = self._first_answer(exchange)
+            received = _MessageRenderer(_http_answer(exchange.answer), longest, reference)
         path = "/" + request.url.split("/", 3)[-1]
-        return ShownExchange(
+        return ExchangeView(
             id=exchange.id,
-            call=marked(f"{request.method} {path}"[:LONGEST_HEADER]),
-            came=told or Markup("{}").format(exchange.status or "…"),
+            call=escape_text(f"{request.method} {path}"[:LONGEST_HEADER]),
+            ending=fault or Markup("{}").format(exchange.status or "…"),
             milliseconds=milliseconds(exchange.seconds),
-            way=both(TRANSPORTS.get(request.transport, NO_TEXT)),
-            request=asked.markup,
-            answer=came,
-            fault=told,
-            against=asked.against,
-            answered_against=answered.against if answered else Markup(""),
+            transport=both(TRANSPORTS.get(request.transport, NO_TEXT)),
+            request=sent.markup,
+            answer=received.markup if received else None,
+            fault=fault,
+            request_note=sent.note,
+            answer_note=received.note if received else Markup(""),
         )
 
-    def _signed(self, exchange: Exchange) -> _Reference | None:
-        """What was signed, for a request that is no longer that."""
+    def _signed_request(self, exchange: Exchange) -> _Reference | None:
+        """What was signed, for a request that was tampered with afterwards."""
         signing = exchange.signing
-        if signing is None or signing.authentic or self._names is None:
+        if signing is None or signing.authentic or self._signing_headers is None:
             return None
-        stamp, signature = self._names
-        right = signing.secret is None and signing.signatures == ("$SIG",)
-        wanted = {stamp.lower(): signing.timestamp}
-        if not right:
-            wanted[signature.lower()] = "…".encode()
+        timestamp, signature = self._signing_headers
+        correct = signing.secret is None and signing.signatures == ("$SIG",)
+        expected = {timestamp.lower(): signing.timestamp}
+        if not correct:
+            expected[signature.lower()] = "…".encode()
         headers = [
-            (name, wanted.pop(name.lower(), value)) for name, value in exchange.request.headers
+            (name, expected.pop(name.lower(), value)) for name, value in exchange.request.headers
         ]
-        missing = [(name, wanted[name.lower()]) for name in self._names if name.lower() in wanted]
-        said = WORDS["differs-from-signed"]
-        return _Reference((*headers, *missing), signing.body, NO_TEXT, said)
+        missing = [
+            (name, expected[name.lower()])
+            for name in self._signing_headers
+            if name.lower() in expected
+        ]
+        note = WORDS["differs-from-signed"]
+        return _Reference((*headers, *missing), signing.body, NO_TEXT, note)
 
-    def _earlier(self, exchange: Exchange) -> _Reference | None:
-        found = self._before(exchange)
-        if found is None:
+    def _first_request(self, exchange: Exchange) -> _Reference | None:
+        first = self._first_of_message(exchange)
+        if first is None:
             return None
-        return _Reference(found.request.headers, found.request.body, *self._named(found))
+        return _Reference(first.request.headers, first.request.body, *_notes(first))
 
-    def _earlier_answer(self, exchange: Exchange) -> _Reference | None:
-        found = self._before(exchange)
-        if found is None or found.answer is None or exchange.role is Role.ATTEMPT:
+    def _first_answer(self, exchange: Exchange) -> _Reference | None:
+        first = self._first_of_message(exchange)
+        if first is None or first.answer is None or exchange.role is Role.ATTEMPT:
             return None
-        return _Reference(found.answer.headers, found.answer.body, *self._named(found))
+        return _Reference(first.answer.headers, first.answer.body, *_notes(first))
 
-    def _before(self, exchange: Exchange) -> Exchange | None:
-        """The first exchange of the same message, unless this is it."""
+    def _first_of_message(self, exchange: Exchange) -> Exchange | None:
+        """The first exchange of the same message, unless this is the first."""
         if exchange.msg_id is None or exchange.role not in _COMPARED:
             return None
-        found = self._first.get((exchange.request.url, exchange.msg_id))
-        return None if found is None or found.id == exchange.id else found
-
-    def _named(self, other: Exchange) -> tuple[Text, Text]:
-        number = Text(f"#{other.id}", f"#{other.id}")
-        return WORDS["same-as"] + number, WORDS["differs-from"] + number
+        first = self._first.get((exchange.request.url, exchange.msg_id))
+        return None if first is None or first.id == exchange.id else first
 
 
-class _Shown:
-    """A request or an answer as it stood on the wire, the body cut where it is long.
+class _MessageRenderer:
+    """Renders a request or an answer as it was on the wire, at most `longest` bytes of its body, with
+    its differences from `reference` marked."""
 
-    `more`: the body was longer still than what was kept of it.
-    """
-
-    def __init__(
-        self,
-        first: Markup,
-        headers: Headers,
-        body: bytes,
-        longest: int,
-        reference: _Reference | None,
-        *,
-        more: bool = False,
-    ) -> None:
+    def __init__(self, message: _HttpMessage, longest: int, reference: _Reference | None) -> None:
         self._reference = reference
         self._differs = False
-        lines = [Markup("<b>{}</b>").format(first), *self._headers(headers)]
+        headers, size = message.headers, len(message.body)
+        lines = [Markup("<b>{}</b>").format(message.start_line), *self._headers(headers)]
         if len(headers) > MOST_HEADERS:
             lines.append(_remark("cut-headers", len(headers), MOST_HEADERS))
-        content = self._body(body, longest)
+        content = self._body(message.body, longest)
         if content:
             lines += [Markup(""), content]
-        if more or len(body) > longest:
-            lines.append(_remark("cut-more" if more else "cut", len(body), min(longest, len(body))))
+        if message.cut or size > longest:
+            lines.append(_remark("cut-more" if message.cut else "cut", size, min(longest, size)))
         self.markup = Markup("\n").join(lines)
 
     @property
-    def against(self) -> Markup:
-        """What the marks mean, or that there is nothing to mark."""
+    def note(self) -> Markup:
+        """What the marks mean, or that there are none."""
         if self._reference is None:
             return Markup("")
         return both(self._reference.differs if self._differs else self._reference.same)
 
     def _headers(self, headers: Headers) -> Iterator[Markup]:
         reference = self._reference
-        earlier = {each[0].lower(): each for each in reference.headers} if reference else {}
+        expected = (
+            {name.lower(): (name, value) for name, value in reference.headers} if reference else {}
+        )
         for name, value in headers[:MOST_HEADERS]:
-            shown = decoded(value, LONGEST_HEADER)
-            _, before = earlier.pop(name.lower(), (b"", b""))
+            text = decode(value, LONGEST_HEADER)
+            _, before = expected.pop(name.lower(), (b"", b""))
             if reference is None or name.lower() in _VOLATILE:
-                content = wire(shown, lines=False)
+                content = escape_wire(text, lines=False)
             else:
-                content = self._compared(decoded(before, LONGEST_HEADER), shown, lines=False)
+                content = self._compared(decode(before, LONGEST_HEADER), text, lines=False)
             end = "…" if len(value) > LONGEST_HEADER else ""
-            yield Markup("<s>{}:</s> {}{}").format(_name(name), content, end)
-        for name, value in earlier.values():
+            yield Markup("<s>{}:</s> {}{}").format(_header_name(name), content, end)
+        for name, value in expected.values():
             if name.lower() not in _VOLATILE:
                 self._differs = True
-                gone = wire(decoded(value, _GONE), lines=False)
-                yield Markup("<del>{}: {}</del>").format(_name(name), gone)
+                removed = escape_wire(decode(value, _LONGEST_REMOVED), lines=False)
+                yield Markup("<del>{}: {}</del>").format(_header_name(name), removed)
 
     def _body(self, body: bytes, longest: int) -> Markup:
-        shown = decoded(body, longest)
+        text = decode(body, longest)
         if self._reference is None:
-            return wire(shown)
+            return escape_wire(text)
         if body != self._reference.body:
-            self._differs = True  # although it may be further on than what is shown
-        return self._compared(decoded(self._reference.body, longest), shown, lines=True)
+            self._differs = True  # even if the difference is beyond what is shown
+        return self._compared(decode(self._reference.body, longest), text, lines=True)
 
     def _compared(self, before: str, after: str, *, lines: bool) -> Markup:
         parts = []
-        for piece in changes(before, after):
+        for piece in diff(before, after):
             if piece.same:
-                parts.append(wire(piece.text, lines=lines))
+                parts.append(escape_wire(piece.text, lines=lines))
                 continue
             self._differs = True
             if piece.text:
-                parts.append(Markup("<mark>{}</mark>").format(wire(piece.text, lines=lines)))
+                parts.append(Markup("<mark>{}</mark>").format(escape_wire(piece.text, lines=lines)))
             else:
-                gone = wire(piece.gone[:_GONE], lines=lines)
-                end = "…" if len(piece.gone) > _GONE else ""
-                parts.append(Markup("<del>{}{}</del>").format(gone, end))
+                removed = escape_wire(piece.removed[:_LONGEST_REMOVED], lines=lines)
+                end = "…" if len(piece.removed) > _LONGEST_REMOVED else ""
+                parts.append(Markup("<del>{}{}</del>").format(removed, end))
         return Markup("").join(parts)
 
 
-def _names(exchange: Exchange) -> tuple[bytes, bytes] | None:
-    """The timestamp and the signature header of a request that is signed well, by their values."""
+def _notes(first: Exchange) -> tuple[Text, Text]:
+    """The notes on a request or an answer that is the same as in `first`, and on a different one."""
+    number = Text(f"#{first.id}", f"#{first.id}")
+    return WORDS["same-as"] + number, WORDS["differs-from"] + number
+
+
+def _http_answer(answer: Answer) -> _HttpMessage:
+    status_line = f"{answer.status} {_phrase(answer.status)}".rstrip()
+    return _HttpMessage(Markup("{}").format(status_line), answer.headers, answer.body, answer.cut)
+
+
+def _signing_headers(exchange: Exchange) -> tuple[bytes, bytes] | None:
+    """The names of the timestamp and the signature header of a correctly signed request, recognised
+    by their values."""
     signing = exchange.signing
     if signing is None or not signing.authentic:
         return None
     headers = exchange.request.headers
-    stamps = [name for name, value in headers if value == signing.timestamp]
+    timestamps = [name for name, value in headers if value == signing.timestamp]
     signatures = [name for name, value in headers if _DIGEST.fullmatch(value)]
-    return (stamps[0], signatures[0]) if stamps and signatures else None
+    return (timestamps[0], signatures[0]) if timestamps and signatures else None
 
 
-def _told(exchange: Exchange) -> Markup:
+def _fault(exchange: Exchange) -> Markup:
     detail = Text(f" ({exchange.detail})", f"（{exchange.detail}）") if exchange.detail else NO_TEXT
-    told = FAULTS[exchange.fault or Fault.CLOSED] + detail
-    return both(Text(told.en[:LONGEST_HEADER], told.zh[:LONGEST_HEADER]))
+    text = FAULTS[exchange.fault or Fault.CLOSED] + detail
+    return both(Text(text.en[:LONGEST_HEADER], text.zh[:LONGEST_HEADER]))
 
 
-def _remark(name: str, whole: int, shown: int) -> Markup:
+def _remark(word: str, whole: int, shown: int) -> Markup:
     figures = {"whole": f"{whole:,}", "shown": f"{shown:,}"}
-    text = WORDS[name]
-    said = both(Text(text.en.format(**figures), text.zh.format(**figures)))
-    return Markup("<em>{}</em>").format(said)
+    text = WORDS[word]
+    remark = both(Text(text.en.format(**figures), text.zh.format(**figures)))
+    return Markup("<em>{}</em>").format(remark)
 
 
-def _name(name: bytes) -> Markup:
-    return wire(decoded(name, LONGEST_HEADER), lines=False)
+def _header_name(name: bytes) -> Markup:
+    return escape_wire(decode(name, LONGEST_HEADER), lines=False)
 
 
 def _phrase(status: int) -> str:

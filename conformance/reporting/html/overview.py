@@ -1,5 +1,5 @@
-"""What a report shows at its head: bars of outcomes and of groups, answer times; static SVG without script
-or style of its own."""
+"""The head of a report: bars of outcomes and groups, and answer times. Static SVG without script or style
+of its own."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from conformance.model.rules import Outcome
 from conformance.protocol.delivery import GUIDE_DEADLINE
 
 ORDER = (Outcome.FAIL, Outcome.ERROR, Outcome.WARN, Outcome.NOTE, Outcome.SKIP, Outcome.PASS)
-"""Outcomes by weight."""
+"""Outcomes, the gravest first."""
 _DECADES, _BARS = 5, 6
-"""Answer times are drawn from 0.1 ms to 10 s, in so many bars for a factor of ten."""
+"""The axis of answer times: decades from _FASTEST on (0.1 ms to 10 s), and bars per decade."""
 _FASTEST = 1e-4
 _HEIGHT = 72
 _TICKS = ((1e-3, "1 ms"), (1e-2, "10 ms"), (1e-1, "100 ms"), (1.0, "1 s"))
-_OWN = (Role.PLAIN, Role.CONTROL, Role.PROBE)
-"""Requests whose answers a receiver under test gave to a delivery."""
+_DELIVERIES = (Role.PLAIN, Role.CONTROL, Role.PROBE)
+"""Roles of the deliveries that a receiver under test answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Results of the rules under one prefix: `receiver.signature`."""
+    """The results of the rules of one group, as `receiver.signature`."""
 
     side: str
     name: str
@@ -38,7 +38,8 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class AnswerTimes:
-    """How long the answers took, in seconds; `slowest` is the exchange that took longest."""
+    """How long answers took, in seconds: the median, the 99th percentile (`late`), and the `slowest`
+    exchange of `number`."""
 
     drawing: Markup
     median: float
@@ -54,14 +55,14 @@ def group_of(rule: str) -> str:
 
 
 def bar(counts: Mapping[Outcome, int], share: float = 1.0) -> Markup:
-    """`counts` as one bar cut by outcome, as long as `share` of the width."""
-    seen = [(outcome, counts[outcome]) for outcome in ORDER if counts.get(outcome)]
-    total = sum(count for _, count in seen)
-    # What is rare must still be seen, so that each part has a width of its own to begin with.
+    """`counts` as one bar divided by outcome, as long as `share` of the width."""
+    present = [(outcome, counts[outcome]) for outcome in ORDER if counts.get(outcome)]
+    total = sum(count for _, count in present)
+    # Each part has a minimum width, so that a rare outcome is still visible.
     least, gap = 8.0, 3.0
-    room = max(0.0, 1000 * share - len(seen) * (least + gap) + gap)
+    room = max(0.0, 1000 * share - len(present) * (least + gap) + gap)
     parts, start = [], 0.0
-    for outcome, count in seen:
+    for outcome, count in present:
         width = least + room * count / total
         part = Markup('<rect class="{}" x="{:.1f}" width="{:.1f}" height="8"/>')
         parts.append(part.format(outcome.value, start, width))
@@ -73,30 +74,34 @@ def bar(counts: Mapping[Outcome, int], share: float = 1.0) -> Markup:
 
 
 def groups(reports: Iterable[Report]) -> list[Group]:
-    """The groups of all rules in the order in which they stand, each with its bar: the longest one
-    is that of most results."""
-    found: dict[tuple[str, str], list[Result]] = {}
+    """The groups of all rules in the order of the reports, each with its bar. The group with the most
+    results has the longest bar."""
+    by_group: dict[tuple[str, str], list[Result]] = {}
     for report in reports:
-        for each in report.results:
-            found.setdefault((report.side, group_of(each.rule.id)), []).append(each)
-    most = max(map(len, found.values()), default=1)
+        for result in report.results:
+            by_group.setdefault((report.side, group_of(result.rule.id)), []).append(result)
+    most = max(map(len, by_group.values()), default=1)
     return [
         Group(side, name, counts, bar(counts, len(results) / most))
-        for (side, name), results in found.items()
-        for counts in [Counter(each.outcome for each in results)]
+        for (side, name), results in by_group.items()
+        for counts in [Counter(result.outcome for result in results)]
     ]
 
 
 def answer_times(exchanges: Iterable[Exchange]) -> AnswerTimes | None:
-    """How long a receiver under test took to answer, against the deadline; None where it did not."""
+    """How long a receiver under test took to answer, against the deadline; None without an answer."""
     answered = sorted(
-        (each for each in exchanges if each.role in _OWN and each.status is not None),
-        key=lambda each: each.seconds,
+        (
+            exchange
+            for exchange in exchanges
+            if exchange.role in _DELIVERIES and exchange.status is not None
+        ),
+        key=lambda exchange: exchange.seconds,
     )
     if not answered:
         return None
     return AnswerTimes(
-        drawing=_histogram([each.seconds for each in answered]),
+        drawing=_histogram([exchange.seconds for exchange in answered]),
         median=answered[len(answered) // 2].seconds,
         late=answered[len(answered) * 99 // 100].seconds,
         slowest=answered[-1],
@@ -106,12 +111,12 @@ def answer_times(exchanges: Iterable[Exchange]) -> AnswerTimes | None:
 
 def _histogram(times: list[float]) -> Markup:
     bars = _DECADES * _BARS
-    counts = Counter(min(bars - 1, max(0, int(_position(each) * bars))) for each in times)
+    counts = Counter(min(bars - 1, max(0, int(_position(time) * bars))) for time in times)
     most = max(counts.values())
     deadline = _position(GUIDE_DEADLINE)
     parts = []
     for number, count in sorted(counts.items()):
-        # A single late answer among thousands must be seen.
+        # A single late answer among thousands must be visible.
         height = max(2.0, _HEIGHT * count / most)
         kind = "late" if (number + 0.5) / bars > deadline else "in-time"
         parts.append(
@@ -133,5 +138,5 @@ def _histogram(times: list[float]) -> Markup:
 
 
 def _position(seconds: float) -> float:
-    """Where a time stands on the axis, from 0 to 1."""
+    """The place of a time on the axis, from 0 to 1."""
     return math.log10(max(seconds, _FASTEST) / _FASTEST) / _DECADES

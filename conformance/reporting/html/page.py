@@ -1,6 +1,6 @@
-"""Reports as one HTML page that needs nothing else, and a report as a table for Jupyter.
+"""Reports as one self-contained HTML page, and a report as a table for Jupyter.
 
-Colours and layout stand in the templates; what may be shown of a target is made in `evidence`.
+Colours and layout are in the templates; `evidence` prepares what a target sent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from conformance.model.text import Text
 from conformance.reporting.html.evidence import LONGEST_LINE, Evidence, group_name
 from conformance.reporting.html.exchange import milliseconds
 from conformance.reporting.html.overview import ORDER, answer_times, bar, groups
-from conformance.reporting.pages.escaped import marked
+from conformance.reporting.pages.escaped_text import escape_text
 from conformance.reporting.pages.templates import asset, environment, policy
 from conformance.reporting.terminal import NAMES
 from conformance.reporting.translations import OUTCOMES, SIDES, WORDS, statement
@@ -24,16 +24,16 @@ _RECEIVER = "receiver"
 
 
 def page(*reports: Report) -> str:
-    """Whole reports as one file, nothing from the network: one, or one of each side.
+    """Whole reports as one file that loads nothing from the network: one report, or one of each side.
 
-    Texts are there in both languages; the page begins with that of the first report. It can be read
-    and printed where scripts are not allowed; with one it can be searched and filtered.
+    Texts are in both languages; the page first shows that of the first report. It can be read and
+    printed without its script; with it, it can be searched and filtered.
     """
     css, script = asset(*_STYLE), asset(*_SCRIPT)
-    results = [each for report in reports for each in report.results]
-    counted = Counter(each.outcome for each in results)
-    counts = {outcome: counted[outcome] for outcome in ORDER}
-    judged = [each for report in reports if report.side == _RECEIVER for each in report.trace]
+    results = [result for report in reports for result in report.results]
+    outcomes = Counter(result.outcome for result in results)
+    counts = {outcome: outcomes[outcome] for outcome in ORDER}
+    receivers = [report for report in reports if report.side == _RECEIVER]
     return (
         environment("reporting/html")
         .get_template("report.html.j2")
@@ -46,8 +46,8 @@ def page(*reports: Report) -> str:
             counts=counts,
             bar=bar(counts),
             groups=groups(reports),
-            times=answer_times(judged),
-            sides=list(dict.fromkeys(each.side for each in reports)),
+            times=answer_times(exchange for report in receivers for exchange in report.trace),
+            sides=list(dict.fromkeys(report.side for report in reports)),
             side_names=SIDES,
             order=ORDER,
             colon=Text(": ", "："),
@@ -66,7 +66,7 @@ def page(*reports: Report) -> str:
 
 
 def fragment(report: Report) -> str:
-    """A compact table for a notebook, styled in place: all that is not right, counts of the rest.
+    """A compact table for a notebook, styled in place: findings in full, the rest as counts.
 
     Texts are in the report's language.
     """
@@ -77,12 +77,12 @@ def fragment(report: Report) -> str:
         .get_template("fragment.html.j2")
         .render(
             report=report,
-            rows=sorted(report.results, key=lambda each: ORDER.index(each.outcome)),
+            rows=sorted(report.results, key=lambda result: ORDER.index(result.outcome)),
             longest_line=LONGEST_LINE,
             w={name: text.in_(language) for name, text in WORDS.items()},
             outcomes={outcome: text.in_(language) for outcome, text in OUTCOMES.items()},
             names={outcome: text.in_(language) for outcome, text in NAMES.items()},
-            t=lambda text: marked(text.in_(language)),
+            t=lambda text: escape_text(text.in_(language)),
             statement=statement(report).in_(language),
             counts={outcome: summary[outcome] for outcome in ORDER},
         )
@@ -90,6 +90,8 @@ def fragment(report: Report) -> str:
 
 
 def _title(reports: tuple[Report, ...]) -> Text:
-    said = [statement(each) + Text(f" {each.target}", f" {each.target}") for each in reports]
-    both = Text(" ".join(each.en for each in said), " ".join(each.zh for each in said))
-    return both + Text(" · Hookproof", " · Hookproof")
+    titles = [
+        statement(report) + Text(f" {report.target}", f" {report.target}") for report in reports
+    ]
+    title = Text(" ".join(text.en for text in titles), " ".join(text.zh for text in titles))
+    return title + Text(" · Hookproof", " · Hookproof")

@@ -1,16 +1,16 @@
-// The filter, links to what it hides, and lines that copy themselves.
+// The filter, links to hidden results, and buttons that copy a command.
 (() => {
   const form = document.getElementById("filter");
   const status = document.getElementById("status");
   const choices = ["outcome", "level", "group", "side"].map((name) => form.elements[name]).filter(Boolean);
 
-  // What the search looks through: read when it is first needed, since a report may be large.
+  // The texts to search in. Read when first needed, since a report may be large.
   let index = null;
   function read() {
     index = Array.from(document.querySelectorAll(".rule"), (node) => {
-      // Where very many rules are shown, a rule may be one line: its own result.
-      const found = node.matches(".result") ? [node] : node.querySelectorAll(".result");
-      const results = Array.from(found, (each) => ({ node: each, text: text(each) }));
+      // On a page with very many rules a rule may be a single line, which is its own result.
+      const nodes = node.matches(".result") ? [node] : node.querySelectorAll(".result");
+      const results = Array.from(nodes, (result) => ({ node: result, text: text(result) }));
       const head = Array.from(node.querySelectorAll("h3, .margin, .advice, .said, .brief > summary"), text);
       return { node, head: head.join("\n"), results };
     });
@@ -22,31 +22,31 @@
       !value || (value === "not-passed" ? rule.dataset.outcome !== "pass" : rule.dataset[name] === value));
   }
 
-  function show(node, wanted) {
-    if (node.hidden === wanted) node.hidden = !wanted;
+  function show(node, visible) {
+    if (node.hidden === visible) node.hidden = !visible;
   }
 
   function filter() {
     if (!index) read();
     const terms = form.elements.search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    let shown = 0;
+    let count = 0;
     for (const { node, head, results } of index) {
-      // A word at the rule's head means all of its results, another one those that hold it.
-      const own = terms.filter((each) => !head.includes(each));
-      let met = fits(node) ? results : [];
-      if (own.length > 0) met = met.filter((each) => own.every((term) => each.text.includes(term)));
-      show(node, met.length > 0);
-      shown += met.length;
-      if (met.length === 0) continue;
-      const wanted = new Set(met);
-      for (const each of results) show(each.node, wanted.has(each));
+      // A term in the rule's head matches all of its results, any other term only those that contain it.
+      const remaining = terms.filter((term) => !head.includes(term));
+      let matches = fits(node) ? results : [];
+      if (remaining.length > 0) matches = matches.filter(({ text }) => remaining.every((term) => text.includes(term)));
+      show(node, matches.length > 0);
+      count += matches.length;
+      if (matches.length === 0) continue;
+      const visible = new Set(matches);
+      for (const result of results) show(result.node, visible.has(result));
     }
     for (const section of document.querySelectorAll("section.outcome")) {
       show(section, section.querySelector(".rule:not([hidden])") !== null);
     }
-    document.getElementById("count").textContent = shown.toLocaleString("en");
-    show(document.getElementById("nothing"), shown === 0);
-    show(document.getElementById("clear"), terms.length > 0 || choices.some((each) => each.value));
+    document.getElementById("count").textContent = count.toLocaleString("en");
+    show(document.getElementById("nothing"), count === 0);
+    show(document.getElementById("clear"), terms.length > 0 || choices.some((choice) => choice.value));
   }
 
   function clear() {
@@ -55,7 +55,7 @@
     form.elements.search.focus();
   }
 
-  // A link to something that is hidden, or folded, shows it.
+  // A link to a hidden or folded element shows it.
   function reveal() {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) return;
@@ -63,7 +63,7 @@
       form.reset();
       filter();
     }
-    for (let each = target; each; each = each.parentElement) if (each.localName === "details") each.open = true;
+    for (let node = target; node; node = node.parentElement) if (node.localName === "details") node.open = true;
     target.scrollIntoView();
   }
 

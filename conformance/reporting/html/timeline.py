@@ -1,4 +1,4 @@
-"""Deliveries of a sender over time: when each attempt of a message came, and how it was answered.
+"""Deliveries of a sender over time: when each attempt of a message began, and how it was answered.
 
 Static SVG with lengths in per cent, so that it fits a phone and needs no style of its own.
 """
@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from conformance.model.exchange import Exchange, Role
-from conformance.reporting.pages.escaped import both, marked
+from conformance.reporting.pages.escaped_text import both, escape_text
 from conformance.reporting.translations import FAULTS
 
 MOST_MESSAGES, MOST_ATTEMPTS = 6, 40
-"""Timelines that one result has, and attempts on one of them."""
-_LABEL, _WAIT = 8.0, 13.0
-"""Per cent of the width that a status needs to stand alone, and a wait."""
+"""Timelines of one result, and attempts on one of them."""
+_STATUS_WIDTH, _WAIT_WIDTH = 8.0, 13.0
+"""Per cent of the width that the label of a status needs, and that of a wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One delivery: seconds since the first attempt began, seconds waited since the last one ended
-    (None for the first), and that wait as a multiple of the one before."""
+    """One delivery. `at` is seconds since the first attempt began, `wait` seconds since the previous
+    one ended (None for the first), `growth` that wait as a multiple of the one before it."""
 
     number: int
     id: int
@@ -31,7 +31,7 @@ class Attempt:
     wait: float | None
     growth: float | None
     took: float
-    came: Markup
+    ending: Markup
     delivered: bool
 
 
@@ -46,84 +46,89 @@ class Timeline:
     more: int
 
 
-class Attempts:
+class Timelines:
     """The attempts of a trace, by message and endpoint."""
 
     def __init__(self, exchanges: Iterable[Exchange]) -> None:
         self._attempts: dict[tuple[str, str], list[Exchange]] = {}
-        for each in exchanges:
-            if each.role is Role.ATTEMPT and each.msg_id is not None:
-                self._attempts.setdefault((each.request.url, each.msg_id), []).append(each)
+        for exchange in exchanges:
+            if exchange.role is Role.ATTEMPT and exchange.msg_id is not None:
+                key = exchange.request.url, exchange.msg_id
+                self._attempts.setdefault(key, []).append(exchange)
 
-    def of(self, shown: Iterable[Exchange]) -> list[Timeline]:
-        """The whole stories of the messages that `shown` belong to, at most MOST_MESSAGES, drawn on
-        one scale."""
+    def of(self, exchanges: Iterable[Exchange]) -> list[Timeline]:
+        """All attempts of the messages that `exchanges` belong to, at most MOST_MESSAGES of them,
+        drawn on one scale."""
         keys = dict.fromkeys(
-            (each.request.url, each.msg_id)
-            for each in shown
-            if each.role is Role.ATTEMPT and each.msg_id is not None
+            (exchange.request.url, exchange.msg_id)
+            for exchange in exchanges
+            if exchange.role is Role.ATTEMPT and exchange.msg_id is not None
         )
-        stories = [
-            sorted(self._attempts[key], key=lambda each: each.started)
+        deliveries = [
+            sorted(self._attempts[key], key=lambda exchange: exchange.started)
             for key in list(keys)[:MOST_MESSAGES]
             if key in self._attempts
         ]
-        longest = max((story[-1].ended - story[0].started for story in stories), default=0.0)
-        return [_timeline(story, longest) for story in stories]
+        durations = (attempts[-1].ended - attempts[0].started for attempts in deliveries)
+        longest = max(durations, default=0.0)
+        return [_timeline(attempts, longest) for attempts in deliveries]
 
 
-def _timeline(story: list[Exchange], longest: float) -> Timeline:
-    attempts = tuple(_rows(story[:MOST_ATTEMPTS]))
+def _timeline(exchanges: list[Exchange], longest: float) -> Timeline:
+    attempts = tuple(_rows(exchanges[:MOST_ATTEMPTS]))
     return Timeline(
-        msg_id=marked(story[0].msg_id or ""),
+        msg_id=escape_text(exchanges[0].msg_id or ""),
         attempts=attempts,
         drawing=_drawing(attempts, longest or 1.0),
-        seconds=story[-1].ended - story[0].started,
-        more=max(0, len(story) - MOST_ATTEMPTS),
+        seconds=exchanges[-1].ended - exchanges[0].started,
+        more=max(0, len(exchanges) - MOST_ATTEMPTS),
     )
 
 
-def _rows(story: list[Exchange]) -> Iterator[Attempt]:
-    began, ended, before = story[0].started, None, None
-    for number, each in enumerate(story, 1):
-        wait = None if ended is None else each.started - ended
-        came = both(FAULTS[each.fault]) if each.fault else Markup("{}").format(each.status or "…")
+def _rows(exchanges: list[Exchange]) -> Iterator[Attempt]:
+    first_start, previous_end, previous_wait = exchanges[0].started, None, None
+    for number, exchange in enumerate(exchanges, 1):
+        wait = None if previous_end is None else exchange.started - previous_end
+        fault, status = exchange.fault, exchange.status
         yield Attempt(
             number=number,
-            id=each.id,
-            at=each.started - began,
+            id=exchange.id,
+            at=exchange.started - first_start,
             wait=wait,
-            growth=wait / before if wait and before and before > 0.05 else None,
-            took=each.ended - each.started,
-            came=came,
-            delivered=each.status == 200,
+            growth=wait / previous_wait
+            if wait and previous_wait and previous_wait > 0.05
+            else None,
+            took=exchange.ended - exchange.started,
+            ending=both(FAULTS[fault]) if fault else Markup("{}").format(status or "…"),
+            delivered=status == 200,
         )
-        ended, before = each.ended, wait
+        previous_end, previous_wait = exchange.ended, wait
 
 
 def _drawing(attempts: tuple[Attempt, ...], longest: float) -> Markup:
-    """A line with a mark for each attempt, full where it was delivered: its answer above it where
-    there is room, the waits between them below."""
+    """A line with a dot for each attempt, filled if it was delivered. Its status is above it where
+    there is room, the waits between attempts are below."""
     parts = [Markup('<line x1="0" x2="100%" y1="24" y2="24"/>')]
-    labelled = -100.0
-    for number, each in enumerate(attempts):
-        x, width = 100 * each.at / longest, 100 * each.took / longest
-        kind = "delivered" if each.delivered else "refused"
+    last_label = -100.0
+    for number, attempt in enumerate(attempts):
+        x, width = 100 * attempt.at / longest, 100 * attempt.took / longest
+        kind = "delivered" if attempt.delivered else "refused"
         parts.append(
             Markup('<rect x="{:.2f}%" y="21" width="{:.2f}%" height="6" class="{}"/>').format(
                 x, width, kind
             )
         )
         parts.append(Markup('<circle cx="{:.2f}%" cy="24" r="6" class="{}"/>').format(x, kind))
-        if x - labelled >= _LABEL:
-            parts.append(_label(x, 12, each.came if each.came.isdigit() else Markup("×")))
-            labelled = x
-        after = attempts[number + 1] if number + 1 < len(attempts) else None
-        if after is not None and after.wait is not None:
-            gap = 100 * after.wait / longest
-            if gap >= _WAIT:
+        if x - last_label >= _STATUS_WIDTH:
+            status = attempt.ending if attempt.ending.isdigit() else Markup("×")
+            parts.append(_label(x, 12, status))
+            last_label = x
+        following = attempts[number + 1] if number + 1 < len(attempts) else None
+        if following is not None and following.wait is not None:
+            gap = 100 * following.wait / longest
+            if gap >= _WAIT_WIDTH:
                 middle = x + width + gap / 2
-                parts.append(_label(middle, 43, Markup("{} s").format(f"{after.wait:.1f}")))
+                parts.append(_label(middle, 43, Markup("{} s").format(f"{following.wait:.1f}")))
     return Markup(
         '<svg class="timeline" width="100%" height="48" aria-hidden="true">{}</svg>'
     ).format(Markup("").join(parts))

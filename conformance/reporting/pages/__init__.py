@@ -1,1 +1,1 @@
-"""What Hookproof's pages share: templates, a strict policy, a look, and hostile text made harmless."""
+"""What Hookproof's pages share: templates, a strict policy, a style, and the escaping of hostile text."""

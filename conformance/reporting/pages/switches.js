@@ -1,11 +1,11 @@
 "use strict";
-// The language of a page is that of its root element; the theme is a matter of style alone.
+// The language of a page is that of its root element; the style sheet does the theme.
 function speak(language) {
   document.documentElement.lang = language;
   const key = language === "en" ? "en" : "zh";
-  for (const each of document.querySelectorAll("[data-en]")) each.textContent = each.dataset[key];
+  for (const node of document.querySelectorAll("[data-en]")) node.textContent = node.dataset[key];
 }
-for (const each of document.querySelectorAll("[name=language]")) {
-  each.addEventListener("change", () => speak(each.value));
+for (const radio of document.querySelectorAll("[name=language]")) {
+  radio.addEventListener("change", () => speak(radio.value));
 }
 document.getElementById("languages").hidden = false;

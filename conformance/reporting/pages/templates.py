@@ -1,7 +1,7 @@
-"""Templates of pages, and the Content-Security-Policy that lets a page run nothing but its own.
+"""Templates of pages, and the Content-Security-Policy that lets a page run only its own script.
 
-Style and script of a page stand in files of their own beside its template, and go into it whole:
-each is allowed by its digest, and nothing else is.
+Style and script of a page are files beside its template, and are inlined into it. The policy allows
+each by its digest, and nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from conformance.model.escaping import visible
 from conformance.protocol.resources import PACKAGE
-from conformance.reporting.pages.escaped import both, marked
+from conformance.reporting.pages.escaped_text import both, escape_text
 from conformance.reporting.pages.translations import SHARED
 
 _CLOSED = {
@@ -24,14 +24,14 @@ _CLOSED = {
     "img-src": "'none'",
     "base-uri": "'none'",
     "form-action": "'none'",
-    # No text can become markup by mistake: every door to innerHTML is shut.
+    # Text cannot become markup by mistake: innerHTML and the like are blocked.
     "require-trusted-types-for": "'script'",
     "trusted-types": "'none'",
 }
 
 
 def policy(style: str, script: str, more: Mapping[str, str] | None = None) -> str:
-    """The policy of a page with this style and this script inline, and with what `more` opens."""
+    """The policy of a page with this style and script inline, and with the directives in `more`."""
     directives = {
         **_CLOSED,
         "style-src": f"'{digest(style)}'",
@@ -48,18 +48,18 @@ def digest(text: str) -> str:
 
 @cache
 def asset(*names: str) -> Markup:
-    """Style sheets or scripts of this package as one text; names are paths in it."""
+    """Style sheets or scripts of this package as one text; `names` are paths in the package."""
     texts = [(PACKAGE / name).read_text(encoding="utf-8") for name in names]
-    # They stand in raw text elements, where nothing is escaped.
+    # They go into raw text elements, where nothing is escaped.
     return Markup("\n".join(texts))  # noqa: S704 - files of our own
 
 
 @cache
 def environment(folder: str) -> Environment:
-    """The templates in `folder` of this package, and those that all pages share."""
+    """The templates in `folder` of this package, and the templates that all pages share."""
     templates = Environment(
         loader=ChoiceLoader(
-            [PackageLoader("conformance", each) for each in (folder, "reporting/pages")]
+            [PackageLoader("conformance", path) for path in (folder, "reporting/pages")]
         ),
         autoescape=True,
         undefined=StrictUndefined,
@@ -67,6 +67,6 @@ def environment(folder: str) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    templates.filters.update(both=both, digest=digest, marked=marked, visible=visible)
+    templates.filters.update(both=both, digest=digest, escape_text=escape_text, visible=visible)
     templates.globals["shared"] = SHARED
     return templates

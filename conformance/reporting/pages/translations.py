@@ -1,4 +1,4 @@
-"""The words that all pages share, in both languages."""
+"""The words that all pages share, in English and Chinese."""
 
 from conformance.model.text import Text
 

@@ -8,7 +8,8 @@ from conformance.checks.receiver.case import judge
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.model.exchange import Request, Role
 from conformance.model.rules import Finding, Level, Unjudged
-from conformance.scenario.receiver import Case, parse_step
+from conformance.scenario.receiver import parse_step
+from conformance.scenario.records import Case
 from tests.engine.hand_made import SCHEME, SIGNER, exchange, told
 
 URL = "http://receiver/webhook"
@@ -22,12 +23,11 @@ REPEATED = [
     {"send": {"again": "known"}, "expect": {"processed": 1}},
 ]
 NO_LATER = (
-    "not judged: a plain valid message sent afterwards was accepted, "
-    "and showed no effect within 5 s"
+    "not judged: a plain valid message sent afterwards was accepted, but had no effect within 5 s"
 )
 BELATED = (
-    "not judged: the message of that msgId that was taken before had shown no effect by then; "
-    "the one that is seen now may be its own"
+    "not judged: an earlier message with the same msgId was accepted and had no effect by then; "
+    "the effect seen now may be its own"
 )
 
 
@@ -105,10 +105,10 @@ def test_an_effect_that_is_missing_while_a_later_one_is_too_may_yet_come():
     ("first", "words"),
     [
         pytest.param(
-            1, "1 of 2 messages: answered 200, and took no effect within 5 s", id="one-of-two"
+            1, "1 of 2 messages: answered 200, but had no effect within 5 s", id="one-of-two"
         ),
         pytest.param(
-            0, "2 of 2 messages: answered 200, and took no effect within 5 s", id="none-of-two"
+            0, "2 of 2 messages: answered 200, but had no effect within 5 s", id="none-of-two"
         ),
     ],
 )

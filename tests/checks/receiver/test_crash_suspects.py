@@ -2,7 +2,7 @@
 
 import pytest
 
-from conformance.checks.receiver.crash_suspects import MOST, named, suspects
+from conformance.checks.receiver.crash_suspects import MOST, describe_suspects, suspects
 from conformance.model.exchange import Fault, Request, Role, Transport
 from tests.engine.hand_made import exchange
 
@@ -58,4 +58,6 @@ def test_the_observer_may_live_on():
 
 def test_a_few_are_named_and_the_rest_is_counted():
     many = [probe(str(n), 1.0, 1.1 + n / 100, 3.0) for n in range(MOST + 2)]
-    assert named(suspects(many, URL)).en.endswith("first: it[0], it[1], it[2], it[3], it[4] +2")
+    assert describe_suspects(suspects(many, URL)).en.endswith(
+        "first: it[0], it[1], it[2], it[3], it[4] +2"
+    )

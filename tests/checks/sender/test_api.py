@@ -6,7 +6,13 @@ import json
 
 import pytest
 
-from conformance.checks.sender.api import configurations, found, ident_of, message, succeeded
+from conformance.checks.sender.api import (
+    configuration_of,
+    configurations,
+    ident_of,
+    message,
+    succeeded,
+)
 from conformance.model.exchange import Fault
 from tests.engine.hand_made import called
 
@@ -74,7 +80,7 @@ def test_a_call_without_an_answer_did_not_succeed():
     ],
 )
 def test_configurations_are_found_wherever_they_stand(said):
-    assert found(called("List", said), URL)["url"] == URL
+    assert configuration_of(called("List", said), URL)["url"] == URL
 
 
 @pytest.mark.parametrize(
@@ -95,7 +101,7 @@ def test_configurations_are_found_wherever_they_stand(said):
 def test_where_there_are_none_none_are_found(said):
     call = called("List", said)
     assert configurations(call) == []
-    assert found(call, URL) is None
+    assert configuration_of(call, URL) is None
     assert ident_of(call) is None
     assert isinstance(message(call), str)
     assert succeeded(call)
@@ -103,7 +109,7 @@ def test_where_there_are_none_none_are_found(said):
 
 def test_several_are_told_apart_by_their_url():
     said = {"data": [LISTED | {"URL": "https://other/", "ID": 1}, LISTED | {"ID": 2}]}
-    assert found(called("List", said), URL)["id"] == 2
+    assert configuration_of(called("List", said), URL)["id"] == 2
     assert len(configurations(called("List", said))) == 2
 
 
@@ -151,10 +157,10 @@ def test_what_an_answer_says_is_not_told_at_any_length():
 
 def test_json_is_read_in_other_encodings_of_unicode():
     said = json.dumps([LISTED]).encode("utf-16")
-    assert found(called("List", said), URL) is not None
+    assert configuration_of(called("List", said), URL) is not None
 
 
 def test_names_with_underscores_in_a_result_are_read_as_the_guides_in_data():
     answer = called("List", {"errcode": 0, "result": [{"url": URL, "retry_count": 3}]})
-    assert found(answer, URL) == {"url": URL, "retrycount": 3}
+    assert configuration_of(answer, URL) == {"url": URL, "retrycount": 3}
     assert not succeeded(called("Test", {"errcode": 0, "result": {"success": False}}))

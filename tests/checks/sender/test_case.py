@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from conformance.checks.sender.case import judge
-from conformance.checks.sender.pass_evidence import shown
+from conformance.checks.sender.pass_evidence import describe_pass
 from conformance.model.exchange import Fault, Role
 from conformance.model.rules import Finding, Held, Level, Unjudged
 from tests.engine.hand_made import FACTS, attempt, attempts, called, case, given, message, told
@@ -78,7 +78,7 @@ def test_a_sender_that_gives_up_is_believed_only_as_far_as_no_answer_was_held_up
             {"configure": {"RetryCount": 3}, "steps": emitting({"attempts": 4})},
             failing(3),
             "4 attempts expected, 3 seen (none in the 9.0 s after the last): "
-            "RetryCount is taken for the number of attempts",
+            "RetryCount is treated as the number of attempts",
             id="RetryCount for attempts",
         ),
         pytest.param(
@@ -103,7 +103,7 @@ def test_a_sender_that_gives_up_is_believed_only_as_far_as_no_answer_was_held_up
             {"configure": {"RetryCount": 2}, "steps": emitting({"attempts": 3})},
             attempts(0, took=1.4),
             "3 attempts expected, 1 seen (none in the 5.0 s after the last): given up 1.4 s after the first, "
-            "as if one deadline were for all attempts",
+            "as if all attempts shared one deadline",
             id="one deadline for all",
         ),
         pytest.param(
@@ -133,7 +133,7 @@ def test_a_sender_that_gives_up_is_believed_only_as_far_as_no_answer_was_held_up
         pytest.param(
             {"answers": [{"fault": "hang"}], "steps": emitting({"attempts": "2+"})},
             [replace(attempt(), answer=None)],
-            "still waits for an answer 8 s after attempt 1: it is not given up",
+            "still waits for an answer 8 s after attempt 1: it does not give up",
             id="no deadline",
         ),
         pytest.param(
@@ -186,7 +186,7 @@ def test_a_slow_sender_is_told_by_the_time_that_it_was_given():
 
 
 def test_what_must_not_arrive_and_does_is_told():
-    assert says(given(), attempt(), steps=emitting({"arrives": False})) == "arrived, and must not"
+    assert says(given(), attempt(), steps=emitting({"arrives": False})) == "arrived, but must not"
 
 
 def test_what_must_not_arrive_and_does_not_holds():
@@ -216,7 +216,7 @@ def test_a_redirect_that_is_followed_is_told(followed):
     steps = emitting([{"arrives": True}, {"arrives": False, "at": "other"}])
     followed = attempt(role=Role.ELSEWHERE, **followed)
     found = says(given(), attempt(), followed, also={"configured": False}, steps=steps)
-    assert found == "arrived at the other endpoint, and must not"
+    assert found == "arrived at the other endpoint, but must not"
 
 
 TESTS = [{"call": "Test", "expect": {"arrives": True}}]
@@ -313,7 +313,7 @@ def test_a_message_given_twice_is_judged_by_all_of_its_attempts():
 
 
 def told_of(*exchanges, profile=FACTS, **words):
-    return shown(case(**words), exchanges, profile).en
+    return describe_pass(case(**words), exchanges, profile).en
 
 
 @pytest.mark.parametrize(

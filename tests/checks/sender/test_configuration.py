@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.checks.sender.step_checks import NAMED
-from conformance.checks.sender.test_reports import told_apart
+from conformance.checks.sender.endpoint_reports import told_apart
+from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.model.exchange import Fault
 from conformance.model.rules import Finding, Level
 from conformance.protocol.dialect import Secret
@@ -16,7 +16,7 @@ from tests.engine.hand_made import API, FACTS, SECRET, called, step, told
 
 
 def check(name, seen, profile=FACTS):
-    return NAMED[name](seen, profile, Level.MUST)
+    return STEP_CHECKS[name](seen, profile, Level.MUST)
 
 
 def finding(name, seen, profile=FACTS):

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.checks.sender.signing import fits, spoken
+from conformance.checks.sender.signing import fits, scheme_of
 from conformance.model.text import NO_TEXT
 from conformance.protocol.dialect import Secret, parse_template
 from conformance.protocol.signing import Scheme
@@ -51,7 +51,7 @@ DIGEST = openssl(STAMP + b":" + BODY)
 )
 def test_a_signature_that_is_right_but_for_its_spelling_fits(signature):
     assert fits(SCHEME, signed(signature), GUIDE)
-    assert spoken(signed(signature), SIGNER) == SCHEME
+    assert scheme_of(signed(signature), SIGNER) == SCHEME
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_signature_that_is_right_but_for_its_spelling_fits(signature):
 )
 def test_any_other_bytes_are_only_ever_a_wrong_signature(signature):
     assert not fits(SCHEME, signed(signature), GUIDE)
-    assert spoken(signed(signature), SIGNER) is None
+    assert scheme_of(signed(signature), SIGNER) is None
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_any_other_bytes_are_only_ever_a_wrong_signature(signature):
     ],
 )
 def test_another_string_to_sign_is_named(text, said):
-    scheme = spoken(signed(openssl(text).hex().encode()), SIGNER)
-    assert said in scheme.said.en
+    scheme = scheme_of(signed(openssl(text).hex().encode()), SIGNER)
+    assert said in scheme.description.en
     assert fits(scheme, signed(openssl(text).hex().encode()), GUIDE)
 
 
@@ -110,8 +110,8 @@ def test_another_string_to_sign_is_named(text, said):
     ],
 )
 def test_a_body_that_was_written_again_after_signing_is_named(written, said):
-    scheme = spoken(signed(openssl(STAMP + b":" + written).hex().encode()), SIGNER)
-    assert said in scheme.said.en
+    scheme = scheme_of(signed(openssl(STAMP + b":" + written).hex().encode()), SIGNER)
+    assert said in scheme.description.en
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_a_body_that_was_written_again_after_signing_is_named(written, said):
 )
 def test_a_secret_that_was_decoded_first_is_named(secret, key, said):
     asked = Signer(GUIDE, Secret(secret))
-    scheme = spoken(signed(openssl(STAMP + b":" + BODY, key).hex().encode()), asked)
-    assert said in scheme.said.en
+    scheme = scheme_of(signed(openssl(STAMP + b":" + BODY, key).hex().encode()), asked)
+    assert said in scheme.description.en
 
 
 def test_a_signature_with_another_secret_fits_that_secret_alone():
@@ -150,7 +150,7 @@ def test_a_dialect_in_base64_is_not_read_as_hex():
 
 
 def test_the_dialect_without_a_colon_is_known_by_its_name():
-    scheme = spoken(signed(openssl(STAMP + BODY).hex().encode()), SIGNER)
+    scheme = scheme_of(signed(openssl(STAMP + BODY).hex().encode()), SIGNER)
     assert scheme.signer.dialect == load("timestamp-body")
 
 
@@ -159,5 +159,5 @@ def test_the_dialect_without_a_colon_is_known_by_its_name():
 )
 def test_a_body_that_is_no_json_can_be_signed_too(body):
     right = signed(openssl(STAMP + b":" + body).hex().encode(), body)
-    assert spoken(right, SIGNER) == SCHEME
-    assert spoken(signed(b"0" * 64, body), SIGNER) is None
+    assert scheme_of(right, SIGNER) == SCHEME
+    assert scheme_of(signed(b"0" * 64, body), SIGNER) is None

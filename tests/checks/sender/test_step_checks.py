@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.checks.sender.step_checks import NAMED
+from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.model.exchange import Role
 from conformance.model.rules import Finding, Held, Level, Unjudged
 from conformance.protocol.message import marked
@@ -27,7 +27,7 @@ from tests.engine.hand_made import (
 
 
 def check(name, seen, profile=FACTS):
-    return NAMED[name](seen, profile, Level.MUST)
+    return STEP_CHECKS[name](seen, profile, Level.MUST)
 
 
 def finding(name, seen, profile=FACTS):
@@ -135,7 +135,7 @@ def test_a_signature_that_was_kept_while_the_time_went_on_is_told():
     first = attempt()
     stale = attempt(at=5, signature=first.request.headers[-1][1])
     assert finding("same-message", step(given(), first, stale)) == (
-        "attempt 2: the signature does not fit its timestamp and body"
+        "attempt 2: the signature does not match its timestamp and body"
     )
 
 
@@ -163,7 +163,7 @@ def test_copies_that_are_signed_with_the_secrets_of_their_configurations_are_rig
     [
         pytest.param(SECRET, SECRET, "the Secret of another configuration", id="the first one's"),
         pytest.param(OTHER, OTHER, "the Secret of another configuration", id="the last one's"),
-        pytest.param(SECRET, b"whatever", "fits no Secret", id="nobody's"),
+        pytest.param(SECRET, b"whatever", "matches no Secret", id="nobody's"),
     ],
 )
 def test_a_copy_that_is_signed_with_another_secret_is_told(secret, other, said):
@@ -191,7 +191,7 @@ def test_a_secret_that_is_used_after_its_update_is_told():
 
 def test_in_an_unknown_scheme_no_secret_is_judged():
     profile = replace(FACTS, scheme=None)
-    assert "not known" in unjudged("new-secret", renewed(SECRET), profile)
+    assert "scheme is unknown" in unjudged("new-secret", renewed(SECRET), profile)
 
 
 TESTS = [{"call": "Test"}, {"call": "Test"}]
@@ -298,7 +298,7 @@ def test_a_retry_after_that_is_waited_for_is_right(wait):
 
 def test_a_retry_after_that_is_not_waited_for_is_told():
     assert finding("retry-after", asked_for(b"3", 1.2)) == (
-        "sent again after 1.2 s, where Retry-After asked for 3 s"
+        "sent again after 1.2 s, though Retry-After asked for 3 s"
     )
 
 
@@ -344,18 +344,19 @@ def test_what_is_delivered_once_in_the_end_was_not_lost():
 def test_what_did_not_come_after_the_restart_is_lost():
     seen = restarted(attempt(), attempt(WAITING, status=503))
     assert finding("delivered-after-restart", seen) == (
-        "1 of 2 accepted messages did not come after the restart"
+        "1 of 2 accepted messages did not arrive after the restart"
     )
 
 
 def test_what_comes_again_after_a_200_is_told():
     seen = restarted(attempt(), attempt(at=9), attempt(WAITING, at=9))
     assert (
-        finding("not-sent-again", seen) == "1 messages came again after they had been answered 200"
+        finding("not-sent-again", seen)
+        == "1 messages were sent again after they had been answered 200"
     )
 
 
-@pytest.mark.parametrize("name", sorted(NAMED))
+@pytest.mark.parametrize("name", sorted(STEP_CHECKS))
 def test_a_step_that_has_shown_nothing_breaks_no_check(name):
     for words in (
         {},

@@ -103,12 +103,12 @@ FAULTS = [
     pytest.param(
         "always-signed", attempt(signature=b""), "without X-Webhook-Signature", id="an empty signature"
     ),
-    pytest.param("signature", attempt(secret=OTHER), "fits nothing that is known", id="another secret"),
+    pytest.param("signature", attempt(secret=OTHER), "fits no known scheme", id="another secret"),
     pytest.param(
         "signature",
         attempt(signature=sign(replace(GUIDE, parts=parse_template("{timestamp}{body}")), SECRET,
                                b"%d" % NOW, json.dumps(message(), ensure_ascii=False).encode())),
-        "fits timestamp and body without a separator, not what was asked for",
+        "fits timestamp and body without a separator, not the requested scheme",
         id="no colon",
     ),
     pytest.param("schema", attempt(message(msgType="1")), "msgType must be an integer", id="type as text"),
@@ -297,7 +297,7 @@ def test_a_signature_under_headers_of_another_dialect_is_named():
     scheme = Scheme(Signer(dialect, SECRET), None, Text("another header", "另一個請求頭"))
     came = attempt(without=["X-Webhook-Signature"])
     (found,) = check("signature", came, profile=replace(FACTS, scheme=scheme))
-    assert told([found]) == ["the signature fits another header, not what was asked for"]
+    assert told([found]) == ["the signature fits another header, not the requested scheme"]
 
 
 MILLISECONDS = replace(GUIDE, timestamp_unit="milliseconds", encoding="base64")
@@ -354,7 +354,9 @@ def test_no_bytes_break_a_check(fields, body, stamp, signature):
 def test_the_scheme_of_the_facts_is_not_taken_for_what_was_asked():
     """A sender that speaks another dialect breaks the rule, though all else is judged in its own."""
     spoken = Scheme(
-        Signer(replace(GUIDE, parts=parse_template("{timestamp}{body}")), SECRET), None, SCHEME.said
+        Signer(replace(GUIDE, parts=parse_template("{timestamp}{body}")), SECRET),
+        None,
+        SCHEME.description,
     )
     came = attempt(
         signature=sign(spoken.signer.dialect, SECRET, b"%d" % NOW, attempt().request.body)

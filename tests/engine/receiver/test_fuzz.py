@@ -1,4 +1,4 @@
-"""Fuzzing over real HTTP: what is found, how it reads, and how a hunt ends."""
+"""Fuzzing over real HTTP: what it finds, how the result reads, and how a campaign ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from conformance.gallery.receivers.process import PAIRS, pair
 from conformance.model.rules import Level, Outcome, Verdict
 from conformance.options.receiver import Options
 from conformance.protocol.dialect import Secret
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.tampering import Signer
 from conformance.protocol.validation import problems
 from conformance.receiver import behaviour as behaviour
@@ -52,7 +52,7 @@ async def receiver(behaviour=None):
 
 
 async def fuzz(behaviour=None, rules=EVERY, *, observer=True, dialect=GUIDE, **more):
-    """The report of a run with the fuzz rules alone, and no folder of examples."""
+    """The report of a run with only the fuzz rules, and without a folder of examples."""
     async with receiver(behaviour) as base:
         options = Options(
             url=base + ENDPOINT,
@@ -70,7 +70,7 @@ def result(report, name):
 
 
 def refusing(wrong, answer=None):
-    """A receiver that answers 500, or `answer`, to messages that `wrong` says something of."""
+    """A receiver that answers 500, or `answer`, to the messages for which `wrong` is true."""
 
     def process(message):
         return (answer or Response(500)) if wrong(message) else None
@@ -108,25 +108,25 @@ def test_hypothesis_is_imported_only_to_fuzz():
 async def test_a_failure_shows_the_body_the_bytes_a_line_and_the_seed():
     broken = refusing(lambda m: "\u202e" in str(m["content"]))
     report = await fuzz(broken, MESSAGES[:1], fuzz=500)
-    found = result(report, "valid")
-    assert found.outcome is Outcome.FAIL
-    said = found.message.en
-    assert said.startswith("answered 500; expected 200 (MUST), with content with right-to-left")
-    assert r"\u202e" in said  # as text, with what would not be seen spelled out
-    assert r"\xe2\x80\xae" in said  # as bytes
-    assert said.endswith("500 examples, seed 1")
-    assert "openssl dgst" in found.reproduce
-    assert report.trace.exchanges[found.exchanges[0] - 1].status == 500
+    rule_result = result(report, "valid")
+    assert rule_result.outcome is Outcome.FAIL
+    text = rule_result.message.en
+    assert text.startswith("answered 500; expected 200 (MUST), with content with right-to-left")
+    assert r"\u202e" in text  # as text, with what would not be seen spelled out
+    assert r"\xe2\x80\xae" in text  # as bytes
+    assert text.endswith("500 examples, seed 1")
+    assert "openssl dgst" in rule_result.reproduce
+    assert report.trace.exchanges[rule_result.exchanges[0] - 1].status == 500
     assert problems("report", report.as_json()) == []
-    assert "由右至左的文字或方向標記" in found.message.zh
+    assert "由右至左的文字或方向標記" in rule_result.message.zh
 
 
 async def test_the_smallest_example_has_one_oddity_and_nothing_else():
     report = await fuzz(
         refusing(lambda m: m["msgType"] == 10002 and len(m["content"]) > 40), MESSAGES[:1]
     )
-    found = result(report, "valid")
-    body = report.trace.exchanges[found.exchanges[0] - 1].request.body
+    rule_result = result(report, "valid")
+    body = report.trace.exchanges[rule_result.exchanges[0] - 1].request.body
     assert re.search(rb'"msgType":10002,"content":"(.)\1{40}"', body)
     assert b'"isHistory":false}' in body
 
@@ -139,13 +139,15 @@ async def test_failures_are_told_apart_by_status_and_place():
             return Response(500)
         return Response(400) if message.get("msgType") == 49 else None
 
-    found = result(await fuzz(ReceiverBehaviour(process=process), MESSAGES[:1], fuzz=400), "valid")
-    assert "(1)" in found.message.en
-    assert "with fromUser with U+0000" in found.message.en
-    assert "isHistory" in found.message.en
-    assert "answered 400; expected 200 (MUST), with content of msgType 49" in found.message.en
-    assert len(found.reproduce.splitlines()) == 3
-    assert len(found.exchanges) == 3
+    rule_result = result(
+        await fuzz(ReceiverBehaviour(process=process), MESSAGES[:1], fuzz=400), "valid"
+    )
+    assert "(1)" in rule_result.message.en
+    assert "with fromUser with U+0000" in rule_result.message.en
+    assert "isHistory" in rule_result.message.en
+    assert "answered 400; expected 200 (MUST), with content of msgType 49" in rule_result.message.en
+    assert len(rule_result.reproduce.splitlines()) == 3
+    assert len(rule_result.exchanges) == 3
 
 
 DOCUMENTED = (1, 3, 34, 43, 47, 49, 10000, 10002)
@@ -161,8 +163,8 @@ DOCUMENTED = (1, 3, 34, 43, 47, 49, 10000, 10002)
     ],
 )
 async def test_a_finding_weighs_as_much_as_the_fixed_rule_of_its_shape(wrong, level):
-    found = result(await fuzz(refusing(wrong), MESSAGES[:1], fuzz=300), "valid")
-    assert (found.outcome, found.level) == (BROKEN[level], level)
+    rule_result = result(await fuzz(refusing(wrong), MESSAGES[:1], fuzz=300), "valid")
+    assert (rule_result.outcome, rule_result.level) == (BROKEN[level], level)
 
 
 BROKEN = {Level.MUST: Outcome.FAIL, Level.SHOULD: Outcome.WARN, Level.MAY: Outcome.NOTE}
@@ -191,8 +193,8 @@ async def test_time_that_is_too_short_is_told_and_the_rest_is_judged():
     report = await fuzz(rules=(*MESSAGES, "receiver.http.alive"), fuzz=100_000, timeout=8.0)
     assert report.verdict is Verdict.PASS
     assert report.seconds < PATIENCE  # all of them would take minutes
-    said = result(report, "malformed").message.en
-    assert re.match(r"cut short by the time: \d+ of 100000 examples, seed 1", said)
+    text = result(report, "malformed").message.en
+    assert re.match(r"cut short by the time: \d+ of 100000 examples, seed 1", text)
 
 
 async def test_a_run_that_is_stopped_leaves_no_thread_behind():
@@ -212,9 +214,9 @@ async def test_what_fails_now_and_then_is_no_finding_and_is_told():
         seen += 1
         return Response(500) if seen % 40 == 0 else None
 
-    found = result(await fuzz(ReceiverBehaviour(process=process), MESSAGES[:1]), "valid")
-    assert found.outcome is Outcome.PASS
-    assert "failed once, and not when sent again" in found.message.en
+    rule_result = result(await fuzz(ReceiverBehaviour(process=process), MESSAGES[:1]), "valid")
+    assert rule_result.outcome is Outcome.PASS
+    assert "failed once, and not when sent again" in rule_result.message.en
 
 
 @pytest.mark.parametrize(
@@ -228,15 +230,17 @@ async def test_a_rate_limit_is_not_judged(kind, status):
         seen += 1
         return Response(status) if seen % 60 > 40 else await behaviour.receive(request)
 
-    found = result(await fuzz(ReceiverBehaviour(receive=receive), [f"receiver.fuzz.{kind}"]), kind)
-    assert found.outcome is Outcome.ERROR
-    assert str(status) in found.message.en
+    rule_result = result(
+        await fuzz(ReceiverBehaviour(receive=receive), [f"receiver.fuzz.{kind}"]), kind
+    )
+    assert rule_result.outcome is Outcome.ERROR
+    assert str(status) in rule_result.message.en
 
 
 async def test_a_receiver_that_signs_rewritten_json_is_not_told_of_it_again():
     def rewritten(body):
         parsed = read(body)
-        return body if isinstance(parsed, Response) else FORMS["spaced-ascii"](parsed)
+        return body if isinstance(parsed, Response) else ENCODINGS["spaced-ascii"](parsed)
 
     behaviour = ReceiverBehaviour(authenticate=partial(authenticate, signed=rewritten))
     report = await fuzz(behaviour, (*MESSAGES[:2], "receiver.signature.raw-bytes"))
@@ -260,10 +264,10 @@ async def test_a_hang_must_not_be_whatever_the_body(monkeypatch):
     monkeypatch.setattr(campaign, "SHRINK_SECONDS", 2.0)
     quick = replace(GUIDE, deadline=0.2)
     report = await fuzz(ReceiverBehaviour(receive=_hanging), MESSAGES[1:2], dialect=quick, fuzz=500)
-    found = result(report, "malformed")
-    assert (found.outcome, found.level) == (Outcome.FAIL, Level.MUST)
-    assert "gave no whole answer" in found.message.en
-    assert "NaN" in found.message.en
+    rule_result = result(report, "malformed")
+    assert (rule_result.outcome, rule_result.level) == (Outcome.FAIL, Level.MUST)
+    assert "gave no whole answer" in rule_result.message.en
+    assert "NaN" in rule_result.message.en
 
 
 async def test_a_late_answer_to_a_valid_message_is_told(monkeypatch):
@@ -276,11 +280,11 @@ async def test_a_late_answer_to_a_valid_message_is_told(monkeypatch):
         return body
 
     quick = replace(GUIDE, deadline=0.2)
-    found = result(
+    rule_result = result(
         await fuzz(ReceiverBehaviour(receive=receive), MESSAGES[:1], dialect=quick), "valid"
     )
-    assert (found.outcome, found.level) == (Outcome.FAIL, Level.MUST)
-    assert "the answer took longer than 0.2 s" in found.message.en
+    assert (rule_result.outcome, rule_result.level) == (Outcome.FAIL, Level.MUST)
+    assert "the answer took longer than 0.2 s" in rule_result.message.en
 
 
 async def test_a_target_that_dies_is_told_with_what_it_died_of_and_the_run_ends():
@@ -291,7 +295,8 @@ async def test_a_target_that_dies_is_told_with_what_it_died_of_and_the_run_ends(
     killed = result(report, "malformed")
     assert (killed.outcome, killed.level) == (Outcome.FAIL, Level.MUST)
     assert re.match(
-        r"the target stopped answering \(MUST\), with (arrays|objects) nested", killed.message.en
+        r"the target stopped answering \(MUST\), with deeply nested (arrays|objects)",
+        killed.message.en,
     )
     assert "gunzip" in killed.reproduce
     assert {result(report, name).outcome for name in ("forged", "sequence")} == {Outcome.ERROR}
@@ -309,10 +314,12 @@ async def test_a_target_that_refuses_everything_afterwards_is_as_good_as_dead():
         poisoned = poisoned or message.get("msgType") == 9999
         return Response(500) if poisoned else None
 
-    found = result(await fuzz(ReceiverBehaviour(process=process), MESSAGES[:1], fuzz=500), "valid")
-    assert (found.outcome, found.level) == (Outcome.FAIL, Level.MUST)
-    assert "no longer accepts plain valid messages" in found.message.en
-    assert '"msgType":9999' in found.message.en
+    rule_result = result(
+        await fuzz(ReceiverBehaviour(process=process), MESSAGES[:1], fuzz=500), "valid"
+    )
+    assert (rule_result.outcome, rule_result.level) == (Outcome.FAIL, Level.MUST)
+    assert "no longer accepts plain valid messages" in rule_result.message.en
+    assert '"msgType":9999' in rule_result.message.en
 
 
 async def test_the_trace_stays_small_however_many_examples():
@@ -326,15 +333,15 @@ async def test_no_result_holds_the_secret():
     assert SECRET not in str(report.as_json())
 
 
-def scenario_file(found):
+def scenario_file(rule_result):
     """The first scenario file in a result's lines, and the rule in it."""
-    text = re.findall(r"<<'END'\n(.*?)END\n", found.reproduce, re.DOTALL)[0]
+    text = re.findall(r"<<'END'\n(.*?)END\n", rule_result.reproduce, re.DOTALL)[0]
     return text, re.search(r"rule: (\S+)", text)[1]
 
 
 @pytest.fixture(scope="module")
 def noted():
-    """What is found of a receiver that notes ids before it checks signatures."""
+    """The result for a receiver that stores ids before it verifies signatures."""
     peer = PEERS["id-noted-before-check"]
     return result(asyncio.run(fuzz(peer.fresh(), SEQUENCE, fuzz=40)), "sequence")
 
@@ -355,9 +362,9 @@ def test_a_sequence_is_as_short_as_it_can_be(noted):
 async def test_without_an_observer_the_answers_tell_sequences_too():
     peer = PEERS["third-time-new"]
     report = await fuzz(peer.fresh(), SEQUENCE, observer=False, fuzz=60)
-    found = result(report, "sequence")
-    assert found.outcome in (Outcome.FAIL, Outcome.WARN)
-    assert "judged by the answers" in found.message.en
+    rule_result = result(report, "sequence")
+    assert rule_result.outcome in (Outcome.FAIL, Outcome.WARN)
+    assert "judged by the answers" in rule_result.message.en
 
 
 async def test_without_any_observer_sequences_are_skipped():

@@ -1,4 +1,4 @@
-"""Runs from end to end over real HTTP: what is diagnosed, what is judged past it, how a run ends."""
+"""Whole runs over real HTTP: what preflight finds out, what is judged after it, how a run ends."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from conformance import check_receiver
 from conformance.model.errors import InputError
 from conformance.model.rules import Outcome, Verdict
 from conformance.protocol.dialect import Secret, parse_template
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.tampering import Signer
 from conformance.protocol.validation import problems
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
@@ -67,7 +67,7 @@ async def test_the_report_fits_its_schema():
 
 
 @pytest.mark.parametrize(
-    ("dialect", "said"),
+    ("dialect", "text"),
     [
         pytest.param(dialects.load("timestamp-body"), "without a separator", id="timestamp-body"),
         pytest.param(replace(GUIDE, parts=parse_template("{timestamp}.{body}")), "a dot", id="dot"),
@@ -78,11 +78,11 @@ async def test_the_report_fits_its_schema():
         pytest.param(replace(GUIDE, encoding="base64"), "in base64", id="base64 digest"),
     ],
 )  # fmt: skip
-async def test_another_scheme_is_one_finding_and_the_rest_is_judged_in_it(dialect, said):
+async def test_another_scheme_is_one_finding_and_the_rest_is_judged_in_it(dialect, text):
     async with receiver(dialect=dialect) as base:
         report = await check(base)
     assert [each.rule.id for each in report.failures] == ["receiver.signature.dialect"]
-    assert said in report.failures[0].message.en
+    assert text in report.failures[0].message.en
     assert report.summary()[Outcome.ERROR] == 0
 
 
@@ -106,7 +106,7 @@ async def test_a_secret_that_was_decoded_first_is_found_out(given, key):
 async def test_a_signature_over_rewritten_json_is_one_failure(form):
     def rewritten(body):
         parsed = read(body)
-        return body if isinstance(parsed, Response) else FORMS[form](parsed)
+        return body if isinstance(parsed, Response) else ENCODINGS[form](parsed)
 
     behaviour = ReceiverBehaviour(authenticate=partial(authenticate, signed=rewritten))
     async with receiver(behaviour) as base:
@@ -231,32 +231,32 @@ async def close(reader, writer):
 
 
 @pytest.mark.parametrize(
-    ("connected", "said"),
+    ("connected", "text"),
     [
         pytest.param(silent, "does not answer", id="silent"),
         pytest.param(garbage, "not HTTP", id="garbage"),
         pytest.param(close, "closed the connection", id="closes"),
     ],
 )
-async def test_a_target_that_is_no_receiver_ends_as_error(connected, said):
+async def test_a_target_that_is_no_receiver_ends_as_error(connected, text):
     async with listening(connected) as base:
         report = await check(base, timeout=20)
     assert report.verdict is Verdict.ERROR
-    assert said in report.cause.en
+    assert text in report.cause.en
     assert report.summary()[Outcome.FAIL] == 0
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "text"),
     [
         pytest.param("http://127.0.0.1:9/webhook", "refused", id="refused"),
         pytest.param("http://nowhere.invalid/webhook", "does not resolve", id="unresolvable"),
     ],
 )
-async def test_a_target_that_cannot_be_reached_ends_as_error(url, said):
+async def test_a_target_that_cannot_be_reached_ends_as_error(url, text):
     report = await check_receiver(url, secret=SECRET)
     assert report.verdict is Verdict.ERROR
-    assert said in report.cause.en
+    assert text in report.cause.en
 
 
 async def test_a_run_ends_within_its_timeout():
@@ -454,13 +454,13 @@ async def test_without_any_observer_the_rule_is_skipped_with_what_it_needs():
 
 
 @pytest.mark.parametrize(
-    ("template", "said"),
+    ("template", "text"),
     [
         pytest.param("/nowhere?msgId={msgId}", "answered 404", id="not there"),
         pytest.param("/deliveries?m={msgId}", '{"count": N}', id="another answer"),
     ],
 )
-async def test_an_observer_that_cannot_be_used_is_an_error(template, said):
+async def test_an_observer_that_cannot_be_used_is_an_error(template, text):
     async with receiver() as base:
         report = await check_receiver(
             base + ENDPOINT,
@@ -469,4 +469,4 @@ async def test_an_observer_that_cannot_be_used_is_an_error(template, said):
             rules=("receiver.duplicate.processed-once",),
         )
     assert report.verdict is Verdict.ERROR
-    assert said in report.results[0].message.en
+    assert text in report.results[0].message.en

@@ -1,4 +1,4 @@
-"""Runs against a receiver that dies on the way: what it died of is named."""
+"""Runs against a receiver that dies: the report names what it died of."""
 
 import asyncio
 import contextlib
@@ -54,20 +54,20 @@ NULL = "receiver.body.not-an-object[null]"
 
 
 @pytest.mark.parametrize("concurrency", [pytest.param(1, id="alone"), pytest.param(4, id="few")])
-async def test_the_request_that_a_receiver_died_of_is_among_the_named(concurrency):
+async def test_the_request_that_killed_a_receiver_is_among_the_suspects(concurrency):
     async with dying_of_null() as base:
         rules = ("receiver.body.*", "receiver.time.*", "receiver.http.*")
         report = await check(base, rules, concurrency)
     alive = next(each for each in report.results if each.rule.id == "receiver.http.alive")
     assert alive.outcome is Outcome.FAIL
-    said = alive.message.en.partition("the answers stopped ")[2]
-    assert NULL in said
-    assert "slow-sender" not in said
+    suspects = alive.message.en.partition("the answers stopped ")[2]
+    assert NULL in suspects
+    assert "slow-sender" not in suspects
     if concurrency == 1:
-        assert said == f"at {NULL}"
+        assert suspects == f"at {NULL}"
 
 
-async def test_a_dead_receiver_is_told_of_without_a_rule_that_is_not_in_the_run():
+async def test_without_its_rule_a_death_is_reported_beside_the_verdict():
     async with dying_of_null() as base:
         rules = ("receiver.body.not-an-object",)
         report = await check(base, rules, 1)

@@ -18,7 +18,7 @@ from conformance.fuzz import messages
 from conformance.protocol.delivery import State
 from conformance.protocol.validation import message_problems
 from conformance.sender.attempt import AttemptReply
-from tests.sender.parts import NOW, SECRET, Got, api, call, create, endpoint, event
+from tests.sender.parts import NOW, SECRET, HookRequest, api, call, create, endpoint, event
 from tests.sender.turned import HOOK, Attempt, sender
 
 
@@ -27,12 +27,12 @@ def exact(message: dict[str, Any]) -> str:
     return json.dumps(message, sort_keys=True)
 
 
-def signature(got: Got) -> str:
+def signature(got: HookRequest) -> str:
     signed = got.headers["x-webhook-timestamp"].encode() + b":" + got.body
     return hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
 
 
-async def pushed(given: list[dict[str, Any]]) -> list[Got]:
+async def pushed(given: list[dict[str, Any]]) -> list[HookRequest]:
     """What comes over HTTP of message events, each delivered once."""
     with endpoint() as hook:
         async with api() as base:
@@ -119,7 +119,7 @@ def test_whatever_the_answers_attempts_come_when_the_protocol_says(
             due = sorted((at, str(n)) for n, life in enumerate(lives) for at in life.given)
             for at, msg_id in due:
                 await here.clock.turn(NOW + at - here.clock.now())
-                await here.give(event(msg_id))
+                await here.accept(event(msg_id))
             await here.clock.turn(3 * 3600)
             settled = {each.msg_id: each.state for each in here.store.queue.newest(1000)}
         for n, life in enumerate(lives):

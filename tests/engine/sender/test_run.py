@@ -1,6 +1,6 @@
-"""Runs against a live sender from end to end: what is diagnosed, what is judged past it, how a run ends.
+"""Whole runs against a live sender: what preflight finds out, what is judged after it, how a run ends.
 
-The sender is the reference one, in this process, but where a test is about one of another kind.
+The sender is the reference sender, in this process, unless a test is about one of another kind.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from conformance.protocol.validation import problems
 from conformance.reporting.files import Files
 from conformance.reporting.html.page import fragment
 from conformance.scenario.dialects import load
-from conformance.scenario.receiver import built_in
+from conformance.scenario.load import built_in
 from tests.engine.sender.parts import (
     KEY,
     LONG_WAITS,
@@ -265,7 +265,7 @@ async def test_behind_a_public_url_what_cannot_be_seen_is_skipped(unused_tcp_por
 async def test_a_port_that_is_taken_is_told(unused_tcp_port):
     async with reference() as api, listening(silent, unused_tcp_port):
         with pytest.raises(
-            InputError, match=f"--listen: 127.0.0.1:{unused_tcp_port} cannot be had"
+            InputError, match=f"--listen: 127.0.0.1:{unused_tcp_port} is not available"
         ):
             await check(api, listen=f"127.0.0.1:{unused_tcp_port}")
 
@@ -362,7 +362,7 @@ async def test_a_case_whose_configuration_is_refused_is_not_judged(status, outco
     (refused,) = of(report, "sender.retry.on-timeout")
     assert refused.outcome is outcome
     assert refused.message.en == (
-        f"not judged: the sender did not take this configuration ({status}: Timeout too short)"
+        f"not judged: the sender did not accept this configuration ({status}: Timeout too short)"
     )
     assert broken(report) == set()
 

@@ -1,6 +1,6 @@
-"""Runs that cannot go well: nothing there that is a sender, secrets given back, time that ends.
+"""Runs that end badly: no sender there, secrets in answers, no time left.
 
-The sender is the reference one, in this process, but where a test is about one of another kind.
+The sender is the reference sender, in this process, unless a test is about one of another kind.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from conformance.protocol.delivery import Backoff
 from conformance.reporting.files import Files
 from conformance.reporting.html.page import fragment
 from conformance.scenario.dialects import load
-from conformance.sender.app import Settings, sender_case
+from conformance.sender.app import Settings, serving_sender
 from conformance.sender.worker import Pace
 from tests.engine.sender.parts import (
     SECRET,
@@ -67,8 +67,8 @@ def answering(status, body, kind="application/json"):
     ("connected", "said"),
     [
         pytest.param(silent, "no answer in time", id="silent"),
-        pytest.param(garbage, "no answer that is HTTP", id="garbage"),
-        pytest.param(close, "no answer", id="closes"),
+        pytest.param(garbage, "no HTTP answer", id="garbage"),
+        pytest.param(close, "no HTTP answer", id="closes"),
         pytest.param(answering(404, b"Not Found"), "API_URL is the base of Config, List", id="404"),
         pytest.param(answering(401, b"{}"), "it may need --api-key", id="401"),
         pytest.param(
@@ -201,7 +201,7 @@ async def test_a_run_that_is_broken_off_takes_its_configurations_away():
 
 async def test_what_waits_too_long_for_the_timeout_is_skipped_with_figures():
     slow = Settings(pace=Pace(Backoff(base=1)))
-    async with sender_case(load("guide"), slow) as api:
+    async with serving_sender(load("guide"), slow) as api:
         report = await check(api, ("sender.retry.backoff", "sender.wire.*"), timeout=15)
     (backoff,) = of(report, "sender.retry.backoff")
     assert backoff.outcome is Outcome.SKIP

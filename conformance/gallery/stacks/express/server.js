@@ -1,11 +1,11 @@
-// A right receiver on Express 5: `npm ci && HOOKPROOF_SECRET=… node server.js --port 5000`.
-// Answers a repeat just like a first message. Stops on SIGTERM and when standard input closes.
+// A correct receiver on Express 5: `npm ci && HOOKPROOF_SECRET=… node server.js --port 5000`.
+// Answers a repeat like a first message. Stops on SIGTERM and when standard input closes.
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 import express from 'express';
 
-const WINDOW = 20_000; // ids remembered: a repeat can come long after the first (常見問題 5)
+const WINDOW = 20_000; // ids to remember: a repeat can come long after the first (常見問題 5)
 
 const portAt = process.argv.indexOf('--port');
 const port = portAt < 0 ? 0 : Number(process.argv[portAt + 1]);
@@ -15,13 +15,13 @@ if (!secret) {
   process.exit(1);
 }
 
-const seen = new Set(); // in order of insertion
+const seen = new Set(); // in insertion order
 const effects = new Map(); // msgId → how many times it took effect
 
-// Lets the message take effect, once. There is no await between the question and the record, so
-// two copies at once cannot both find the id unknown. The effect here is a count: in earnest,
-// store the message durably and do the slow work behind the answer. An effect that throws leaves
-// the id unknown, so the sender's retry gets its chance.
+// Lets the message take effect once. There is no await between the look-up and the insertion, so
+// two concurrent copies cannot both find the id unknown. The effect here is a count. In production,
+// store the message durably and do slow work after the answer. If the effect throws, the id stays
+// unknown, so the sender's retry is processed.
 function take(msgId) {
   if (seen.has(msgId)) return;
   effects.set(msgId, (effects.get(msgId) ?? 0) + 1);
@@ -29,21 +29,21 @@ function take(msgId) {
   if (seen.size > WINDOW) seen.delete(seen.values().next().value); // the oldest
 }
 
-// The body as bytes, whatever its Content-Type: express.json() keeps no bytes to check, and a
-// parser that skips other types leaves nothing to check. A body cut off in the middle is a 400.
+// The body as bytes, whatever its Content-Type: express.json() discards the bytes, and a parser
+// that skips other types leaves nothing to check. A truncated body is a 400.
 const rawBody = express.raw({ type: () => true, limit: '16mb', inflate: false });
 
-// Middleware: the signature is over the bytes as received (驗證簽名), and nothing else is looked
-// at before it. Headers that come twice are joined with a comma: a wrong signature like any other.
+// Middleware: checks the signature over the bytes as received (驗證簽名), before anything else.
+// Repeated headers are joined with a comma, which makes a wrong signature like any other.
 function requireSignature(req, res, next) {
   const timestamp = req.get('X-Webhook-Timestamp') ?? '';
-  const given = Buffer.from(req.get('X-Webhook-Signature') ?? '', 'latin1');
-  const body = req.body ?? Buffer.alloc(0); // undefined when the request has no body
+  const actual = Buffer.from(req.get('X-Webhook-Signature') ?? '', 'latin1');
+  const body = req.body ?? Buffer.alloc(0); // undefined if the request has no body
   const hmac = createHmac('sha256', secret).update(`${timestamp}:`).update(body);
   const expected = hmac.digest('hex');
   const signed = /^[0-9]+$/.test(timestamp)
-    && given.length === expected.length // timingSafeEqual throws on another length
-    && timingSafeEqual(given, Buffer.from(expected));
+    && actual.length === expected.length // timingSafeEqual throws on different lengths
+    && timingSafeEqual(actual, Buffer.from(expected));
   if (!signed) return res.status(401).json({ error: 'bad signature' });
   next();
 }
@@ -69,13 +69,13 @@ app.disable('x-powered-by');
 app.route('/webhook/receiver')
   .post(rawBody, requireSignature, parseMessage, (req, res) => {
     take(req.message.msgId);
-    res.json({ ok: true }); // for a repeat too, else the sender goes on sending
+    res.json({ ok: true }); // for a repeat too, or the sender keeps sending it
   })
   .all((req, res) => res.status(405).set('Allow', 'POST').json({ error: 'use POST' }));
 
 app.get('/processed', (req, res) => res.json({ count: effects.get(req.query.msgId) ?? 0 }));
 
-// In place of Express's own, which sends the stack trace to whoever asked.
+// Replaces Express's own handler, which sends the stack trace to the client.
 app.use((error, req, res, next) => {
   const status = error.status ?? 500;
   if (status >= 500) console.error(error);
@@ -84,8 +84,8 @@ app.use((error, req, res, next) => {
 });
 
 const server = createServer({
-  maxHeaderSize: 128 * 1024, // an overlong signature is a wrong one (401), not a protocol error
-  keepAliveTimeout: 75_000, // longer than a client's or proxy's: never close just as it sends
+  maxHeaderSize: 128 * 1024, // an overlong signature is wrong (401), not a protocol error
+  keepAliveTimeout: 75_000, // longer than a client's or a proxy's: never close while it sends
 }, app);
 server.listen(port, '127.0.0.1', () => {
   console.log(`http://127.0.0.1:${server.address().port}/webhook/receiver`);

@@ -1,4 +1,4 @@
-"""What differs between two texts from the wire."""
+"""The differences between two texts from the wire."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.reporting.html.changes import Piece, changes
+from conformance.reporting.html.text_diff import Piece, diff
 
 SIGNED = '{"msgId":"1","timestamp":1625123456,"content":"x"}'
 
 
-def test_texts_that_agree_are_one_piece() -> None:
-    assert changes(SIGNED, SIGNED) == [Piece(SIGNED, True)]
+def test_equal_texts_are_one_piece() -> None:
+    assert diff(SIGNED, SIGNED) == [Piece(SIGNED, same=True)]
 
 
-def test_nothing_against_nothing_is_no_piece() -> None:
-    assert changes("", "") == []
+def test_two_empty_texts_have_no_piece() -> None:
+    assert diff("", "") == []
 
 
 @pytest.mark.parametrize(
@@ -38,16 +38,16 @@ def test_nothing_against_nothing_is_no_piece() -> None:
 def test_a_difference_is_a_piece_of_its_own(
     before: str, after: str, pieces: list[tuple[str, str]]
 ) -> None:
-    assert [(each.text, each.gone) for each in changes(before, after)] == pieces
+    assert [(each.text, each.removed) for each in diff(before, after)] == pieces
 
 
-def test_digits_that_two_digests_share_by_chance_are_no_agreement() -> None:
-    found = changes("9f86d081884c7d659a2feaa0c55ad015", "60303ae22b998861bce3b28f33eec1be")
-    assert [each.same for each in found] == [False]
+def test_digits_that_two_digests_share_by_chance_are_no_match() -> None:
+    pieces = diff("9f86d081884c7d659a2feaa0c55ad015", "60303ae22b998861bce3b28f33eec1be")
+    assert [each.same for each in pieces] == [False]
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_the_pieces_make_both_texts(before: str, after: str) -> None:
-    found = changes(before, after)
-    assert "".join(each.text for each in found) == after
-    assert "".join(each.text if each.same else each.gone for each in found) == before
+    pieces = diff(before, after)
+    assert "".join(each.text for each in pieces) == after
+    assert "".join(each.text if each.same else each.removed for each in pieces) == before

@@ -9,13 +9,13 @@ from conformance.model.errors import InputError
 from conformance.model.exchange import Transport
 from conformance.model.rules import Level
 from conformance.model.text import Text
-from conformance.protocol.encodings import FORMS
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import TYPES
-from conformance.protocol.mutations import EDITS
+from conformance.protocol.mutations import MUTATIONS
 from conformance.protocol.resources import folder
-from conformance.protocol.tampering import DAMAGES
+from conformance.protocol.tampering import TAMPERINGS
 from conformance.protocol.validation import problems, validator
-from conformance.scenario import receiver as scenarios
+from conformance.scenario import load as scenarios
 
 RULE = """\
 rules:
@@ -53,7 +53,7 @@ def test_every_built_in_file_fits_the_schema():
 
 def test_built_in_steps_speak_only_of_named_messages():
     for each in scenarios.built_in("receiver"):
-        scenarios._check_sense(each)
+        scenarios._check_steps(each)
 
 
 def test_every_named_check_exists():
@@ -64,9 +64,9 @@ def test_every_named_check_exists():
 @pytest.mark.parametrize(
     ("word", "table"),
     [
-        pytest.param("form", FORMS, id="form"),
-        pytest.param("edit", EDITS, id="edit"),
-        pytest.param("damage", DAMAGES, id="damage"),
+        pytest.param("form", ENCODINGS, id="form"),
+        pytest.param("edit", MUTATIONS, id="edit"),
+        pytest.param("damage", TAMPERINGS, id="damage"),
         pytest.param("message", {"plain", *TYPES}, id="message"),
         pytest.param("transport", {*Transport} - {Transport.POOLED, Transport.RAW}, id="transport"),
     ],
@@ -84,8 +84,8 @@ def test_no_built_in_word_goes_unused():
         for step in case.steps
         if step.send is not None
     ]
-    assert {send.damage for send in sends} >= set(DAMAGES)
-    assert {send.edit for send in sends} >= set(EDITS)
+    assert {send.tampering for send in sends} >= set(TAMPERINGS)
+    assert {send.mutation for send in sends} >= set(MUTATIONS)
 
 
 def test_a_cases_words_complete_the_last_send(written):
@@ -116,21 +116,21 @@ def test_a_case_may_have_a_level_of_its_own(written):
         ),
         pytest.param(("    level: SHOULD\n", ""), "level is missing", id="missing"),
         pytest.param(("{en: A nickname", "{en: [A nickname"), r":\d+: not YAML", id="yaml"),
-        pytest.param(("short:", "1:"), r":9: the key '1' is not read as a text", id="case 1"),
-        pytest.param(("short:", "no:"), r":9: the key 'no' is not read as a text", id="case no"),
+        pytest.param(("short:", "1:"), r":9: the key '1' is not read as a string", id="case 1"),
+        pytest.param(("short:", "no:"), r":9: the key 'no' is not read as a string", id="case no"),
         pytest.param(("short:", "[a, b]:"), r":9: the key of more than one", id="case of several"),
         pytest.param(
             ("    steps:", "    level: MUST\n    steps:"),
-            r":11: the key 'level' stands already in line 3",
+            r":11: the key 'level' is already in line 3",
             id="level twice",
         ),
         pytest.param(
             ("steps:\n", "steps: []\nrules:\n  - steps:\n"),
-            r":12: the key 'rules' stands already in line 1",
+            r":12: the key 'rules' is already in line 1",
             id="rules twice",
         ),
         pytest.param(
-            ("status: accepted", "within: .nan"), r":13: '.nan' is no finite", id="not a number"
+            ("status: accepted", "within: .nan"), r":13: '.nan' is not a finite", id="not a number"
         ),
         pytest.param(
             ("status: accepted", "within: 1.0e+999"), r":13: '1.0e\+999' is no", id="too large"
@@ -191,9 +191,11 @@ SEND = "- send: {message: text}\n        expect: {status: accepted}"
         pytest.param("- pause: 1\n        expect: {status: 200}", "show nothing", id="pause"),
         pytest.param("- observe: it", "no earlier step is called 'it'", id="observe"),
         pytest.param("- send: {exact: true}", "go with `again`", id="exact"),
-        pytest.param("- send: {body: '[]', edit: empty}", "`body` is sent as it stands", id="body"),
-        pytest.param("- send: {without: [nickname]}", "no field of a message", id="without"),
-        pytest.param("- send: {with: {day: 2024-01-01}}", "JSON lacks: quote it", id="date"),
+        pytest.param("- send: {body: '[]', edit: empty}", "`body` is sent unchanged", id="body"),
+        pytest.param("- send: {without: [nickname]}", "not a field of a message", id="without"),
+        pytest.param(
+            "- send: {with: {day: 2024-01-01}}", "JSON cannot represent: quote it", id="date"
+        ),
     ],
 )
 def test_steps_that_make_no_sense_are_told(written, steps, told):
@@ -217,7 +219,7 @@ def test_steps_that_make_no_sense_are_told(written, steps, told):
     ],
 )
 def test_a_file_that_unfolds_without_end_is_refused(written, with_):
-    with pytest.raises(InputError, match="unfolds to more than"):
+    with pytest.raises(InputError, match="expands to more than"):
         scenarios.read(written(RULE.replace("{nickname: A}", f"{{x: {with_}}}")))
 
 
@@ -244,7 +246,9 @@ def test_a_single_file_is_a_folder_of_one(written):
 
 def test_a_rule_may_not_take_a_built_in_id(written, tmp_path):
     written(RULE.replace("receiver.house.nickname", "receiver.body.empty"))
-    with pytest.raises(InputError, match=r"receiver\.body\.empty stands in .*body\.yaml"):
+    with pytest.raises(
+        InputError, match=r"receiver\.body\.empty is already defined in .*body\.yaml"
+    ):
         scenarios.load("receiver", [tmp_path])
 
 

@@ -1,4 +1,4 @@
-"""What Test says of an endpoint that did not take its message."""
+"""Judges what Test reports about an endpoint that did not accept its message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import combinations
 
 from conformance.checks.sender.api import message, succeeded
 from conformance.checks.sender.profile import SenderProfile
-from conformance.checks.sender.step import StepSeen, called
+from conformance.checks.sender.step import StepExchanges, is_call
 from conformance.model.exchange import Exchange, Role
 from conformance.model.rules import Finding, Judgement, Level, Unjudged
 from conformance.model.text import Text
@@ -19,40 +19,40 @@ APART = ("unreachable", "timed-out", "refused")
 _VOLATILE = re.compile(r"https?:[^\s\"]+|[0-9a-f]{8,}|\d+")
 
 
-def test_failed(step: StepSeen, profile: SenderProfile, level: Level) -> list[Judgement]:
-    """Test does not report success for an endpoint that did not take its message."""
+def test_failed(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
+    """Test does not report success for an endpoint that did not accept its message."""
     call = step.call
     if call is None or call.answer is None or not succeeded(call):
         return []
-    said = Text(
+    text = Text(
         f"Test reports success ({message(call)}), though the endpoint did not answer 200",
         f"端點沒有響應 200，測試卻報告成功（{message(call)}）",
     )
-    return [Finding(level, said, (call.id,))]
+    return [Finding(level, text, (call.id,))]
 
 
 def told_apart(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
-    """What Test says differs between an endpoint that cannot be reached, one that does not answer in
-    time and one that refuses."""
+    """What Test reports differs between an endpoint that is unreachable, one that times out and one that
+    refuses."""
     tests = {
-        str(each.case): each
-        for each in over
-        if each.role is Role.API and called(each, "Test") and each.case in APART
+        str(exchange.case): exchange
+        for exchange in over
+        if exchange.role is Role.API and is_call(exchange, "Test") and exchange.case in APART
     }
     silent = [name for name in APART if name not in tests or tests[name].answer is None]
     if silent:
         return [Unjudged(Text(f"no answer of Test ({silent[0]})", f"測試沒有響應（{silent[0]}）"))]
     for one, other in combinations(APART, 2):
-        if _told(tests[one]) == _told(tests[other]):
-            said = Text(
+        if _report(tests[one]) == _report(tests[other]):
+            text = Text(
                 f"Test says the same of {one} and {other}: {message(tests[one])!r}",
                 f"測試對 {one} 與 {other} 的說明相同：{message(tests[one])!r}",
             )
-            return [Finding(level, said, (tests[one].id, tests[other].id))]
+            return [Finding(level, text, (tests[one].id, tests[other].id))]
     return []
 
 
-def _told(test: Exchange) -> tuple[int | None, str]:
-    """An answer of Test without what differs from call to call."""
+def _report(test: Exchange) -> tuple[int | None, str]:
+    """An answer of Test without what varies from call to call."""
     body = test.answer.body if test.answer is not None else b""
     return test.status, _VOLATILE.sub("", body.decode("utf-8", "replace").lower())

@@ -1,7 +1,7 @@
 """How a notebook shows reports, results, traces and exchanges.
 
-Values know nothing of HTML. Each display is a function of one value, and IPython learns of all of
-them when `conformance` is imported in its process.
+Values know nothing of HTML. Each display is a function of one value; importing `conformance` under
+IPython registers them all.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from markupsafe import Markup
 from conformance.model.exchange import Exchange
 from conformance.model.report import Recording, Report, Result
 from conformance.model.rules import Outcome
-from conformance.reporting.cards import card, pre, wire
 from conformance.reporting.html.page import fragment
-from conformance.reporting.pages.escaped import marked
-from conformance.trace import Stored, Trace
-from conformance.trace.summary import Summary, told
+from conformance.reporting.notebook.cards import card, http_message, pre
+from conformance.reporting.pages.escaped_text import escape_text
+from conformance.trace import StoredTrace, Trace
+from conformance.trace.summary import Summary, format_quantiles
 
-SHOWN = 2
-"""Exchanges that a result shows."""
+MOST_EXCHANGES = 2
+"""Exchanges that the display of a result contains."""
 LABELS = {
     "en": ("rule", "level", "what", "why", "fix", "again", "seen"),
     "zh-Hant": ("規則", "級別", "情況", "原因", "修正", "重現", "證據"),
@@ -31,23 +31,25 @@ LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class ShownResult(Result):
-    """A result that brings what its display needs: the trace with its exchanges, and a language."""
+    """A result with what its display needs: the trace that holds its exchanges, and a language."""
 
     trace: Recording = field(default_factory=Trace, repr=False, compare=False)
     language: str = field(default="en", repr=False, compare=False)
 
 
 def exchange_display(exchange: Exchange) -> str:
-    """The request and its answer as they stood on the wire."""
+    """The request and its answer as they were on the wire."""
     request, answer = exchange.request, exchange.answer
     fault = f"{exchange.fault} {exchange.detail}".strip() if exchange.fault is not None else ""
-    call = wire(f"{request.method} {request.url}", request.headers, request.body)
-    came = wire(str(answer.status), answer.headers, answer.body) if answer is not None else ""
+    sent = http_message(f"{request.method} {request.url}", request.headers, request.body)
+    received = ""
+    if answer is not None:
+        received = http_message(str(answer.status), answer.headers, answer.body)
     return card(
         f"#{exchange.id} {exchange.role} {exchange.name or ''}".rstrip(),
         [
-            ("request", call),
-            ("answer", came),
+            ("request", sent),
+            ("answer", received),
             ("fault", fault),
             ("took", f"{exchange.seconds * 1000:,.1f} ms"),
             ("msgId", exchange.msg_id or ""),
@@ -62,11 +64,11 @@ def result_display(result: Result) -> str:
 
 
 def shown_result_display(result: ShownResult) -> str:
-    """The result in its language, with the first exchanges that show it."""
-    ids = result.exchanges[:SHOWN] if result.outcome is not Outcome.PASS else ()
+    """The result in its language, with the first exchanges of its evidence."""
+    ids = result.exchanges[:MOST_EXCHANGES] if result.outcome is not Outcome.PASS else ()
     evidence = Markup("").join(
-        Markup(exchange_display(result.trace[each]))  # noqa: S704 - made by `markup`
-        for each in ids
+        Markup(exchange_display(result.trace[number]))  # noqa: S704 - `card` escapes it
+        for number in ids
     )
     return _result(result, result.language, evidence)
 
@@ -74,12 +76,17 @@ def shown_result_display(result: ShownResult) -> str:
 def summary_display(summary: Summary) -> str:
     """A trace in numbers."""
     target = f"{summary.run['side']} {summary.run['target']}" if summary.run is not None else ""
-    cames = [
-        (role, ", ".join(f"{came}: {number:,}" for came, number in of_role.items()))
-        for role, of_role in summary.cames.items()
+    endings_by_role = [
+        (role, ", ".join(f"{ending}: {number:,}" for ending, number in endings.items()))
+        for role, endings in summary.replies.items()
     ]
     outcomes = ", ".join(f"{number} {outcome}" for outcome, number in summary.outcomes.items())
-    rows = [("target", target), ("results", outcomes), *cames, ("answered in", told(summary.times))]
+    rows = [
+        ("target", target),
+        ("results", outcomes),
+        *endings_by_role,
+        ("answered in", format_quantiles(summary.times)),
+    ]
     return card(f"Trace of {summary.size}", rows)
 
 
@@ -88,7 +95,7 @@ def trace_display(trace: Trace) -> str:
     return stored_display(trace.stored())
 
 
-def stored_display(stored: Stored) -> str:
+def stored_display(stored: StoredTrace) -> str:
     """The summary of a trace in a file."""
     return summary_display(stored.summary())
 
@@ -98,7 +105,7 @@ DISPLAYS: dict[type[Any], Callable[[Any], str]] = {
     Report: fragment,
     Result: result_display,
     ShownResult: shown_result_display,
-    Stored: stored_display,
+    StoredTrace: stored_display,
     Summary: summary_display,
     Trace: trace_display,
 }
@@ -108,20 +115,20 @@ DISPLAYS: dict[type[Any], Callable[[Any], str]] = {
 def register(shell: Any) -> None:
     """Let the IPython `shell` show every type of DISPLAYS."""
     formatter = shell.display_formatter.formatters["text/html"]
-    for shown, display in DISPLAYS.items():
-        formatter.for_type(shown, display)
+    for type_, display in DISPLAYS.items():
+        formatter.for_type(type_, display)
 
 
 def _result(result: Result, language: str, evidence: Markup | None) -> str:
     rule, level = result.rule, f"{result.level} · {result.rule.source or '—'}"
-    again = pre(marked(result.reproduce, lines=True)) if result.reproduce is not None else ""
+    command = pre(escape_text(result.reproduce, lines=True)) if result.reproduce is not None else ""
     values = (
         rule.title.in_(language),
         level,
         result.message.in_(language),
         rule.why.in_(language),
         rule.fix.in_(language),
-        again,
+        command,
         evidence,
     )
     return card(

@@ -1,4 +1,4 @@
-"""What the live page says of a signature and a body; signatures are made without the project's code."""
+"""The explanations of signatures and bodies; the signatures are computed without the project's code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from conformance.live.explain import Body, Explainer, Looked, Signature
+from conformance.live.explainer import Body, Explainer, Explanation, Signature
 from conformance.protocol.dialect import Secret
 from conformance.protocol.tampering import Signer
 from conformance.scenario.dialects import load
@@ -30,22 +30,22 @@ def mac(text: bytes, secret: bytes = SECRET) -> bytes:
     return hmac.new(secret, text, hashlib.sha256).hexdigest().encode()
 
 
-def look(
+def explain(
     signature: bytes | None, stamp: bytes | None = STAMP, body: bytes = BODY, *,
     dialect: str = "guide", whole: bool = True,
-) -> Looked:  # fmt: skip
+) -> Explanation:  # fmt: skip
     headers = [(b"x-webhook-timestamp", stamp), (b"X-Webhook-Signature", signature)]
-    given = tuple((name, value) for name, value in headers if value is not None)
+    sent = tuple((name, value) for name, value in headers if value is not None)
     explainer = Explainer(Signer(load(dialect), Secret(SECRET)))
-    return explainer.look(given, body, NOW, whole=whole)
+    return explainer.explain(sent, body, NOW, whole=whole)
 
 
-def test_a_right_signature_is_said_to_be_right() -> None:
-    found = look(mac(STAMP + b":" + BODY))
-    assert (found.signature, found.body) == (Signature.RIGHT, Body.FITS)
+def test_a_right_signature_is_recognised() -> None:
+    explanation = explain(mac(STAMP + b":" + BODY))
+    assert (explanation.signature, explanation.body) == (Signature.RIGHT, Body.FITS)
 
 
-OTHERWISE = [
+OTHER_WAYS = [
     pytest.param(mac(STAMP + BODY), "but without the colon", id="no-colon"),
     pytest.param(mac(STAMP + b"." + BODY), "timestamp, a dot and the body", id="dot"),
     pytest.param(mac(BODY), "the body alone", id="body-alone"),
@@ -63,33 +63,34 @@ OTHERWISE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("signature", "said"), OTHERWISE)
-def test_a_signature_made_otherwise_with_the_secret_is_explained(
-    signature: bytes, said: str
-) -> None:
-    found = look(signature)
-    assert found.signature is Signature.OTHER
-    assert found.signed.en.startswith("signed with the secret, but ")
-    assert said in found.signed.en
-    assert found.signed.zh
+@pytest.mark.parametrize(("signature", "text"), OTHER_WAYS)
+def test_another_way_of_signing_with_the_secret_is_explained(signature: bytes, text: str) -> None:
+    explanation = explain(signature)
+    assert explanation.signature is Signature.OTHER
+    assert explanation.signature_text.en.startswith("signed with the secret, but ")
+    assert text in explanation.signature_text.en
+    assert explanation.signature_text.zh
 
 
-def test_the_colon_is_explained_to_whoever_expects_none() -> None:
-    found = look(mac(STAMP + b":" + BODY), dialect="timestamp-body")
-    assert found.signed.en == "signed with the secret, but over timestamp, a colon and the body"
+def test_an_unexpected_colon_is_explained() -> None:
+    explanation = explain(mac(STAMP + b":" + BODY), dialect="timestamp-body")
+    assert (
+        explanation.signature_text.en
+        == "signed with the secret, but over timestamp, a colon and the body"
+    )
 
 
-def test_what_fitted_last_is_tried_first_and_proves_itself_again() -> None:
+def test_the_last_scheme_is_tried_first_and_verified_again() -> None:
     explainer = Explainer(Signer(load("guide"), Secret(SECRET)))
     for other in (BODY, BODY + b" "):
         headers = (
             (b"X-Webhook-Timestamp", STAMP),
             (b"X-Webhook-Signature", mac(STAMP + other)),
         )
-        found = explainer.look(headers, other, NOW, whole=True)
-        assert found.signature is Signature.OTHER
+        explanation = explainer.explain(headers, other, NOW, whole=True)
+        assert explanation.signature is Signature.OTHER
     wrong = ((b"X-Webhook-Timestamp", STAMP), (b"X-Webhook-Signature", b"0" * 64))
-    assert explainer.look(wrong, BODY, NOW, whole=True).signature is Signature.WRONG
+    assert explainer.explain(wrong, BODY, NOW, whole=True).signature is Signature.WRONG
 
 
 @pytest.mark.parametrize(
@@ -102,41 +103,39 @@ def test_what_fitted_last_is_tried_first_and_proves_itself_again() -> None:
     ],
 )
 def test_a_signature_that_the_secret_did_not_make_is_wrong(signature: bytes) -> None:
-    assert look(signature).signature is Signature.WRONG
+    assert explain(signature).signature is Signature.WRONG
 
 
 @pytest.mark.parametrize(
-    ("stamp", "signature", "said"),
+    ("stamp", "signature", "text"),
     [
         pytest.param(None, b"x", "there is no X-Webhook-Timestamp header", id="no-timestamp"),
         pytest.param(STAMP, None, "there is no X-Webhook-Signature header", id="no-signature"),
         pytest.param(STAMP, b"", "X-Webhook-Signature is empty", id="empty"),
     ],
 )
-def test_a_header_that_is_missing_is_named(
-    stamp: bytes | None, signature: bytes | None, said: str
-) -> None:
-    found = look(signature, stamp)
-    assert (found.signature, found.signed.en) == (Signature.MISSING, said)
+def test_a_missing_header_is_named(stamp: bytes | None, signature: bytes | None, text: str) -> None:
+    explanation = explain(signature, stamp)
+    assert (explanation.signature, explanation.signature_text.en) == (Signature.MISSING, text)
 
 
 @pytest.mark.parametrize(
-    ("stamp", "said"),
+    ("stamp", "text"),
     [
         pytest.param(b"%d" % (NOW - 3600), "3,600 s behind", id="behind"),
         pytest.param(b"%d" % (NOW + 3600), "3,600 s ahead of", id="ahead"),
-        pytest.param(b"soon", "a timestamp that is no number", id="no-number"),
-        pytest.param(b"9" * 5000, "a timestamp that is no number", id="too-long"),
+        pytest.param(b"soon", "a timestamp that is not a number", id="no-number"),
+        pytest.param(b"9" * 5000, "a timestamp that is not a number", id="too-long"),
     ],
 )
-def test_a_right_signature_over_an_odd_timestamp_is_told_apart(stamp: bytes, said: str) -> None:
-    found = look(mac(stamp + b":" + BODY), stamp)
-    assert found.signature is Signature.STALE
-    assert said in found.signed.en
+def test_a_right_signature_over_an_odd_timestamp_is_stale(stamp: bytes, text: str) -> None:
+    explanation = explain(mac(stamp + b":" + BODY), stamp)
+    assert explanation.signature is Signature.STALE
+    assert text in explanation.signature_text.en
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "text"),
     [
         pytest.param(b"", "the body is empty", id="empty"),
         pytest.param(b"{", "the body is not JSON", id="no-json"),
@@ -145,23 +144,23 @@ def test_a_right_signature_over_an_odd_timestamp_is_told_apart(stamp: bytes, sai
         pytest.param(b"[" * 100_000, "the body is nested too deeply", id="deep"),
     ],
 )
-def test_a_body_that_cannot_be_read_says_why(body: bytes, said: str) -> None:
-    found = look(mac(STAMP + b":" + body), body=body)
-    assert (found.signature, found.body) == (Signature.RIGHT, Body.UNREADABLE)
-    assert found.said.en == said
+def test_an_unreadable_body_has_a_reason(body: bytes, text: str) -> None:
+    explanation = explain(mac(STAMP + b":" + body), body=body)
+    assert (explanation.signature, explanation.body) == (Signature.RIGHT, Body.UNREADABLE)
+    assert explanation.body_text.en == text
 
 
-def test_a_body_that_does_not_fit_names_each_field() -> None:
+def test_each_wrong_field_of_a_body_is_named() -> None:
     body = json.dumps({**MESSAGE, "msgType": "1", "isSelfMsg": "no"}).encode()
-    found = look(mac(STAMP + b":" + body), body=body)
-    assert found.body is Body.PROBLEMS
-    assert [each.split()[0] for each in found.problems] == ["isSelfMsg", "msgType"]
+    explanation = explain(mac(STAMP + b":" + body), body=body)
+    assert explanation.body is Body.PROBLEMS
+    assert [problem.split()[0] for problem in explanation.problems] == ["isSelfMsg", "msgType"]
 
 
-def test_a_lone_surrogate_in_a_text_is_no_fault_of_the_explainer() -> None:
+def test_a_lone_surrogate_in_a_text_is_survived() -> None:
     body = json.dumps({**MESSAGE, "content": "\ud83d"}).encode()
-    assert look(b"0" * 64, body=body).signature is Signature.WRONG
+    assert explain(b"0" * 64, body=body).signature is Signature.WRONG
 
 
-def test_what_is_not_kept_whole_is_not_judged() -> None:
-    assert look(b"0" * 64, whole=False).said.en == "too large to be looked through"
+def test_a_cut_body_is_not_judged() -> None:
+    assert explain(b"0" * 64, whole=False).body_text.en == "too large to be examined"

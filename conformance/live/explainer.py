@@ -1,0 +1,242 @@
+"""What is wrong with the signature and the body of a delivery, and how it probably came about. Pure.
+
+A wrong signature is compared with other ways of signing with the same secret: peers that use another
+dialect, or sign other bytes than they send, are common.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from conformance.model.exchange import Headers
+from conformance.model.text import NO_TEXT, Text
+from conformance.protocol.dialect import Dialect, verify
+from conformance.protocol.encodings import ENCODINGS
+from conformance.protocol.fast_validation import message_fits
+from conformance.protocol.signing import Scheme, others
+from conformance.protocol.tampering import Signer
+from conformance.protocol.validation import message_problems
+from conformance.receiver.behaviour import TOLERANCE, Response, credentials, fresh
+from conformance.scenario import dialects
+
+MOST_PROBLEMS = 20
+LONGEST_SEARCH = 256 * 1024
+"""Bytes of the largest body for which other ways of signing are tried."""
+_PREFIX = b"sha256="
+
+
+class Signature(StrEnum):
+    """The kind of a signature."""
+
+    RIGHT = "right"
+    STALE = "stale"  # right, but the timestamp is far from the clock
+    OTHER = "other"  # made with the secret in another way
+    WRONG = "wrong"
+    MISSING = "missing"
+
+
+class Body(StrEnum):
+    """The kind of a body."""
+
+    FITS = "fits"
+    PROBLEMS = "problems"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is right or wrong with one request. `message` is its JSON, empty if that is not an object;
+    `problems` are its deviations from the guide, at most MOST_PROBLEMS."""
+
+    signature: Signature
+    signature_text: Text
+    body: Body
+    body_text: Text
+    problems: tuple[str, ...]
+    message: dict[str, Any]
+
+
+class Explainer:
+    """Explains deliveries to a receiver that has the secret and the dialect of `signer`."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+        self._last: Scheme | None = None
+
+    def explain(
+        self, headers: Headers, body: bytes, received: float, *, whole: bool
+    ) -> Explanation:
+        """Explain a request that arrived at `received` (Unix seconds). `whole` is whether `body` is the
+        complete body."""
+        if not whole:
+            text = Text("too large to be examined", "太大，未逐一檢查")
+            return Explanation(Signature.WRONG, text, Body.UNREADABLE, text, (), {})
+        value, unreadable = _parsed(body)
+        signature, text = self._signature(headers, body, received, value)
+        if unreadable:
+            return Explanation(signature, text, Body.UNREADABLE, unreadable, (), {})
+        if message_fits(value):
+            return Explanation(signature, text, Body.FITS, _FITS, (), value)
+        problems = message_problems(value)
+        shown = tuple(str(problem) for problem in problems[:MOST_PROBLEMS])
+        return Explanation(signature, text, *_body_kind(len(problems)), shown, value)
+
+    def _signature(
+        self, headers: Headers, body: bytes, received: float, value: Any
+    ) -> tuple[Signature, Text]:
+        dialect, secret = self._signer.dialect, self._signer.secret
+        presented = credentials(headers, dialect)
+        if isinstance(presented, Response):
+            other = self._other_scheme(headers, body, value)
+            return other or (Signature.MISSING, _missing(headers, dialect))
+        stamp, signature = presented
+        if verify(dialect, secret, stamp, body, signature):
+            stale = fresh(stamp, received, dialect, TOLERANCE)
+            return (Signature.STALE, _stale(stamp, received, dialect)) if stale else _RIGHT
+        near_miss = self._near_miss(stamp, signature, body, value)
+        if near_miss:
+            return Signature.OTHER, _WITH_SECRET + near_miss
+        return self._other_scheme(headers, body, value) or (Signature.WRONG, _UNKNOWN)
+
+    def _near_miss(self, stamp: bytes, signature: bytes, body: bytes, value: Any) -> Text:
+        """What is wrong with a signature of the expected scheme that is misspelt or over the timestamp
+        in the body; empty for any other."""
+        dialect, secret = self._signer.dialect, self._signer.secret
+        if dialect.encoding == "hex" and verify(dialect, secret, stamp, body, signature.lower()):
+            return Text("but written in upper case", "但寫成了大寫")
+        bare = signature.removeprefix(_PREFIX)
+        if bare != signature and verify(dialect, secret, stamp, body, bare):
+            return Text("but with sha256= in front of it", "但前面多了 sha256=")
+        inner = value.get("timestamp") if isinstance(value, dict) else None
+        if type(inner) is int and abs(inner) < 1 << 63:
+            other = b"%d" % inner
+            if other != stamp and verify(dialect, secret, other, body, signature):
+                return Text(
+                    "but over the timestamp in the body, which is not that of the header",
+                    "但簽的是請求體中的時間戳，與請求頭不同",
+                )
+        return NO_TEXT
+
+    def _other_scheme(
+        self, headers: Headers, body: bytes, value: Any
+    ) -> tuple[Signature, Text] | None:
+        """How another scheme with the same secret explains the signature; None if none does."""
+        if len(body) > LONGEST_SEARCH:
+            return None
+        rewritten: dict[str, bytes] = {}
+        by_headers: dict[tuple[str, str], tuple[bytes, bytes] | Response] = {}
+        for scheme in self._likely():
+            dialect, secret = scheme.signer.dialect, scheme.signer.secret
+            names = dialect.timestamp_header, dialect.signature_header
+            if names not in by_headers:
+                by_headers[names] = credentials(headers, dialect)
+            presented = by_headers[names]
+            if isinstance(presented, Response):
+                continue
+            signed_bytes = body
+            if scheme.rewritten is not None:
+                if scheme.rewritten not in rewritten:
+                    rewritten[scheme.rewritten] = _encode(scheme.rewritten, value)
+                signed_bytes = rewritten[scheme.rewritten]
+            if verify(dialect, secret, presented[0], signed_bytes, presented[1]):
+                self._last = scheme
+                return Signature.OTHER, _WITH_SECRET + _difference(self._signer.dialect, scheme)
+        return None
+
+    def _likely(self) -> Iterator[Scheme]:
+        """The scheme that matched last, then all: a peer signs all its messages the same way."""
+        if self._last is not None:
+            yield self._last
+        yield from self._schemes
+
+    @cached_property
+    def _schemes(self) -> tuple[Scheme, ...]:
+        built_in = [dialects.load(name) for name in dialects.names()]
+        return tuple(others(self._signer, built_in))
+
+
+_RIGHT = Signature.RIGHT, Text("correctly signed", "簽名正確")
+_FITS = Text("follows the guide", "符合指南的格式")
+_WITH_SECRET = Text("signed with the secret, ", "以此密鑰簽名，")
+_UNKNOWN = Text(
+    "not made with this secret, or in an unknown way",
+    "不是以此密鑰簽的，或簽名方式不明",
+)
+
+
+def _body_kind(problems: int) -> tuple[Body, Text]:
+    text = Text(f"{problems} × contrary to the guide", f"{problems} 處不符合指南")
+    return (Body.PROBLEMS, text) if problems else (Body.FITS, _FITS)
+
+
+def _parsed(body: bytes) -> tuple[Any, Text]:
+    """The JSON object in `body`, and why there is none; empty if there is one."""
+    try:
+        value = json.loads(body.decode())
+    except UnicodeDecodeError:
+        return None, Text("the body is not UTF-8", "請求體不是 UTF-8")
+    except RecursionError:
+        return None, Text("the body is nested too deeply", "請求體的巢狀層級過深")
+    except ValueError:
+        empty = Text("the body is empty", "請求體是空的")
+        return None, Text("the body is not JSON", "請求體不是 JSON") if body else empty
+    if not isinstance(value, dict):
+        return value, Text("the body is not a JSON object", "請求體不是 JSON 物件")
+    return value, NO_TEXT
+
+
+def _encode(encoding: str, value: Any) -> bytes:
+    try:
+        return ENCODINGS[encoding](value)
+    except (ValueError, RecursionError):  # a lone surrogate cannot be encoded as UTF-8
+        return b""
+
+
+def _difference(expected: Dialect, scheme: Scheme) -> Text:
+    """How a signature by `scheme` differs from one in the `expected` dialect."""
+    dialect = scheme.signer.dialect
+    with_colon = expected.string_to_sign == "{timestamp}:{body}"
+    colon = with_colon and dialect.encoding == expected.encoding
+    if colon and dialect.string_to_sign == "{timestamp}{body}" and scheme.rewritten is None:
+        text = Text("but without the colon", "但少了冒號")
+    else:
+        text = Text("but over ", "但簽的是：") + scheme.description
+    if dialect.signature_header.lower() == expected.signature_header.lower():
+        return text
+    name = dialect.signature_header
+    return text + Text(f", in the header {name}", f"，放在請求頭 {name}")
+
+
+def _missing(headers: Headers, dialect: Dialect) -> Text:
+    """Which header of the signature is missing, repeated or empty."""
+    for name in (dialect.timestamp_header, dialect.signature_header):
+        values = [value for key, value in headers if key.lower() == name.lower().encode()]
+        if not values:
+            return Text(f"there is no {name} header", f"沒有 {name} 請求頭")
+        if len(values) > 1:
+            return Text(
+                f"there are {len(values)} {name} headers", f"{name} 出現了 {len(values)} 次"
+            )
+        if not values[0]:
+            return Text(f"{name} is empty", f"{name} 是空的")
+    return NO_TEXT
+
+
+def _stale(stamp: bytes, received: float, dialect: Dialect) -> Text:
+    unit = 1000 if dialect.timestamp_unit == "milliseconds" else 1
+    if not stamp.isdigit() or len(stamp) > 20:
+        return Text(
+            "correctly signed, over a timestamp that is not a number", "簽名正確，但時間戳不是數字"
+        )
+    ahead = int(stamp) / unit - received
+    seconds = f"{abs(ahead):,.0f}"
+    side = ("ahead of", "快") if ahead > 0 else ("behind", "慢")
+    return Text(
+        f"correctly signed, {seconds} s {side[0]} the receiver's clock",
+        f"簽名正確，但比接收端的時鐘{side[1]} {seconds} 秒",
+    )
