@@ -99,7 +99,8 @@ class SenderRun:
         self._final: dict[Key, list[Exchange]] = {}
         self._complete = False
         self._stalls = Stalls(self._clock)
-        self._stalled: list[Pair] = []  # cases to run again because this process was stalled
+        # Cases to run again because this process was stalled, and the seconds that each took.
+        self._stalled: list[tuple[Pair, float]] = []
         self._skipped: set[Key] = set()  # those of them that were skips
         self._until = 0.0
 
@@ -204,7 +205,9 @@ class SenderRun:
     async def _repeat_stalled(self, session: SenderSession) -> None:
         """Run the stalled cases again, one by one, until none is left or the time is used up."""
         while self._stalled:
-            scenario, case = self._stalled.pop(0)
+            (scenario, case), seconds = self._stalled.pop(0)
+            if seconds >= self._until - self._clock.monotonic():
+                continue  # broken off, it would leave the checks over the whole run without a verdict
             if self._skip(scenario, case, session) is None:
                 await self._case(session, scenario, case, last=True)
 
@@ -334,7 +337,7 @@ class SenderRun:
         seconds = self._clock.monotonic() - begin
         done = not judgements or (last and not stalled)
         if last and stalled and not self._is_skipped_again(rule, case, judgements):
-            self._stalled.append((scenario, case))
+            self._stalled.append(((scenario, case), seconds))
         self._settle(
             scenario,
             case,
