@@ -47,7 +47,7 @@ APART, CALM = 0.2, 1.0
 """Seconds between the starts of two peers, since a peer is busiest at its start; and seconds without a
 stall of this process before another peer may start."""
 
-TIMEOUT = 300.0
+TIMEOUT = 600.0
 """Seconds for the run against one peer, which shares the processor with others."""
 
 SHARE = "conformance.gallery.share"

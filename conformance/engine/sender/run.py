@@ -101,7 +101,6 @@ class SenderRun:
         self._stalls = Stalls(self._clock)
         # Cases to run again because this process was stalled, and the seconds that each took.
         self._stalled: list[tuple[Pair, float]] = []
-        self._skipped: set[Key] = set()  # those of them that were skips
         self._until = 0.0
 
     def listen(self, listener: Listener) -> None:
@@ -336,7 +335,7 @@ class SenderRun:
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
         done = not judgements or (last and not stalled)
-        if last and stalled and not self._is_skipped_again(rule, case, judgements):
+        if last and stalled:
             self._stalled.append(((scenario, case), seconds))
         self._settle(
             scenario,
@@ -349,14 +348,6 @@ class SenderRun:
             judged=judged,
         )
         return done
-
-    def _is_skipped_again(self, rule: str, case: Case, judgements: Sequence[Judgement]) -> bool:
-        """Whether a stalled case is a skip, and was one the last time too: on a machine that is too slow to
-        show more, running it until the time is used up would not help."""
-        skipped = not any(isinstance(each, Unjudged) and each.error for each in judgements)
-        before = (rule, case.name) in self._skipped
-        self._skipped |= {(rule, case.name)} if skipped else set()
-        return skipped and before
 
     def _settle(  # noqa: PLR0913 - one CaseRecord will take their place
         self,
