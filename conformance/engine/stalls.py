@@ -82,8 +82,8 @@ class Stalls:
 
 
 def drop_unreliable(judgements: Iterable[Judgement], lost: float) -> list[Finding | Unjudged]:
-    """The judgements of a case that a stall of `lost` seconds cannot have caused; none at all where the
-    gravest of them may be due to the stall. What holds leaves none: see `is_stalled`."""
+    """The judgements of a case without those that a stall of `lost` seconds can explain. Empty when one of
+    these is graver than every one that is kept. `Held` is never among them: see `is_stalled`."""
     reliable: list[Finding | Unjudged] = []
     doubtful: list[Judgement] = []
     for judgement in judgements:
@@ -115,7 +115,7 @@ def _may_be_due_to(judgement: Judgement, lost: float) -> bool:
 
 
 def as_stalled(judgements: Sequence[Judgement]) -> list[Finding | Unjudged]:
-    """What is reported of a case of which no reliable judgement is left, should it not be run again."""
+    """What to report for a case without a reliable judgement when it is not run again."""
     unjudged: list[Finding | Unjudged] = [each for each in judgements if isinstance(each, Unjudged)]
     return unjudged if len(unjudged) == len(judgements) else [Unjudged(_STALLED, error=True)]
 

@@ -122,7 +122,7 @@ def _attempts(
     few = [msg_id for msg_id in step.ids if len(by_message[msg_id]) < least]
     many = [msg_id for msg_id in step.ids if most is not None and len(by_message[msg_id]) > most]
     if not few and not many:
-        return _answered_late(expectation, step)
+        return _held_unless_stalled(expectation, step)
     msg_id = (few or many)[0]
     attempts = by_message[msg_id]
     count = Text(
@@ -138,9 +138,9 @@ def _attempts(
     return [Finding(expectation.level, text, evidence, slack)]
 
 
-def _answered_late(expectation: Expectation, step: StepExchanges) -> list[Judgement]:
-    """`Held` for attempts that the sender gave up, where a sender that waits too long would have given up
-    too if the mock was stalled: instead of an answer that was due, or of the head of one that drips."""
+def _held_unless_stalled(expectation: Expectation, step: StepExchanges) -> list[Judgement]:
+    """`Held` when the sender gave up attempts as expected, since a sender with too long a deadline looks
+    the same if the mock was stalled: its answer, or the head of a dripping one, came too late."""
     by_message = step.attempts(other=expectation.other)
     answers = step.sender_case.endpoint.answers
     given_up = [

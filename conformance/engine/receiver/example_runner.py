@@ -10,7 +10,7 @@ from functools import cache
 from conformance.checks.receiver.case import NOT_NOW, judge
 from conformance.engine.exchanges import Place
 from conformance.engine.receiver.compose import ComposedRequest, SendContext, compose_body
-from conformance.engine.receiver.preflight import lives
+from conformance.engine.receiver.preflight import is_alive
 from conformance.engine.receiver.session import Session
 from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, TargetDown
 from conformance.fuzz.strategies.example import Example, Shape
@@ -99,7 +99,7 @@ class ExampleRunner:
     async def _attempt_one(self, example: Example, *, shrinking: bool) -> ExampleResult:
         profile = self._session.profile
         exchange, judgements = await self._send(example)
-        if exchange.answer is None and not await lives(self._session):
+        if exchange.answer is None and not await is_alive(self._session):
             return self._target_down(example, exchange, _NO_ANSWER)
         unjudged = next((each for each in judgements if isinstance(each, Unjudged)), None)
         limited = exchange.status in NOT_NOW and exchange.status != profile.refusal[0]
@@ -113,7 +113,7 @@ class ExampleRunner:
             return None
         if not shrinking:
             control = await self._session.plain(Role.CONTROL, Place(self._rule.id))
-            if control.status not in profile.accepted and not await lives(self._session):
+            if control.status not in profile.accepted and not await is_alive(self._session):
                 return self._target_down(example, exchange, _REFUSES_PLAIN)
             second, judgements = await self._send(example)
             if not judgements or self._symptom(second) != self._symptom(exchange):

@@ -277,7 +277,7 @@ _TRIED = Text(
 )
 
 
-async def lives(session: Session) -> bool:
+async def is_alive(session: Session) -> bool:
     """Whether a plain valid message is accepted between two cases. A dead target has RESTART_SECONDS to
     be started again, and a slow one gets a second try: the first message may have queued behind those of
     other cases."""
@@ -293,7 +293,7 @@ async def lives(session: Session) -> bool:
         await session.clock.sleep(0.3)
 
 
-async def look_after(session: Session) -> None:
+async def send_final_message(session: Session) -> None:
     """After the suite: send plain valid messages until one is accepted, a few at most."""
     for _ in range(PLAIN_MESSAGES):
         exchange = await session.plain(Role.PLAIN, AFTER)

@@ -32,7 +32,7 @@ from conformance.engine.plan import Listener, Plan
 from conformance.engine.receiver.compose import ComposedRequest
 from conformance.engine.receiver.fuzz_report import judge_by_fuzzing
 from conformance.engine.receiver.preconditions import skip_reason
-from conformance.engine.receiver.preflight import AFTER, diagnose, lives, look_after
+from conformance.engine.receiver.preflight import AFTER, is_alive, run_preflight, send_final_message
 from conformance.engine.receiver.results import FuzzJudgement, accepts_forgeries, result_of
 from conformance.engine.receiver.session import Session
 from conformance.engine.receiver.steps import CaseRun, is_busy
@@ -135,7 +135,7 @@ class ReceiverRun:
                 if stop is None:
                     await self._scenarios(session)
                     session.revive()
-                    await look_after(session)
+                    await send_final_message(session)
                 self._complete = True
                 return stop
         except TimeoutError:
@@ -143,9 +143,9 @@ class ReceiverRun:
 
     async def _diagnosis(self, session: Session) -> Stop | None:
         try:
-            return await diagnose(session)
+            return await run_preflight(session)
         except Exception as fault:  # a fault of the suite itself is no verdict on the target
-            _LOG.exception("the target could not be diagnosed")
+            _LOG.exception("the target could not be probed: the preflight failed")
             return Stop(own_fault(fault), ())
 
     async def _scenarios(self, session: Session) -> None:
@@ -226,7 +226,7 @@ class ReceiverRun:
         for index, group in enumerate(groups):
             if doubtful:
                 session.revive()
-            if doubtful and not await lives(session):
+            if doubtful and not await is_alive(session):
                 self._gone = RATE_LIMIT if _limited(session.trace) else self._note_loss(session)
                 for pair in (pair for remaining in groups[index:] for pair in remaining):
                     self._settle(session, *pair, [Unjudged(self._gone, error=True)])

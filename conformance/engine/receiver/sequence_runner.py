@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from conformance.checks.receiver.case import count, judge
 from conformance.engine.exchanges import Place
-from conformance.engine.receiver.preflight import lives
+from conformance.engine.receiver.preflight import is_alive
 from conformance.engine.receiver.session import EFFECT_SECONDS, Session
 from conformance.engine.receiver.steps import CaseRun
 from conformance.fuzz.campaign.model import Action, Actions, Model, ScenarioSteps, Words
@@ -75,7 +75,7 @@ class SequenceRunner:
         accepted = any(each.status in self._session.profile.accepted for each in exchanges)
         self.model.note(action, steps, accepted=accepted)
         silent = [e for e in exchanges if e.answer is None and e.fault is not Fault.GIVEN_UP]
-        if silent and not await lives(self._session):
+        if silent and not await is_alive(self._session):
             return TargetDown(
                 self._evidence(self.model.scenario_steps(), silent, Level.MUST, _NO_ANSWER)
             )
@@ -114,7 +114,7 @@ class SequenceRunner:
         exchanges = list(self._exchanges)
         if self._session.profile.observed:
             observed = await self._observe(steps, seconds)
-            if any(map(self._is_refused_control, observed)) and not await lives(self._session):
+            if any(map(self._is_refused_control, observed)) and not await is_alive(self._session):
                 return TargetDown(self._evidence(sequence, exchanges, Level.MUST, _NO_ANSWER))
             exchanges += observed
         failures = []

@@ -35,7 +35,7 @@ from conformance.engine.metadata import (
 from conformance.engine.plan import Listener, Plan, exchanges_over
 from conformance.engine.results import decide_result, own_fault
 from conformance.engine.sender.preconditions import duration, skip_reason
-from conformance.engine.sender.preflight import diagnose
+from conformance.engine.sender.preflight import run_preflight
 from conformance.engine.sender.session import BEFORE, SETTINGS, Registration, SenderSession
 from conformance.engine.sender.steps import ConfigurationRefusedError, SenderCaseRun
 from conformance.engine.stalls import Stalls, as_stalled, drop_unreliable, is_stalled
@@ -172,9 +172,9 @@ class SenderRun:
 
     async def _diagnosis(self, session: SenderSession) -> Stop | None:
         try:
-            return await diagnose(session)
+            return await run_preflight(session)
         except Exception as fault:  # a fault of the suite itself is no verdict on the target
-            _LOG.exception("the sender could not be diagnosed")
+            _LOG.exception("the sender could not be probed: the preflight failed")
             return Stop(own_fault(fault), ())
 
     async def _scenarios(self, session: SenderSession) -> None:

@@ -104,25 +104,25 @@ def promised(life: Life, timeout: int, retries: int) -> tuple[list[float], State
 @settings(max_examples=60, deadline=None)
 @given(st.lists(LIVES, min_size=1, max_size=6), st.integers(1, 30), st.integers(0, 9))
 def test_whatever_the_answers_attempts_come_when_the_protocol_says(
-    lives: list[Life], timeout: int, retries: int
+    is_alive: list[Life], timeout: int, retries: int
 ) -> None:
     made: dict[str, list[Attempt]] = defaultdict(list)
 
     def answer(attempt: Attempt) -> AttemptReply:
         msg_id = json.loads(attempt.body)["msgId"]
         made[msg_id].append(attempt)
-        return lives[int(msg_id)].reply(len(made[msg_id]))
+        return is_alive[int(msg_id)].reply(len(made[msg_id]))
 
     async def run() -> None:
         async with sender(answer) as here:
             await here.put(replace(HOOK, timeout=timeout, retry_count=retries))
-            due = sorted((at, str(n)) for n, life in enumerate(lives) for at in life.given)
+            due = sorted((at, str(n)) for n, life in enumerate(is_alive) for at in life.given)
             for at, msg_id in due:
                 await here.clock.turn(NOW + at - here.clock.now())
                 await here.accept(event(msg_id))
             await here.clock.turn(3 * 3600)
             settled = {each.msg_id: each.state for each in here.store.queue.newest(1000)}
-        for n, life in enumerate(lives):
+        for n, life in enumerate(is_alive):
             times, state = promised(life, timeout, retries)
             attempts = made[str(n)]
             assert [each.at - NOW for each in attempts] == pytest.approx(times, abs=0.01)
