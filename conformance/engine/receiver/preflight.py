@@ -39,7 +39,7 @@ LEARNING = "FR F FR FR F FR"
 TELLTALE = "測試 <1 & 2/3>"
 
 
-async def diagnose(session: Session) -> Stop | None:
+async def run_preflight(session: Session) -> Stop | None:
     """Learn about the target and complete the session's profile. Returns a Stop when the suite cannot be
     run."""
     plain = [await _first_plain(session)]

@@ -43,7 +43,7 @@ ALL_KINDS = {"MessageTypes": [str(TYPES[kind]) for kind in CHANNELS]}
 """The settings with which a message of any kind arrives."""
 
 
-async def diagnose(session: SenderSession) -> Stop | None:
+async def run_preflight(session: SenderSession) -> Stop | None:
     """Learn about the sender and complete the session's profile. Returns a Stop when nothing can be
     judged."""
     stop = await _diagnose(session)
