@@ -8,8 +8,8 @@ from typing import Any
 
 from conformance.model.text import Text
 from conformance.protocol.dialect import Dialect, Secret
-from conformance.protocol.signing import SECRETS, Scheme
-from conformance.protocol.tampering import Signer
+from conformance.protocol.schemes import SECRETS, Scheme
+from conformance.protocol.signing import Signer
 
 
 def scheme_data(scheme: Scheme) -> dict[str, Any]:

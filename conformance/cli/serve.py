@@ -26,7 +26,7 @@ def serve_receiver(host: str, port: int, secret: str, db: str | None, dialect: s
     """Run the reference receiver until it is stopped."""
     from conformance.live.page import LivePage
     from conformance.options.secrets import read_secret
-    from conformance.protocol.tampering import Signer
+    from conformance.protocol.signing import Signer
     from conformance.receiver.app import Settings, serve
     from conformance.scenario.dialects import load
 

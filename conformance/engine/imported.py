@@ -22,7 +22,7 @@ from conformance.model.rules import Outcome
 from conformance.model.text import Text
 from conformance.options.secrets import other_secret
 from conformance.protocol.dialect import Dialect, Secret
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.scenario.load import built_in
 from conformance.scenario.records import Scenario
 

@@ -10,7 +10,7 @@ from conformance.options.receiver import Options
 from conformance.options.sender import SenderOptions
 from conformance.protocol.delivery import Backoff
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox

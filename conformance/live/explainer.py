@@ -18,8 +18,8 @@ from conformance.model.text import NO_TEXT, Text
 from conformance.protocol.dialect import Dialect, verify
 from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.fast_validation import message_fits
-from conformance.protocol.signing import Scheme, others
-from conformance.protocol.tampering import Signer
+from conformance.protocol.schemes import Scheme, others
+from conformance.protocol.signing import Signer
 from conformance.protocol.validation import message_problems
 from conformance.receiver.behaviour import TOLERANCE, Response, credentials, fresh
 from conformance.scenario import dialects

@@ -23,7 +23,7 @@ from conformance.live.feed import MOST, Feed
 from conformance.live.translations import FAULTS, WORDS
 from conformance.live.view import RequestView
 from conformance.model.errors import InputError
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver.events import DeliveryNotice
 from conformance.reporting.pages.templates import asset, environment, policy
 

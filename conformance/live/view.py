@@ -9,7 +9,7 @@ from conformance.live.explainer import Explainer, Explanation
 from conformance.live.feed import LARGEST, MOST, FeedEntry
 from conformance.model.escaping import visible
 from conformance.model.text import Text
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver.masking import Mask
 from conformance.reporting.pages.escaped_text import decode, escape_runs
 

@@ -21,7 +21,7 @@ from conformance.model.text import NO_TEXT, Text
 from conformance.protocol.dialect import sign
 from conformance.protocol.encodings import compact
 from conformance.protocol.message import build
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.scenario import dialects
 
 DRAWS = 3

@@ -18,7 +18,7 @@ from conformance.model.text import LANGUAGES
 from conformance.options.secrets import read_secret
 from conformance.options.urls import check_observer, check_url
 from conformance.protocol.dialect import Dialect
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.scenario import dialects
 
 MIX = "ordinary=7,repeats=1,forgeries=1,storms=1"

@@ -8,35 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from conformance.model.exchange import Signing
-from conformance.protocol.dialect import Dialect, Secret, sign
+from conformance.protocol.dialect import sign
+from conformance.protocol.signing import Signed, Signer
 
 WRONG_SECRET = "hookproof-not-the-secret"  # noqa: S105 - not a secret
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A request's signed parts. A `timestamp` of None and empty `signatures` mean absent headers."""
-
-    timestamp: bytes | None
-    signatures: tuple[bytes, ...]
-    body: bytes
-    signing: Signing
-
-
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """A dialect and a secret: all that a right signature needs."""
-
-    dialect: Dialect
-    secret: Secret
-
-    def sign(self, timestamp: bytes, body: bytes) -> Signed:
-        """The parts of a correctly signed request."""
-        signature = sign(self.dialect, self.secret, timestamp, body)
-        return Signed(timestamp, (signature,), body, Signing(timestamp, body))
 
 
 Tampering = Callable[[Signed, Signer], Signed]

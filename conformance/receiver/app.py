@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from conformance.model.clock import Clock
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver.behaviour import ReceiverBehaviour, Response
 from conformance.receiver.events import DeliveryNotice, Follower
 from conformance.receiver.inbox import PREVIEW, Inbox

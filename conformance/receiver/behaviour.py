@@ -21,7 +21,7 @@ from aiohttp import web
 from conformance.model.exchange import Headers
 from conformance.protocol.dialect import Dialect, sign
 from conformance.protocol.fast_validation import message_fits
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver.inbox import Delivery, Inbox
 
 Message = dict[str, Any]

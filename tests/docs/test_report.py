@@ -11,7 +11,7 @@ from conformance.live import feed
 from conformance.live.page import LivePage
 from conformance.live.translations import FAULTS
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.protocol.validation import validator
 from conformance.receiver.app import Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour

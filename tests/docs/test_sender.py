@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.protocol.validation import validator
 from conformance.receiver.app import serving
 from conformance.receiver.behaviour import ReceiverBehaviour

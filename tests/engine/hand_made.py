@@ -17,8 +17,8 @@ from conformance.model.rules import Finding, Level, Unjudged
 from conformance.model.text import NO_TEXT
 from conformance.protocol.dialect import Secret, sign
 from conformance.protocol.message import build
-from conformance.protocol.signing import Scheme
-from conformance.protocol.tampering import Signer
+from conformance.protocol.schemes import Scheme
+from conformance.protocol.signing import Signer
 from conformance.scenario import dialects
 from conformance.scenario import sender as emission
 from conformance.scenario.records import Case

@@ -36,8 +36,8 @@ from conformance.model.text import NO_TEXT, Text
 from conformance.protocol.dialect import Secret, verify
 from conformance.protocol.encodings import compact
 from conformance.protocol.message import build
-from conformance.protocol.signing import Scheme
-from conformance.protocol.tampering import Signer
+from conformance.protocol.schemes import Scheme
+from conformance.protocol.signing import Signer
 from conformance.protocol.validation import message_problems, validator
 from conformance.scenario import dialects
 from conformance.scenario.dialects import load

@@ -11,7 +11,7 @@ import pytest
 
 from conformance.live.explainer import Body, Explainer, Explanation, Signature
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.scenario.dialects import load
 
 SECRET = b"a lighthouse"

@@ -16,7 +16,7 @@ import pytest
 from conformance.live import page as live
 from conformance.model.clock import Clock
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver.app import ENDPOINT, Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox

@@ -16,7 +16,7 @@ from conformance.load.ledger import (
 from conformance.load.settings import Settings
 from conformance.load.verdict import LoadRun
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.scenario.dialects import load
 
 SECRET = "a lighthouse"

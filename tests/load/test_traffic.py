@@ -6,7 +6,7 @@ import pytest
 
 from conformance.load.traffic import FORGERY_KINDS, draw, forgeries
 from conformance.protocol.dialect import Secret, verify
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.protocol.validation import message_problems
 from conformance.scenario import dialects
 

@@ -8,7 +8,8 @@ from conformance.protocol.dialect import Secret, verify
 from conformance.protocol.encodings import compact
 from conformance.protocol.message import build
 from conformance.protocol.mutations import MUTATIONS
-from conformance.protocol.tampering import TAMPERINGS, Signer
+from conformance.protocol.signing import Signer
+from conformance.protocol.tampering import TAMPERINGS
 from conformance.scenario.dialects import load
 
 SIGNERS = {name: Signer(load(name), Secret(b"a-secret")) for name in ("guide", "timestamp-body")}

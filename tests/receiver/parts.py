@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from conformance.live.page import LivePage
 from conformance.model.clock import Clock
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver.app import ENDPOINT, Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from conformance.model.exchange import Headers
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver import behaviour as steps
 from conformance.receiver.behaviour import Arrival, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Delivery

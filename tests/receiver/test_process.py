@@ -27,7 +27,7 @@ import pytest
 
 from conformance.model.errors import InputError
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver.app import ENDPOINT, Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
@@ -39,7 +39,7 @@ from tests.places import ROOT
 SECRET = "a lighthouse"
 SERVE = """
 import {loop} as loop, sys
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.protocol.dialect import Secret
 from conformance.scenario.dialects import load
 from conformance.receiver.app import serve

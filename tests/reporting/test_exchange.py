@@ -9,7 +9,8 @@ import pytest
 
 from conformance.model.exchange import Answer, Exchange, Headers, Request, Role, Transport
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import TAMPERINGS, Signer
+from conformance.protocol.signing import Signer
+from conformance.protocol.tampering import TAMPERINGS
 from conformance.reporting.html.exchange import ExchangeRenderer, ExchangeView
 from conformance.scenario.dialects import load
 

@@ -17,7 +17,7 @@ from conformance.model.rules import Level, Outcome, Rule, Verdict
 from conformance.model.text import Text
 from conformance.options.receiver import Options
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver import behaviour as behaviour
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
 from conformance.receiver.inbox import Inbox

@@ -16,7 +16,7 @@ from conformance.model.exchange import (
     Transport,
 )
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox

@@ -8,7 +8,7 @@ from conformance.checks.receiver.inferred_observer import InferredObserver
 from conformance.model.exchange import Fault
 from conformance.model.text import Text
 from conformance.protocol.dialect import Dialect
-from conformance.protocol.signing import Scheme
+from conformance.protocol.schemes import Scheme
 
 
 @dataclass(frozen=True, slots=True)

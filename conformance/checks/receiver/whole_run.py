@@ -18,7 +18,7 @@ from conformance.checks.receiver.wording import RATE_LIMIT, answered, places
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.model.rules import Finding, Judgement, Level, Unjudged
 from conformance.model.text import Text
-from conformance.protocol.signing import describe_dialect
+from conformance.protocol.schemes import describe_dialect
 
 Check = Callable[[Sequence[Exchange], ReceiverProfile, Level], list[Judgement]]
 

@@ -8,8 +8,8 @@ from statistics import median
 
 from conformance.model.exchange import Exchange
 from conformance.protocol.dialect import Secret
-from conformance.protocol.signing import Scheme
-from conformance.protocol.tampering import Signer
+from conformance.protocol.schemes import Scheme
+from conformance.protocol.signing import Signer
 
 ARRIVAL = 10.0
 """Seconds within which a first attempt begins, unless the sender was seen to take longer."""

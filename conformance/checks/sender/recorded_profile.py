@@ -9,7 +9,7 @@ from conformance.checks.recorded_scheme import read_dialect, read_scheme, scheme
 from conformance.checks.sender.profile import SenderProfile
 from conformance.options.secrets import other_secret
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 
 _SECRET = ("asked", "other_secret", "scheme")
 """Fields of SenderProfile that contain a secret."""

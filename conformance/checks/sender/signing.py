@@ -10,8 +10,8 @@ from conformance.model.exchange import Exchange
 from conformance.model.text import NO_TEXT
 from conformance.protocol.dialect import Dialect, Secret, verify
 from conformance.protocol.encodings import ENCODINGS
-from conformance.protocol.signing import Scheme, others
-from conformance.protocol.tampering import Signer
+from conformance.protocol.schemes import Scheme, others
+from conformance.protocol.signing import Signer
 from conformance.scenario import dialects
 
 

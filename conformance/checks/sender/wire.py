@@ -22,7 +22,7 @@ from conformance.model.rules import Finding, Judgement, Level, Unjudged
 from conformance.model.text import NO_TEXT, Text
 from conformance.protocol.delivery import deadline
 from conformance.protocol.dialect import Dialect
-from conformance.protocol.signing import Scheme
+from conformance.protocol.schemes import Scheme
 from conformance.protocol.validation import message_problems
 
 Check = Callable[[Sequence[Exchange], SenderProfile, Level], list[Judgement]]

@@ -16,7 +16,8 @@ from conformance.protocol.dialect import Dialect
 from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import build
 from conformance.protocol.mutations import MUTATIONS
-from conformance.protocol.tampering import TAMPERINGS, Signed, Signer, Tampering, quoted
+from conformance.protocol.signing import Signed, Signer
+from conformance.protocol.tampering import TAMPERINGS, Tampering, quoted
 from conformance.scenario.receiver import Send
 
 _NOW = re.compile(r"\{now([+-]\d+)?\}")

@@ -18,7 +18,7 @@ from conformance.model.exchange import Exchange, Request, Role
 from conformance.model.rules import GRAVITY, Finding, Judgement, Level, Unjudged
 from conformance.model.text import Text
 from conformance.protocol.dialect import verify
-from conformance.protocol.tampering import Signed, Signer
+from conformance.protocol.signing import Signed, Signer
 from conformance.scenario.load import built_in
 from conformance.scenario.receiver import Expect, Send, Step
 from conformance.scenario.records import Case, Scenario

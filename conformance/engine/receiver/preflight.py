@@ -22,8 +22,8 @@ from conformance.model.exchange import Answer, Exchange, Fault, Role
 from conformance.model.text import Text
 from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import TYPES
-from conformance.protocol.signing import REWRITTEN, Scheme, others
-from conformance.protocol.tampering import Signed
+from conformance.protocol.schemes import REWRITTEN, Scheme, others
+from conformance.protocol.signing import Signed
 from conformance.scenario import dialects
 from conformance.scenario.receiver import Send
 

@@ -47,8 +47,8 @@ from conformance.model.rules import Judgement, Outcome, Unjudged, verdict
 from conformance.model.text import NO_TEXT, Text
 from conformance.options.receiver import Options, spellings
 from conformance.options.secrets import is_distinctive
-from conformance.protocol.signing import Scheme
-from conformance.protocol.tampering import Signer
+from conformance.protocol.schemes import Scheme
+from conformance.protocol.signing import Signer
 from conformance.scenario.records import Case, Scenario
 from conformance.trace import Trace
 from conformance.wire.client import Wire, tls_context

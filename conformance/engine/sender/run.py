@@ -48,7 +48,7 @@ from conformance.model.rules import Judgement, Outcome, Unjudged, verdict
 from conformance.model.text import NO_TEXT, Text
 from conformance.options.secrets import hide, other_secret
 from conformance.options.sender import SenderOptions, spellings
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver.mock import Mock, listening
 from conformance.scenario.records import Case, Scenario
 from conformance.serving import certificates

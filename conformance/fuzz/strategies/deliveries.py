@@ -19,7 +19,7 @@ from conformance.fuzz.strategies.forged import forged_examples
 from conformance.fuzz.strategies.malformed import malformed_examples
 from conformance.fuzz.strategies.valid import valid_examples, valid_of
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import Signed, Signer
+from conformance.protocol.signing import Signed, Signer
 from conformance.scenario import dialects
 
 _IDS = itertools.count(random.SystemRandom().randrange(10**18, 9 * 10**18))

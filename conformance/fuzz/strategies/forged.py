@@ -20,11 +20,10 @@ from conformance.model.text import Text
 from conformance.protocol.dialect import Dialect, sign
 from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import build
+from conformance.protocol.signing import Signed, Signer
 from conformance.protocol.tampering import (
     TAMPERINGS,
     WRONG_SECRET,
-    Signed,
-    Signer,
     Tampering,
     on_body,
     on_signature,

@@ -14,7 +14,7 @@ from functools import partial
 
 from conformance.gallery.peer import Faulty
 from conformance.model.exchange import Headers
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver import behaviour
 from conformance.receiver.behaviour import Arrival, Message, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Inbox

@@ -17,7 +17,8 @@ from typing import Any
 from conformance.gallery.peer import Faulty
 from conformance.model.exchange import Headers
 from conformance.protocol.dialect import Dialect, Secret
-from conformance.protocol.tampering import WRONG_SECRET, Signer
+from conformance.protocol.signing import Signer
+from conformance.protocol.tampering import WRONG_SECRET
 from conformance.receiver import behaviour
 from conformance.receiver.behaviour import ReceiverBehaviour, Response, authenticate
 

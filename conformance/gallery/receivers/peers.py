@@ -25,7 +25,7 @@ from conformance.gallery.receivers.signature import SIGNATURE
 from conformance.gallery.receivers.timing import TIMING
 from conformance.gallery.receivers.transport import TRANSPORT
 from conformance.options.receiver import Options
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver.app import ENDPOINT, OBSERVER, Settings, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox

@@ -18,7 +18,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver import behaviour
 from conformance.receiver.app import ENDPOINT, Settings, serving
 from conformance.receiver.behaviour import Arrival, ReceiverBehaviour, Response

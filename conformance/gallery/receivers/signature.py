@@ -25,7 +25,7 @@ from conformance.gallery.receivers.forged import (
 from conformance.model.exchange import Headers
 from conformance.protocol.dialect import Dialect, parse_template
 from conformance.protocol.encodings import ENCODINGS
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.receiver import behaviour
 from conformance.receiver.behaviour import ReceiverBehaviour, Response, authenticate
 

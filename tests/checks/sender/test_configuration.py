@@ -11,7 +11,7 @@ from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.model.exchange import Fault
 from conformance.model.rules import Finding, Level
 from conformance.protocol.dialect import Secret
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from tests.engine.hand_made import API, FACTS, SECRET, called, step, told
 
 

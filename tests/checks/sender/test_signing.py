@@ -13,8 +13,8 @@ import pytest
 from conformance.checks.sender.signing import fits, scheme_of
 from conformance.model.text import NO_TEXT
 from conformance.protocol.dialect import Secret, parse_template
-from conformance.protocol.signing import Scheme
-from conformance.protocol.tampering import Signer
+from conformance.protocol.schemes import Scheme
+from conformance.protocol.signing import Signer
 from conformance.scenario.dialects import load
 from tests.engine.hand_made import GUIDE, NOW, OTHER, SCHEME, SECRET, SIGNER, attempt, message
 

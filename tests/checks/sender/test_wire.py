@@ -14,8 +14,8 @@ from conformance.model.exchange import Fault, Role
 from conformance.model.rules import Finding, Level, Unjudged
 from conformance.model.text import NO_TEXT, Text
 from conformance.protocol.dialect import parse_template, sign
-from conformance.protocol.signing import Scheme
-from conformance.protocol.tampering import Signer
+from conformance.protocol.schemes import Scheme
+from conformance.protocol.signing import Signer
 from tests.engine import hand_made
 from tests.engine.hand_made import (
     FACTS,

@@ -24,7 +24,7 @@ from conformance.model.rules import Level, Outcome, Verdict
 from conformance.options.receiver import Options
 from conformance.protocol.dialect import Secret
 from conformance.protocol.encodings import ENCODINGS
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.protocol.validation import problems
 from conformance.receiver import behaviour as behaviour
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving

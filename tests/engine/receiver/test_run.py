@@ -16,7 +16,7 @@ from conformance.model.errors import InputError
 from conformance.model.rules import Outcome, Verdict
 from conformance.protocol.dialect import Secret, parse_template
 from conformance.protocol.encodings import ENCODINGS
-from conformance.protocol.tampering import Signer
+from conformance.protocol.signing import Signer
 from conformance.protocol.validation import problems
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
 from conformance.receiver.behaviour import ReceiverBehaviour, Response, authenticate, read
