@@ -54,9 +54,10 @@ def slack_of_many(attempts: Sequence[Exchange], deadline: float) -> float | None
 
 
 def slack_of_few(attempts: Sequence[Exchange], deadline: float) -> float | None:
-    """The same for a sender that stops after an attempt that it got no answer to in time."""
-    answered = [deadline - each.seconds for each in attempts[-1:] if each.status is not None]
-    return max(0.0, answered[0]) if answered else None
+    """The same for a sender that stops after an attempt that it got no answer to in time. None as well when
+    the mock answered after the deadline, since no stall makes an answer earlier."""
+    left = [deadline - each.seconds for each in attempts[-1:] if each.status is not None]
+    return left[0] if left and left[0] > 0 else None
 
 
 def _described(attempts: Sequence[Exchange], retry_count: int, profile: SenderProfile) -> Text:

@@ -168,7 +168,7 @@ async def _hang_on_null(request: web.Request) -> bytes | Response:
     """Express 4 with an async handler: `body.msgId` throws on null, and nothing handles the error."""
     body = await behaviour.receive(request)
     if body == b"null":
-        await asyncio.sleep(6.5)
+        await asyncio.sleep(8)  # longer than the suite waits past the deadline
     return body
 
 

@@ -126,6 +126,6 @@ PACE = (
         "timeout-in-milliseconds",
         "reads Timeout as milliseconds",
         ("sender.time.deadline",),
-        _with_deadline(lambda timeout: timeout / 1000),
+        _with_deadline(lambda timeout: max(0.1, timeout / 1000)),
     ),
 )
