@@ -11,8 +11,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
-from conformance.engine.receiver.run import ReceiverRun
-from conformance.engine.sender.run import SenderRun
+from conformance.engine.events import CaseFinished, Event
+from conformance.engine.receiver.side import ReceiverSide
+from conformance.engine.runner import Runner, Side
+from conformance.engine.sender.side import SenderSide
 from conformance.model.report import Report as Record
 from conformance.model.report import Result
 from conformance.options.receiver import Options, read_header
@@ -95,7 +97,7 @@ async def check_receiver(  # noqa: PLR0913 - an argument for each option, until 
         ca=Path(ca) if ca is not None else None,
         scenarios=tuple(Path(folder) for folder in scenarios),
     )
-    return await _report(ReceiverRun(options, language=language), on_result)
+    return await _report(ReceiverSide(options), language, on_result)
 
 
 async def check_sender(  # noqa: PLR0913 - an argument for each option, until one table declares them
@@ -152,19 +154,19 @@ async def check_sender(  # noqa: PLR0913 - an argument for each option, until on
         ca=Path(ca) if ca is not None else None,
         scenarios=tuple(Path(folder) for folder in scenarios),
     )
-    return await _report(SenderRun(options, language=language), on_result)
+    return await _report(SenderSide(options), language, on_result)
 
 
-async def _report(run: ReceiverRun | SenderRun, on_result: Callable[[Result], None]) -> Report:
-    """The report of `run`, able to display itself. A notebook shows the progress meanwhile."""
-    with live(len(run.keys), run.language) as advance:
+async def _report(side: Side, language: str, on_result: Callable[[Result], None]) -> Report:
+    """The report on `side`, able to display itself. A notebook shows the progress meanwhile."""
+    with live(language) as advance:
 
-        def pass_on(result: Result) -> None:
-            advance(result)
-            on_result(result)
+        def listen(event: Event) -> None:
+            advance(event)
+            if isinstance(event, CaseFinished):
+                on_result(event.result)
 
-        run.listen(pass_on)
-        record = await run.report()
+        record = await Runner(side, listen, language=language).report()
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     values["results"] = tuple(_shown(result, record) for result in record.results)
     return Report(**values)

@@ -163,7 +163,7 @@ def test_locust_never_enters_the_process_of_the_core():
             "load.report",
         )
     ]
-    assert {"locust", "gevent"} & loaded(*core, "conformance.engine.receiver.run") == set()
+    assert {"locust", "gevent"} & loaded(*core, "conformance.engine.receiver.side") == set()
 
 
 def test_what_runs_inside_locust_is_not_asynchronous():
@@ -172,5 +172,5 @@ def test_what_runs_inside_locust_is_not_asynchronous():
         "aiohttp",
         "uvloop",
         "conformance.wire",
-        "conformance.engine.receiver.run",
+        "conformance.engine.receiver.side",
     } & inside == set()

@@ -19,8 +19,8 @@ from conformance.cli.options import (
 from conformance.model.errors import InputError
 
 if TYPE_CHECKING:
-    from conformance.engine.receiver.run import ReceiverRun
-    from conformance.engine.sender.run import SenderRun
+    from conformance.engine.events import Event
+    from conformance.engine.runner import Side
 
 
 class _CheckGroup(click.Group):
@@ -67,9 +67,9 @@ def check_receiver(**arguments: Any) -> None:
         headers=tuple(read_header(line) for line in arguments["headers"]),
         **read_run_options(arguments),
     )
-    from conformance.engine.receiver.run import ReceiverRun
+    from conformance.engine.receiver.side import ReceiverSide
 
-    _judge(ReceiverRun(options, language=arguments["lang"]), arguments)
+    _judge(ReceiverSide(options), arguments)
 
 
 @check.command("sender", short_help="Judge the sender behind an API.")
@@ -110,20 +110,28 @@ def check_sender(**arguments: Any) -> None:
         public_url=arguments["public_url"],
         **read_run_options(arguments),
     )
-    from conformance.engine.sender.run import SenderRun
+    from conformance.engine.sender.side import SenderSide
 
-    _judge(SenderRun(options, language=arguments["lang"]), arguments)
+    _judge(SenderSide(options), arguments)
 
 
-def _judge(run: ReceiverRun | SenderRun, arguments: dict[str, Any]) -> None:
+def _judge(side: Side, arguments: dict[str, Any]) -> None:
     """Run, print the report, write its files, and exit with the verdict's status."""
+    from conformance.engine.events import RunFinished
+    from conformance.engine.runner import Runner
     from conformance.reporting.progress import progress
     from conformance.reporting.terminal import print_report
 
-    files = report_files(arguments)
-    with progress(len(run.keys), quiet=arguments["quiet"]) as advance:
-        run.listen(advance)
-        report = run_async(run.report())
-    print_report(report, quiet=arguments["quiet"])
-    files.write(report)  # after printing: the report is seen even if a file cannot be written
+    files, quiet = report_files(arguments), arguments["quiet"]
+    with progress(quiet=quiet) as advance:
+
+        def listen(event: Event) -> None:
+            advance(event)
+            if isinstance(event, RunFinished):
+                print_report(event.report, quiet=quiet)
+                files.write(
+                    event.report
+                )  # last: the report is seen even if a file cannot be written
+
+        report = run_async(Runner(side, listen, language=arguments["lang"]).report())
     sys.exit(report.exit_status)

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 def demo(**arguments: Any) -> None:
     """Judge the embedded reference receiver and the embedded reference sender, and write
     hookproof-report.html. Files about the sender have -sender in their names."""
-    from conformance.engine.receiver.run import ReceiverRun
-    from conformance.engine.sender.run import SenderRun
+    from conformance.engine.receiver.side import ReceiverSide
+    from conformance.engine.runner import Runner
+    from conformance.engine.sender.side import SenderSide
     from conformance.gallery.reference import reference_receiver, reference_sender
     from conformance.reporting.terminal import print_report
 
@@ -32,11 +33,11 @@ def demo(**arguments: Any) -> None:
 
     async def judge_receiver() -> Report:
         async with reference_receiver() as options:
-            return await ReceiverRun(options, language=arguments["lang"]).report()
+            return await Runner(ReceiverSide(options), language=arguments["lang"]).report()
 
     async def judge_sender() -> Report:
         async with reference_sender() as options:
-            return await SenderRun(options, language=arguments["lang"]).report()
+            return await Runner(SenderSide(options), language=arguments["lang"]).report()
 
     status = 0
     for judge, files in ((judge_receiver, receiver_files), (judge_sender, sender_files)):

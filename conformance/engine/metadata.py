@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from conformance import __version__
-from conformance.model.exchange import Exchange, Headers
+from conformance.model.exchange import Exchange
 from conformance.model.report import Report
 from conformance.model.text import Text
-from conformance.scenario.records import Scenario
 from conformance.trace import Trace
 
 Key = tuple[str, str | None]
@@ -40,25 +39,9 @@ def mark_superseded(
     ]
 
 
-def add_metadata(  # noqa: PLR0913 - one record of the run will take their place
-    report: Report,
-    scenarios: Iterable[Scenario],
-    profile: Mapping[str, Any],
-    *,
-    epoch: float,
-    complete: bool,
-    strict: bool,
-    headers: Headers = (),
-) -> None:
-    """Add to the report's trace what judging it again needs, in the form of `schemas/run.schema.json`.
-
-    `profile` is the target's profile as JSON data. `epoch` is the Unix time at which the clock of the
-    exchanges stood at 0. `headers` are the secret ones; only their names are stored.
-    """
-    trace = report.trace
-    trace.results = report.results
-    trace.rules = {scenario.rule.id: scenario.record for scenario in scenarios}
-    trace.run = {
+def describe_report(report: Report) -> dict[str, Any]:
+    """What a report says of its run as a whole: the part of `schemas/run.schema.json` that a report knows."""
+    return {
         "hookproof": __version__,
         "side": report.side,
         "target": report.target,
@@ -69,10 +52,4 @@ def add_metadata(  # noqa: PLR0913 - one record of the run will take their place
         "cause": {"en": report.cause.en, "zh": report.cause.zh},
         "started": report.started,
         "seconds": report.seconds,
-        "epoch": epoch,
-        "complete": complete,
-        "strict": strict,
-        "headers": [name.decode() for name, _ in headers],
-        "redacted": False,
-        "facts": profile,
     }

@@ -5,24 +5,20 @@ Knows nothing of how cases are run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 
+from conformance.engine.case_record import CaseRecord
 from conformance.engine.metadata import Key
 from conformance.engine.stop import Stop
 from conformance.model.errors import InputError
-from conformance.model.exchange import Exchange
 from conformance.model.report import Result, in_order
 from conformance.model.rules import Finding, Judgement, Outcome, Unjudged
 from conformance.model.text import Text
 from conformance.options.run import RunOptions
 from conformance.scenario import load as scenarios
-from conformance.scenario.records import Case, Scenario
-from conformance.trace import Trace
-
-Listener = Callable[[Result], None]
+from conformance.scenario.records import Scenario
 
 
 class Plan:
@@ -38,13 +34,11 @@ class Plan:
         options: RunOptions,
         checks: Collection[str],
         step_checks: Collection[str],
-        listener: Listener,
     ) -> None:
         loaded = scenarios.load(side, options.scenarios, options.scenario_files)
         own = options.scenarios or options.scenario_files
         hint = "" if own else "; rules of your own need --scenarios"
         self.chosen = scenarios.select(loaded, options.rules, hint)
-        self.listener = listener
         self._results: dict[Key, Result] = {}
         self._provisional: set[Key] = set()
         for scenario in self.chosen:
@@ -53,74 +47,61 @@ class Plan:
             _require_checks(scenario.place, _step_checks_of(scenario), step_checks)
 
     @property
+    def records(self) -> list[CaseRecord]:
+        """Every case, not yet carried out, in the catalogue's order."""
+        return [CaseRecord(scenario, case) for scenario in self.chosen for case in scenario.cases]
+
+    @property
     def keys(self) -> list[Key]:
         """Every (rule, case), in the catalogue's order."""
-        return [
-            (scenario.rule.id, case.name) for scenario in self.chosen for case in scenario.cases
-        ]
+        return [record.key for record in self.records]
 
     def settle(self, result: Result) -> None:
-        """Store a result, in place of an earlier one for its case, and report it to the listener."""
+        """Keep a result, in place of an earlier one for its case."""
         key = (result.rule.id, result.case)
         self._results[key] = result
         self._provisional.discard(key)
-        self.listener(result)
 
     def settle_provisionally(self, result: Result) -> None:
-        """Store a result whose case should be run again. The listener does not hear of it before
-        `settle_provisional`."""
+        """Keep a result whose case should be run again."""
         key = (result.rule.id, result.case)
         self._results[key] = result
         self._provisional.add(key)
 
-    def settle_provisional(self) -> None:
-        """Settle the results whose cases were not run again before the time ran out. A finding among them
-        becomes an error: it was made while other cases ran, and these may have caused it."""
-        for key in sorted(self._provisional, key=str):
-            result = self._results[key]
-            if result.outcome in (Outcome.FAIL, Outcome.WARN, Outcome.NOTE):
-                message = _NOT_RUN_ALONE + result.message
-                result = replace(result, outcome=Outcome.ERROR, message=message, judged=False)
+    def settle_provisional(self) -> list[Result]:
+        """Settle, and return, the results whose cases were not run again before the time ran out. A finding
+        among them becomes an error: it was made while other cases ran, and these may have caused it."""
+        results = [self._results[key] for key in sorted(self._provisional, key=str)]
+        settled = [_as_not_run_alone(result) for result in results]
+        for result in settled:
             self.settle(result)
+        return settled
 
-    def pending(self) -> Iterator[tuple[Scenario, Case]]:
+    def pending(self) -> list[CaseRecord]:
         """The cases that have no result yet."""
-        for scenario in self.chosen:
-            for case in scenario.cases:
-                if (scenario.rule.id, case.name) not in self._results:
-                    yield scenario, case
+        return [record for record in self.records if record.key not in self._results]
 
     def results(self) -> tuple[Result, ...]:
         """The results, in the catalogue's order."""
         places = {key: place for place, key in enumerate(self.keys)}
         return in_order(self._results.values(), places)
 
-    def judgement_of_stop(self, stop: Stop, scenario: Scenario, case: Case) -> Judgement:
+    def judgement_of_stop(self, stop: Stop, record: CaseRecord) -> Judgement:
         """What `stop` means for a case. Its reason is reported once, for the first case of the stop's
         rule, or for the first case of the run."""
         candidates = [key for key in self.keys if key[0] == stop.rule]
-        if (scenario.rule.id, case.name) != (candidates or self.keys)[0]:
+        if record.key != (candidates or self.keys)[0]:
             return Unjudged(_SEE_FIRST)
         if stop.fail:
-            return Finding(scenario.rule.level, stop.reason, stop.exchanges)
+            return Finding(record.scenario.rule.level, stop.reason, stop.exchanges)
         return Unjudged(stop.reason, error=True, exchanges=stop.exchanges)
 
 
-def exchanges_over(
-    scenario: Scenario, trace: Trace, final: Mapping[Key, Sequence[Exchange]]
-) -> list[Exchange]:
-    """The exchanges that a scenario's check examines, in the order in which they began: those of the
-    whole run, or the `final` ones of the cases that it names."""
-    if "*" in scenario.over:
-        exchanges = list(trace)
-    else:
-        exchanges = [
-            exchange
-            for (rule, _), of_case in final.items()
-            if any(fnmatchcase(rule, pattern) for pattern in scenario.over)
-            for exchange in of_case
-        ]
-    return sorted(exchanges, key=lambda exchange: (exchange.started, exchange.id))
+def _as_not_run_alone(result: Result) -> Result:
+    if result.outcome not in (Outcome.FAIL, Outcome.WARN, Outcome.NOTE):
+        return result
+    message = _NOT_RUN_ALONE + result.message
+    return replace(result, outcome=Outcome.ERROR, message=message, judged=False)
 
 
 def _step_checks_of(scenario: Scenario) -> list[str]:

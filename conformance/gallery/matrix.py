@@ -19,8 +19,9 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
-from conformance.engine.receiver.run import ReceiverRun
-from conformance.engine.sender.run import SenderRun
+from conformance.engine.receiver.side import ReceiverSide
+from conformance.engine.runner import Runner
+from conformance.engine.sender.side import SenderSide
 from conformance.engine.stalls import Stalls
 from conformance.gallery.child_process import with_package
 from conformance.gallery.peer import Peer
@@ -264,9 +265,9 @@ def _examples(peer: Peer) -> int:
 async def report_on(options: RunOptions) -> Report:
     """Judge a peer of either side."""
     if isinstance(options, SenderOptions):
-        return await SenderRun(options).report()
+        return await Runner(SenderSide(options)).report()
     assert isinstance(options, Options)  # noqa: S101 - there are two sides
-    return await ReceiverRun(options).report()
+    return await Runner(ReceiverSide(options)).report()
 
 
 def _parts(result: Result) -> set[str]:

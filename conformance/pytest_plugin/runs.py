@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from conformance.engine.events import CaseFinished, Event, Listener
 from conformance.engine.metadata import Key
-from conformance.engine.plan import Listener
-from conformance.engine.receiver.run import ReceiverRun
-from conformance.engine.sender.run import SenderRun
+from conformance.engine.receiver.side import ReceiverSide
+from conformance.engine.runner import Runner
+from conformance.engine.sender.side import SenderSide
 from conformance.gallery.reference import reference_receiver, reference_sender
 from conformance.model.errors import HarnessError, InputError
 from conformance.model.report import Report, Result
@@ -50,7 +51,7 @@ class TargetRun:
     def __init__(self, name: str, options: Options | SenderOptions, trace: Path | None) -> None:
         self._name = name
         self._options = options
-        self._run = _run(options, self._add)
+        self._run = _runner(options, self._listen)
         self._trace = trace
         self._results: dict[Key, Result] = {}
         self._settled = {key: threading.Event() for key in self._run.keys}
@@ -59,10 +60,11 @@ class TargetRun:
         self._report: Future[Report] = asyncio.run_coroutine_threadsafe(self._run.report(), loop)
         self._report.add_done_callback(self._release)
 
-    def _add(self, result: Result) -> None:
-        key = result.rule.id, result.case
-        self._results[key] = result
-        self._settled[key].set()
+    def _listen(self, event: Event) -> None:
+        if isinstance(event, CaseFinished):
+            key = event.result.rule.id, event.result.case
+            self._results[key] = event.result
+            self._settled[key].set()
 
     def _release(self, report: Future[Report]) -> None:
         for settled in self._settled.values():
@@ -102,10 +104,10 @@ class TargetRun:
         return lines
 
 
-def _run(options: Options | SenderOptions, listener: Listener) -> ReceiverRun | SenderRun:
+def _runner(options: Options | SenderOptions, listener: Listener) -> Runner:
     if isinstance(options, SenderOptions):
-        return SenderRun(options, listener)
-    return ReceiverRun(options, listener)
+        return Runner(SenderSide(options), listener)
+    return Runner(ReceiverSide(options), listener)
 
 
 def run_for(

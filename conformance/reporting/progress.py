@@ -8,28 +8,42 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from conformance.model.report import Result
+from conformance.engine.events import (
+    CaseFinished,
+    Event,
+    Listener,
+    RunFinished,
+    RunStarted,
+    ignore,
+)
 from conformance.model.rules import Outcome
 
 STYLES = {Outcome.FAIL: "red", Outcome.ERROR: "magenta", Outcome.WARN: "yellow"}
 
 
 @contextmanager
-def progress(total: int, *, quiet: bool) -> Iterator[Callable[[Result], None]]:
-    """A bar that advances with each result, and prints each failure, error and warning as it comes."""
+def progress(*, quiet: bool) -> Iterator[Listener]:
+    """A listener: a bar that advances with each case, and prints each failure, error and warning as it
+    comes. It goes away when the run is over."""
     console = Console(stderr=True, highlight=False)
     if quiet or not console.is_terminal:
-        yield lambda result: None
+        yield ignore
         return
     with _bar(console) as bar:
-        task = bar.add_task("judging", total=total)
+        task = bar.add_task("judging", total=None)
 
-        def advance(result: Result) -> None:
-            if result.outcome in STYLES:
-                style = STYLES[result.outcome]
-                bar.console.print(f"[{style}]{result.outcome}[/] ", end="")
-                bar.console.print(result.name, markup=False)
-            bar.advance(task)
+        def advance(event: Event) -> None:
+            match event:
+                case RunStarted(keys):
+                    bar.update(task, total=len(keys))
+                case CaseFinished(result):
+                    if result.outcome in STYLES:
+                        style = STYLES[result.outcome]
+                        bar.console.print(f"[{style}]{result.outcome}[/] ", end="")
+                        bar.console.print(result.name, markup=False)
+                    bar.advance(task)
+                case RunFinished():
+                    bar.stop()
 
         yield advance
 

@@ -6,7 +6,7 @@ import pytest
 
 from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.engine.plan import Plan
-from conformance.engine.sender.run import CHECKS
+from conformance.engine.sender.judge import CHECKS
 from conformance.model.result import Result
 from conformance.model.rules import Outcome
 from conformance.model.text import Text
@@ -17,23 +17,11 @@ from tests.reporting.html_parts import result
 
 
 @pytest.fixture
-def reports() -> list[tuple[Outcome, str]]:
-    """What the plan's listener hears."""
-    return []
-
-
-@pytest.fixture
-def plan(reports) -> Plan:
+def plan() -> Plan:
     options = SenderOptions(
         api_url="http://localhost:1/v1", secret=Secret(b"k"), dialect=load("guide")
     )
-    return Plan(
-        "sender",
-        options,
-        CHECKS,
-        STEP_CHECKS,
-        lambda it: reports.append((it.outcome, it.message.en)),
-    )
+    return Plan("sender", options, CHECKS, STEP_CHECKS)
 
 
 def late(outcome: Outcome) -> Result:
@@ -41,24 +29,23 @@ def late(outcome: Outcome) -> Result:
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAIL, Outcome.WARN, Outcome.NOTE])
-def test_a_provisional_finding_ends_as_an_error(plan, reports, outcome):
+def test_a_provisional_finding_ends_as_an_error(plan, outcome):
     plan.settle_provisionally(late(outcome))
-    assert reports == []
-    plan.settle_provisional()
-    ((reported, message),) = reports
-    assert reported is Outcome.ERROR
-    assert message == (
+    (settled,) = plan.settle_provisional()
+    assert settled.outcome is Outcome.ERROR
+    assert settled.message.en == (
         "the time ran out before this was run by itself (--timeout); beside others: it was late"
     )
+    assert plan.results() == (settled,)
 
 
-def test_a_provisional_skip_is_reported_as_it_is(plan, reports):
+def test_a_provisional_skip_is_settled_as_it_is(plan):
     plan.settle_provisionally(late(Outcome.SKIP))
-    plan.settle_provisional()
-    assert reports == [(Outcome.SKIP, "it was late")]
+    assert plan.settle_provisional() == [late(Outcome.SKIP)]
 
 
-def test_a_settled_result_is_reported_once(plan, reports):
+def test_a_settled_result_is_not_settled_again(plan):
+    plan.settle_provisionally(late(Outcome.WARN))
     plan.settle(late(Outcome.FAIL))
-    plan.settle_provisional()
-    assert reports == [(Outcome.FAIL, "it was late")]
+    assert plan.settle_provisional() == []
+    assert plan.results() == (late(Outcome.FAIL),)

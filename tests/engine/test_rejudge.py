@@ -10,9 +10,10 @@ from functools import cache
 import pytest
 
 from conformance import check_receiver
-from conformance.engine.receiver.run import ReceiverRun
+from conformance.engine.receiver.side import ReceiverSide
 from conformance.engine.rejudge import judge_again
-from conformance.engine.sender.run import SenderRun
+from conformance.engine.runner import Runner
+from conformance.engine.sender.side import SenderSide
 from conformance.gallery.matrix import chosen
 from conformance.model.errors import InputError
 from conformance.model.exchange import Masked, Request
@@ -40,10 +41,10 @@ async def _report(peer):
     async with peer.serve() as options:
         options = replace(options, rules=peer.rules)
         if isinstance(options, Options):
-            run = ReceiverRun(replace(options, fuzz=FEW, examples=None))
+            side = ReceiverSide(replace(options, fuzz=FEW, examples=None))
         else:
-            run = SenderRun(replace(options, fuzz=FEW))
-        return await run.report(), options.secret
+            side = SenderSide(replace(options, fuzz=FEW))
+        return await Runner(side).report(), options.secret
 
 
 @cache

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from conformance.api import wait_for
-from conformance.engine.receiver.run import ReceiverRun
+from conformance.engine.receiver.side import ReceiverSide
+from conformance.engine.runner import Runner
 from conformance.model.exchange import Answer, Exchange, Fault, Request, Role, Transport
 from conformance.model.report import Report, Result
 from conformance.model.rules import Level, Outcome, Rule, Verdict
@@ -141,7 +142,7 @@ async def _whole_run() -> Report:
             url=base + ENDPOINT, secret=signer.secret, dialect=signer.dialect,
             observer_url=base + OBSERVER, fuzz=20,
         )  # fmt: skip
-        return await ReceiverRun(options).report()
+        return await Runner(ReceiverSide(options)).report()
 
 
 @pytest.fixture(scope="module")

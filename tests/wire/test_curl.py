@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.engine.receiver.run import ReceiverRun
+from conformance.engine.receiver.side import ReceiverSide
+from conformance.engine.runner import Runner
 from conformance.gallery.reference import reference_receiver
 from conformance.model.exchange import Role, Transport
 from conformance.wire.curl import curl
@@ -22,7 +23,7 @@ def lines():
 
 async def _lines():
     async with reference_receiver() as options:
-        run = ReceiverRun(replace(options, fuzz=0))
+        run = Runner(ReceiverSide(replace(options, fuzz=0)))
         report = await run.report()
         rows = []
         for result in report.results:

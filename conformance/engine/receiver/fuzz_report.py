@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
+from conformance.engine.case_record import FuzzJudgement
 from conformance.engine.receiver.example_runner import ExampleEvidence
 from conformance.engine.receiver.fuzz_driver import CampaignResult, run_campaign
-from conformance.engine.receiver.results import FuzzJudgement
 from conformance.engine.receiver.sequence_runner import SequenceEvidence
 from conformance.engine.receiver.session import Session
 from conformance.engine.results import own_fault

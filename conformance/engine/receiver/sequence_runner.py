@@ -52,7 +52,7 @@ class SequenceRunner:
 
     def begin(self) -> None:
         """Start a new sequence."""
-        self._case = CaseRun(self._session, self._rule.id, Case(None, self._rule.level, ()), [])
+        self._case = CaseRun(self._session, self._rule.id, Case(None, self._rule.level, ()))
         self.model = Model()
         self._actions: list[Action] = []
         self._count = 0

@@ -17,8 +17,11 @@ from conformance.engine.receiver.compose import ComposedRequest, SendContext, co
 from conformance.engine.stalls import Stalls
 from conformance.model.clock import Clock
 from conformance.model.exchange import HELD_UP, Exchange, Fault, Request, Role
+from conformance.model.text import NO_TEXT
 from conformance.options.receiver import Options
 from conformance.options.urls import PLACE
+from conformance.protocol.schemes import Scheme
+from conformance.protocol.signing import Signer
 from conformance.scenario.receiver import Send
 from conformance.trace import Trace
 from conformance.wire.client import Wire
@@ -45,17 +48,23 @@ class Session:
     """One run's connection to its target. Preflight replaces `profile` as it learns; afterwards it does
     not change. `stalls` measures when this process itself was stalled."""
 
-    def __init__(
-        self, options: Options, wire: Wire, profile: ReceiverProfile, clock: Clock, stalls: Stalls
-    ) -> None:
+    def __init__(self, options: Options, wire: Wire, clock: Clock, stalls: Stalls) -> None:
         self.options = options
         self.wire = wire
-        self.profile = profile
+        self.profile = ReceiverProfile(
+            url=options.url,
+            asked=options.dialect,
+            scheme=Scheme(Signer(options.dialect, options.secret), None, NO_TEXT),
+            accepted=frozenset(options.dialect.success),
+            deadline=options.dialect.deadline,
+        )
         self.clock = clock
         self.stalls = stalls
         self.trace = Trace()
         self.recording = True  # whether exchanges go into the trace
         self.silent_observations = 0  # cases in which a later plain message showed no effect
+        self.refused_for_now: dict[str, ComposedRequest] = {}
+        """The valid messages that the target refused only for the moment, by msgId."""
         self._unanswered = 0
         # Always 19 digits and below 2^63, so that the bodies of every run are equally long.
         self._last_id = random.SystemRandom().randrange(10**18, 9 * 10**18) // ID_STEP * ID_STEP

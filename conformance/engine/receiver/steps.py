@@ -33,16 +33,12 @@ BACKGROUND_LEAD = 0.25
 
 
 class CaseRun:
-    """One case while it runs. `busy` is shared by the whole run, for `resend`: the valid messages that
-    the target answered with 429 or 5xx, or not at all."""
+    """One case of `rule` while it runs."""
 
-    def __init__(
-        self, session: Session, rule: str, case: Case, busy: list[ComposedRequest]
-    ) -> None:
+    def __init__(self, session: Session, rule: str, case: Case) -> None:
         self._session = session
         self._rule = rule
         self._case = case
-        self._busy = busy
         self._by_name: dict[str, list[ComposedRequest]] = {}
         self._connections: list[Connection] = []
         self._last_sent: list[tuple[ComposedRequest, Exchange]] = []
@@ -161,7 +157,8 @@ class CaseRun:
         return {name: requests[0] for name, requests in self._by_name.items()}
 
     def _note_busy(self, step: Step) -> None:
-        """Remember the valid messages that the target refused only for the moment."""
+        """Remember, for `resend`, the valid messages that the target answered with 429 or 5xx, or not at
+        all."""
         send = step.send
         valid = not self._rule.startswith("receiver.body.") and (
             send is not None
@@ -185,17 +182,17 @@ class CaseRun:
                 for request, exchange in self._last_sent
                 if exchange.status in profile.accepted
             }
-            self._busy += [
-                request
+            self._session.refused_for_now |= {
+                request.msg_id: request
                 for request, exchange in self._last_sent
                 if is_busy(exchange)
                 and request.msg_id not in taken  # another copy of it was accepted
                 and (profile.observed or exchange.status is not None)
-            ]
+            }
 
     async def _resend(self, index: int) -> list[Exchange]:
         repeat = Send(repeat_of="it")
-        waiting = list({request.msg_id: request for request in self._busy}.values())[:MOST_RETRIED]
+        waiting = list(self._session.refused_for_now.values())[:MOST_RETRIED]
         exchanges: list[Exchange] = []
         for original in waiting:
             for _ in range(RETRIES):

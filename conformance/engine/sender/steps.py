@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from conformance import fuzz
 from conformance.checks.sender.api import message
 from conformance.checks.sender.attempt_count import expected_attempts
+from conformance.engine.case_record import CannotRunError
 from conformance.engine.command import POLL_SECONDS, restart
 from conformance.engine.exchanges import Place
 from conformance.engine.sender.session import (
@@ -40,20 +41,6 @@ Attempts = tuple[int, int | None]
 """How many attempts a message must get, at least and at most (None: without a bound)."""
 
 
-class ConfigurationRefusedError(Exception):
-    """A sender refused the configuration that a case needs. `unjudged` is the case's judgement."""
-
-    def __init__(self, answer: Exchange) -> None:
-        words = message(answer) or answer.detail
-        detail = f"{answer.status or answer.fault}" + (f": {words}" if words else "")
-        reason = Text(
-            f"not judged: the sender did not accept this configuration ({detail})",
-            f"未判定：發送方未接受這項配置（{detail}）",
-        )
-        temporary = answer.status is None or answer.status == 429 or answer.status >= 500
-        self.unjudged = Unjudged(reason, error=temporary, exchanges=(answer.id,))
-
-
 class SenderCaseRun:
     """One case while it runs. It has a configuration of its own, or shares `registration` with other cases
     that need the same configuration."""
@@ -77,7 +64,7 @@ class SenderCaseRun:
 
     async def run(self) -> list[Exchange]:
         """Carry out the case. Returns all of its exchanges: API calls, events and delivery attempts, in the
-        order in which they began. Raises ConfigurationRefusedError."""
+        order in which they began. Raises CannotRunError."""
         session, sender_case = self._session, self._sender_case
         before = len(session.trace)
         registrations: list[Registration] = []
@@ -328,8 +315,18 @@ class SenderCaseRun:
 
 
 def _require_active(registration: Registration) -> None:
-    if registration.answer is not None and not registration.active:
-        raise ConfigurationRefusedError(registration.answer)
+    """Raise CannotRunError when the sender refused the configuration that a case needs."""
+    answer = registration.answer
+    if answer is None or registration.active:
+        return
+    words = message(answer) or answer.detail
+    detail = f"{answer.status or answer.fault}" + (f": {words}" if words else "")
+    reason = Text(
+        f"not judged: the sender did not accept this configuration ({detail})",
+        f"未判定：發送方未接受這項配置（{detail}）",
+    )
+    temporary = answer.status is None or answer.status == 429 or answer.status >= 500
+    raise CannotRunError(Unjudged(reason, error=temporary, exchanges=(answer.id,)))
 
 
 def by_message(endpoint: MockEndpoint) -> defaultdict[str, list[Exchange]]:

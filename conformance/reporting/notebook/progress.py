@@ -5,12 +5,20 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from markupsafe import Markup
 
+from conformance.engine.events import (
+    CaseFinished,
+    Event,
+    Listener,
+    RunFinished,
+    RunStarted,
+    ignore,
+)
 from conformance.model.report import Result
 from conformance.model.rules import Outcome
 from conformance.model.text import Text
@@ -28,15 +36,15 @@ _JUDGING, _JUDGED = Text("judging", "判定中"), Text("judged", "已判定")
 
 
 @contextmanager
-def live(total: int, language: str) -> Iterator[Callable[[Result], None]]:
-    """A function to call with each result. In Jupyter it advances a bar under the cell, lists failures,
-    errors and warnings as they come, and leaves a line of counts."""
+def live(language: str) -> Iterator[Listener]:
+    """A listener. In Jupyter it advances a bar under the cell, lists failures, errors and warnings as they
+    come, and leaves a line of counts."""
     if not _in_jupyter():
-        yield lambda result: None
+        yield ignore
         return
-    bar = _Bar(total, language)
+    bar = _Bar(language)
     try:
-        yield bar.advance
+        yield bar.listen
     finally:
         bar.end()
 
@@ -51,15 +59,25 @@ def _in_jupyter() -> bool:
 class _Bar:
     """A display that is updated in place."""
 
-    def __init__(self, total: int, language: str) -> None:
-        self._total, self._language = total, language
+    def __init__(self, language: str) -> None:
+        self._total, self._language = 0, language
         self._counts: Counter[Outcome] = Counter()
         self._findings: list[str] = []
         self._last_update = 0.0
-        display: Any = sys.modules["IPython.display"]
-        self._handle = display.display(self._content(_JUDGING), raw=True, display_id=True)
+        self._handle: Any = None
 
-    def advance(self, result: Result) -> None:
+    def listen(self, event: Event) -> None:
+        match event:
+            case RunStarted(keys):
+                self._total = len(keys)
+                display: Any = sys.modules["IPython.display"]
+                self._handle = display.display(self._content(_JUDGING), raw=True, display_id=True)
+            case CaseFinished(result):
+                self._advance(result)
+            case RunFinished():
+                self.end()
+
+    def _advance(self, result: Result) -> None:
         self._counts[result.outcome] += 1
         if result.outcome in _LISTED:
             self._findings.append(f"{NAMES[result.outcome].in_(self._language)} {result.name}")
@@ -67,7 +85,10 @@ class _Bar:
             self._update(_JUDGING)
 
     def end(self) -> None:
-        self._update(_JUDGED)
+        """Leave the counts alone: the run is over, or cancelled."""
+        if self._handle is not None:
+            self._update(_JUDGED)
+            self._handle = None
 
     def _update(self, state: Text) -> None:
         self._last_update = time.monotonic()

@@ -16,7 +16,8 @@ import pytest
 from aiohttp import web
 
 from conformance import check_receiver
-from conformance.engine.receiver.run import ReceiverRun
+from conformance.engine.receiver.side import ReceiverSide
+from conformance.engine.runner import Runner
 from conformance.fuzz.campaign import campaign as campaign
 from conformance.gallery.receivers.fuzz import FUZZ
 from conformance.gallery.receivers.process import PAIRS, pair
@@ -62,7 +63,7 @@ async def fuzz(behaviour=None, rules=EVERY, *, observer=True, dialect=GUIDE, **m
             observer_url=base + OBSERVER if observer else None,
             **more,
         )
-        return await ReceiverRun(options).report()
+        return await Runner(ReceiverSide(options)).report()
 
 
 def result(report, name):
@@ -99,7 +100,7 @@ async def test_fuzzing_can_be_turned_off():
 
 def test_hypothesis_is_imported_only_to_fuzz():
     code = (
-        "import sys, conformance.cli.main, conformance.engine.receiver.run, conformance.api; "
+        "import sys, conformance.cli.main, conformance.engine.receiver.side, conformance.api; "
         "sys.exit(any(name.startswith('hypothesis') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -291,7 +292,7 @@ async def test_a_target_that_dies_is_told_with_what_it_died_of_and_the_run_ends(
     dying = next(each for each in PAIRS if each.name == "process-dies-of-nesting")
     async with pair(dying) as options:
         rules = (*EVERY, "receiver.http.alive")
-        report = await ReceiverRun(replace(options, rules=rules, fuzz=500)).report()
+        report = await Runner(ReceiverSide(replace(options, rules=rules, fuzz=500))).report()
     killed = result(report, "malformed")
     assert (killed.outcome, killed.level) == (Outcome.FAIL, Level.MUST)
     assert re.match(
@@ -377,7 +378,7 @@ async def test_restarts_are_part_of_sequences_where_they_can_be_done():
     correct = next(each for each in PAIRS if each.fault is None)
     async with pair(correct) as options:
         rules = SEQUENCE
-        report = await ReceiverRun(replace(options, rules=rules, fuzz=10)).report()
+        report = await Runner(ReceiverSide(replace(options, rules=rules, fuzz=10))).report()
     assert report.verdict is Verdict.PASS
 
 

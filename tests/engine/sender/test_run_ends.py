@@ -79,7 +79,7 @@ def answering(status, body, kind="application/json"):
     ],
 )
 async def test_what_is_no_sender_ends_as_error(connected, said, monkeypatch):
-    monkeypatch.setattr("conformance.engine.sender.run.API_PATIENCE", 0.3)
+    monkeypatch.setattr("conformance.engine.sender.side.API_PATIENCE", 0.3)
     async with listening(connected) as api:
         report = await asyncio.wait_for(check(api), PATIENCE)
     assert report.verdict is Verdict.ERROR

@@ -1,0 +1,61 @@
+"""Judges a case from its exchanges: the same for a live run and for a recorded one.
+
+Knows neither sides nor rules: a side's judge knows the checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from conformance.engine.case_record import CaseRecord
+from conformance.engine.metadata import TIME_RAN_OUT
+from conformance.engine.stalls import as_stalled, drop_unreliable, is_stalled
+from conformance.model.exchange import HELD_UP, Exchange
+from conformance.model.report import Result
+from conformance.model.rules import Held, Judgement, Level, Unjudged
+from conformance.scenario.records import Case
+
+
+class Judge(Protocol):
+    """How one side is judged, by what is known of its target. Pure."""
+
+    def judge(self, case: Case, exchanges: Sequence[Exchange]) -> list[Judgement]:
+        """The judgements on a case that made these exchanges."""
+
+    def check(self, name: str, exchanges: Sequence[Exchange], level: Level) -> list[Judgement]:
+        """The judgements of the named check over the exchanges of many cases."""
+
+    def result(self, record: CaseRecord, *, strict: bool) -> Result:
+        """The result of a case: its judgements without those that another rule reports, in words."""
+
+
+def judge_case(judge: Judge, record: CaseRecord, lost: float = 0.0) -> CaseRecord:
+    """`record` with the judgements on the exchanges that it made. `lost` is the most seconds for which this
+    process was stalled meanwhile; what they can explain is no evidence."""
+    judgements = judge.judge(record.case, record.exchanges)
+    reliable = drop_unreliable(judgements, lost)
+    unmeasured = any(exchange.detail == HELD_UP for exchange in record.exchanges)
+    stalled = is_stalled(judgements, lost) or (unmeasured and _hold(reliable))
+    return replace(
+        record,
+        judgements=as_stalled(judgements) if stalled else reliable,
+        stalled=stalled,
+        judged=not stalled,
+    )
+
+
+def judge_check(
+    judge: Judge, record: CaseRecord, exchanges: Sequence[Exchange], *, complete: bool
+) -> CaseRecord:
+    """`record` with the judgements of its check over `exchanges`. Of a run that is not `complete` the
+    check has seen some cases only: they may break a rule, but do not show that it holds."""
+    judgements = judge.check(record.scenario.check or "", exchanges, record.case.level)
+    if _hold(judgements) and not (complete and exchanges):
+        judgements = [Unjudged(TIME_RAN_OUT, error=True)]
+    return replace(record, exchanges=exchanges, judgements=judgements, judged=True)
+
+
+def _hold(judgements: Sequence[Judgement]) -> bool:
+    return all(isinstance(each, Held) for each in judgements)

@@ -1,0 +1,105 @@
+"""Judges a receiver's cases, and turns the judgements into results: what a passing case showed, and a shell
+line that reproduces a failure. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from conformance.checks.receiver import case as cases
+from conformance.checks.receiver.profile import ReceiverProfile
+from conformance.checks.receiver.root_causes import without_root_cause
+from conformance.checks.receiver.whole_run import CHECKS
+from conformance.checks.receiver.wording import answered
+from conformance.engine.case_record import CaseRecord
+from conformance.engine.results import decide_result
+from conformance.model.exchange import Exchange, Headers, Role
+from conformance.model.report import Result
+from conformance.model.rules import Judgement, Level, Outcome
+from conformance.model.text import NO_TEXT, Text
+from conformance.scenario.records import Case
+from conformance.wire.curl import curl
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverJudge:
+    """Judges by the target's `profile`. `headers` are the secret ones that were sent with every request:
+    shell lines name them."""
+
+    profile: ReceiverProfile
+    headers: Headers = ()
+
+    def judge(self, case: Case, exchanges: Sequence[Exchange]) -> list[Judgement]:
+        """The judgements on a case that made these exchanges."""
+        return cases.judge(case, exchanges, self.profile)
+
+    def check(self, name: str, exchanges: Sequence[Exchange], level: Level) -> list[Judgement]:
+        """The judgements of the named check over the exchanges of many cases."""
+        return CHECKS[name](exchanges, self.profile, level)
+
+    def result(self, record: CaseRecord, *, strict: bool) -> Result:
+        """The result of a case. A root cause is reported by one rule; the others refer to it."""
+        case, fuzz = record.case, record.fuzz
+        probes = [each.id for each in record.exchanges if each.role is Role.PROBE and case.acts]
+        result = decide_result(
+            record.scenario,
+            case,
+            self._without_root_cause(record),
+            probes,
+            seconds=record.seconds,
+            strict=strict,
+            reproduce=lambda ids: fuzz.reproduce if fuzz else self._reproduce(ids, record),
+        )
+        if result.outcome is Outcome.PASS:
+            result = replace(result, message=fuzz.summary if fuzz else self._pass_evidence(record))
+        return replace(result, judged=record.judged)
+
+    def _without_root_cause(self, record: CaseRecord) -> Sequence[Judgement]:
+        if not record.runs:
+            return record.judgements
+        return without_root_cause(
+            record.scenario.rule.id,
+            record.judgements,
+            record.exchanges,
+            self.profile,
+            first=record.case is record.scenario.cases[0],
+        )
+
+    def _pass_evidence(self, record: CaseRecord) -> Text:
+        """What a passing case has shown, in a few words."""
+        probes = [e for e in record.exchanges if e.role is Role.PROBE and e.status is not None]
+        if not probes or not record.case.acts:
+            return NO_TEXT
+        text = answered(probes[-1], self.profile)
+        if record.case.counting and not self.profile.observed and self.profile.inferred is not None:
+            text += Text(" (judged by the answers)", "（依響應內容判定）")
+        return text
+
+    def _reproduce(self, ids: Sequence[int], record: CaseRecord) -> str | None:
+        """A shell line for the first exchange of `ids`, if that exchange shows the finding by itself."""
+        exchange = next((each for each in record.exchanges if ids and each.id == ids[0]), None)
+        if exchange is None or exchange.role is not Role.PROBE:
+            return None
+        case_probes = [
+            each
+            for each in record.exchanges
+            if each.role is Role.PROBE and (each.rule, each.case) == (exchange.rule, exchange.case)
+        ]
+        if len(case_probes) > 1:
+            return None
+        if self.profile.scheme.decoded is not None:
+            return None  # the target decodes the secret first; the line for openssl would not
+        return curl(exchange, self.profile.scheme.signer.dialect, self.headers)
+
+
+def accepts_forgeries(results: Iterable[Result]) -> bool:
+    """Whether every rule about forged requests failed, as when the signature is not checked at all."""
+    forged = [result for result in results if result.rule.id in FORGED]
+    return len(forged) >= len(FORGED) and all(each.outcome is Outcome.FAIL for each in forged)
+
+
+FORGED = frozenset(
+    f"receiver.signature.{name}"
+    for name in ("wrong-secret", "tampered-body", "missing-both", "missing-signature", "truncated")
+)
+"""Rules that a receiver without any signature check breaks, all of them."""

@@ -1,0 +1,300 @@
+"""The receiver's side of a run: sends each case to a live target, in parallel as far as possible.
+
+A case that met a connection fault, a time-out or a "not now" while others ran is run again alone before it
+is judged: it is not to blame for what another request did to the target.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from conformance.checks.receiver.crash_suspects import describe_suspects, suspects
+from conformance.checks.receiver.recorded_profile import as_data
+from conformance.checks.receiver.whole_run import CHECKS
+from conformance.checks.receiver.wording import RATE_LIMIT
+from conformance.engine.case_record import CaseRecord, FuzzJudgement
+from conformance.engine.lifecycle import Change, State
+from conformance.engine.metadata import Key
+from conformance.engine.receiver.fuzz_report import judge_by_fuzzing
+from conformance.engine.receiver.judge import ReceiverJudge, accepts_forgeries
+from conformance.engine.receiver.preconditions import skip_reason
+from conformance.engine.receiver.preflight import AFTER, is_alive, run_preflight, send_final_message
+from conformance.engine.receiver.session import Session
+from conformance.engine.receiver.steps import CaseRun, is_busy
+from conformance.engine.runner import Runner, TargetDescription
+from conformance.engine.stalls import CHAIN
+from conformance.engine.stop import Stop
+from conformance.model.exchange import Exchange, Fault, Role, Transport
+from conformance.model.report import Result
+from conformance.model.rules import Unjudged
+from conformance.model.text import NO_TEXT, Text
+from conformance.options.receiver import Options, spellings
+from conformance.options.secrets import is_distinctive
+from conformance.scenario.records import Case
+from conformance.trace import Trace
+from conformance.wire.client import Wire, tls_context
+
+GRACE = CHAIN
+"""Seconds past the deadline for which the run still waits for an answer, to report how late it is. No
+stall explains an answer that has not come by then."""
+
+SHARE = 0.4
+"""The share of the remaining time that a scenario with very many messages may take."""
+
+FUZZ_SHARE = 0.9
+"""The share of the remaining time that all fuzz rules together may take."""
+
+
+class ReceiverSide:
+    """The receiver at the URL in `options`."""
+
+    name = "receiver"
+    checks: Collection[str] = CHECKS
+    step_checks: Collection[str] = ()
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._tls = tls_context(options.ca, system=options.secure)
+        self._pace = 0.0  # seconds that a request took while scenarios ran in parallel
+        self._death = NO_TEXT  # what the target died of, if no chosen rule reports it
+
+    @asynccontextmanager
+    async def open(self, runner: Runner) -> AsyncIterator[None]:
+        """The session with the target."""
+        self._runner = runner
+        options = self.options
+        wire = Wire(
+            runner.clock,
+            patience=options.dialect.deadline + GRACE,
+            concurrency=options.concurrency,
+            tls=self._tls,
+            extra=options.headers,
+        )
+        async with wire:
+            self._session = Session(options, wire, runner.clock, runner.stalls)
+            yield
+
+    @property
+    def trace(self) -> Trace:
+        """The exchanges so far."""
+        return self._session.trace
+
+    @property
+    def judge(self) -> ReceiverJudge:
+        """Judges by what is known of the target so far."""
+        return ReceiverJudge(self._session.profile, self.options.headers)
+
+    async def preflight(self) -> Stop | None:
+        """Send a few plain messages, and learn about the target."""
+        return await run_preflight(self._session)
+
+    def skip_reason(self, record: CaseRecord) -> Unjudged | None:
+        """Why the case cannot be judged."""
+        return skip_reason(record.scenario, self.options, self._session.profile)
+
+    async def run_cases(self) -> None:
+        """Run the cases in parallel, those that need the target for themselves one after the other, and
+        then, by themselves, those that others may have disturbed."""
+        session, clock = self._session, self._runner.clock
+        plan = self._runner.plan
+        ready = [r for r in plan.records if r.case.steps and self.skip_reason(r) is None]
+        parallel = [record for record in ready if not record.scenario.alone]
+        disturbed: list[CaseRecord] = []
+
+        async def run_in_parallel(records: Sequence[CaseRecord]) -> None:
+            again = await asyncio.gather(*(self._run(record) for record in records))
+            disturbed.extend(record for record in again if record is not None)
+
+        async with asyncio.TaskGroup() as group:
+            # Cases that mostly wait hardly load the target meanwhile.
+            group.create_task(run_in_parallel([each for each in parallel if _waits(each.case)]))
+            begin, before = clock.monotonic(), len(session.trace)
+            await run_in_parallel([each for each in parallel if not _waits(each.case)])
+            self._pace = (clock.monotonic() - begin) / max(1, len(session.trace) - before)
+            alone = [
+                [record for record in ready if record.scenario is scenario]
+                for scenario in plan.chosen
+                if scenario.alone
+            ]
+            await self._one_by_one(alone, doubtful=bool(disturbed))
+        if disturbed:
+            await session.wire.renew()
+        await self._one_by_one([[record] for record in disturbed], doubtful=True)
+
+    async def run_again(self, record: CaseRecord) -> None:
+        """Run a case that was stalled."""
+        await self._one_by_one([[record]], doubtful=False)
+
+    async def finish(self) -> None:
+        """Fuzz the target, and see whether it is still alive."""
+        await self._fuzz()
+        self._session.revive()
+        await send_final_message(self._session)
+
+    async def _run(self, record: CaseRecord) -> CaseRecord | None:
+        """Run one case and settle it. Returns it, and settles nothing, when it should run again alone."""
+        run = CaseRun(self._session, record.scenario.rule.id, record.case)
+        attempted = await self._runner.attempt(record, run.run())
+        if not attempted.by_itself and _is_doubtful(attempted):
+            return attempted
+        self._runner.settle(attempted)
+        return None
+
+    async def _one_by_one(self, groups: Sequence[Sequence[CaseRecord]], *, doubtful: bool) -> None:
+        """Run one group of cases after the other as long as the target lives; `doubtful` says that it may
+        be dead already."""
+        runner, session = self._runner, self._session
+        for index, group in enumerate(groups):
+            if doubtful:
+                session.revive()
+            if doubtful and not await is_alive(session):
+                reason = RATE_LIMIT if _limited(session.trace) else self._note_loss()
+                runner.lifecycle.change(Change.TARGET_LOST, Stop(reason, ()))
+                for record in (record for remaining in groups[index:] for record in remaining):
+                    runner.settle(record.unjudged(Unjudged(reason, error=True)))
+                return
+            if self._takes_too_long(group):
+                continue
+            await asyncio.gather(*(self._run(record) for record in group))
+            exchanges = [each for record in group for each in runner.final[record.key]]
+            doubtful = any(map(_is_refusal, exchanges))
+
+    def _takes_too_long(self, group: Sequence[CaseRecord]) -> bool:
+        """Whether the group would take too much of the remaining time at the target's pace. If so, it is
+        settled as skipped."""
+        steps = [step for record in group for step in record.case.steps]
+        sends = [step.send for step in steps if step.send is not None]
+        seconds = sum(send.last or send.messages for send in sends) * self._pace
+        if seconds <= SHARE * self._runner.seconds_left:
+            return False
+        reason = Text(
+            f"would take about {seconds:.0f} s at the target's pace: give a longer --timeout",
+            f"依目標的速度約需 {seconds:.0f} 秒：請加長 --timeout",
+        )
+        for record in group:
+            self._runner.settle(record.unjudged(Unjudged(reason)))
+        return True
+
+    async def _fuzz(self) -> None:
+        """Judge the fuzz rules one after the other, each within its share of the remaining time."""
+        runner, session = self._runner, self._session
+        rules = [r for r in runner.plan.records if r.scenario.fuzz and self.skip_reason(r) is None]
+        gone = runner.lifecycle.state is State.TARGET_GONE
+        for index, record in enumerate(rules):
+            begin, before = runner.clock.monotonic(), len(session.trace)
+            if gone:
+                fuzz = FuzzJudgement([Unjudged(self._reason_of_loss(), error=True)])
+            else:
+                session.revive()
+                share = FUZZ_SHARE * runner.seconds_left / (len(rules) - index)
+                fuzz = await judge_by_fuzzing(session, record.scenario, share)
+                gone = fuzz.target_down
+            fuzzed = replace(
+                record,
+                exchanges=session.trace.exchanges[before:],
+                judgements=fuzz.judgements,
+                seconds=runner.clock.monotonic() - begin,
+                fuzz=fuzz,
+            )
+            runner.settle(fuzzed)
+
+    def _reason_of_loss(self) -> Text:
+        stop = self._runner.lifecycle.stop
+        return stop.reason if stop is not None else self._note_loss()
+
+    def _note_loss(self) -> Text:
+        """The reason reported for everything that a dead target left unjudged. It refers to the rule that
+        reports the death; when that rule is not in the run, it names what the target died of."""
+        if any(scenario.rule.id == AFTER.rule for scenario in self._runner.plan.chosen):
+            return _NOT_JUDGED + _GONE + _SEE_ALIVE
+        self._death = self._death or _GONE + describe_suspects(
+            suspects(self._session.trace, self.options.url)
+        )
+        return _NOT_JUDGED + self._death
+
+    def in_order(
+        self, exchanges: Iterable[Exchange], final: Mapping[Key, Sequence[Exchange]]
+    ) -> list[Exchange]:
+        """The exchanges before the suite, then those of the cases in the catalogue's order, then those of
+        superseded attempts. Never in the order in which cases happened to end."""
+        positions = {key: position for position, key in enumerate(self._runner.keys)}
+        # A case lists its exchanges as it sent them; ids are assigned as they ended.
+        places = {each.id: n for of_case in final.values() for n, each in enumerate(of_case)}
+
+        def position(exchange: Exchange) -> tuple[bool, bool, int, int]:
+            case = positions.get((exchange.rule or "", exchange.case), -1)
+            superseded = case >= 0 and exchange.id not in places
+            after = exchange.case == "after"
+            return superseded, after, case, places.get(exchange.id, exchange.id)
+
+        return sorted(exchanges, key=position)
+
+    def cause(self, results: Sequence[Result]) -> Text:
+        """What the whole run showed, or left open."""
+        profile, chosen = self._session.profile, self._runner.plan.chosen
+        if accepts_forgeries(results):
+            return _ACCEPTS_FORGERIES
+        if self._death:
+            return _NO_MORE + self._death + Text(".", "。")
+        if profile.blind is not None:
+            return profile.blind
+        observed = profile.observed or profile.inferred is not None
+        if not observed and any("observer" in scenario.needs for scenario in chosen):
+            return _NOT_OBSERVED
+        return NO_TEXT
+
+    def describe(self) -> TargetDescription:
+        """The target. Its dialect is known when it accepted a plain message."""
+        profile = self._session.profile
+        understood = bool(profile.scheme.description) or any(
+            each.role is Role.PLAIN and each.status in profile.accepted for each in self.trace
+        )
+        spoken = profile.scheme.signer.dialect.name if understood else None
+        return TargetDescription(self.options.url, spoken, as_data(profile), self.options.headers)
+
+    def mask(self, trace: Trace) -> None:
+        """Mask the secret, also as the target decodes it, and the values of --header."""
+        secret = bytes(self._session.profile.scheme.signer.secret)
+        trace.mask(
+            spellings(self.options) | ({secret} if is_distinctive(secret) else set()), secret
+        )
+
+
+def _is_doubtful(record: CaseRecord) -> bool:
+    """Whether other cases, or a stall of this process, may have caused what came of a case."""
+    timed = any(expect.within for step in record.case.steps for expect in step.expects)
+    disturbed = timed or any(map(_is_refusal, record.exchanges))
+    return record.stalled or (disturbed and not record.holds)
+
+
+def _is_refusal(exchange: Exchange) -> bool:
+    """Whether the target answered "not now", or not at all."""
+    return is_busy(exchange) or exchange.fault is Fault.REFUSED
+
+
+def _limited(trace: Trace) -> bool:
+    """Whether the target's last answer was 429."""
+    return len(trace) > 0 and trace.exchanges[-1].status == 429
+
+
+def _waits(case: Case) -> bool:
+    """Whether the case mostly waits: for a slow request, or for 100 Continue."""
+    sends = [step.send for step in case.steps if step.send is not None]
+    return any(send.transport in (Transport.SLOW, Transport.EXPECT) for send in sends)
+
+
+_NOT_OBSERVED = Text(
+    "Duplicates and lost messages were not judged: give --observer-url.",
+    "未判定重複與遺失的訊息：請提供 --observer-url。",
+)
+_ACCEPTS_FORGERIES = Text(
+    "Every forged request was accepted: the signature is not checked at all. Fix that first.",
+    "所有偽造的請求都被接受：完全沒有驗證簽名。請先修正這一點。",
+)
+_NOT_JUDGED = Text("not judged: ", "未判定：")
+_NO_MORE = Text("No more could be judged: ", "無法繼續判定：")
+_GONE = Text("the target no longer accepts plain valid messages", "目標已不再接受普通有效訊息")
+_SEE_ALIVE = Text(f" (see {AFTER.rule})", f"（見 {AFTER.rule}）")

@@ -1,0 +1,308 @@
+"""One run against a live target of either side: preflight, the cases, and the report.
+
+The side carries the cases out, in an order of its own; the runner judges each, decides what is run again
+because this process was stalled, judges what the whole run shows, and writes the report. Knows no side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any, Protocol
+
+from conformance.engine.case_record import CannotRunError, CaseRecord
+from conformance.engine.events import CaseFinished, Listener, RunFinished, RunStarted, ignore
+from conformance.engine.judge import Judge, judge_case, judge_check
+from conformance.engine.lifecycle import Change, Lifecycle, State
+from conformance.engine.metadata import (
+    NOTHING_PASSED,
+    TIME_RAN_OUT,
+    Key,
+    describe_report,
+    mark_superseded,
+)
+from conformance.engine.plan import Plan
+from conformance.engine.results import own_fault
+from conformance.engine.stalls import Stalls
+from conformance.engine.stop import Stop
+from conformance.model.clock import Clock
+from conformance.model.errors import HarnessError
+from conformance.model.exchange import Exchange, Headers
+from conformance.model.report import Report, Result
+from conformance.model.rules import Judgement, Outcome, Unjudged, verdict
+from conformance.model.text import Text
+from conformance.options.run import RunOptions
+from conformance.scenario.records import Scenario
+from conformance.trace import Trace
+
+_LOG = logging.getLogger("hookproof")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDescription:
+    """What a report says of the target. `spoken` is the dialect that it speaks, None when that is unknown;
+    `profile` is what preflight learnt, as JSON data; `headers` are the secret ones that were sent with
+    every request."""
+
+    url: str
+    spoken: str | None
+    profile: Mapping[str, Any]
+    headers: Headers = ()
+
+
+class Side(Protocol):
+    """What the runner needs from one side. `checks` are the names of its checks over the exchanges of many
+    cases, `step_checks` of those over the exchanges of one step."""
+
+    name: str
+    checks: Collection[str]
+    step_checks: Collection[str]
+
+    @property
+    def options(self) -> RunOptions:
+        """The user's options."""
+
+    @property
+    def trace(self) -> Trace:
+        """The exchanges so far."""
+
+    @property
+    def judge(self) -> Judge:
+        """Judges by what is known of the target so far."""
+
+    def open(self, runner: Runner) -> AbstractAsyncContextManager[None]:
+        """The session with the target. All that follows is called within it, or after it."""
+
+    async def preflight(self) -> Stop | None:
+        """Learn about the target. Returns why nothing can be judged, if that is so."""
+
+    async def run_cases(self) -> None:
+        """Carry out every case that can be judged, and settle it."""
+
+    async def run_again(self, record: CaseRecord) -> None:
+        """Carry out one case by itself, and settle it."""
+
+    async def finish(self) -> None:
+        """Do what comes after all the cases."""
+
+    def skip_reason(self, record: CaseRecord) -> Unjudged | None:
+        """Why the case cannot be judged with the given options, and with what the target showed."""
+
+    def in_order(
+        self, exchanges: Iterable[Exchange], final: Mapping[Key, Sequence[Exchange]]
+    ) -> list[Exchange]:
+        """The exchanges in the order in which they are shown. `final` are those of each case's last run."""
+
+    def cause(self, results: Sequence[Result]) -> Text:
+        """What the report says beside the verdict; empty when there is nothing to say."""
+
+    def describe(self) -> TargetDescription:
+        """What the report says of the target."""
+
+    def mask(self, trace: Trace) -> None:
+        """Mask the run's secrets in its trace."""
+
+
+class Runner:
+    """One run. `listener` is given each event. Sides use `attempt` to carry out a case, and `settle` or
+    `settle_provisionally` for what came of it."""
+
+    def __init__(
+        self,
+        side: Side,
+        listener: Listener = ignore,
+        clock: Clock | None = None,
+        language: str = "en",
+    ) -> None:
+        self.side = side
+        self.clock = clock or Clock()
+        self.stalls = Stalls(self.clock)
+        self.lifecycle = Lifecycle()
+        self.plan = Plan(side.name, side.options, side.checks, side.step_checks)
+        self.final: dict[Key, Sequence[Exchange]] = {}
+        """The exchanges of the last run of each case."""
+        self._listener = listener
+        self._language = language
+        self._stalled: list[CaseRecord] = []  # to be run again
+        self._until = 0.0
+
+    @property
+    def keys(self) -> list[Key]:
+        """Every (rule, case) that the run will judge, in the catalogue's order."""
+        return self.plan.keys
+
+    @property
+    def seconds_left(self) -> float:
+        """How much is left of the run's time."""
+        return self._until - self.clock.monotonic()
+
+    async def report(self) -> Report:
+        """Judge the target; ends within the options' timeout and a little more. Raises InputError when the
+        session cannot be opened with these options."""
+        started, begin = datetime.now(UTC), self.clock.monotonic()
+        self._until = begin + self.side.options.timeout
+        self._listener(RunStarted(self.keys))
+        async with self.stalls.watching(), self.side.open(self):
+            await self._drive()
+        self._judge_the_rest()
+        report = self._assemble(started, begin)
+        self._listener(RunFinished(report))
+        return report
+
+    async def attempt(self, record: CaseRecord, work: Awaitable[list[Exchange]]) -> CaseRecord:
+        """Carry out a case, whose exchanges `work` returns, and judge it. Settles nothing."""
+        begin = self.clock.monotonic()
+        again = CaseRecord(record.scenario, record.case, runs=record.runs + 1)
+        rule = record.scenario.rule.id
+        try:
+            exchanges = await work
+            lost = self.stalls.worst(begin)
+            attempted = judge_case(self.side.judge, replace(again, exchanges=exchanges), lost)
+        except CannotRunError as reason:
+            attempted = replace(again, judgements=[reason.unjudged])
+        except HarnessError as fault:
+            unjudged = Unjudged(Text(str(fault), str(fault)), error=True)
+            attempted = replace(again, judgements=[unjudged])
+        except Exception as fault:  # a fault of the suite itself is no verdict on the target
+            _LOG.exception("%s could not be judged", rule)
+            attempted = replace(again, judgements=[Unjudged(own_fault(fault), error=True)])
+        return replace(attempted, seconds=self.clock.monotonic() - begin)
+
+    def settle(self, record: CaseRecord) -> None:
+        """Report what came of a case. If that is worthless because this process was stalled, the case is
+        run again first, as often as the time allows."""
+        if record.stalled:
+            self._stalled.append(record)
+            self.settle_provisionally(record)
+            return
+        result = self._keep(record)
+        self.plan.settle(result)
+        self._listener(CaseFinished(result))
+
+    def settle_provisionally(self, record: CaseRecord) -> None:
+        """Keep what came of a case that should be run again, for the case that the time runs out."""
+        self.plan.settle_provisionally(self._keep(record))
+
+    def _keep(self, record: CaseRecord) -> Result:
+        if record.owns_exchanges:
+            self.final[record.key] = record.exchanges
+        return self.side.judge.result(record, strict=self.side.options.strict)
+
+    async def _drive(self) -> None:
+        try:
+            async with asyncio.timeout(self.side.options.timeout):
+                stop = await self._preflight()
+                if stop is not None:
+                    self.lifecycle.change(Change.PREFLIGHT_STOPPED, stop)
+                    return
+                self.lifecycle.change(Change.PREFLIGHT_PASSED)
+                await self.side.run_cases()
+                await self._repeat_stalled()
+                await self.side.finish()
+                self.lifecycle.change(Change.ENDED)
+        except TimeoutError:
+            self.lifecycle.change(Change.TIME_RAN_OUT, Stop(TIME_RAN_OUT, ()))
+
+    async def _preflight(self) -> Stop | None:
+        try:
+            return await self.side.preflight()
+        except Exception as fault:  # a fault of the suite itself is no verdict on the target
+            _LOG.exception("the target could not be probed: the preflight failed")
+            return Stop(own_fault(fault), ())
+
+    async def _repeat_stalled(self) -> None:
+        """Run the stalled cases again, one by one, until none is left or the time is used up."""
+        while self._stalled and self.lifecycle.state is State.RUNNING:
+            record = self._stalled.pop(0)
+            # Broken off, it would leave the checks over the whole run without a verdict.
+            if record.seconds < self.seconds_left:
+                await self.side.run_again(record)
+
+    def _judge_the_rest(self) -> None:
+        """Judge the checks over many cases, and settle each remaining case with a reason."""
+        for record in self.plan.pending():
+            reason = self._reason_not_to_judge(record)
+            if reason is not None:
+                self.settle(record.unjudged(reason))
+            elif record.checks_others:
+                over = self._exchanges_over(record.scenario)
+                complete = self.lifecycle.complete
+                self.settle(judge_check(self.side.judge, record, over, complete=complete))
+            else:
+                self.settle(record.unjudged(Unjudged(TIME_RAN_OUT, error=True)))
+        for result in self.plan.settle_provisional():
+            self._listener(CaseFinished(result))
+
+    def _reason_not_to_judge(self, record: CaseRecord) -> Judgement | None:
+        state, stop = self.lifecycle.state, self.lifecycle.stop
+        if state is State.STOPPED and stop is not None:
+            return self.plan.judgement_of_stop(stop, record)
+        skip = self.side.skip_reason(record)
+        if skip is None and state is State.TARGET_GONE and "*" not in record.scenario.over:
+            # The check would see some of its cases only.
+            return Unjudged(stop.reason, error=True) if stop is not None else None
+        return skip
+
+    def _exchanges_over(self, scenario: Scenario) -> list[Exchange]:
+        """The exchanges that a scenario's check examines: those of the whole run, or those of the last runs
+        of the cases that it names."""
+        if "*" in scenario.over:
+            return self.side.in_order(self.side.trace, self.final)
+        exchanges = [
+            exchange
+            for (rule, _), of_case in self.final.items()
+            if any(fnmatchcase(rule, pattern) for pattern in scenario.over)
+            for exchange in of_case
+        ]
+        return self.side.in_order(exchanges, self.final)
+
+    def _assemble(self, started: datetime, begin: float) -> Report:
+        side, trace = self.side, self.side.trace
+        mark_superseded(trace, self.keys, self.final)
+        new_ids = trace.number(exchange.id for exchange in side.in_order(trace, self.final))
+        results = [
+            replace(result, exchanges=tuple(new_ids[old] for old in result.exchanges))
+            for result in self.plan.results()
+        ]
+        target, options, complete = side.describe(), side.options, self.lifecycle.complete
+        report = Report(
+            side=side.name,
+            target=target.url,
+            dialect=options.dialect.name,
+            spoken=target.spoken,
+            seed=options.seed,
+            verdict=verdict((result.outcome for result in results), complete=complete),
+            started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            seconds=self.clock.monotonic() - begin,
+            results=tuple(results),
+            cause=self._cause(results),
+            language=self._language,
+            trace=trace,
+        )
+        trace.results = report.results
+        trace.rules = {scenario.rule.id: scenario.record for scenario in self.plan.chosen}
+        trace.run = describe_report(report) | {
+            "epoch": started.timestamp() - begin,
+            "complete": complete,
+            "strict": options.strict,
+            "headers": [name.decode() for name, _ in target.headers],
+            "redacted": False,
+            "facts": target.profile,
+        }
+        side.mask(trace)  # only now: the metadata may contain a secret too
+        return report
+
+    def _cause(self, results: Sequence[Result]) -> Text:
+        """The statement beside the verdict: why it is no better, or what it leaves open."""
+        state, stop = self.lifecycle.state, self.lifecycle.stop
+        if state in (State.STOPPED, State.OUT_OF_TIME) and stop is not None:
+            return stop.reason
+        cause = self.side.cause(results)
+        if cause or {result.outcome for result in results} & {Outcome.PASS, Outcome.FAIL}:
+            return cause
+        return stop.reason if stop is not None else NOTHING_PASSED
