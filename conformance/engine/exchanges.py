@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conformance.model.exchange import Exchange, Request, Role, Signing
+from conformance.model.exchange import Exchange, Request, Role
 from conformance.wire.reply import Reply
 
 USER_AGENT = "Hookproof"
@@ -20,15 +20,10 @@ class Place:
     step: int = 0
 
 
-def exchange_of(  # noqa: PLR0913 - each of them is one part of the record
-    request: Request,
-    signing: Signing | None,
-    reply: Reply,
-    role: Role,
-    place: Place,
-    msg_id: str | None,
+def exchange_of(
+    request: Request, reply: Reply, role: Role, place: Place, msg_id: str | None = None
 ) -> Exchange:
-    """The record of `request` and `reply`. Its id is 0 until a trace assigns one."""
+    """The record of an unsigned `request`, and `reply`. Its id is 0 until a trace assigns one."""
     return Exchange(
         id=0,
         role=role,
@@ -37,7 +32,7 @@ def exchange_of(  # noqa: PLR0913 - each of them is one part of the record
         step=place.step,
         msg_id=msg_id,
         request=request,
-        signing=signing,
+        signing=None,
         answer=reply.answer,
         fault=reply.fault,
         detail=reply.detail,

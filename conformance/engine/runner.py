@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -32,7 +32,7 @@ from conformance.engine.stalls import Stalls
 from conformance.engine.stop import Stop
 from conformance.model.clock import Clock
 from conformance.model.errors import HarnessError
-from conformance.model.exchange import Exchange, Headers
+from conformance.model.exchange import Exchange
 from conformance.model.report import Report, Result
 from conformance.model.rules import Judgement, Outcome, Unjudged, verdict
 from conformance.model.text import Text
@@ -41,18 +41,6 @@ from conformance.scenario.records import Scenario
 from conformance.trace import Trace
 
 _LOG = logging.getLogger("hookproof")
-
-
-@dataclass(frozen=True, slots=True)
-class TargetDescription:
-    """What a report says of the target. `spoken` is the dialect that it speaks, None when that is unknown;
-    `profile` is what preflight learnt, as JSON data; `headers` are the secret ones that were sent with
-    every request."""
-
-    url: str
-    spoken: str | None
-    profile: Mapping[str, Any]
-    headers: Headers = ()
 
 
 class Side(Protocol):
@@ -66,6 +54,10 @@ class Side(Protocol):
     @property
     def options(self) -> RunOptions:
         """The user's options."""
+
+    @property
+    def target(self) -> str:
+        """The target's URL."""
 
     @property
     def trace(self) -> Trace:
@@ -101,8 +93,13 @@ class Side(Protocol):
     def cause(self, results: Sequence[Result]) -> Text:
         """What the report says beside the verdict; empty when there is nothing to say."""
 
-    def describe(self) -> TargetDescription:
-        """What the report says of the target."""
+    @property
+    def spoken(self) -> str | None:
+        """The dialect that the target speaks; None when that is unknown."""
+
+    def run_data(self) -> dict[str, Any]:
+        """What a recorded run needs of the side, as `schemas/run.schema.json` describes it: what preflight
+        learnt (`facts`), and the names of secret headers."""
 
     def mask(self, trace: Trace) -> None:
         """Mask the run's secrets in its trace."""
@@ -269,12 +266,12 @@ class Runner:
             replace(result, exchanges=tuple(new_ids[old] for old in result.exchanges))
             for result in self.plan.results()
         ]
-        target, options, complete = side.describe(), side.options, self.lifecycle.complete
+        options, complete = side.options, self.lifecycle.complete
         report = Report(
             side=side.name,
-            target=target.url,
+            target=side.target,
             dialect=options.dialect.name,
-            spoken=target.spoken,
+            spoken=side.spoken,
             seed=options.seed,
             verdict=verdict((result.outcome for result in results), complete=complete),
             started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -290,9 +287,8 @@ class Runner:
             "epoch": started.timestamp() - begin,
             "complete": complete,
             "strict": options.strict,
-            "headers": [name.decode() for name, _ in target.headers],
             "redacted": False,
-            "facts": target.profile,
+            **side.run_data(),
         }
         side.mask(trace)  # only now: the metadata may contain a secret too
         return report

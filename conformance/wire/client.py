@@ -15,8 +15,9 @@ from conformance.model.clock import Clock
 from conformance.model.errors import InputError
 from conformance.model.exchange import Headers, Request, Transport
 from conformance.wire.pooled import Pooled
-from conformance.wire.raw import Connection, Gate, Raw
+from conformance.wire.raw import Raw
 from conformance.wire.reply import Reply
+from conformance.wire.transport import ORDINARY, SendOptions
 
 
 class Wire:
@@ -37,12 +38,10 @@ class Wire:
     ) -> None:
         self._tls = tls
         self._arguments = (clock, patience, tls, extra)
-        self._reuse = True
+        self._options = ORDINARY
         self._pooled = Pooled(*self._arguments)
         self._raw = Raw(*self._arguments)
-        self._use_pool = True
-        self.place = asyncio.Semaphore(concurrency)
-        """Held by each request while it is in flight."""
+        self._place = asyncio.Semaphore(concurrency)  # held by each request in flight
 
     async def __aenter__(self) -> Wire:
         return self
@@ -55,48 +54,31 @@ class Wire:
     ) -> None:
         await self._pooled.close()
 
-    def avoid_pool(self) -> None:
-        """Send everything over plain streams from now on. Their parser reads one answer and ignores the
-        bytes after it; aiohttp's refuses an answer that is longer than its Content-Length."""
-        self._use_pool = False
-
-    def trust_any(self) -> None:
-        """Accept any certificate from now on."""
-        self._tls.check_hostname = False
-        self._tls.verify_mode = ssl.CERT_NONE
-
-    async def renew(self) -> None:
-        """Close idle connections: the target may have closed its end of them."""
-        await self._pooled.close()
-        self._pooled = Pooled(*self._arguments, reuse=self._reuse)
-
-    async def share_connections(self, *, reuse: bool) -> None:
-        """Let well-formed requests share connections from now on, or not. At first they do."""
-        self._reuse = reuse
-        await self.renew()
-
-    async def send(
-        self,
-        request: Request,
-        *,
-        gate: Gate | None = None,
-        kept: list[Connection] | None = None,
-    ) -> Reply:
-        """Send one request. Always ends, with an answer or a fault. Requests that share a `gate` go
-        out at once, past the limit on requests in flight. `kept` holds the connection that the
-        keep-alive requests of one case share."""
-        if gate is not None:
-            return await self._raw.send(request, [], gate)
+    async def send(self, request: Request, options: SendOptions = ORDINARY) -> Reply:
+        """Send one request. Always ends, with an answer or a fault."""
+        await self._follow(options)
+        if options.gate is not None:
+            return await self._raw.send(request, [], options.gate)
         # A slow request mostly waits: it would occupy a place that others can use.
         bound = request.transport is not Transport.SLOW
-        async with self.place if bound else nullcontext():
+        async with self._place if bound else nullcontext():
             if (
-                self._use_pool
+                options.pooled
                 and request.transport is Transport.POOLED
                 and is_ascii(request.headers)
             ):
                 return await self._pooled.send(request)
-            return await self._raw.send(request, [] if kept is None else kept)
+            return await self._raw.send(request, [] if options.kept is None else options.kept)
+
+    async def _follow(self, options: SendOptions) -> None:
+        """Use only the connections that `options` allow from now on."""
+        earlier, self._options = self._options, options
+        if options.trusting:
+            self._tls.check_hostname = False
+            self._tls.verify_mode = ssl.CERT_NONE
+        if (options.reused, options.generation) != (earlier.reused, earlier.generation):
+            pooled, self._pooled = self._pooled, Pooled(*self._arguments, reuse=options.reused)
+            await pooled.close()
 
 
 def is_ascii(headers: Headers) -> bool:

@@ -28,7 +28,7 @@ from click.testing import CliRunner, Result
 
 from conformance import pytest_plugin
 from conformance.cli.main import main
-from conformance.engine.sender.session import METHODS
+from conformance.engine.sender.api_client import METHODS
 from conformance.load.report import load_report
 from conformance.load.settings import MIX
 from conformance.load.verdict import checks, judge

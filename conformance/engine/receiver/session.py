@@ -1,4 +1,4 @@
-"""Sends one run's requests and records their exchanges: owns the wire, the trace and the fresh ids.
+"""Sends one run's requests and records their exchanges: owns the trace and the fresh ids.
 
 Knows nothing of rules and judgements.
 """
@@ -24,9 +24,9 @@ from conformance.protocol.schemes import Scheme
 from conformance.protocol.signing import Signer
 from conformance.scenario.receiver import Send
 from conformance.trace import Trace
-from conformance.wire.client import Wire
 from conformance.wire.raw import Connection, Gate
 from conformance.wire.reply import Reply
+from conformance.wire.transport import ORDINARY, SendRequest
 
 EFFECT_SECONDS = 5.0
 """Seconds within which an effect must show after the answer."""
@@ -46,11 +46,13 @@ BETWEEN = Place(case="between")
 
 class Session:
     """One run's connection to its target. Preflight replaces `profile` as it learns; afterwards it does
-    not change. `stalls` measures when this process itself was stalled."""
+    not change. `send` is the transport: nothing else leads to the target. `how` says how requests are
+    sent. `stalls` measures when this process itself was stalled."""
 
-    def __init__(self, options: Options, wire: Wire, clock: Clock, stalls: Stalls) -> None:
+    def __init__(self, options: Options, send: SendRequest, clock: Clock, stalls: Stalls) -> None:
         self.options = options
-        self.wire = wire
+        self._send = send
+        self.how = ORDINARY
         self.profile = ReceiverProfile(
             url=options.url,
             asked=options.dialect,
@@ -110,12 +112,13 @@ class Session:
                 None, Fault.REFUSED, "not sent: the target stopped answering", now, now, now
             )
         else:
-            reply = await self.wire.send(composed.request, gate=gate, kept=connections)
+            how = replace(self.how, gate=gate, kept=connections)
+            reply = await self._send(composed.request, how)
             reply = self._discount_stalls(reply)
         if reply.fault is not Fault.GIVEN_UP:
             self._unanswered = self._unanswered + 1 if reply.answer is None else 0
-        msg_id, signing = composed.msg_id, composed.signing
-        return self._record(exchange_of(composed.request, signing, reply, role, place, msg_id))
+        exchange = exchange_of(composed.request, reply, role, place, composed.msg_id)
+        return self._record(replace(exchange, signing=composed.signing))
 
     def _discount_stalls(self, reply: Reply) -> Reply:
         """`reply`, marked as given up when it is late by no more than this process was stalled while it
@@ -146,8 +149,8 @@ class Session:
         begin = self.clock.monotonic()
         pause, faults = 0.01, 0
         while True:
-            reply = await self.wire.send(request)
-            exchange = exchange_of(request, None, reply, Role.OBSERVE, place, msg_id)
+            reply = await self._send(request, self.how)
+            exchange = exchange_of(request, reply, Role.OBSERVE, place, msg_id)
             effects = count(exchange)
             faults += effects is None
             settled = effects is not None and effects >= expected

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 from conformance.checks.receiver.crash_suspects import describe_suspects, suspects
 from conformance.checks.receiver.recorded_profile import as_data
@@ -24,9 +25,10 @@ from conformance.engine.receiver.preconditions import skip_reason
 from conformance.engine.receiver.preflight import AFTER, is_alive, run_preflight, send_final_message
 from conformance.engine.receiver.session import Session
 from conformance.engine.receiver.steps import CaseRun, is_busy
-from conformance.engine.runner import Runner, TargetDescription
+from conformance.engine.runner import Runner
 from conformance.engine.stalls import CHAIN
 from conformance.engine.stop import Stop
+from conformance.model.clock import Clock
 from conformance.model.exchange import Exchange, Fault, Role, Transport
 from conformance.model.report import Result
 from conformance.model.rules import Unjudged
@@ -36,6 +38,7 @@ from conformance.options.secrets import is_distinctive
 from conformance.scenario.records import Case
 from conformance.trace import Trace
 from conformance.wire.client import Wire, tls_context
+from conformance.wire.transport import SendRequest
 
 GRACE = CHAIN
 """Seconds past the deadline for which the run still waits for an answer, to report how late it is. No
@@ -49,14 +52,16 @@ FUZZ_SHARE = 0.9
 
 
 class ReceiverSide:
-    """The receiver at the URL in `options`."""
+    """The receiver at the URL in `options`, reached over HTTP, or through the transport `send`."""
 
     name = "receiver"
     checks: Collection[str] = CHECKS
     step_checks: Collection[str] = ()
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, send: SendRequest | None = None) -> None:
         self.options = options
+        self.target = options.url
+        self._send = send
         self._tls = tls_context(options.ca, system=options.secure)
         self._pace = 0.0  # seconds that a request took while scenarios ran in parallel
         self._death = NO_TEXT  # what the target died of, if no chosen rule reports it
@@ -65,17 +70,24 @@ class ReceiverSide:
     async def open(self, runner: Runner) -> AsyncIterator[None]:
         """The session with the target."""
         self._runner = runner
-        options = self.options
+        async with self._transport(runner.clock) as send:
+            self._session = Session(self.options, send, runner.clock, runner.stalls)
+            yield
+
+    @asynccontextmanager
+    async def _transport(self, clock: Clock) -> AsyncIterator[SendRequest]:
+        if self._send is not None:
+            yield self._send
+            return
         wire = Wire(
-            runner.clock,
-            patience=options.dialect.deadline + GRACE,
-            concurrency=options.concurrency,
+            clock,
+            patience=self.options.dialect.deadline + GRACE,
+            concurrency=self.options.concurrency,
             tls=self._tls,
-            extra=options.headers,
+            extra=self.options.headers,
         )
         async with wire:
-            self._session = Session(options, wire, runner.clock, runner.stalls)
-            yield
+            yield wire.send
 
     @property
     def trace(self) -> Trace:
@@ -121,7 +133,7 @@ class ReceiverSide:
             ]
             await self._one_by_one(alone, doubtful=bool(disturbed))
         if disturbed:
-            await session.wire.renew()
+            session.how = session.how.renewed()
         await self._one_by_one([[record] for record in disturbed], doubtful=True)
 
     async def run_again(self, record: CaseRecord) -> None:
@@ -246,14 +258,18 @@ class ReceiverSide:
             return _NOT_OBSERVED
         return NO_TEXT
 
-    def describe(self) -> TargetDescription:
-        """The target. Its dialect is known when it accepted a plain message."""
+    @property
+    def spoken(self) -> str | None:
+        """The dialect in which the target accepted a plain message."""
         profile = self._session.profile
         understood = bool(profile.scheme.description) or any(
             each.role is Role.PLAIN and each.status in profile.accepted for each in self.trace
         )
-        spoken = profile.scheme.signer.dialect.name if understood else None
-        return TargetDescription(self.options.url, spoken, as_data(profile), self.options.headers)
+        return profile.scheme.signer.dialect.name if understood else None
+
+    def run_data(self) -> dict[str, Any]:
+        names = [name.decode() for name, _ in self.options.headers]
+        return {"facts": as_data(self._session.profile), "headers": names}
 
     def mask(self, trace: Trace) -> None:
         """Mask the secret, also as the target decodes it, and the values of --header."""

@@ -209,7 +209,7 @@ class CaseRun:
         assert command is not None  # noqa: S101 - without it the case is skipped
 
         async def serves() -> bool:
-            await session.wire.renew()
+            session.how = session.how.renewed()
             control = await session.plain(Role.CONTROL, BETWEEN)
             return control.status in session.profile.accepted
 

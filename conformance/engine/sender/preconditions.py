@@ -9,7 +9,7 @@ from typing import Any
 from conformance.checks.sender.profile import UNDER_WAY, SenderProfile
 from conformance.engine.metadata import NO_FUZZ
 from conformance.engine.results import join_texts
-from conformance.engine.sender.session import SETTINGS
+from conformance.engine.sender.registrations import SETTINGS
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
 from conformance.options.sender import SenderOptions

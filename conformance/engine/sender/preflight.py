@@ -13,14 +13,10 @@ from dataclasses import replace
 from conformance.checks.sender.api import configuration_of, message, succeeded
 from conformance.checks.sender.signing import scheme_of
 from conformance.checks.sender.waits import waits
-from conformance.engine.sender.session import (
-    BEFORE,
-    CHANNELS,
-    EmittedMessage,
-    Registration,
-    SenderSession,
-    accepted,
-)
+from conformance.engine.sender.emitter import EmittedMessage, accepted
+from conformance.engine.sender.peer import SenderPeer
+from conformance.engine.sender.registrations import CHANNELS, Registration, scripted
+from conformance.engine.sender.session import BEFORE, SenderSession
 from conformance.engine.sender.steps import by_message
 from conformance.engine.stop import NO_TLS, Stop, speaks_no_tls
 from conformance.model.exchange import Exchange, Fault
@@ -43,37 +39,39 @@ ALL_KINDS = {"MessageTypes": [str(TYPES[kind]) for kind in CHANNELS]}
 """The settings with which a message of any kind arrives."""
 
 
-async def run_preflight(session: SenderSession) -> Stop | None:
+async def run_preflight(peer: SenderPeer) -> Stop | None:
     """Learn about the sender and complete the session's profile. Returns a Stop when nothing can be
     judged."""
-    stop = await _diagnose(session)
-    if stop is not None and "http" in session.mocks and not _has_arrivals(session):
+    session = peer.session
+    stop = await _diagnose(peer)
+    if stop is not None and "http" in session.mocks and not _has_arrivals(peer):
         # If https is the cause, the same steps succeed over http.
         session.mocks[""] = session.mocks.pop("http")
-        return await _diagnose(session)
+        return await _diagnose(peer)
     return stop
 
 
-async def _diagnose(session: SenderSession) -> Stop | None:
-    registration = await session.configure(Endpoint(configure=ALL_KINDS), BEFORE)
+async def _diagnose(peer: SenderPeer) -> Stop | None:
+    session = peer.session
+    registration = await peer.registrations.configure(Endpoint(configure=ALL_KINDS), BEFORE)
     try:
         stop = _unusable_api(session)
         if stop is None:
-            stop = await _reach(session, registration)
+            stop = await _reach(peer, registration)
         if stop is None and session.options.emits:
-            stop = await _deliver(session, registration)
+            stop = await _deliver(peer, registration)
         if stop is None:
-            await _learn_several(session, registration)
+            await _learn_several(peer, registration)
         if stop is None and session.profile.emits:
-            await _learn_retries(session, registration)
+            await _learn_retries(peer, registration)
         return stop
     finally:
-        session.record_arrivals(registration)
-        await asyncio.shield(session.unregister(registration))
+        peer.registrations.record_arrivals(registration)
+        await asyncio.shield(peer.registrations.unregister(registration))
 
 
-def _has_arrivals(session: SenderSession) -> bool:
-    return any(registration.endpoint.arrivals for registration in session.registrations)
+def _has_arrivals(peer: SenderPeer) -> bool:
+    return any(registration.endpoint.arrivals for registration in peer.registrations.all)
 
 
 def _unusable_api(session: SenderSession) -> Stop | None:
@@ -99,9 +97,10 @@ def _unusable_api(session: SenderSession) -> Stop | None:
     return Stop(text, (created.id,), fail=True, rule="sender.config.create-list")
 
 
-async def _reach(session: SenderSession, registration: Registration) -> Stop | None:
+async def _reach(peer: SenderPeer, registration: Registration) -> Stop | None:
     """Call Test and learn the scheme of what arrives. A Stop when nothing does, unless a message may."""
-    tested = await session.call("Test", BEFORE, id=registration.ident)
+    session = peer.session
+    tested = await peer.api.call("Test", BEFORE, id=registration.ident)
     await _until(
         session,
         registration.endpoint,
@@ -118,17 +117,18 @@ async def _reach(session: SenderSession, registration: Registration) -> Stop | N
     return Stop(_NOTHING_ARRIVED + text + _where(session, registration), (tested.id,))
 
 
-async def _deliver(session: SenderSession, registration: Registration) -> Stop | None:
+async def _deliver(peer: SenderPeer, registration: Registration) -> Stop | None:
     """Emit a message and learn how long its delivery takes. A Stop when it is not accepted or does not
     arrive."""
-    delivery, emitted = await _emit_one(session, registration)
+    session = peer.session
+    delivery, emitted = await _emit_one(peer, registration)
     if not accepted(emitted):
         return Stop(_NOT_ACCEPTED + _answer_to(emitted) + _EMIT, (emitted.id,))
     if delivery is None:
         # Some senders do not understand a list of types: then every case is judged with "*".
         registration.settings["MessageTypes"] = ["*"]
-        await session.submit(registration, BEFORE)
-        delivery, emitted = await _emit_one(session, registration)
+        await peer.registrations.submit(registration, BEFORE)
+        delivery, emitted = await _emit_one(peer, registration)
         if delivery is not None:
             session.profile = replace(session.profile, lists_types=False)
     if delivery is None:
@@ -142,52 +142,53 @@ async def _deliver(session: SenderSession, registration: Registration) -> Stop |
 
 
 async def _emit_one(
-    session: SenderSession, registration: Registration
+    peer: SenderPeer, registration: Registration
 ) -> tuple[Exchange | None, Exchange]:
     """Emit one message: its first delivery, if it arrives, and the call that emitted it."""
-    event = session.events(Emit(), registration.kind)[0]
-    registration.endpoint.assign([event.msg_id], session.answers((OK,), None))
-    emitted = await session.emit(event, BEFORE)
+    session = peer.session
+    event = peer.emitter.events(Emit(), registration.kind)[0]
+    registration.endpoint.assign([event.msg_id], scripted((OK,)))
+    emitted = await peer.emitter.emit(event, BEFORE)
     if accepted(emitted):
         await _arrival(session, registration, event, PATIENCE)
     attempts = by_message(registration.endpoint)[event.msg_id]
     return (attempts[0] if attempts else None), emitted
 
 
-async def _learn_several(session: SenderSession, first: Registration) -> None:
+async def _learn_several(peer: SenderPeer, first: Registration) -> None:
     """Does the sender keep a second configuration and serve both, does an endpoint that hangs delay the
     other, and does Test go to the configuration whose ID it gets?"""
-    second = await session.configure(Endpoint(configure=ALL_KINDS), BEFORE)
+    session = peer.session
+    second = await peer.registrations.configure(Endpoint(configure=ALL_KINDS), BEFORE)
     try:
-        listed = await session.call("List", BEFORE)
+        listed = await peer.api.call("List", BEFORE)
         in_list = [
             configuration_of(listed, each.endpoint.url) is not None for each in (first, second)
         ]
         session.profile = replace(session.profile, lists_several=all(in_list))
         before = len(first.endpoint.arrivals)
-        await session.call("Test", BEFORE, id=second.ident)
+        await peer.api.call("Test", BEFORE, id=second.ident)
         # Without an ID, Test may mean the newest configuration, or all of them.
         only_second = second.ident is not None and len(first.endpoint.arrivals) == before
         by_id = only_second and bool(second.endpoint.arrivals)
         session.profile = replace(session.profile, tests_by_id=by_id)
         # A list with only the second one means that the first was replaced.
         if session.profile.emits and in_list != [False, True]:
-            await _learn_isolation(session, first, second)
+            await _learn_isolation(peer, first, second)
     finally:
-        session.record_arrivals(second)
-        await session.unregister(second)
+        peer.registrations.record_arrivals(second)
+        await peer.registrations.unregister(second)
     if not session.profile.lists_several:  # the first one was replaced
-        await session.submit(first, BEFORE)
+        await peer.registrations.submit(first, BEFORE)
 
 
-async def _learn_isolation(
-    session: SenderSession, first: Registration, second: Registration
-) -> None:
-    event = session.events(Emit(), first.kind)[0]
+async def _learn_isolation(peer: SenderPeer, first: Registration, second: Registration) -> None:
+    session = peer.session
+    event = peer.emitter.events(Emit(), first.kind)[0]
     # The first one hangs, since a sender with a single worker serves it first.
-    first.endpoint.assign([event.msg_id], session.answers((HANG, OK), None))
-    second.endpoint.assign([event.msg_id], session.answers((OK,), None))
-    await session.emit(event, BEFORE)
+    first.endpoint.assign([event.msg_id], scripted((HANG, OK)))
+    second.endpoint.assign([event.msg_id], scripted((OK,)))
+    await peer.emitter.emit(event, BEFORE)
     registrations = (first, second)
     soon = session.profile.quiet
     for registration in registrations:
@@ -202,11 +203,12 @@ async def _learn_isolation(
     session.profile = replace(session.profile, delivers_several=_has(late.endpoint, event))
 
 
-async def _learn_retries(session: SenderSession, registration: Registration) -> None:
+async def _learn_retries(peer: SenderPeer, registration: Registration) -> None:
     """How long does the sender wait after a first failure, and after a second?"""
-    events = session.events(Emit(messages=SAMPLE), registration.kind)
-    registration.endpoint.assign([e.msg_id for e in events], session.answers(FAILING, None))
-    await asyncio.gather(*(session.emit(event, BEFORE) for event in events))
+    session = peer.session
+    events = peer.emitter.events(Emit(messages=SAMPLE), registration.kind)
+    registration.endpoint.assign([e.msg_id for e in events], scripted(FAILING))
+    await asyncio.gather(*(peer.emitter.emit(event, BEFORE) for event in events))
     patience = min(MOST_RETRY_SECONDS, SHARE * session.options.timeout)
 
     def all_done() -> bool:

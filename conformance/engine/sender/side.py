@@ -21,20 +21,20 @@ from conformance.checks.sender.recorded_profile import as_data
 from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.engine.case_record import CaseRecord
 from conformance.engine.metadata import Key
-from conformance.engine.runner import Runner, TargetDescription
+from conformance.engine.runner import Runner
 from conformance.engine.sender.judge import CHECKS, SenderJudge
+from conformance.engine.sender.peer import SenderPeer
 from conformance.engine.sender.preconditions import duration, skip_reason
 from conformance.engine.sender.preflight import run_preflight
-from conformance.engine.sender.session import BEFORE, SETTINGS, Registration, SenderSession
+from conformance.engine.sender.registrations import SETTINGS, Registration
+from conformance.engine.sender.session import BEFORE, SenderSession
 from conformance.engine.sender.steps import SenderCaseRun
 from conformance.engine.stop import Stop
 from conformance.model.exchange import Exchange
 from conformance.model.report import Result
 from conformance.model.rules import Outcome, Unjudged
 from conformance.model.text import NO_TEXT, Text
-from conformance.options.secrets import other_secret
 from conformance.options.sender import SenderOptions, spellings
-from conformance.protocol.signing import Signer
 from conformance.receiver.mock import Mock, listening
 from conformance.serving import certificates
 from conformance.trace import Trace
@@ -71,6 +71,7 @@ class SenderSide:
 
     def __init__(self, options: SenderOptions) -> None:
         self.options = options
+        self.target = options.api_url
         self._tls = tls_context(options.ca, system=options.secure)
         self._secrets = spellings(options)
 
@@ -79,28 +80,22 @@ class SenderSide:
         """The session with the sender; at its end every configuration is removed. Raises InputError when
         the mock receiver cannot listen at the address of --listen."""
         self._runner = runner
-        options = self.options
-        profile = SenderProfile(
-            asked=Signer(options.dialect, options.secret),
-            other_secret=other_secret(options.secret),
-        )
+        options, clock = self.options, runner.clock
         async with AsyncExitStack() as stack:
             mocks = await self._mocks(stack)
             wire = Wire(
-                runner.clock,
-                patience=API_PATIENCE,
-                concurrency=options.concurrency,
-                tls=self._tls,
+                clock, patience=API_PATIENCE, concurrency=options.concurrency, tls=self._tls
             )
             await stack.enter_async_context(wire)
-            session = SenderSession(options, wire, mocks, profile, runner.clock, runner.stalls)
-            self._session = session
+            self._session = SenderSession(options, wire.send, mocks, clock, runner.stalls)
+            self._peer = SenderPeer(self._session)
+            registrations = self._peer.registrations
             try:
                 yield
             finally:
-                await asyncio.shield(session.unregister_all())
-            for registration in session.registrations:
-                session.record_arrivals(registration)
+                await asyncio.shield(registrations.unregister_all())
+            for registration in registrations.all:
+                registrations.record_arrivals(registration)
 
     async def _mocks(self, stack: AsyncExitStack) -> dict[str, Mock]:
         options, clock = self.options, self._runner.clock
@@ -132,7 +127,7 @@ class SenderSide:
 
     async def preflight(self) -> Stop | None:
         """Register an endpoint, have a message delivered to it, and learn about the sender."""
-        stop = await run_preflight(self._session)
+        stop = await run_preflight(self._peer)
         # A sender may give secrets away in an answer that the reason quotes.
         return replace(stop, reason=self.judge.hidden(stop.reason)) if stop is not None else None
 
@@ -177,7 +172,7 @@ class SenderSide:
         """Run one case, with a configuration of its own or this one, and settle it. Returns it when it
         should run again; it is settled provisionally then."""
         rule, case = record.scenario.rule.id, record.case
-        run = SenderCaseRun(self._session, rule, case, registration)
+        run = SenderCaseRun(self._peer, rule, case, registration)
         attempted = await self._runner.attempt(record, run.run())
         if attempted.by_itself or (attempted.holds and not attempted.stalled):
             self._runner.settle(attempted)
@@ -234,17 +229,17 @@ class SenderSide:
 
     async def _run_together(self, group: Sequence[CaseRecord]) -> list[CaseRecord | None]:
         """Run a group of cases at one configuration."""
-        session, sender_case = self._session, group[0].case.sender_case
+        registrations, sender_case = self._peer.registrations, group[0].case.sender_case
         kinds = [kind for record in group for kind in record.case.sender_case.kinds]
         listener = replace(sender_case.endpoint, answers=())
-        registration = await session.configure(
-            listener, BEFORE, kinds or [session.channel(crowded=True)]
+        registration = await registrations.configure(
+            listener, BEFORE, kinds or [registrations.channel(crowded=True)]
         )
         try:
             return await _gather(self._run(record, registration) for record in group)
         finally:
-            session.record_arrivals(registration)
-            await session.unregister(registration)
+            registrations.record_arrivals(registration)
+            await registrations.unregister(registration)
 
     async def _repeat(self, failed: Sequence[CaseRecord]) -> None:
         """Run failed cases again: those with very many messages alone, the others as few at a time as the
@@ -288,12 +283,14 @@ class SenderSide:
         """What the whole run left open."""
         return NO_TEXT if self._session.profile.emits else _NOT_EMITTED
 
-    def describe(self) -> TargetDescription:
-        """The sender. Its dialect is known when a delivery showed how it signs."""
-        profile = self._session.profile
-        scheme = profile.scheme
-        spoken = scheme.signer.dialect.name if scheme is not None else None
-        return TargetDescription(self.options.api_url, spoken, as_data(profile))
+    @property
+    def spoken(self) -> str | None:
+        """The dialect in which a delivery was signed."""
+        scheme = self._session.profile.scheme
+        return scheme.signer.dialect.name if scheme is not None else None
+
+    def run_data(self) -> dict[str, Any]:
+        return {"facts": as_data(self._session.profile), "headers": []}
 
     def mask(self, trace: Trace) -> None:
         """Mask the suite's secrets and the API key."""

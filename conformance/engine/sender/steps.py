@@ -16,14 +16,10 @@ from conformance.checks.sender.attempt_count import expected_attempts
 from conformance.engine.case_record import CannotRunError
 from conformance.engine.command import POLL_SECONDS, restart
 from conformance.engine.exchanges import Place
-from conformance.engine.sender.session import (
-    CHANNELS,
-    EmittedMessage,
-    Registration,
-    SenderSession,
-    Settled,
-    accepted,
-)
+from conformance.engine.sender.emitter import EmittedMessage, accepted
+from conformance.engine.sender.peer import SenderPeer
+from conformance.engine.sender.registrations import CHANNELS, Registration, scripted
+from conformance.engine.sender.session import Settled
 from conformance.model.exchange import Exchange
 from conformance.model.rules import Unjudged
 from conformance.model.text import Text
@@ -47,12 +43,13 @@ class SenderCaseRun:
 
     def __init__(
         self,
-        session: SenderSession,
+        peer: SenderPeer,
         rule: str,
         case: Case,
         registration: Registration | None = None,
     ) -> None:
-        self._session = session
+        self._peer = peer
+        self._session = peer.session
         self._sender_case = case.sender_case
         self._place = Place(rule, case.name)
         self._shared = registration
@@ -65,39 +62,47 @@ class SenderCaseRun:
     async def run(self) -> list[Exchange]:
         """Carry out the case. Returns all of its exchanges: API calls, events and delivery attempts, in the
         order in which they began. Raises CannotRunError."""
-        session, sender_case = self._session, self._sender_case
-        before = len(session.trace)
-        registrations: list[Registration] = []
-        kinds: Sequence[str] = sender_case.kinds or [session.channel(crowded=sender_case.crowded)]
-        if sender_case.drawn == "contents":
-            kinds = CHANNELS
+        trace, registrations = self._session.trace, self._peer.registrations
+        before = len(trace)
+        own: list[Registration] = []
         try:
-            if sender_case.other is not None:
-                self._other = await session.configure(
-                    sender_case.other, self._place, kinds, other=True, scripted=True
-                )
-                registrations.append(self._other)
-                _require_active(self._other)
-            if self._shared is None:
-                registration = await session.configure(
-                    sender_case.endpoint,
-                    self._place,
-                    kinds,
-                    scripted=not sender_case.emits,  # nobody knows the id of a Test in advance
-                    to=self._other,
-                )
-                registrations.append(registration)
-            self._registration = self._shared or registration
-            _require_active(self._registration)
-            for index, action in enumerate(sender_case.actions):
+            await self._register(own)
+            for index, action in enumerate(self._sender_case.actions):
                 await self._act(index, action)
         finally:
-            self._record_arrivals(registrations)
-            for registration in registrations:
-                await asyncio.shield(session.unregister(registration))
+            self._record_arrivals(own)
+            for registration in own:
+                await asyncio.shield(registrations.unregister(registration))
         key = self._place.rule, self._place.case
-        exchanges = [e for e in session.trace.exchanges[before:] if (e.rule, e.case) == key]
+        exchanges = [e for e in trace.exchanges[before:] if (e.rule, e.case) == key]
         return sorted(exchanges, key=lambda exchange: (exchange.started, exchange.id))
+
+    async def _register(self, own: list[Registration]) -> None:
+        """Register the case's endpoints, and put into `own` those that it does not share with others."""
+        sender_case, registrations = self._sender_case, self._peer.registrations
+        kinds: Sequence[str] = sender_case.kinds or [
+            registrations.channel(crowded=sender_case.crowded)
+        ]
+        if sender_case.drawn == "contents":
+            kinds = CHANNELS
+        if sender_case.other is not None:
+            self._other = registrations.open_other(sender_case.other, self._place, kinds)
+            self._other.endpoint.script(scripted(sender_case.other.answers))
+            if sender_case.other.configured:
+                await registrations.submit(self._other, self._place)
+            own.append(self._other)
+            _require_active(self._other)
+        if self._shared is not None:
+            self._registration = self._shared
+        else:
+            self._registration = registrations.open(sender_case.endpoint, self._place, kinds)
+            if not sender_case.emits:  # nobody knows the id of a Test in advance
+                answers = scripted(sender_case.endpoint.answers, self._other)
+                self._registration.endpoint.script(answers)
+            if sender_case.endpoint.configured:
+                await registrations.submit(self._registration, self._place)
+            own.append(self._registration)
+        _require_active(self._registration)
 
     def _at_step(self, step: int) -> Place:
         return Place(self._place.rule, self._place.case, step)
@@ -108,16 +113,14 @@ class SenderCaseRun:
             msg_id: self._at_step(step) for msg_id, step in self._steps.items()
         }
         for registration in registrations:
-            self._session.record_arrivals(registration, places)
+            self._peer.registrations.record_arrivals(registration, places)
         if self._shared is not None:
-            self._session.record_own_arrivals(self._shared, places)
+            self._peer.registrations.record_own_arrivals(self._shared, places)
 
     async def _act(self, index: int, action: Action) -> None:
         if action.answers:
             self._answers = action.answers
-            self._registration.endpoint.assign(
-                self._steps, self._session.answers(action.answers, self._other)
-            )
+            self._registration.endpoint.assign(self._steps, scripted(action.answers, self._other))
         since = self._session.clock.monotonic()
         if action.emit is not None:
             await self._emit(index, action.emit)
@@ -145,42 +148,41 @@ class SenderCaseRun:
 
     async def _events(self, emit: Emit) -> list[EmittedMessage]:
         """The events that a step emits, with the answers assigned that their attempts get."""
-        session, registration = self._session, self._registration
+        registration = self._registration
         if emit.repeat_of is not None:
             return self._by_name[emit.repeat_of]
         if emit.drawn is not None:
             return await self._drawn_events(emit)
-        events = session.events(emit, registration.kind)
+        events = self._peer.emitter.events(emit, registration.kind)
         ids = [event.msg_id for event in events]
-        registration.endpoint.assign(ids, session.answers(self._answers, self._other))
+        registration.endpoint.assign(ids, scripted(self._answers, self._other))
         if self._other is not None and self._sender_case.other is not None:
             answers = self._sender_case.other.answers
-            self._other.endpoint.assign(ids, session.answers(answers, None))
+            self._other.endpoint.assign(ids, scripted(answers))
         return events
 
     async def _drawn_events(self, emit: Emit) -> list[EmittedMessage]:
         """Events with drawn contents; or plain ones, each with drawn answers."""
-        session, options = self._session, self._session.options
+        emitter, options = self._peer.emitter, self._session.options
         endpoint = self._registration.endpoint
         if emit.drawn == "contents":
             contents = await asyncio.to_thread(fuzz.contents, options.fuzz, options.seed)
-            events = session.events_with(contents)
+            events = emitter.events_with(contents)
             endpoint.assign((event.msg_id for event in events), ())
             return events
         number = min(options.fuzz, MOST_SCRIPTS)
         scripts = await asyncio.to_thread(fuzz.scripts, number, options.seed)
-        events = session.events(Emit(messages=len(scripts)), self._registration.kind)
+        events = emitter.events(Emit(messages=len(scripts)), self._registration.kind)
         for event, script in zip(events, scripts, strict=True):
-            endpoint.assign([event.msg_id], session.answers(script, None))
+            endpoint.assign([event.msg_id], scripted(script))
         return events
 
     async def _emit_event(self, event: EmittedMessage, place: Place, tries: int) -> Exchange:
-        session = self._session
         for _ in range(tries):
-            emitted = await session.emit(event, place)
+            emitted = await self._peer.emitter.emit(event, place)
             if emitted.status not in (429, 503):
                 break
-            await session.clock.sleep(POLL_SECONDS)
+            await self._session.clock.sleep(POLL_SECONDS)
         return emitted
 
     @property
@@ -195,33 +197,34 @@ class SenderCaseRun:
         await endpoint.listen()
 
     async def _call(self, call: Call, place: Place) -> None:
-        session, registration = self._session, self._registration
+        api, registrations = self._peer.api, self._peer.registrations
+        registration = self._registration
         match call.name:
             case "List":
-                await session.call("List", place)
+                await api.call("List", place)
             case "Test":
-                await session.call("Test", place, id=registration.ident)
+                await api.call("Test", place, id=registration.ident)
             case "Config":
                 fields = _without_none({**registration.settings, **call.fields})
-                await session.submit(registration, place, fields)
+                await registrations.submit(registration, place, fields)
             case _:
                 settings = (
                     registration.settings
                     if call.name == "Update"
                     else {"URL": registration.settings["URL"]}
                 )
-                changes = session.settings_in(call.fields)
-                fields = {**session.id_field(registration), **settings, **changes}
+                changes = registrations.settings_in(call.fields)
+                fields = {**registrations.id_field(registration), **settings, **changes}
                 registration.settings |= changes
-                await session.call("Update", place, _without_none(fields))
+                await api.call("Update", place, _without_none(fields))
 
     async def _restart(self) -> None:
         session, command = self._session, self._session.options.restart_command
         assert command is not None  # noqa: S101 - without it the case is skipped
 
         async def serves() -> bool:
-            await session.wire.renew()
-            return (await session.call("List", Place(case="between"))).status is not None
+            session.how = session.how.renewed()
+            return (await self._peer.api.call("List", Place(case="between"))).status is not None
 
         await restart(command, serves, session.clock, "the sender's API did not answer")
 
@@ -292,7 +295,7 @@ class SenderCaseRun:
                 starts = [self._emit_times.get(msg_id, since) for msg_id in missing]
                 return max([last_arrival(by_id, ids), *starts]) + arrival if starts else None
             recent = [each for each in endpoint.arrivals if each.started >= since]
-            tested = any(not self._session.was_emitted(each) for each in recent)
+            tested = any(not self._peer.emitter.was_emitted(each) for each in recent)
             return None if tested else since + arrival
 
         return settled
