@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.checks.sender.step_checks import STEP_CHECKS
+from conformance.checks.receiver.whole_run import CHECKS
 from conformance.engine.plan import Plan
-from conformance.engine.sender.judge import CHECKS
 from conformance.model.result import Result
 from conformance.model.rules import Outcome
 from conformance.model.text import Text
-from conformance.options.sender import SenderOptions
+from conformance.options.receiver import Options
 from conformance.protocol.dialect import Secret
 from conformance.scenario.dialects import load
 from tests.reporting.html_parts import result
@@ -18,10 +17,8 @@ from tests.reporting.html_parts import result
 
 @pytest.fixture
 def plan() -> Plan:
-    options = SenderOptions(
-        api_url="http://localhost:1/v1", secret=Secret(b"k"), dialect=load("guide")
-    )
-    return Plan("sender", options, CHECKS, STEP_CHECKS)
+    options = Options(url="http://localhost:1/", secret=Secret(b"k"), dialect=load("guide"))
+    return Plan("receiver", options, CHECKS, ())
 
 
 def late(outcome: Outcome) -> Result:

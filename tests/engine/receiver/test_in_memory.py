@@ -1,0 +1,124 @@
+"""A run from its first message to its report, without sockets: what happens, in which order, and why what is
+left is not judged."""
+
+import asyncio
+
+import pytest
+
+from conformance.engine.events import CaseFinished, RunFinished, RunStarted
+from conformance.engine.lifecycle import State
+from conformance.model.exchange import Fault
+from conformance.model.rules import Outcome, Verdict
+from conformance.receiver.behaviour import ReceiverBehaviour
+from tests.engine.receiver.memory import Receiver, run
+
+SOME = ("receiver.accepts.*", "receiver.signature.*", "receiver.duplicate.answered-200")
+ALIVE = "receiver.http.alive"
+
+
+def outcomes(came, *wanted):
+    return {each.name for each in came.report.having(*wanted)}
+
+
+def test_a_correct_receiver_passes():
+    came = run(Receiver(), *SOME, "receiver.body.*", "receiver.duplicate.processed-once")
+    assert came.report.verdict is Verdict.PASS
+    assert outcomes(came, Outcome.FAIL, Outcome.WARN, Outcome.ERROR) == set()
+    assert came.runner.lifecycle.state is State.COMPLETE
+
+
+def test_events_tell_of_every_case_once_between_the_first_and_the_last():
+    came = run(Receiver(), "receiver.accepts.*", "receiver.body.refusal-status")
+    started, *finished, ended = came.events
+    assert started == RunStarted(came.runner.keys)
+    assert ended == RunFinished(came.report)
+    assert all(isinstance(event, CaseFinished) for event in finished)
+    settled = [(event.result.rule.id, event.result.case) for event in finished]
+    assert sorted(settled, key=str) == sorted(came.runner.keys, key=str)
+
+
+def test_a_receiver_that_verifies_nothing_fails_and_the_cause_says_so():
+    trusting = ReceiverBehaviour(authenticate=lambda headers, body, signer, now: None)
+    came = run(Receiver(behaviour=trusting), "receiver.signature.*")
+    assert "receiver.signature.missing-both" in outcomes(came, Outcome.FAIL)
+    assert came.report.cause.en.startswith("Every forged request was accepted")
+
+
+def test_hours_of_the_target_s_time_pass_at_once():
+    async def late(request, number):
+        await asyncio.sleep(6.0 if number > 20 else 0.0)
+
+    came = run(Receiver(late), "receiver.time.within-deadline", "receiver.accepts.*", timeout=3600)
+    assert outcomes(came, Outcome.FAIL) >= {"receiver.time.within-deadline"}
+    assert came.seconds > 6.0
+
+
+def test_a_stop_is_reported_once_and_the_rest_refers_to_it():
+    async def unknown(request, number):
+        return 404
+
+    came = run(Receiver(unknown), "receiver.accepts.*")
+    assert came.runner.lifecycle.state is State.STOPPED
+    assert len(outcomes(came, Outcome.ERROR)) == 1
+    assert len(outcomes(came, Outcome.SKIP)) == len(came.report.results) - 1
+    assert "answered 404: check the path" in came.report.cause.en
+
+
+def test_what_is_left_of_a_run_whose_target_dies_is_not_judged():
+    async def die(request, number):
+        return Fault.REFUSED if number > 30 else None
+
+    came = run(Receiver(die), *SOME, ALIVE)
+    assert came.runner.lifecycle.state is State.TARGET_GONE
+    assert ALIVE in outcomes(came, Outcome.FAIL)
+    unjudged = came.report.having(Outcome.ERROR)
+    assert {each.message.en for each in unjudged} == {
+        f"not judged: the target no longer accepts plain valid messages (see {ALIVE})"
+    }
+
+
+def test_a_run_out_of_time_says_so():
+    async def slow(request, number):
+        await asyncio.sleep(2.0 if number > 20 else 0.0)
+
+    came = run(Receiver(slow), *SOME, timeout=5.0)
+    assert came.runner.lifecycle.state is State.OUT_OF_TIME
+    assert came.report.verdict is Verdict.ERROR
+    assert "the time ran out" in came.report.cause.en
+    assert came.seconds < 6.0
+
+
+def test_a_case_that_was_refused_for_now_is_run_again_by_itself():
+    busy = "receiver.accepts.unknown-field"
+
+    async def refuse_once(request, number):
+        refused = refuse_once.left and b'"plain' not in request.body and number > 20
+        refuse_once.left -= bool(refused)
+        return 503 if refused else None
+
+    refuse_once.left = 1
+    came = run(Receiver(refuse_once), "receiver.accepts.*")
+    assert came.report.verdict is Verdict.PASS
+    superseded = {each.rule for each in came.report.trace if each.superseded}
+    assert len(superseded) == 1, busy
+    assert all(each.outcome is Outcome.PASS for each in came.report.results)
+
+
+def test_a_fault_of_the_harness_is_no_verdict_on_the_target(monkeypatch):
+    def broken(case, exchanges, profile):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("conformance.checks.receiver.case.judge", broken)
+    came = run(Receiver(), "receiver.accepts.unknown-field")
+    assert came.report.verdict is Verdict.ERROR
+    said = {each.message.en for each in came.report.results}
+    assert said == {"a fault of Hookproof itself: ZeroDivisionError"}
+
+
+@pytest.mark.parametrize("observed", [True, False])
+def test_effects_are_counted_where_there_is_an_observer(observed):
+    forgetful = ReceiverBehaviour(key=lambda arrival: None)
+    options = {} if observed else {"observer_url": None}
+    came = run(Receiver(behaviour=forgetful), "receiver.duplicate.processed-once", **options)
+    expected = Outcome.FAIL if observed else Outcome.SKIP
+    assert {each.outcome for each in came.report.results} == {expected}
