@@ -15,6 +15,7 @@ from conformance.engine.stalls import as_stalled, drop_unreliable, is_stalled
 from conformance.model.exchange import HELD_UP, Exchange
 from conformance.model.report import Result
 from conformance.model.rules import Held, Judgement, Level, Unjudged
+from conformance.protocol.dialect import Secret
 from conformance.scenario.records import Case
 
 
@@ -29,6 +30,22 @@ class Judge(Protocol):
 
     def result(self, record: CaseRecord, *, strict: bool) -> Result:
         """The result of a case: its judgements without those that another rule reports, in words."""
+
+
+class RecordedJudge(Judge, Protocol):
+    """A judge that also says what it cannot judge when something is missing, as in a recorded run."""
+
+    def needs_secret(self, record: CaseRecord) -> bool:
+        """Whether the case cannot be judged without the secret."""
+
+    def needs_bodies(self, record: CaseRecord) -> bool:
+        """Whether the case cannot be judged by masked exchanges."""
+
+    def is_masked(self, record: CaseRecord, exchange: Exchange) -> bool:
+        """Whether something is masked that a case which needs bodies reads."""
+
+    def fits(self, exchange: Exchange, secret: Secret) -> bool | None:
+        """Whether an exchange shows that `secret` is the run's, or that it is not; None: neither."""
 
 
 def judge_case(judge: Judge, record: CaseRecord, lost: float = 0.0) -> CaseRecord:

@@ -6,25 +6,36 @@ reported again as it was recorded: there are no exchanges to judge it by.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from conformance.checks.receiver import whole_run
+from conformance.engine.case_record import CaseRecord
 from conformance.engine.imported import describe_capture
-from conformance.engine.judging import SIDES
-from conformance.engine.metadata import TIME_RAN_OUT
+from conformance.engine.judge import RecordedJudge, judge_case, judge_check
+from conformance.engine.receiver.judge import ReceiverJudge
+from conformance.engine.sender.judge import CHECKS, SenderJudge
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange
 from conformance.model.report import Report, Result
-from conformance.model.rules import Judgement, Unjudged, verdict
+from conformance.model.rules import Finding, Unjudged, verdict
 from conformance.model.text import Text
 from conformance.protocol.dialect import Dialect, Secret
 from conformance.protocol.validation import problems
 from conformance.scenario.dialects import load
 from conformance.scenario.load import recorded
-from conformance.scenario.records import Case, Scenario
+from conformance.scenario.records import Scenario
 from conformance.trace import StoredTrace, Trace
+
+SIDES: Mapping[
+    str, tuple[Collection[str], Callable[[Mapping[str, Any], Secret], RecordedJudge]]
+] = {
+    "receiver": (whole_run.CHECKS, ReceiverJudge.recorded),
+    "sender": (CHECKS, SenderJudge.recorded),
+}
+"""side → the names of its checks, and the judge of its recorded runs."""
 
 
 def judge_again(
@@ -86,15 +97,13 @@ class _Rejudging:
         rules: Sequence[Scenario],
         secret: Secret | None,
     ) -> None:
-        self._side = SIDES[run["side"]]
-        self._strict = run["strict"]
-        self._complete = run["complete"]
-        self._redacted = run["redacted"]
-        self._headers = tuple((name.encode(), b"") for name in run["headers"])
+        self._run = run
+        self._checks, recorded = SIDES[run["side"]]
+        self._judge = recorded(run, secret or Secret(b""))
         self._secret = secret
-        self._profile = self._side.profile(run["facts"], secret or Secret(b""))
         self._exchanges = exchanges
-        self._scenarios = {scenario.rule.id: scenario for scenario in rules}
+        records = [CaseRecord(rule, case, judged=True) for rule in rules for case in rule.cases]
+        self._records = {record.key: record for record in records}
         self._by_case: dict[tuple[str | None, str | None], list[Exchange]] = {}
         for exchange in exchanges:
             if not exchange.superseded:
@@ -102,37 +111,45 @@ class _Rejudging:
 
     def check_secret(self, place: str, secret: Secret) -> None:
         """Raise InputError when the exchanges show that `secret` is not the run's."""
-        side, profile = self._side, self._profile
-        if any(side.check_blind(exchange) for exchange in self._exchanges):
-            return
-        answers = {side.fits(exchange, profile, secret) for exchange in self._exchanges}
-        if answers - {None} == {False}:
+        if {self._judge.fits(each, secret) for each in self._exchanges} - {None} == {False}:
             raise InputError(f"--secret: not the one of this run: no signature in {place} fits it")
 
     def result(self, recorded: Result) -> Result:
         """`recorded`, judged again where it can be."""
-        scenario = self._scenarios.get(recorded.rule.id)
-        cases = scenario.cases if scenario is not None else ()
-        case = next((case for case in cases if case.name == recorded.case), None)
-        if scenario is None or case is None or not recorded.judged:
+        record = self._records.get((recorded.rule.id, recorded.case))
+        if record is None or not recorded.judged:
             return recorded
-        if case.acts:
-            exchanges: Sequence[Exchange] = self._by_case.get((recorded.rule.id, recorded.case), [])
-            judgements = self._judge_case(scenario, case, exchanges)
-        else:
-            exchanges = self._exchanges_over(scenario)
-            judgements = self._check(scenario, case, exchanges)
-        result = self._side.result(
-            scenario,
-            case,
-            judgements,
-            exchanges if case.acts or judgements else (),
-            self._profile,
-            self._headers,
-            seconds=recorded.seconds,
-            strict=self._strict,
+        again = self._judged(replace(record, seconds=recorded.seconds))
+        return self._judge.result(replace(again, judged=True), strict=self._run["strict"])
+
+    def _judged(self, record: CaseRecord) -> CaseRecord:
+        """The record with its exchanges, and with the judgements on them."""
+        if record.checks_others:
+            return self._by_check(replace(record, exchanges=self._exchanges_over(record.scenario)))
+        record = replace(record, exchanges=self._by_case.get(record.key, []))
+        if self._secret is None and self._judge.needs_secret(record):
+            return replace(record, judgements=[Unjudged(_NEEDS_SECRET)])
+        masked = self._run["redacted"] or any(
+            self._judge.is_masked(record, exchange) for exchange in record.exchanges
         )
-        return replace(result, judged=True)
+        if masked and self._judge.needs_bodies(record):
+            return replace(record, judgements=[Unjudged(_NEEDS_BODIES)])
+        return judge_case(self._judge, replace(record, runs=1))
+
+    def _by_check(self, record: CaseRecord) -> CaseRecord:
+        name, judge = record.scenario.check or "", self._judge
+        if name not in self._checks:
+            return replace(record, judgements=[Unjudged(_unknown(name))])
+        if self._secret is None and judge.needs_secret(record):
+            return replace(record, judgements=[Unjudged(_NEEDS_SECRET)])
+        # A masked exchange shows nothing; what the others show still counts.
+        needs_bodies = judge.needs_bodies(record)
+        usable = [e for e in record.exchanges if not (needs_bodies and judge.is_masked(record, e))]
+        judged = judge_check(judge, record, usable, complete=self._run["complete"])
+        masked = len(usable) < len(record.exchanges)
+        if masked and not any(isinstance(each, Finding) for each in judged.judgements):
+            return replace(record, judgements=[Unjudged(_NEEDS_BODIES)])
+        return replace(judged, exchanges=record.exchanges)
 
     def _exchanges_over(self, scenario: Scenario) -> Sequence[Exchange]:
         if "*" in scenario.over:
@@ -143,40 +160,6 @@ class _Rejudging:
             if not exchange.superseded
             and any(fnmatchcase(exchange.rule or "", pattern) for pattern in scenario.over)
         ]
-
-    def _check(
-        self, scenario: Scenario, case: Case, exchanges: Sequence[Exchange]
-    ) -> list[Judgement]:
-        name, side = scenario.check or "", self._side
-        if name not in side.checks:
-            return [Unjudged(_unknown(name))]
-        if name in side.check_needs_secret and self._secret is None:
-            return [Unjudged(_NEEDS_SECRET)]
-        # A masked exchange shows nothing; what the others show still counts.
-        usable = [
-            exchange
-            for exchange in exchanges
-            if not (name in side.check_needs_bodies and side.check_blind(exchange))
-        ]
-        masked = len(usable) < len(exchanges)
-        if masked and not usable:
-            return [Unjudged(_NEEDS_BODIES)]
-        judgements = side.checks[name](usable, self._profile, case.level)
-        if masked and all(isinstance(each, Unjudged) for each in judgements):
-            return [Unjudged(_NEEDS_BODIES)]
-        if judgements:
-            return judgements
-        return [] if self._complete and exchanges else [Unjudged(TIME_RAN_OUT, error=True)]
-
-    def _judge_case(
-        self, scenario: Scenario, case: Case, exchanges: Sequence[Exchange]
-    ) -> list[Judgement]:
-        if self._secret is None and self._side.needs_secret(case):
-            return [Unjudged(_NEEDS_SECRET)]
-        masked = self._redacted or any(map(self._side.case_blind, exchanges))
-        if masked and self._side.needs_bodies(case, self._profile):
-            return [Unjudged(_NEEDS_BODIES)]
-        return self._side.judge(scenario, case, exchanges, self._profile)
 
 
 def _unknown(check: str) -> Text:

@@ -7,33 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from conformance.engine.case_record import CaseRecord
 from conformance.model.report import Result
 from conformance.model.rules import BROKEN, GRAVITY, Finding, Judgement, Outcome, Unjudged
 from conformance.model.text import NO_TEXT, Text
-from conformance.scenario.records import Case, Scenario
 
 MOST_EXCHANGES = 20
 """Exchanges that a result cites at most."""
 
 
-def decide_result(  # noqa: PLR0913 - one CaseRecord will take their place
-    scenario: Scenario,
-    case: Case,
+def decide_result(
+    record: CaseRecord,
     judgements: Sequence[Judgement],
     context: Sequence[int],
     *,
-    seconds: float,
     strict: bool,
     reproduce: Callable[[Sequence[int]], str | None] = lambda evidence: None,
 ) -> Result:
-    """The result for `case`: its gravest finding decides, else its gravest reason not to judge.
+    """The result for the case of `record`: the gravest finding of `judgements` decides, else the gravest
+    reason not to judge.
 
     `context` are ids of exchanges to cite after those that show the finding. `reproduce` turns the
-    ids that show the finding into shell lines, or None. `seconds` is how long the case took.
+    ids that show the finding into shell lines, or None.
     """
     findings = [each for each in judgements if isinstance(each, Finding)]
     unjudged = [each for each in judgements if isinstance(each, Unjudged)]
-    level, outcome, message = case.level, Outcome.PASS, NO_TEXT
+    level, outcome, message = record.case.level, Outcome.PASS, NO_TEXT
     evidence: tuple[int, ...] = ()
     if findings:
         worst = max(findings, key=lambda finding: GRAVITY[finding.level])
@@ -46,14 +45,15 @@ def decide_result(  # noqa: PLR0913 - one CaseRecord will take their place
         outcome = Outcome.ERROR if gravest.error else Outcome.SKIP
         message, evidence = gravest.reason, gravest.exchanges
     return Result(
-        rule=scenario.rule,
-        case=case.name,
+        rule=record.scenario.rule,
+        case=record.case.name,
         level=level,
         outcome=outcome,
         message=message,
-        seconds=seconds,
+        seconds=record.seconds,
         exchanges=tuple(dict.fromkeys([*evidence, *context]))[:MOST_EXCHANGES],
         reproduce=reproduce(evidence),
+        judged=record.judged,
     )
 
 

@@ -3,20 +3,23 @@ line that reproduces a failure. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from conformance.checks.receiver import case as cases
 from conformance.checks.receiver.profile import ReceiverProfile
+from conformance.checks.receiver.recorded_profile import from_data
 from conformance.checks.receiver.root_causes import without_root_cause
-from conformance.checks.receiver.whole_run import CHECKS
+from conformance.checks.receiver.whole_run import CHECKS, NEED_BODIES, NEED_SECRET
 from conformance.checks.receiver.wording import answered
 from conformance.engine.case_record import CaseRecord
 from conformance.engine.results import decide_result
-from conformance.model.exchange import Exchange, Headers, Role
+from conformance.model.exchange import Exchange, Headers, Masked, Role
 from conformance.model.report import Result
 from conformance.model.rules import Judgement, Level, Outcome
 from conformance.model.text import NO_TEXT, Text
+from conformance.protocol.dialect import Secret, sign
 from conformance.scenario.records import Case
 from conformance.wire.curl import curl
 
@@ -29,12 +32,16 @@ class ReceiverJudge:
     profile: ReceiverProfile
     headers: Headers = ()
 
+    @classmethod
+    def recorded(cls, run: Mapping[str, Any], secret: Secret) -> Self:
+        """The judge of a recorded run, from the data that `schemas/run.schema.json` describes."""
+        headers = tuple((name.encode(), b"") for name in run["headers"])
+        return cls(from_data(run["facts"], secret), headers)
+
     def judge(self, case: Case, exchanges: Sequence[Exchange]) -> list[Judgement]:
-        """The judgements on a case that made these exchanges."""
         return cases.judge(case, exchanges, self.profile)
 
     def check(self, name: str, exchanges: Sequence[Exchange], level: Level) -> list[Judgement]:
-        """The judgements of the named check over the exchanges of many cases."""
         return CHECKS[name](exchanges, self.profile, level)
 
     def result(self, record: CaseRecord, *, strict: bool) -> Result:
@@ -42,17 +49,39 @@ class ReceiverJudge:
         case, fuzz = record.case, record.fuzz
         probes = [each.id for each in record.exchanges if each.role is Role.PROBE and case.acts]
         result = decide_result(
-            record.scenario,
-            case,
+            record,
             self._without_root_cause(record),
             probes,
-            seconds=record.seconds,
             strict=strict,
             reproduce=lambda ids: fuzz.reproduce if fuzz else self._reproduce(ids, record),
         )
-        if result.outcome is Outcome.PASS:
-            result = replace(result, message=fuzz.summary if fuzz else self._pass_evidence(record))
-        return replace(result, judged=record.judged)
+        if result.outcome is not Outcome.PASS:
+            return result
+        return replace(result, message=fuzz.summary if fuzz else self._pass_evidence(record))
+
+    def needs_secret(self, record: CaseRecord) -> bool:
+        return record.checks_others and record.scenario.check in NEED_SECRET
+
+    def needs_bodies(self, record: CaseRecord) -> bool:
+        if record.checks_others:
+            return record.scenario.check in NEED_BODIES
+        # Effects are inferred from the answers where there is no observer.
+        effects = [expect.processed for step in record.case.steps for expect in step.expects]
+        return not self.profile.observed and any(effect not in (None, 0) for effect in effects)
+
+    def is_masked(self, record: CaseRecord, exchange: Exchange) -> bool:
+        if record.checks_others:
+            return Masked.CONTENT in exchange.masked
+        return bool(exchange.masked)  # answers are compared byte by byte
+
+    def fits(self, exchange: Exchange, secret: Secret) -> bool | None:
+        """Whether an exchange shows that `secret` is the run's, or that it is not; None: neither. Shown by
+        the plain messages before the suite, which are signed with the secret as the user gave it."""
+        signing, dialect = exchange.signing, self.profile.asked
+        if exchange.role is not Role.PLAIN or signing is None or Masked.CONTENT in exchange.masked:
+            return None
+        expected = sign(dialect, secret, signing.timestamp, signing.body)
+        return exchange.header(dialect.signature_header.encode()) == expected
 
     def _without_root_cause(self, record: CaseRecord) -> Sequence[Judgement]:
         if not record.runs:

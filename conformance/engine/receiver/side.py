@@ -91,12 +91,10 @@ class ReceiverSide:
 
     @property
     def trace(self) -> Trace:
-        """The exchanges so far."""
         return self._session.trace
 
     @property
     def judge(self) -> ReceiverJudge:
-        """Judges by what is known of the target so far."""
         return ReceiverJudge(self._session.profile, self.options.headers)
 
     async def preflight(self) -> Stop | None:
@@ -104,7 +102,6 @@ class ReceiverSide:
         return await run_preflight(self._session)
 
     def skip_reason(self, record: CaseRecord) -> Unjudged | None:
-        """Why the case cannot be judged."""
         return skip_reason(record.scenario, self.options, self._session.profile)
 
     async def run_cases(self) -> None:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from conformance.checks.sender import case as cases
+from conformance.checks.sender import step_checks, wire
 from conformance.checks.sender.endpoint_reports import told_apart
 from conformance.checks.sender.pass_evidence import describe_pass
 from conformance.checks.sender.profile import SenderProfile
-from conformance.checks.sender.wire import WIRE_CHECKS
+from conformance.checks.sender.recorded_profile import from_data
+from conformance.checks.sender.signing import fits
 from conformance.engine.case_record import CaseRecord
 from conformance.engine.results import decide_result
-from conformance.model.exchange import Exchange
+from conformance.model.exchange import Exchange, Masked, Role
 from conformance.model.report import Result
 from conformance.model.rules import Judgement, Level
 from conformance.model.text import Text
 from conformance.options.secrets import hide
+from conformance.protocol.dialect import Secret
 from conformance.scenario.records import Case
+from conformance.scenario.sender import Expectation
+from conformance.trace import MASK
 
-CHECKS = WIRE_CHECKS | {"told-apart": told_apart}
+CHECKS = wire.WIRE_CHECKS | {"told-apart": told_apart}
 """The checks over the exchanges of many cases, by name."""
 
 
@@ -31,29 +37,65 @@ class SenderJudge:
     profile: SenderProfile
     secrets: Set[bytes] = frozenset()
 
+    @classmethod
+    def recorded(cls, run: Mapping[str, Any], secret: Secret) -> Self:
+        """The judge of a recorded run, from the data that `schemas/run.schema.json` describes. Its texts
+        hold no secrets any more."""
+        return cls(from_data(run["facts"], secret))
+
     def judge(self, case: Case, exchanges: Sequence[Exchange]) -> list[Judgement]:
-        """The judgements on a case that made these exchanges."""
         return cases.judge(case, exchanges, self.profile)
 
     def check(self, name: str, exchanges: Sequence[Exchange], level: Level) -> list[Judgement]:
-        """The judgements of the named check over the exchanges of many cases."""
         return CHECKS[name](exchanges, self.profile, level)
 
     def result(self, record: CaseRecord, *, strict: bool) -> Result:
         """The result of a case. The figures of a passing one are its message."""
         case = record.case
         context = [exchange.id for exchange in record.exchanges if case.acts]
-        result = decide_result(
-            record.scenario,
-            case,
-            record.judgements,
-            context,
-            seconds=record.seconds,
-            strict=strict,
-        )
+        result = decide_result(record, record.judgements, context, strict=strict)
         message = result.message or describe_pass(case, record.exchanges, self.profile)
-        return replace(result, message=self.hidden(message), judged=record.judged)
+        return replace(result, message=self.hidden(message))
+
+    def needs_secret(self, record: CaseRecord) -> bool:
+        if record.checks_others:
+            return record.scenario.check in wire.NEED_SECRET
+        return bool(_step_checks_of(record.case) & step_checks.NEED_SECRET)
+
+    def needs_bodies(self, record: CaseRecord) -> bool:
+        if record.checks_others:
+            return record.scenario.check in wire.NEED_BODIES
+        calls = any(expectation.call is not None for expectation in _expectations_of(record.case))
+        return calls or bool(_step_checks_of(record.case) & step_checks.NEED_BODIES)
+
+    def is_masked(self, record: CaseRecord, exchange: Exchange) -> bool:
+        return _differs_from_signed(exchange)
+
+    def fits(self, exchange: Exchange, secret: Secret) -> bool | None:
+        """Whether an exchange shows that `secret` is the run's, or that it is not; None: neither. Shown by
+        deliveries, once preflight has learnt how the sender signs."""
+        if exchange.role is not Role.ATTEMPT or self.profile.scheme is None:
+            return None
+        if _differs_from_signed(exchange):
+            return None
+        return fits(self.profile.scheme, exchange, self.profile.asked.dialect)
 
     def hidden(self, text: Text) -> Text:
         """`text` without the secrets."""
         return Text(hide(text.en, self.secrets), hide(text.zh, self.secrets))
+
+
+def _differs_from_signed(exchange: Exchange) -> bool:
+    """Whether a sender's recorded body differs from what it signed: contents or a secret are masked."""
+    delivered = exchange.role in (Role.ATTEMPT, Role.ELSEWHERE)
+    masked = delivered and bool(exchange.masked) and MASK in exchange.request.body
+    return Masked.CONTENT in exchange.masked or masked
+
+
+def _expectations_of(case: Case) -> Iterator[Expectation]:
+    for action in case.sender_case.actions:
+        yield from action.expectations
+
+
+def _step_checks_of(case: Case) -> set[str | None]:
+    return {expectation.check for expectation in _expectations_of(case)}

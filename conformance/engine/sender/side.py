@@ -117,12 +117,10 @@ class SenderSide:
 
     @property
     def trace(self) -> Trace:
-        """The exchanges so far."""
         return self._session.trace
 
     @property
     def judge(self) -> SenderJudge:
-        """Judges by what is known of the sender so far."""
         return SenderJudge(self._session.profile, self._secrets)
 
     async def preflight(self) -> Stop | None:
@@ -132,7 +130,6 @@ class SenderSide:
         return replace(stop, reason=self.judge.hidden(stop.reason)) if stop is not None else None
 
     def skip_reason(self, record: CaseRecord) -> Unjudged | None:
-        """Why the case cannot be judged."""
         left = self._runner.seconds_left
         return skip_reason(record.scenario, record.case, self.options, self._session.profile, left)
 
