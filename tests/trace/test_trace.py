@@ -65,7 +65,7 @@ def test_the_secret_as_json_writes_it_is_the_secret(written):
 def test_another_spelling_is_masked_but_does_not_count_as_the_secret():
     result = masked(own=b"", answer=Answer(200, (), KEY))
     assert result.answer.body == b"(secret)"
-    assert result.masked == {Masked.GIVEN}
+    assert result.masked == {Masked.CREDENTIAL}
 
 
 def test_an_exchange_without_a_secret_is_unchanged():
