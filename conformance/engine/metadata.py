@@ -74,5 +74,5 @@ def add_metadata(  # noqa: PLR0913 - one record of the run will take their place
         "strict": strict,
         "headers": [name.decode() for name, _ in headers],
         "redacted": False,
-        "facts": profile,
+        "profile": profile,
     }

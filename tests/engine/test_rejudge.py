@@ -204,8 +204,8 @@ async def test_a_secret_that_an_answer_holds_is_a_finding_and_stands_nowhere(pat
     ("break_it", "said"),
     [
         ("UPDATE meta SET value = '1' WHERE key = 'target'", "damaged: target must be a string"),
-        ("DELETE FROM meta WHERE key = 'facts'", "damaged: facts is missing"),
-        ("UPDATE meta SET value = '{' WHERE key = 'facts'", "damaged"),
+        ("DELETE FROM meta WHERE key = 'profile'", "damaged: profile is missing"),
+        ("UPDATE meta SET value = '{' WHERE key = 'profile'", "damaged"),
         ("UPDATE rules SET record = '{}'", "rule"),
         ("UPDATE results SET outcome = 'odd'", "damaged: 'odd' is not a valid Outcome"),
     ],

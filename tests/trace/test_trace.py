@@ -96,10 +96,10 @@ def test_a_request_composed_by_the_suite_is_not_masked():
 
 def test_the_metadata_of_the_run_is_masked():
     trace = Trace()
-    trace.run = {"facts": {"learned": [["body", "OK k3y-k3y", "DUP k3y-k3y"]]}, "seconds": 1.5}
+    trace.run = {"profile": {"inferred": [["body", "OK k3y-k3y", "DUP k3y-k3y"]]}, "seconds": 1.5}
     trace.mask([KEY])
     assert trace.run == {
-        "facts": {"learned": [["body", "OK (secret)", "DUP (secret)"]]},
+        "profile": {"inferred": [["body", "OK (secret)", "DUP (secret)"]]},
         "seconds": 1.5,
     }
 

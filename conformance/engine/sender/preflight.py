@@ -250,7 +250,7 @@ async def _until(
 
 
 def _learn_scheme(session: SenderSession, delivery: Exchange) -> None:
-    scheme = scheme_of(delivery, session.profile.asked)
+    scheme = scheme_of(delivery, session.profile.requested)
     session.profile = replace(session.profile, scheme=scheme)
 
 

@@ -7,7 +7,7 @@ import pytest
 from conformance.checks.sender.case import judge
 from conformance.model.exchange import Exchange, Fault
 from conformance.model.rules import Finding, Unjudged
-from tests.engine.hand_made import FACTS, attempt, case, given, message, told
+from tests.engine.hand_made import PROFILE, attempt, case, given, message, told
 
 
 def came(*answers: int | Fault) -> list[Exchange]:
@@ -24,7 +24,7 @@ def judged(*answers: int | Fault, retry_count: int = 2):
         "configure": {"RetryCount": retry_count},
         "steps": [{"emit": {"drawn": "answers"}, "expect": {"check": "as-answered"}}],
     }
-    return judge(case(**words), [given(), *came(*answers)], FACTS)
+    return judge(case(**words), [given(), *came(*answers)], PROFILE)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_200_that_broke_off_is_none():
         "configure": {"RetryCount": 0},
         "steps": [{"emit": {"drawn": "answers"}, "expect": {"check": "as-answered"}}],
     }
-    assert judge(case(**words), [given(), broken], FACTS) == []
+    assert judge(case(**words), [given(), broken], PROFILE) == []
 
 
 def test_what_is_not_given_up_is_for_another_rule_to_tell():
@@ -73,7 +73,7 @@ def test_what_is_not_given_up_is_for_another_rule_to_tell():
         "steps": [{"emit": {"drawn": "answers"}, "expect": {"check": "as-answered"}}],
     }
     waiting = attempt(answer=None)
-    (found,) = judge(case(**words), [given(), waiting], FACTS)
+    (found,) = judge(case(**words), [given(), waiting], PROFILE)
     assert isinstance(found, Unjudged)
     assert "sender.time.deadline" in found.reason.en
 
@@ -90,7 +90,7 @@ def drawn(refused: int, changed: bool):
         if n >= refused:
             content = "\n" if changed and n == 2 else "\u2028"
             arrivals.append(attempt(message(msgId=str(n), content=content)))
-    return judge(case(**DRAWN), [*events, *arrivals], FACTS)
+    return judge(case(**DRAWN), [*events, *arrivals], PROFILE)
 
 
 def test_what_was_refused_does_not_hide_what_was_changed():

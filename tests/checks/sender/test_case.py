@@ -10,17 +10,17 @@ from conformance.checks.sender.case import judge
 from conformance.checks.sender.pass_evidence import describe_pass
 from conformance.model.exchange import Fault, Role
 from conformance.model.rules import Finding, Held, Level, Unjudged
-from tests.engine.hand_made import FACTS, attempt, attempts, called, case, given, message, told
+from tests.engine.hand_made import PROFILE, attempt, attempts, called, case, given, message, told
 
-FACTS = replace(FACTS, waits=((1.0,), (2.0,)))
+PROFILE = replace(PROFILE, waits=((1.0,), (2.0,)))
 SECOND = message(msgId="2")
 
 
-def judged(*exchanges, profile=FACTS, **words):
+def judged(*exchanges, profile=PROFILE, **words):
     return judge(case(**words), exchanges, profile)
 
 
-def says(*exchanges, profile=FACTS, **words):
+def says(*exchanges, profile=PROFILE, **words):
     """What the only finding says."""
     (found,) = judged(*exchanges, profile=profile, **words)
     assert isinstance(found, Finding)
@@ -181,7 +181,7 @@ def test_it_is_told_how_many_of_many_did_not_arrive():
 
 
 def test_a_slow_sender_is_told_by_the_time_that_it_was_given():
-    slow = replace(FACTS, latency=7.0)
+    slow = replace(PROFILE, latency=7.0)
     assert "within 21 s" in says(given(), profile=slow, steps=emitting({"arrives": True}))
 
 
@@ -312,7 +312,7 @@ def test_a_message_given_twice_is_judged_by_all_of_its_attempts():
     assert says(*twice, steps=steps) == "answered 200 at attempt 1, and sent again 1.0 s later"
 
 
-def told_of(*exchanges, profile=FACTS, **words):
+def told_of(*exchanges, profile=PROFILE, **words):
     return describe_pass(case(**words), exchanges, profile).en
 
 

@@ -12,14 +12,14 @@ from conformance.model.exchange import Fault
 from conformance.model.rules import Finding, Level
 from conformance.protocol.dialect import Secret
 from conformance.protocol.signing import Signer
-from tests.engine.hand_made import API, FACTS, SECRET, called, step, told
+from tests.engine.hand_made import API, PROFILE, SECRET, called, step, told
 
 
-def check(name, seen, profile=FACTS):
+def check(name, seen, profile=PROFILE):
     return STEP_CHECKS[name](seen, profile, Level.MUST)
 
 
-def finding(name, seen, profile=FACTS):
+def finding(name, seen, profile=PROFILE):
     """What the check's one finding says."""
     (found,) = check(name, seen, profile)
     assert isinstance(found, Finding)
@@ -128,7 +128,7 @@ def test_what_was_refused_and_is_listed_all_the_same_is_told():
 
 
 def with_secret(shown, secret=SECRET):
-    profile = replace(FACTS, asked=Signer(FACTS.asked.dialect, Secret(secret)))
+    profile = replace(PROFILE, requested=Signer(PROFILE.requested.dialect, Secret(secret)))
     calls = [called("List", shown if isinstance(shown, bytes) else [SETTINGS | {"Secret": shown}])]
     return step(*calls, steps=[{"call": "List"}]), profile
 
@@ -180,7 +180,7 @@ def test_a_test_that_reports_success_of_a_failure_is_told():
 
 
 def test_three_failures_that_are_told_apart_are_right():
-    assert told_apart(reports(), FACTS, Level.SHOULD) == []
+    assert told_apart(reports(), PROFILE, Level.SHOULD) == []
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_three_failures_that_are_told_apart_are_right():
     ],
 )
 def test_failures_that_are_told_alike_are_told(changed, said):
-    (found,) = told_apart(reports(**changed), FACTS, Level.SHOULD)
+    (found,) = told_apart(reports(**changed), PROFILE, Level.SHOULD)
     assert said in told([found])[0]
     assert len(found.exchanges) == 2
 
@@ -212,13 +212,13 @@ def test_what_differs_from_call_to_call_tells_nothing_apart():
         }
         for n, name in enumerate(REPORTS)
     }
-    (found,) = told_apart(reports(**alike), FACTS, Level.SHOULD)
+    (found,) = told_apart(reports(**alike), PROFILE, Level.SHOULD)
     assert isinstance(found, Finding)
 
 
 def test_a_test_without_an_answer_tells_nothing():
     unanswered = called("Test", case="refused", fault=Fault.TIMEOUT)
-    (found,) = told_apart([*reports()[:2], unanswered], FACTS, Level.SHOULD)
+    (found,) = told_apart([*reports()[:2], unanswered], PROFILE, Level.SHOULD)
     assert told([found]) == ["no answer of Test (refused)"]
 
 
@@ -227,5 +227,5 @@ def test_a_base_url_with_test_in_its_path_is_no_test():
         replace(each, request=replace(each.request, url=f"{API}/Test/Config"))
         for each in reports(timed_out=REPORTS["unreachable"])
     ]
-    (found,) = told_apart(there, FACTS, Level.SHOULD)
+    (found,) = told_apart(there, PROFILE, Level.SHOULD)
     assert told([found]) == ["no answer of Test (unreachable)"]

@@ -17,11 +17,11 @@ from conformance.checks.sender.profile import (
     under_way,
 )
 from conformance.model.exchange import Fault
-from tests.engine.hand_made import FACTS, attempt, attempts
+from tests.engine.hand_made import PROFILE, attempt, attempts
 
 
 def profile(firsts=(), seconds=(), latency=0.0):
-    return replace(FACTS, waits=(firsts, seconds), latency=latency)
+    return replace(PROFILE, waits=(firsts, seconds), latency=latency)
 
 
 @pytest.mark.parametrize(

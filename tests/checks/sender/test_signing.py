@@ -122,8 +122,8 @@ def test_a_body_that_was_written_again_after_signing_is_named(written, said):
     ],
 )
 def test_a_secret_that_was_decoded_first_is_named(secret, key, said):
-    asked = Signer(GUIDE, Secret(secret))
-    scheme = scheme_of(signed(openssl(STAMP + b":" + BODY, key).hex().encode()), asked)
+    requested = Signer(GUIDE, Secret(secret))
+    scheme = scheme_of(signed(openssl(STAMP + b":" + BODY, key).hex().encode()), requested)
     assert said in scheme.description.en
 
 

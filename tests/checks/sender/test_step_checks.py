@@ -13,8 +13,8 @@ from conformance.model.rules import Finding, Held, Level, Unjudged
 from conformance.protocol.message import marked
 from tests.engine.hand_made import (
     EMIT,
-    FACTS,
     OTHER,
+    PROFILE,
     SECRET,
     attempt,
     attempts,
@@ -26,11 +26,11 @@ from tests.engine.hand_made import (
 )
 
 
-def check(name, seen, profile=FACTS):
+def check(name, seen, profile=PROFILE):
     return STEP_CHECKS[name](seen, profile, Level.MUST)
 
 
-def finding(name, seen, profile=FACTS):
+def finding(name, seen, profile=PROFILE):
     """What the check's one finding says."""
     (found,) = check(name, seen, profile)
     assert isinstance(found, Finding)
@@ -39,13 +39,13 @@ def finding(name, seen, profile=FACTS):
     return told([found])[0]
 
 
-def unjudged(name, seen, profile=FACTS):
+def unjudged(name, seen, profile=PROFILE):
     (found,) = check(name, seen, profile)
     assert isinstance(found, Unjudged)
     return told([found])[0]
 
 
-def held(name, seen, profile=FACTS):
+def held(name, seen, profile=PROFILE):
     """The slack of what holds."""
     (found,) = check(name, seen, profile)
     assert isinstance(found, Held)
@@ -190,7 +190,7 @@ def test_a_secret_that_is_used_after_its_update_is_told():
 
 
 def test_in_an_unknown_scheme_no_secret_is_judged():
-    profile = replace(FACTS, scheme=None)
+    profile = replace(PROFILE, scheme=None)
     assert "scheme is unknown" in unjudged("new-secret", renewed(SECRET), profile)
 
 

@@ -18,10 +18,10 @@ from conformance.protocol.schemes import Scheme
 from conformance.protocol.signing import Signer
 from tests.engine import hand_made
 from tests.engine.hand_made import (
-    FACTS,
     GUIDE,
     NOW,
     OTHER,
+    PROFILE,
     SCHEME,
     SECRET,
     attempt,
@@ -34,7 +34,7 @@ from tests.engine.hand_made import (
 CHECKS = sorted(WIRE_CHECKS)
 
 
-def check(name, *came, profile=FACTS, level=Level.MUST):
+def check(name, *came, profile=PROFILE, level=Level.MUST):
     return WIRE_CHECKS[f"wire-{name}"](came, profile, level)
 
 
@@ -44,7 +44,7 @@ def right(**more):
     return [link, *attempts(0.1, 1.2, 3.3), attempt(message(content="", msgId="3"))]
 
 
-def findings(came, profile=FACTS):
+def findings(came, profile=PROFILE):
     """What each check finds, for those that find anything."""
     found = {name: judge(came, profile, Level.MUST) for name, judge in WIRE_CHECKS.items()}
     return {name: each for name, each in found.items() if each}
@@ -64,7 +64,7 @@ def test_where_nothing_came_nothing_is_judged():
 
 def test_only_what_is_about_nothing_seen_is_an_error():
     # A service may have no links at all; that nothing arrives at all has a cause.
-    no_errors = [n for n in CHECKS if not WIRE_CHECKS[n]([], FACTS, Level.MUST)[0].error]
+    no_errors = [n for n in CHECKS if not WIRE_CHECKS[n]([], PROFILE, Level.MUST)[0].error]
     assert no_errors == ["wire-link-content"]
 
 
@@ -296,7 +296,7 @@ def test_a_signature_under_headers_of_another_dialect_is_named():
     dialect = replace(GUIDE, name="other", signature_header="X-Other")
     scheme = Scheme(Signer(dialect, SECRET), None, Text("another header", "另一個請求頭"))
     came = attempt(without=["X-Webhook-Signature"])
-    (found,) = check("signature", came, profile=replace(FACTS, scheme=scheme))
+    (found,) = check("signature", came, profile=replace(PROFILE, scheme=scheme))
     assert told([found]) == ["the signature fits another header, not the requested scheme"]
 
 
@@ -305,7 +305,7 @@ MILLISECONDS = replace(GUIDE, timestamp_unit="milliseconds", encoding="base64")
 
 def test_another_dialect_is_judged_by_its_own_unit_and_encoding():
     signer = Signer(MILLISECONDS, SECRET)
-    profile = replace(FACTS, asked=signer, scheme=Scheme(signer, None, NO_TEXT))
+    profile = replace(PROFILE, requested=signer, scheme=Scheme(signer, None, NO_TEXT))
     stamp = b"%d321" % NOW
     body = json.dumps(message("link")).encode()
     came = attempt(
@@ -315,7 +315,7 @@ def test_another_dialect_is_judged_by_its_own_unit_and_encoding():
 
 
 def test_another_dialect_too_is_broken_by_what_is_not_in_it():
-    profile = replace(FACTS, asked=Signer(MILLISECONDS, SECRET))
+    profile = replace(PROFILE, requested=Signer(MILLISECONDS, SECRET))
     for name in ("timestamp-header", "signature-header"):
         (found,) = check(name, attempt(), profile=profile)
         assert told([found])
@@ -327,7 +327,7 @@ def test_another_dialect_too_is_broken_by_what_is_not_in_it():
 def test_no_depth_of_nesting_breaks_a_check(depth):
     body = b'{"msgType": 49, "content": ' + b"[" * depth + b"]" * depth + b"}"
     for name in CHECKS:
-        WIRE_CHECKS[name]([attempt(body=body), attempt(body=body, at=1)], FACTS, Level.MUST)
+        WIRE_CHECKS[name]([attempt(body=body), attempt(body=body, at=1)], PROFILE, Level.MUST)
 
 
 VALUES = st.sampled_from(
@@ -348,10 +348,10 @@ def test_no_bytes_break_a_check(fields, body, stamp, signature):
         attempt(body=body, msg_id=None, **signed),
     ]
     for name in CHECKS:
-        told(WIRE_CHECKS[name](came, FACTS, Level.MUST))
+        told(WIRE_CHECKS[name](came, PROFILE, Level.MUST))
 
 
-def test_the_scheme_of_the_facts_is_not_taken_for_what_was_asked():
+def test_a_sender_that_speaks_another_dialect_breaks_the_rule():
     """A sender that speaks another dialect breaks the rule, though all else is judged in its own."""
     spoken = Scheme(
         Signer(replace(GUIDE, parts=parse_template("{timestamp}{body}")), SECRET),
@@ -361,4 +361,4 @@ def test_the_scheme_of_the_facts_is_not_taken_for_what_was_asked():
     came = attempt(
         signature=sign(spoken.signer.dialect, SECRET, b"%d" % NOW, attempt().request.body)
     )
-    assert check("signature", came, profile=replace(FACTS, scheme=spoken))
+    assert check("signature", came, profile=replace(PROFILE, scheme=spoken))
