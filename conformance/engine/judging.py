@@ -16,7 +16,7 @@ from conformance.checks.receiver.root_causes import without_root_cause
 from conformance.checks.sender import case as sender_case
 from conformance.checks.sender import recorded_profile as sender_recorded
 from conformance.checks.sender import step_checks, wire
-from conformance.checks.sender.endpoint_reports import told_apart
+from conformance.checks.sender.endpoint_reports import distinguishes_failures
 from conformance.checks.sender.pass_evidence import describe_pass
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.signing import fits
@@ -154,7 +154,7 @@ SIDES = {
     ),
     "sender": Side(
         sender_recorded.from_data,
-        wire.WIRE_CHECKS | {"told-apart": told_apart},
+        wire.WIRE_CHECKS | {"distinguishes-failures": distinguishes_failures},
         wire.NEED_SECRET,
         wire.NEED_BODIES,
         _judge_sender,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.checks.sender.endpoint_reports import told_apart
+from conformance.checks.sender.endpoint_reports import distinguishes_failures
 from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.checks.sender.wire import WIRE_CHECKS
 from conformance.model.errors import InputError
@@ -278,7 +278,7 @@ def test_every_named_check_of_the_built_in_rules_exists_and_none_goes_unused():
     of_steps = {
         s.check for each in built_in() for a in each.actions for s in a.expectations if s.check
     }
-    assert over == {*WIRE_CHECKS, told_apart.__name__.replace("_", "-")}
+    assert over == {*WIRE_CHECKS, distinguishes_failures.__name__.replace("_", "-")}
     assert of_steps == set(STEP_CHECKS)
 
 

@@ -410,5 +410,5 @@ WIRE_CHECKS: dict[str, Check] = {
 
 NEED_SECRET = frozenset({"wire-signature"})
 """Checks that cannot judge without the secret."""
-NEED_BODIES = frozenset({"wire-signature", "wire-schema", "told-apart"})
+NEED_BODIES = frozenset({"wire-signature", "wire-schema", "distinguishes-failures"})
 """Checks that read bodies, and cannot judge a masked one."""

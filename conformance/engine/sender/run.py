@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from conformance.checks.sender.case import judge
-from conformance.checks.sender.endpoint_reports import told_apart
+from conformance.checks.sender.endpoint_reports import distinguishes_failures
 from conformance.checks.sender.pass_evidence import describe_pass
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.recorded_profile import as_data
@@ -73,7 +73,7 @@ BEFORE_ANSWERS = (
 )
 """Rules that come before the case with drawn answers: a sender that breaks one of them fails it too."""
 
-CHECKS = WIRE_CHECKS | {"told-apart": told_apart}
+CHECKS = WIRE_CHECKS | {"distinguishes-failures": distinguishes_failures}
 
 _LOG = logging.getLogger("hookproof")
 

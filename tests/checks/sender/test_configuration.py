@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.checks.sender.endpoint_reports import told_apart
+from conformance.checks.sender.endpoint_reports import distinguishes_failures
 from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.model.exchange import Fault
 from conformance.model.rules import Finding, Level
@@ -179,8 +179,8 @@ def test_a_test_that_reports_success_of_a_failure_is_told():
     assert said.startswith("Test reports success (sent), though the endpoint did not answer 200")
 
 
-def test_three_failures_that_are_told_apart_are_right():
-    assert told_apart(reports(), PROFILE, Level.SHOULD) == []
+def test_three_failures_with_reports_of_their_own_are_right():
+    assert distinguishes_failures(reports(), PROFILE, Level.SHOULD) == []
 
 
 @pytest.mark.parametrize(
@@ -196,13 +196,13 @@ def test_three_failures_that_are_told_apart_are_right():
         ),
     ],
 )
-def test_failures_that_are_told_alike_are_told(changed, said):
-    (found,) = told_apart(reports(**changed), PROFILE, Level.SHOULD)
+def test_failures_with_the_same_report_are_a_finding(changed, said):
+    (found,) = distinguishes_failures(reports(**changed), PROFILE, Level.SHOULD)
     assert said in told([found])[0]
     assert len(found.exchanges) == 2
 
 
-def test_what_differs_from_call_to_call_tells_nothing_apart():
+def test_what_differs_from_call_to_call_distinguishes_nothing():
     alike = {
         name: {
             "Success": False,
@@ -212,13 +212,13 @@ def test_what_differs_from_call_to_call_tells_nothing_apart():
         }
         for n, name in enumerate(REPORTS)
     }
-    (found,) = told_apart(reports(**alike), PROFILE, Level.SHOULD)
+    (found,) = distinguishes_failures(reports(**alike), PROFILE, Level.SHOULD)
     assert isinstance(found, Finding)
 
 
-def test_a_test_without_an_answer_tells_nothing():
+def test_a_test_without_an_answer_is_not_judged():
     unanswered = called("Test", case="refused", fault=Fault.TIMEOUT)
-    (found,) = told_apart([*reports()[:2], unanswered], PROFILE, Level.SHOULD)
+    (found,) = distinguishes_failures([*reports()[:2], unanswered], PROFILE, Level.SHOULD)
     assert told([found]) == ["no answer of Test (refused)"]
 
 
@@ -227,5 +227,5 @@ def test_a_base_url_with_test_in_its_path_is_no_test():
         replace(each, request=replace(each.request, url=f"{API}/Test/Config"))
         for each in reports(timed_out=REPORTS["unreachable"])
     ]
-    (found,) = told_apart(there, PROFILE, Level.SHOULD)
+    (found,) = distinguishes_failures(there, PROFILE, Level.SHOULD)
     assert told([found]) == ["no answer of Test (unreachable)"]
