@@ -40,7 +40,7 @@ def options(**given):
             id="both ways",
         ),
         pytest.param({"emit_command": ""}, "--emit-command: the command is empty", id="no command"),
-        pytest.param({"emit_command": " \t"}, "--emit-command: the command is", id="only blanks"),
+        pytest.param({"emit_command": " \t"}, "--emit-command: the command is", id="only spaces"),
         pytest.param({"tls_cert": Path("c")}, "--tls-cert and --tls-key", id="no key"),
         pytest.param({"tls_key": Path("k")}, "--tls-cert and --tls-key", id="no certificate"),
         pytest.param({"secret": b""}, "--secret", id="no secret"),

@@ -69,7 +69,7 @@ def test_leading_zeros_of_a_message_type_do_not_count() -> None:
         pytest.param({"URL": None}, "URL must be a string", id="null-url"),
         pytest.param({"URL": "ftp://a/"}, "URL must be an http or https URL", id="ftp"),
         pytest.param({"URL": "http://"}, "URL must be an http or https URL", id="no-host"),
-        pytest.param({"URL": "http://a b/"}, "URL must be an http or https URL", id="blank"),
+        pytest.param({"URL": "http://a b/"}, "URL must be an http or https URL", id="space"),
         pytest.param({"URL": "http://u:p@a/"}, "URL must not carry credentials", id="credentials"),
         pytest.param({"URL": "http://u@a/"}, "URL must not carry credentials", id="user"),
         pytest.param({"URL": "http://a:0/"}, "URL needs a host, and a port", id="port-0"),

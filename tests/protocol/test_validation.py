@@ -125,7 +125,7 @@ BAD_URLS = {
     "scheme": "ftp://example.com/",
     "no-scheme": "example.com/hook",
     "no-host": "http://",
-    "blank": "http://exam ple.com/",
+    "space": "http://exam ple.com/",
     "newline": "http://example.com/\n",
     "port": "http://example.com:port/",
 }

@@ -65,8 +65,8 @@ def test_every_named_check_exists():
     ("word", "table"),
     [
         pytest.param("form", ENCODINGS, id="form"),
-        pytest.param("edit", MUTATIONS, id="edit"),
-        pytest.param("damage", TAMPERINGS, id="damage"),
+        pytest.param("mutation", MUTATIONS, id="mutation"),
+        pytest.param("tampering", TAMPERINGS, id="tampering"),
         pytest.param("message", {"plain", *TYPES}, id="message"),
         pytest.param("transport", {*Transport} - {Transport.POOLED, Transport.RAW}, id="transport"),
     ],
@@ -191,7 +191,9 @@ SEND = "- send: {message: text}\n        expect: {status: accepted}"
         pytest.param("- pause: 1\n        expect: {status: 200}", "show nothing", id="pause"),
         pytest.param("- observe: it", "no earlier step is called 'it'", id="observe"),
         pytest.param("- send: {exact: true}", "go with `again`", id="exact"),
-        pytest.param("- send: {body: '[]', edit: empty}", "`body` is sent unchanged", id="body"),
+        pytest.param(
+            "- send: {body: '[]', mutation: empty}", "`body` is sent unchanged", id="body"
+        ),
         pytest.param("- send: {without: [nickname]}", "not a field of a message", id="without"),
         pytest.param(
             "- send: {with: {day: 2024-01-01}}", "JSON cannot represent: quote it", id="date"

@@ -46,7 +46,7 @@ DIGEST = openssl(STAMP + b":" + BODY)
         pytest.param(DIGEST.hex().upper().encode(), id="upper case"),
         pytest.param(b"sha256=" + DIGEST.hex().encode(), id="behind sha256="),
         pytest.param(base64.b64encode(DIGEST), id="in Base64"),
-        pytest.param(b" " + DIGEST.hex().encode() + b" ", id="between blanks"),
+        pytest.param(b" " + DIGEST.hex().encode() + b" ", id="between spaces"),
     ],
 )
 def test_a_signature_that_is_right_but_for_its_spelling_fits(signature):
@@ -96,7 +96,7 @@ def test_another_string_to_sign_is_named(text, said):
         pytest.param(
             json.dumps(json.loads(BODY), separators=(",", ":"), ensure_ascii=False).encode(),
             "JSON.stringify",
-            id="without blanks",
+            id="without spaces",
         ),
         pytest.param(
             json.dumps(json.loads(BODY), separators=(",", ":"), ensure_ascii=False)

@@ -179,7 +179,7 @@ async def test_the_same_seed_makes_the_same_requests_but_for_ids_and_times():
 def bodies(report):
     """What was sent, without ids and times."""
     sent = [e.request.body for e in report.trace if (e.rule or "") in MESSAGES]
-    # A digit in front of a body is the timestamp's last; one within an id may have been damaged.
+    # A digit in front of a body is the timestamp's last; one within an id may have been tampered with.
     return [re.sub(rb"\d{4,}[^\d\"]\d{4,}|\d{10,}|^\d(?={)", b"#", body) for body in sent]
 
 
@@ -356,7 +356,9 @@ async def test_a_sequence_that_was_found_can_be_saved_and_run_again(noted, tmp_p
 
 
 def test_a_sequence_is_as_short_as_it_can_be(noted):
-    assert re.search(r"send: \{as: m\d+, damage: [\w-]+\}; send: \{again: m\d+\}", noted.message.en)
+    assert re.search(
+        r"send: \{as: m\d+, tampering: [\w-]+\}; send: \{again: m\d+\}", noted.message.en
+    )
 
 
 async def test_without_an_observer_the_answers_tell_sequences_too():

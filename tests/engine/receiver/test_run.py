@@ -307,7 +307,7 @@ def _timeless(report):
 
 async def test_a_scenario_of_the_users_that_changes_nothing_is_an_error(tmp_path):
     rule = "rules: [{rule: receiver.own.it, level: MUST, title: T, steps: [%s]}]"
-    step = "{send: {message: image, edit: invalid-utf8}, expect: {status: 4xx}}"
+    step = "{send: {message: image, mutation: invalid-utf8}, expect: {status: 4xx}}"
     (tmp_path / "own.yaml").write_text(rule % step)
     async with receiver() as base:
         report = await check(base, rules=("receiver.own.*",), scenarios=[tmp_path])
@@ -342,7 +342,7 @@ async def test_what_a_target_sends_is_not_quoted_in_a_fault(tmp_path):
     assert all(SECRET not in each.detail for each in report.trace)
 
 
-async def test_an_answer_of_blanks_alone_is_looked_through_in_no_time():
+async def test_an_answer_of_newlines_alone_is_searched_quickly():
     async def respond(request, answer):
         return web.Response(status=answer.status, body=b"\n" * 60_000)
 
