@@ -101,7 +101,7 @@ def rules(*names: str) -> list[str]:
 
 
 @cache
-def said_by_the_code() -> str:
+def texts_of_the_code() -> str:
     """Every piece of text in the package."""
     files = (file.read_text(encoding="utf-8") for file in PACKAGE.rglob("*.py"))
     nodes = (node for file in files for node in ast.walk(ast.parse(file)))
@@ -120,18 +120,18 @@ def said_by_the_code() -> str:
         pytest.param(SENDER, "finding", id="waits"),
     ],
 )
-def test_what_a_page_quotes_is_said_by_the_code(page: str, title: str) -> None:
+def test_a_page_quotes_only_texts_of_the_code(page: str, title: str) -> None:
     quoted = re.findall(r"\*([^*]+)\*", "\n".join(row[0] for row in rows(page, title)))
     pieces = [each.strip("… ").rpartition(": ")[2] for each in quoted]
     assert pieces
     for piece in pieces:
-        assert re.search(r"\d", piece) or piece in said_by_the_code()
+        assert re.search(r"\d", piece) or piece in texts_of_the_code()
 
 
-# The receiver's page: one program that is mended step by step.
+# The receiver's page: one program that is fixed step by step.
 
 
-def mended(program: str, edit: str) -> str:
+def patched(program: str, edit: str) -> str:
     """`program` with the statements of `edit`: each in the place of its namesake, or else before the
     application is made."""
     lines = program.splitlines()

@@ -47,7 +47,7 @@ def options(**given):
         pytest.param({"timeout": 0}, "--timeout", id="no time"),
     ],
 )
-def test_what_cannot_be_used_is_told_by_its_option(given, told):
+def test_a_value_that_cannot_be_used_is_reported_by_its_option(given, told):
     with pytest.raises(InputError, match=told) as raised:
         options(**given)
     assert "\n" not in str(raised.value)
@@ -75,7 +75,7 @@ def test_where_to_listen_is_a_host_and_a_port(given, listen):
     "given",
     ["8080", ":8080", "localhost", "localhost:", "h:80000", "h:80/path", "http://h:80", "h:x", ""],
 )
-def test_anything_else_to_listen_on_is_told(given):
+def test_anything_else_to_listen_on_is_refused(given):
     with pytest.raises(InputError, match=r"--listen: .* must be HOST:PORT"):
         read_listen(given)
 
@@ -128,5 +128,5 @@ def test_the_rest_of_a_text_is_left_alone():
     assert hide(said, [b"a-secret", b"another"]) == said
 
 
-def test_what_is_too_short_to_be_told_from_chance_is_not_hidden():
+def test_a_secret_too_short_to_recognise_is_not_hidden():
     assert hide("the whole Secret", spellings(options(secret=b"s"))) == "the whole Secret"

@@ -143,7 +143,7 @@ def test_the_secret_is_shown_masked_and_its_absence_as_such() -> None:
     ] == [MASK, ""]
 
 
-def test_neither_a_repr_nor_a_mask_tells_the_secret() -> None:
+def test_neither_a_repr_nor_a_mask_reveals_the_secret() -> None:
     configuration = read(WHOLE)
     assert "lighthouse" not in f"{configuration!r}{configuration.public_fields()}"
 

@@ -137,7 +137,7 @@ def test_a_case_may_have_a_level_of_its_own(written):
         ),
     ],
 )
-def test_a_mistake_is_told_with_file_and_line(written, change, told):
+def test_a_mistake_is_reported_with_file_and_line(written, change, told):
     path = written(RULE.replace(*change))
     with pytest.raises(InputError, match=told) as raised:
         scenarios.read(path)
@@ -200,7 +200,7 @@ SEND = "- send: {message: text}\n        expect: {status: accepted}"
         ),
     ],
 )
-def test_steps_that_make_no_sense_are_told(written, steps, told):
+def test_steps_that_make_no_sense_are_reported(written, steps, told):
     path = written(RULE.replace(SEND, steps))
     with pytest.raises(InputError, match=told) as raised:
         scenarios.read(path)
@@ -254,7 +254,7 @@ def test_a_rule_may_not_take_a_built_in_id(written, tmp_path):
         scenarios.load("receiver", [tmp_path])
 
 
-def test_an_empty_folder_is_told(tmp_path):
+def test_an_empty_folder_is_reported(tmp_path):
     with pytest.raises(InputError, match="no YAML file, or folder"):
         scenarios.load("receiver", [tmp_path])
 

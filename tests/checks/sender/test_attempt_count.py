@@ -52,7 +52,7 @@ def test_a_message_is_attempted_until_it_is_answered_200_or_the_retries_are_used
         pytest.param((Fault.CLOSED, 500, 500, 200), "3 attempts expected, 4 seen", id="too many"),
     ],
 )
-def test_too_few_and_too_many_are_told_with_the_answers(answers, said):
+def test_too_few_and_too_many_attempts_are_findings_with_the_answers(answers, said):
     (found,) = judged(*answers)
     assert isinstance(found, Finding)
     assert f"1 of 1 messages: {said}" in told([found])[0]
@@ -67,7 +67,7 @@ def test_a_200_that_broke_off_is_none():
     assert judge(case(**words), [given(), broken], PROFILE) == []
 
 
-def test_what_is_not_given_up_is_for_another_rule_to_tell():
+def test_an_attempt_that_is_not_given_up_is_for_another_rule():
     words = {
         "configure": {"RetryCount": 2},
         "steps": [{"emit": {"drawn": "answers"}, "expect": {"check": "as-answered"}}],

@@ -77,7 +77,7 @@ def test_a_configuration_that_is_listed_as_it_was_created_is_right(entry):
         pytest.param({"URL": SETTINGS["URL"]}, "List does not show Timeout", id="the URL alone"),
     ],
 )
-def test_a_setting_that_is_listed_otherwise_is_told(entry, said):
+def test_a_setting_that_is_listed_otherwise_is_a_finding(entry, said):
     assert said in finding("listed", listed(entry))
 
 
@@ -89,18 +89,18 @@ def test_an_update_that_is_listed_is_right(name, update):
     assert check(name, listed(one_text, changes=changes, name=update)) == []
 
 
-def test_an_update_that_changed_nothing_is_told():
+def test_an_update_that_changed_nothing_is_a_finding():
     seen = listed(SETTINGS, changes={"RetryCount": 6})
     assert finding("updated", seen) == "List shows RetryCount 4, not 6"
 
 
-def test_an_update_that_added_a_configuration_is_told():
+def test_an_update_that_added_a_configuration_is_a_finding():
     changed = SETTINGS | {"RetryCount": 6}
     seen = listed([SETTINGS, changed], changes={"RetryCount": 6})
     assert "two configurations with the URL" in finding("updated", seen)
 
 
-def test_an_update_that_changed_what_it_left_out_is_told():
+def test_an_update_that_changed_what_it_left_out_is_a_finding():
     seen = listed(
         SETTINGS | {"RetryCount": 6, "Timeout": 0}, changes={"RetryCount": 6}, name="Update-only"
     )
@@ -123,7 +123,7 @@ def test_what_was_refused_and_is_not_listed_is_right(said):
     assert check("unchanged", refused(said)) == []
 
 
-def test_what_was_refused_and_is_listed_all_the_same_is_told():
+def test_a_refused_configuration_that_is_listed_is_a_finding():
     assert finding("unchanged", refused([SETTINGS])) == "the invalid configuration is listed"
 
 
@@ -148,7 +148,7 @@ def test_a_masked_secret_is_hidden(shown):
         pytest.param('q"u\\ote', b'q"u\\ote', id="quotes"),
     ],
 )
-def test_a_secret_that_is_shown_is_told(shown, secret):
+def test_a_secret_in_an_answer_is_a_finding(shown, secret):
     assert finding("secret-hidden", *with_secret(shown, secret)) == "List shows the whole Secret"
 
 
@@ -173,7 +173,7 @@ def test_a_test_that_reports_failure_is_right():
     assert check("test-failed", step(call, steps=[{"call": "Test"}])) == []
 
 
-def test_a_test_that_reports_success_of_a_failure_is_told():
+def test_a_test_that_reports_success_of_a_failure_is_a_finding():
     call = called("Test", {"data": {"Success": True, "Message": "sent"}})
     said = finding("test-failed", step(call, steps=[{"call": "Test"}]))
     assert said.startswith("Test reports success (sent), though the endpoint did not answer 200")

@@ -54,7 +54,7 @@ def test_right_deliveries_are_left_alone():
     assert findings(right()) == {}
 
 
-def test_where_nothing_came_nothing_is_judged():
+def test_without_an_attempt_nothing_is_judged():
     found = findings([])
     assert sorted(found) == CHECKS
     for name, (unjudged,) in found.items():
@@ -73,7 +73,7 @@ def test_a_probe_without_a_body_is_no_delivery():
     assert findings([*right(), *probes]) == {}
 
 
-def test_what_came_to_the_other_endpoint_is_for_its_own_rule():
+def test_an_attempt_at_the_other_endpoint_is_for_its_own_rule():
     elsewhere = attempt(secret=OTHER, body=b"<xml/>", method="PUT", role=Role.ELSEWHERE)
     assert findings([*right(), elsewhere]) == {}
 
@@ -145,7 +145,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("name", "wrong", "said"), FAULTS)
-def test_a_fault_is_found_among_right_deliveries_and_told(name, wrong, said):
+def test_a_fault_is_found_among_right_deliveries(name, wrong, said):
     came = [*right(), replace(wrong, msg_id="9")]
     (found,) = check(name, *came)
     assert isinstance(found, Finding)
@@ -198,11 +198,11 @@ def test_a_content_type_may_have_parameters_and_any_case(kind):
         ),
     ],
 )
-def test_what_another_check_speaks_of_is_told_once(name, came):
+def test_a_fault_that_another_check_covers_is_no_finding(name, came):
     assert check(name, *right(), came) == []
 
 
-def test_how_much_was_signed_is_told_where_another_attempt_shows_it():
+def test_a_cut_body_is_compared_with_what_another_attempt_signed():
     whole = attempt()
     cut = replace(whole, id=999, request=replace(whole.request, body=b""))
     (found,) = check("whole-body", whole, cut)
@@ -218,7 +218,7 @@ def test_a_stale_retry_is_a_should_and_a_stale_first_attempt_a_must():
     assert found.exchanges == (frozen[2].id, frozen[3].id)
 
 
-def test_a_timestamp_that_is_kept_though_time_passes_is_told_before_it_is_stale():
+def test_a_timestamp_that_is_kept_though_time_passes_is_a_finding_before_it_is_stale():
     first = attempt(ended=5.0, status=500)
     (found,) = check("timestamp-fresh", first, attempt(at=6, stamp=b"%d" % NOW))
     assert found.level is Level.SHOULD
@@ -274,7 +274,7 @@ def test_a_link_may_name_its_parts_as_it_likes(content):
     assert check("link-content", attempt(message("link", content=content))) == []
 
 
-def test_a_link_that_is_no_object_is_told_by_the_schema_alone():
+def test_a_link_that_is_no_object_is_a_finding_of_the_schema_alone():
     xml = attempt(message("link", content="<xml/>"))
     assert check("link-content", xml) == []
     (found,) = check("schema", xml)
