@@ -242,7 +242,7 @@ def test_cases_of_a_rule_share_its_text_and_a_message():
     text = page(report(result(case="a"), result(case="b")))
     assert text.count("Anyone could forge it") == 1
     assert (
-        '<code>[a]</code> <code>[b]</code> <span class="said"><span lang="en">answered 200</span>'
+        '<code>[a]</code> <code>[b]</code> <span class="message"><span lang="en">answered 200</span>'
         in text
     )
 
