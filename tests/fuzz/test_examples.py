@@ -28,7 +28,7 @@ from conformance.fuzz import (
 from conformance.fuzz.strategies.broken import BROKEN, INVALID, is_json, not_json
 from conformance.fuzz.strategies.example import KINDS, Example, Oddity, kind_of
 from conformance.fuzz.strategies.forged import forged_examples
-from conformance.fuzz.strategies.malformed import MUTATED, breaking_examples, malformed_examples
+from conformance.fuzz.strategies.malformed import MUTATED, malformed_examples, violating_examples
 from conformance.fuzz.strategies.valid import DOCUMENTED, valid_examples
 from conformance.fuzz.strategies.values import texts
 from conformance.model.exchange import Exchange, Role
@@ -96,7 +96,7 @@ def test_every_valid_body_parses_to_a_valid_message(body):
 
 
 @laws
-@given(breaking_examples)
+@given(violating_examples)
 def test_a_breaking_example_violates_the_schema(example):
     message = example.fields(DIGITS, NOW)
     assert message_problems(message) != []

@@ -1,4 +1,4 @@
-"""What a run is asked to do: what cannot be used as given is told, and a secret hidden in any text."""
+"""What a run is asked to do: what cannot be used is reported, and a secret hidden in any text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def options(**given):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         pytest.param(
             {"api_url": "localhost:8080"}, "the API: .* http:// or https://", id="no scheme"
@@ -47,8 +47,8 @@ def options(**given):
         pytest.param({"timeout": 0}, "--timeout", id="no time"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_reported_by_its_option(given, told):
-    with pytest.raises(InputError, match=told) as raised:
+def test_a_value_that_cannot_be_used_is_reported_by_its_option(given, message):
+    with pytest.raises(InputError, match=message) as raised:
         options(**given)
     assert "\n" not in str(raised.value)
 

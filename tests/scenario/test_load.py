@@ -1,4 +1,4 @@
-"""The scenario format: what is read, and how a mistake is told."""
+"""The scenario format: what is read, and how a mistake is reported."""
 
 import re
 
@@ -102,7 +102,7 @@ def test_a_case_may_have_a_level_of_its_own(written):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         pytest.param(("level: SHOULD", "level: SHALL"), r":3: .*SHOULD", id="level"),
         pytest.param(
@@ -137,9 +137,9 @@ def test_a_case_may_have_a_level_of_its_own(written):
         ),
     ],
 )
-def test_a_mistake_is_reported_with_file_and_line(written, change, told):
+def test_a_mistake_is_reported_with_file_and_line(written, change, message):
     path = written(RULE.replace(*change))
-    with pytest.raises(InputError, match=told) as raised:
+    with pytest.raises(InputError, match=message) as raised:
         scenarios.read(path)
     assert str(raised.value).startswith(str(path))
     assert "\n" not in str(raised.value)
@@ -184,7 +184,7 @@ SEND = "- send: {message: text}\n        expect: {status: accepted}"
 
 
 @pytest.mark.parametrize(
-    ("steps", "told"),
+    ("steps", "message"),
     [
         pytest.param("- expect: {status: accepted}", "a step has one of", id="no verb"),
         pytest.param("- send: {}\n        pause: 1", "a step has one of", id="two verbs"),
@@ -200,9 +200,9 @@ SEND = "- send: {message: text}\n        expect: {status: accepted}"
         ),
     ],
 )
-def test_steps_that_make_no_sense_are_reported(written, steps, told):
+def test_steps_that_make_no_sense_are_reported(written, steps, message):
     path = written(RULE.replace(SEND, steps))
-    with pytest.raises(InputError, match=told) as raised:
+    with pytest.raises(InputError, match=message) as raised:
         scenarios.read(path)
     assert str(raised.value).startswith(f"{path}:2: receiver.house.nickname: ")
 

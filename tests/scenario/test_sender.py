@@ -227,7 +227,7 @@ EMIT = "{emit: {}, expect: {arrives: true}}"
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "message"),
     [
         pytest.param(
             ["steps: [{emit: {}, call: List}]"], "one of `emit`, `call` and `restart`", id="two verbs"
@@ -261,8 +261,8 @@ EMIT = "{emit: {}, expect: {arrives: true}}"
         ),
     ],
 )  # fmt: skip
-def test_a_senseless_case_is_reported_with_file_and_line(read, tmp_path, lines, told):
-    with pytest.raises(InputError, match=told) as raised:
+def test_a_senseless_case_is_reported_with_file_and_line(read, tmp_path, lines, message):
+    with pytest.raises(InputError, match=message) as raised:
         read(*lines)
     assert str(raised.value).startswith(f"{tmp_path / 'own.yaml'}:2: sender.house.it: ")
     assert "\n" not in str(raised.value)
@@ -302,7 +302,7 @@ def test_a_case_that_is_null_is_the_rule_as_it_stands(read):
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "message"),
     [
         pytest.param(["steps: [{emti: {}}]"], "did you mean emit", id="verb"),
         pytest.param(["steps: [{emit: {messgae: text}}]"], "did you mean message", id="emit"),
@@ -320,8 +320,8 @@ def test_a_case_that_is_null_is_the_rule_as_it_stands(read):
         pytest.param(["steps: [{emit: {}, expect: {attempts: 0}}]"], "at least 1", id="no attempts"),
     ],
 )  # fmt: skip
-def test_an_unknown_word_is_reported_with_file_and_line(read, tmp_path, lines, told):
-    with pytest.raises(InputError, match=told) as raised:
+def test_an_unknown_word_is_reported_with_file_and_line(read, tmp_path, lines, message):
+    with pytest.raises(InputError, match=message) as raised:
         read(*lines)
     assert str(raised.value).startswith(f"{tmp_path / 'own.yaml'}:5: rules[0].")
     assert "\n" not in str(raised.value)

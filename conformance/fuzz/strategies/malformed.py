@@ -245,7 +245,7 @@ def _of_fields(oddities: list[Oddity]) -> Example:
     return Example(tuple({oddity.place: oddity for oddity in oddities}.values()))
 
 
-breaking_examples: st.SearchStrategy[Example] = st.lists(
+violating_examples: st.SearchStrategy[Example] = st.lists(
     FIELD_ODDITIES, min_size=1, max_size=2
 ).map(_of_fields)
 """Messages that violate the schema."""
@@ -253,8 +253,8 @@ breaking_examples: st.SearchStrategy[Example] = st.lists(
 # In builds, because Hypothesis would merge nested alternatives and change their weights.
 _MUTATED = st.builds(Example, st.tuples(MUTATED))
 malformed_examples: st.SearchStrategy[Example] = st.one_of(
-    breaking_examples,
-    breaking_examples,
+    violating_examples,
+    violating_examples,
     _MUTATED,
     _MUTATED,
     st.builds(Example, st.tuples(_SURROGATE)),

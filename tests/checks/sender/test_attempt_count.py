@@ -1,4 +1,4 @@
-"""How often a message must be attempted, told from how its attempts were answered."""
+"""How often a message must be attempted, by how its attempts were answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a delivery is signed, told from signatures that openssl has worked out."""
+"""How a delivery is signed, judged by signatures of openssl."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The waits between attempts: what they are told to be, whatever their length and their jitter."""
+"""The waits between attempts: the kind that is named, whatever their length and their jitter."""
 
 from __future__ import annotations
 
