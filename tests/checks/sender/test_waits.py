@@ -1,4 +1,4 @@
-"""The waits between attempts: the kind that is named, whatever their length and their jitter."""
+"""The waits between attempts are named by their kind, whatever their length and their jitter."""
 
 from __future__ import annotations
 
