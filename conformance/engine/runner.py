@@ -99,7 +99,7 @@ class Side(Protocol):
 
     def run_data(self) -> dict[str, Any]:
         """What a recorded run needs of the side, as `schemas/run.schema.json` describes it: what preflight
-        learnt (`facts`), and the names of secret headers."""
+        learnt (`profile`), and the names of secret headers."""
 
     def mask(self, trace: Trace) -> None:
         """Mask the run's secrets in its trace."""

@@ -31,7 +31,9 @@ def test_failed(step: StepExchanges, profile: SenderProfile, level: Level) -> li
     return [Finding(level, text, (call.id,))]
 
 
-def told_apart(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
+def distinguishes_failures(
+    over: Sequence[Exchange], profile: SenderProfile, level: Level
+) -> list[Judgement]:
     """What Test reports differs between an endpoint that is unreachable, one that times out and one that
     refuses."""
     tests = {

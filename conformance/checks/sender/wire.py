@@ -93,7 +93,7 @@ def _content_type(each: Exchange, profile: SenderProfile) -> Text | None:
 
 
 def _timestamp(each: Exchange, profile: SenderProfile) -> Text | None:
-    dialect = profile.asked.dialect
+    dialect = profile.requested.dialect
     stamp = stamp_of(each, dialect)
     if stamp is None or stamp_time(each, dialect) is not None:
         return None  # always-signed reports a missing one
@@ -111,7 +111,7 @@ def _timestamp(each: Exchange, profile: SenderProfile) -> Text | None:
 
 
 def _signature_form(each: Exchange, profile: SenderProfile) -> Text | None:
-    dialect = profile.asked.dialect
+    dialect = profile.requested.dialect
     signature = signature_of(each, dialect)
     pattern, en, zh = _FORMS[dialect.encoding]
     if signature is None or re.fullmatch(pattern, signature):
@@ -135,8 +135,11 @@ def _always_signed(each: Exchange, profile: SenderProfile) -> Text | None:
     missing = [
         name
         for name, value in (
-            (profile.asked.dialect.timestamp_header, stamp_of(each, profile.asked.dialect)),
-            (profile.asked.dialect.signature_header, signature_of(each, profile.asked.dialect)),
+            (profile.requested.dialect.timestamp_header, stamp_of(each, profile.requested.dialect)),
+            (
+                profile.requested.dialect.signature_header,
+                signature_of(each, profile.requested.dialect),
+            ),
         )
         if not value
     ]
@@ -152,7 +155,7 @@ def whole_body(over: Sequence[Exchange], profile: SenderProfile, level: Level) -
     wrong = [
         (each, _describe_loss(each, attempts, profile))
         for each in attempts
-        if signature_of(each, profile.asked.dialect) is not None
+        if signature_of(each, profile.requested.dialect) is not None
         and not has_whole_body(each)
         and not _is_given_up(each)
     ]
@@ -172,7 +175,7 @@ def _describe_loss(each: Exchange, attempts: Sequence[Exchange], profile: Sender
     for other in filter(has_whole_body, same_message):
         request = replace(other.request, headers=each.request.headers)
         if profile.scheme and fits(
-            profile.scheme, replace(other, request=request), profile.asked.dialect
+            profile.scheme, replace(other, request=request), profile.requested.dialect
         ):
             signed = len(other.request.body)
             return Text(
@@ -186,20 +189,20 @@ def _describe_loss(each: Exchange, attempts: Sequence[Exchange], profile: Sender
 
 def signature(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
     """The signature is an HMAC over exactly the bytes sent. A finding names another scheme that fits."""
-    asked = profile.asked
+    requested = profile.requested
     signed = [
         each
         for each in deliveries(over)
         if has_whole_body(each)
-        and stamp_of(each, asked.dialect)
-        and signature_of(each, asked.dialect)
+        and stamp_of(each, requested.dialect)
+        and signature_of(each, requested.dialect)
     ]
-    plain = Scheme(asked, None, NO_TEXT)
+    plain = Scheme(requested, None, NO_TEXT)
     wrong = [
         each
         for each in signed
-        if not fits(plain, each, asked.dialect)
-        and not (each.rule in OF_TWO and fits(plain, each, asked.dialect, profile.other_secret))
+        if not fits(plain, each, requested.dialect)
+        and not (each.rule in OF_TWO and fits(plain, each, requested.dialect, profile.other_secret))
     ]
     if wrong:
         text = _describe_scheme(wrong[0], profile)
@@ -212,7 +215,7 @@ def signature(over: Sequence[Exchange], profile: SenderProfile, level: Level) ->
 
 
 def _describe_scheme(each: Exchange, profile: SenderProfile) -> Text:
-    scheme = scheme_of(each, profile.asked)
+    scheme = scheme_of(each, profile.requested)
     if scheme is None:
         return Text("the signature fits no known scheme", "簽名與任何已知方式都不吻合")
     return _FITS + scheme.description + _NOT_ASKED
@@ -271,7 +274,7 @@ def _frozen(
     """Retries with the first attempt's timestamp, though the attempt before them ended well after it: after
     a long outage their timestamps will be too old. When they arrive does not count, since a delivery
     may be held up after it was stamped."""
-    dialect = profile.asked.dialect
+    dialect = profile.requested.dialect
     of_message: dict[tuple[str, str | None], list[Exchange]] = defaultdict(list)
     for each in attempts:
         before = of_message[_message(each)]
@@ -290,7 +293,7 @@ def _frozen(
 
 
 def _age(each: Exchange, profile: SenderProfile) -> float | None:
-    stamp = stamp_time(each, profile.asked.dialect)
+    stamp = stamp_time(each, profile.requested.dialect)
     return None if stamp is None or each.clock is None else each.clock - stamp
 
 
@@ -315,13 +318,13 @@ def timestamp_agrees(
     unseen = _UnseenAttempts(over)
     wrong: list[tuple[Exchange, Text]] = []
     for each in {_message(each): each for each in reversed(attempts)}.values():
-        stamp, fields = stamp_time(each, profile.asked.dialect), fields_of(each)
+        stamp, fields = stamp_time(each, profile.requested.dialect), fields_of(each)
         body, created = fields.get("timestamp"), fields.get("createTime")
         if not isinstance(body, int) or stamp is None or (each.rule, each.case) == UNSEEN:
             continue
         if unseen.may_precede(each, body, stamp):
             continue
-        if not _agree(body, stamp, profile.asked.dialect):
+        if not _agree(body, stamp, profile.requested.dialect):
             what = _excerpt(str(body).encode())
             text = Text(f"body {what}, header {stamp:.0f}", f"請求體 {what}，請求頭 {stamp:.0f}")
             wrong.append((each, text))
@@ -407,5 +410,5 @@ WIRE_CHECKS: dict[str, Check] = {
 
 NEED_SECRET = frozenset({"wire-signature"})
 """Checks that cannot judge without the secret."""
-NEED_BODIES = frozenset({"wire-signature", "wire-schema", "told-apart"})
+NEED_BODIES = frozenset({"wire-signature", "wire-schema", "distinguishes-failures"})
 """Checks that read bodies, and cannot judge a masked one."""

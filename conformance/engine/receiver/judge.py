@@ -36,7 +36,7 @@ class ReceiverJudge:
     def recorded(cls, run: Mapping[str, Any], secret: Secret) -> Self:
         """The judge of a recorded run, from the data that `schemas/run.schema.json` describes."""
         headers = tuple((name.encode(), b"") for name in run["headers"])
-        return cls(from_data(run["facts"], secret), headers)
+        return cls(from_data(run["profile"], secret), headers)
 
     def judge(self, case: Case, exchanges: Sequence[Exchange]) -> list[Judgement]:
         return cases.judge(case, exchanges, self.profile)
@@ -77,7 +77,7 @@ class ReceiverJudge:
     def fits(self, exchange: Exchange, secret: Secret) -> bool | None:
         """Whether an exchange shows that `secret` is the run's, or that it is not; None: neither. Shown by
         the plain messages before the suite, which are signed with the secret as the user gave it."""
-        signing, dialect = exchange.signing, self.profile.asked
+        signing, dialect = exchange.signing, self.profile.requested
         if exchange.role is not Role.PLAIN or signing is None or Masked.CONTENT in exchange.masked:
             return None
         expected = sign(dialect, secret, signing.timestamp, signing.body)

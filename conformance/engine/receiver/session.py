@@ -55,7 +55,7 @@ class Session:
         self.how = ORDINARY
         self.profile = ReceiverProfile(
             url=options.url,
-            asked=options.dialect,
+            requested=options.dialect,
             scheme=Scheme(Signer(options.dialect, options.secret), None, NO_TEXT),
             accepted=frozenset(options.dialect.success),
             deadline=options.dialect.deadline,

@@ -266,7 +266,7 @@ class ReceiverSide:
 
     def run_data(self) -> dict[str, Any]:
         names = [name.decode() for name, _ in self.options.headers]
-        return {"facts": as_data(self._session.profile), "headers": names}
+        return {"profile": as_data(self._session.profile), "headers": names}
 
     def mask(self, trace: Trace) -> None:
         """Mask the secret, also as the target decodes it, and the values of --header."""

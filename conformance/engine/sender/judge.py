@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from conformance.checks.sender import case as cases
 from conformance.checks.sender import step_checks, wire
-from conformance.checks.sender.endpoint_reports import told_apart
+from conformance.checks.sender.endpoint_reports import distinguishes_failures
 from conformance.checks.sender.pass_evidence import describe_pass
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.recorded_profile import from_data
@@ -25,7 +25,7 @@ from conformance.scenario.records import Case
 from conformance.scenario.sender import Expectation
 from conformance.trace import MASK
 
-CHECKS = wire.WIRE_CHECKS | {"told-apart": told_apart}
+CHECKS = wire.WIRE_CHECKS | {"distinguishes-failures": distinguishes_failures}
 """The checks over the exchanges of many cases, by name."""
 
 
@@ -41,7 +41,7 @@ class SenderJudge:
     def recorded(cls, run: Mapping[str, Any], secret: Secret) -> Self:
         """The judge of a recorded run, from the data that `schemas/run.schema.json` describes. Its texts
         hold no secrets any more."""
-        return cls(from_data(run["facts"], secret))
+        return cls(from_data(run["profile"], secret))
 
     def judge(self, case: Case, exchanges: Sequence[Exchange]) -> list[Judgement]:
         return cases.judge(case, exchanges, self.profile)
@@ -78,7 +78,7 @@ class SenderJudge:
             return None
         if _differs_from_signed(exchange):
             return None
-        return fits(self.profile.scheme, exchange, self.profile.asked.dialect)
+        return fits(self.profile.scheme, exchange, self.profile.requested.dialect)
 
     def hidden(self, text: Text) -> Text:
         """`text` without the secrets."""

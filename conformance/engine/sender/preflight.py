@@ -43,15 +43,15 @@ async def run_preflight(peer: SenderPeer) -> Stop | None:
     """Learn about the sender and complete the session's profile. Returns a Stop when nothing can be
     judged."""
     session = peer.session
-    stop = await _diagnose(peer)
+    stop = await _probe_sender(peer)
     if stop is not None and "http" in session.mocks and not _has_arrivals(peer):
         # If https is the cause, the same steps succeed over http.
         session.mocks[""] = session.mocks.pop("http")
-        return await _diagnose(peer)
+        return await _probe_sender(peer)
     return stop
 
 
-async def _diagnose(peer: SenderPeer) -> Stop | None:
+async def _probe_sender(peer: SenderPeer) -> Stop | None:
     session = peer.session
     registration = await peer.registrations.configure(Endpoint(configure=ALL_KINDS), BEFORE)
     try:
@@ -252,7 +252,7 @@ async def _until(
 
 
 def _learn_scheme(session: SenderSession, delivery: Exchange) -> None:
-    scheme = scheme_of(delivery, session.profile.asked)
+    scheme = scheme_of(delivery, session.profile.requested)
     session.profile = replace(session.profile, scheme=scheme)
 
 

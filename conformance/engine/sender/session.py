@@ -50,7 +50,7 @@ class SenderSession:
         self.options = options
         self.mocks = dict(mocks)
         self.profile = SenderProfile(
-            asked=Signer(options.dialect, options.secret),
+            requested=Signer(options.dialect, options.secret),
             other_secret=other_secret(options.secret),
         )
         self.clock = clock

@@ -287,7 +287,7 @@ class SenderSide:
         return scheme.signer.dialect.name if scheme is not None else None
 
     def run_data(self) -> dict[str, Any]:
-        return {"facts": as_data(self._session.profile), "headers": []}
+        return {"profile": as_data(self._session.profile), "headers": []}
 
     def mask(self, trace: Trace) -> None:
         """Mask the suite's secrets and the API key."""
