@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.checks.sender.step_checks import STEP_CHECKS
+from conformance.checks.sender.case import STEP_CHECKS
 from conformance.model.exchange import Role
 from conformance.model.rules import Finding, Held, Level, Unjudged
 from conformance.protocol.message import marked
@@ -18,6 +18,7 @@ from tests.engine.hand_made import (
     SECRET,
     attempt,
     attempts,
+    broken,
     called,
     given,
     message,
@@ -27,7 +28,7 @@ from tests.engine.hand_made import (
 
 
 def check(name, seen, profile=FACTS):
-    return STEP_CHECKS[name](seen, profile, Level.MUST)
+    return broken(STEP_CHECKS[name].judge(seen, profile, Level.MUST))
 
 
 def finding(name, seen, profile=FACTS):
@@ -47,7 +48,7 @@ def unjudged(name, seen, profile=FACTS):
 
 def held(name, seen, profile=FACTS):
     """The slack of what holds."""
-    (found,) = check(name, seen, profile)
+    (found,) = STEP_CHECKS[name].judge(seen, profile, Level.MUST)
     assert isinstance(found, Held)
     assert found.level is Level.MUST
     return found.slack
@@ -141,7 +142,7 @@ def test_a_signature_that_was_kept_while_the_time_went_on_is_told():
 
 @pytest.mark.parametrize("later", [b"", b'{"msgId": "1", "cont'], ids=["empty", "cut"])
 def test_a_later_attempt_that_is_not_whole_is_for_the_rule_about_that(later):
-    assert check("same-message", step(given(), attempt(), attempt(body=later, at=5))) == []
+    assert unjudged("same-message", step(given(), attempt(), attempt(body=later, at=5)))
 
 
 def test_signatures_that_never_fit_are_for_the_rule_about_them():
