@@ -63,7 +63,7 @@ def describe_capture(
         "headers": [],
         "redacted": False,
         "exchanges": None,
-        "facts": as_data(profile),
+        "profile": as_data(profile),
     }
     rules = [scenario for scenario in built_in("sender") if scenario.check in by_name(CHECKS)]
     return run, rules, [_result(scenario, captured, secret, profile) for scenario in rules]
@@ -72,13 +72,15 @@ def describe_capture(
 def _profile(
     captured: Sequence[Exchange], secret: Secret | None, dialect: Dialect
 ) -> SenderProfile:
-    asked = Signer(dialect, secret or Secret(b""))
+    requested = Signer(dialect, secret or Secret(b""))
     scheme = None
     if secret is not None:
         probes = islice(_verifiable(captured, dialect), MOST_PROBES)
-        schemes = (scheme_of(delivery, asked) for delivery in probes)
+        schemes = (scheme_of(delivery, requested) for delivery in probes)
         scheme = next((scheme for scheme in schemes if scheme is not None), None)
-    return SenderProfile(asked=asked, other_secret=other_secret(asked.secret), scheme=scheme)
+    return SenderProfile(
+        requested=requested, other_secret=other_secret(requested.secret), scheme=scheme
+    )
 
 
 def _verifiable(captured: Sequence[Exchange], dialect: Dialect) -> Iterator[Exchange]:
@@ -95,7 +97,7 @@ def _result(
     if scenario.check == "wire-timestamp-fresh" and all(each.clock is None for each in captured):
         return unjudged(Outcome.SKIP, "needs-time", _NEEDS_TIME)
     scheme_unknown = secret is not None and profile.scheme is None
-    verifiable = any(_verifiable(captured, profile.asked.dialect))
+    verifiable = any(_verifiable(captured, profile.requested.dialect))
     if scenario.check == "wire-signature" and scheme_unknown and verifiable:
         return unjudged(Outcome.ERROR, "unknown-scheme", _UNKNOWN_SCHEME)
     return Result(scenario.rule, None, scenario.rule.level, Outcome.ERROR, judged=True)

@@ -84,8 +84,8 @@ def _fits_receiver(exchange: Exchange, profile: ReceiverProfile, secret: Secret)
     if exchange.role is not Role.PLAIN or exchange.signing is None:
         return None
     signing = exchange.signing
-    expected = sign(profile.asked, secret, signing.timestamp, signing.body)
-    return exchange.header(profile.asked.signature_header.encode()) == expected
+    expected = sign(profile.requested, secret, signing.timestamp, signing.body)
+    return exchange.header(profile.requested.signature_header.encode()) == expected
 
 
 def _judge_sender(
@@ -129,7 +129,7 @@ def _fits_sender(exchange: Exchange, profile: SenderProfile, secret: Secret) -> 
     """Shown by deliveries, once preflight has learnt the scheme that the sender uses."""
     if exchange.role is not Role.ATTEMPT or profile.scheme is None:
         return None
-    return fits(profile.scheme, exchange, profile.asked.dialect)
+    return fits(profile.scheme, exchange, profile.requested.dialect)
 
 
 SIDES = {

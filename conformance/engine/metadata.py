@@ -81,5 +81,5 @@ def add_metadata(  # noqa: PLR0913 - one record of the run will take their place
         "headers": [name.decode() for name, _ in headers],
         "redacted": False,
         "exchanges": exchange_counts(trace),
-        "facts": profile,
+        "profile": profile,
     }

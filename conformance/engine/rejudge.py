@@ -96,7 +96,7 @@ class _Rejudging:
         self._found = exchange_counts(exchanges)
         self._headers = tuple((name.encode(), b"") for name in run["headers"])
         self._secret = secret
-        self._profile = self._side.profile(run["facts"], secret or Secret(b""))
+        self._profile = self._side.profile(run["profile"], secret or Secret(b""))
         self._exchanges = exchanges
         self._scenarios = {scenario.rule.id: scenario for scenario in rules}
         self._by_case: dict[tuple[str | None, str | None], list[Exchange]] = {}

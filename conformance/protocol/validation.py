@@ -124,11 +124,11 @@ def _registry() -> Registry[Any]:
 
 def _problems(error: ValidationError) -> Iterator[Problem]:
     place = error.absolute_path
-    wanted: Any = error.validator_value
+    constraint: Any = error.validator_value
     value: Any = error.instance
     match error.validator:
         case "required":
-            for name in wanted:
+            for name in constraint:
                 if name not in value:
                     yield Problem(_path(*place, name), "is missing")
         case "additionalProperties":
@@ -170,30 +170,30 @@ def _is_other_type(error: ValidationError) -> bool:
 
 def _predicate(error: ValidationError) -> str:
     schema: Any = error.schema
-    wanted: Any = error.validator_value
+    constraint: Any = error.validator_value
     match error.validator:
         case "type":
-            types = [wanted] if isinstance(wanted, str) else wanted
+            types = [constraint] if isinstance(constraint, str) else constraint
             expected = " or ".join(_NOUNS[name] for name in types)
         case "const":
-            expected = _cut(json.dumps(wanted, ensure_ascii=False))
+            expected = _cut(json.dumps(constraint, ensure_ascii=False))
         case "enum":
-            near = _near(error.instance, map(str, wanted))
-            expected = _cut("one of " + ", ".join(map(str, wanted))) + near
+            near = _near(error.instance, map(str, constraint))
+            expected = _cut("one of " + ", ".join(map(str, constraint))) + near
         case "pattern":
-            expected = schema.get("title") or _cut(f"a text that matches {wanted}")
+            expected = schema.get("title") or _cut(f"a text that matches {constraint}")
         case "minimum" | "maximum" | "exclusiveMinimum" as bound:
-            expected = f"{_BOUNDS[bound]} {wanted}"
-        case "minLength" | "minItems" if wanted == 1:
+            expected = f"{_BOUNDS[bound]} {constraint}"
+        case "minLength" | "minItems" if constraint == 1:
             return "must not be empty"
         case "anyOf" | "oneOf":
-            return f"fits none, or more than one, of the {len(wanted)} forms allowed here"
-        case "not" if wanted == {}:
+            return f"fits none, or more than one, of the {len(constraint)} forms allowed here"
+        case "not" if constraint == {}:
             return "is not allowed here"
         case None:  # a plain `false`
             return "contains something that is not allowed"
         case keyword:
-            return _cut(f"breaks {keyword}: {json.dumps(wanted, ensure_ascii=False)}")
+            return _cut(f"breaks {keyword}: {json.dumps(constraint, ensure_ascii=False)}")
     actual = "" if schema.get("writeOnly") else f", not {_describe(error.instance)}"
     return f"must be {expected}{actual}"
 

@@ -85,7 +85,7 @@ WORDS = {
     "request": Text("Request", "請求"),
     "answer": Text("Answer", "響應"),
     "no-answer": Text("No answer", "沒有響應"),
-    "shown": Text("Shown above:", "見上文："),
+    "above": Text("Shown above:", "見上文："),
     "differs-from": Text("Marked: differences from ", "標示處：不同於 "),
     "differs-from-signed": Text(
         "Marked: differences from a correctly signed request", "標示處：與正確簽名的請求不同"

@@ -183,7 +183,7 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
     @property
     def accepted(self) -> list[int]:
         """The statuses that count as success."""
-        profile = (self.run or {}).get("facts", {})
+        profile = (self.run or {}).get("profile", {})
         return list(profile.get("accepted", [200]))
 
     @cached_property

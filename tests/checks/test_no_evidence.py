@@ -15,12 +15,13 @@ from conformance.model.rules import NO_EVIDENCE, Held, Level, Unjudged, gravest,
 from conformance.model.text import NO_TEXT
 from conformance.protocol.schemes import Scheme
 from conformance.scenario.load import built_in
-from tests.engine.hand_made import EMIT, FACTS, GUIDE, SIGNER, attempt
+from tests.engine.hand_made import EMIT, GUIDE, SIGNER, attempt
+from tests.engine.hand_made import PROFILE as SENDER
 from tests.engine.hand_made import sender_case as words
 
 PROFILE = ReceiverProfile(
     url="http://target/",
-    asked=GUIDE,
+    requested=GUIDE,
     scheme=Scheme(SIGNER, None, NO_TEXT),
     accepted=frozenset({200}),
     deadline=5.0,
@@ -45,7 +46,7 @@ def unjudged(judgements):
     )
 
 
-@pytest.mark.parametrize(("side", "profile"), [("receiver", PROFILE), ("sender", FACTS)])
+@pytest.mark.parametrize(("side", "profile"), [("receiver", PROFILE), ("sender", SENDER)])
 def test_no_check_holds_without_exchanges(side, profile):
     for name in registry.names(side, Scope.RUN):
         assert unjudged(registry.CHECKS[side][name].judge([], profile, Level.MUST)), name
@@ -54,7 +55,7 @@ def test_no_check_holds_without_exchanges(side, profile):
 @pytest.mark.parametrize("name", registry.names("sender", Scope.STEP))
 def test_no_check_of_a_step_holds_without_exchanges(name):
     step = StepExchanges(words(steps=[EMIT], configure={"RetryCount": 3}), 0, CaseExchanges([]))
-    assert unjudged(registry.CHECKS["sender"][name].judge(step, FACTS, Level.MUST))
+    assert unjudged(registry.CHECKS["sender"][name].judge(step, SENDER, Level.MUST))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -63,7 +64,7 @@ def test_no_case_holds_without_exchanges(case):
         for profile in (PROFILE, OBSERVED, INFERRED):
             assert unjudged(judge(case, [], profile))
     else:
-        assert unjudged(sender_case.judge(case, [], FACTS))
+        assert unjudged(sender_case.judge(case, [], SENDER))
 
 
 def test_what_holds_names_its_exchanges():

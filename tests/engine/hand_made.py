@@ -32,8 +32,8 @@ SIGNER = Signer(GUIDE, SECRET)
 SCHEME = Scheme(SIGNER, None, NO_TEXT)
 API = "http://sender/v1/webhook"
 
-FACTS = SenderProfile(
-    asked=SIGNER, other_secret=OTHER, scheme=SCHEME, waits=((1.0,), (2.0,)), emits=True
+PROFILE = SenderProfile(
+    requested=SIGNER, other_secret=OTHER, scheme=SCHEME, waits=((1.0,), (2.0,)), emits=True
 )
 
 _IDS = itertools.count(1)

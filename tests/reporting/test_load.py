@@ -42,7 +42,7 @@ def test_quiet_is_one_line():
     assert len(plain(failing(), quiet=True).splitlines()) == 1
 
 
-def test_one_cause_is_told_once():
+def test_one_cause_is_printed_once():
     cause = Text("the receiver gave no answer: check the URL", "接收端沒有響應")
     assert plain(report(run(cause=cause, effects=None))).count(cause.en) == 1
 

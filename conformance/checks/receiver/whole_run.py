@@ -51,20 +51,20 @@ def dialect(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) ->
     """The target speaks the dialect that was requested."""
     spoken = profile.scheme.signer.dialect
     rewritten = profile.scheme.rewritten is not None
-    plain = [e for e in over if e.role in (Role.PLAIN, Role.DIAGNOSE)]
-    if not profile.scheme.description or (rewritten and spoken.name == profile.asked.name):
+    plain = [e for e in over if e.role in (Role.PLAIN, Role.PREFLIGHT)]
+    if not profile.scheme.description or (rewritten and spoken.name == profile.requested.name):
         accepted = [exchange for exchange in plain if exchange.status in profile.accepted]
         return [held(level, accepted, _NONE_ACCEPTED)]
     message = (
         Text("the target signs ", "目標所簽的是：")
         + (describe_dialect(spoken) if rewritten else profile.scheme.description)
         + Text(
-            f" (dialect {spoken.name}), not {profile.asked.name}: {profile.asked.summary} "
+            f" (dialect {spoken.name}), not {profile.requested.name}: {profile.requested.summary} "
             "Everything else was judged in the dialect that it speaks.",
-            f"（方言 {spoken.name}），而不是 {profile.asked.name}。其餘規則已按它所說的方言判定。",
+            f"（方言 {spoken.name}），而不是 {profile.requested.name}。其餘規則已按它所說的方言判定。",
         )
     )
-    accepted = [e for e in plain if e.role is Role.DIAGNOSE and e.status in profile.accepted]
+    accepted = [e for e in plain if e.role is Role.PREFLIGHT and e.status in profile.accepted]
     refused = [e for e in plain if e.role is Role.PLAIN and e.status not in profile.accepted]
     if not accepted:
         return [_NONE_ACCEPTED]
@@ -159,7 +159,7 @@ def within_deadline(
 def fast_ack(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
     """The median answer to plain messages, sent one at a time before the suite, is fast."""
     alone = [
-        e for e in over if e.role in (Role.PLAIN, Role.DIAGNOSE) and e.status in profile.accepted
+        e for e in over if e.role in (Role.PLAIN, Role.PREFLIGHT) and e.status in profile.accepted
     ]
     if len(alone) < ENOUGH:
         return [

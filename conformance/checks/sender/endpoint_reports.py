@@ -39,7 +39,9 @@ def test_failed(step: StepExchanges, profile: SenderProfile, level: Level) -> li
     return [Finding(level, "test-reports-success", text, (call.id,))]
 
 
-def told_apart(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
+def distinguishes_failures(
+    over: Sequence[Exchange], profile: SenderProfile, level: Level
+) -> list[Judgement]:
     """What Test reports differs between an endpoint that is unreachable, one that times out and one that
     refuses."""
     tests = {
@@ -78,6 +80,6 @@ _NEVER_REPORTS = Text(
 )
 
 CHECKS = (
-    Check("told-apart", Scope.RUN, told_apart, frozenset({Need.BODIES})),
+    Check("distinguishes-failures", Scope.RUN, distinguishes_failures, frozenset({Need.BODIES})),
     Check("test-failed", Scope.STEP, test_failed, frozenset({Need.BODIES})),
 )

@@ -107,11 +107,11 @@ def same_message(step: StepExchanges, profile: SenderProfile, level: Level) -> l
 
 def _stale(attempts: Sequence[Exchange], profile: SenderProfile, level: Level) -> Finding | None:
     """A later attempt whose signature is wrong, though that of the first is right."""
-    if profile.scheme is None or not fits(profile.scheme, attempts[0], profile.asked.dialect):
+    if profile.scheme is None or not fits(profile.scheme, attempts[0], profile.requested.dialect):
         return None  # one cause, one finding: sender.wire.signature reports it
     for number, each in enumerate(attempts[1:], 2):
-        signed = signature_of(each, profile.asked.dialect) is not None and has_whole_body(each)
-        if signed and not fits(profile.scheme, each, profile.asked.dialect):
+        signed = signature_of(each, profile.requested.dialect) is not None and has_whole_body(each)
+        if signed and not fits(profile.scheme, each, profile.requested.dialect):
             text = Text(
                 f"attempt {number}: the signature does not match its timestamp and body",
                 f"第 {number} 次嘗試：簽名與時間戳及請求體不符",
@@ -122,7 +122,7 @@ def _stale(attempts: Sequence[Exchange], profile: SenderProfile, level: Level) -
 
 def own_secret(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
     """Deliveries to each endpoint are signed with the secret of its own configuration."""
-    own, other = profile.asked.secret, profile.other_secret
+    own, other = profile.requested.secret, profile.other_secret
     judgements = [
         _signed_with(own, _own(step), profile, level, _OTHERS_SECRET),
         _signed_with(other, _own(step, other=True), profile, level, _OTHERS_SECRET),
@@ -152,11 +152,11 @@ def _signed_with(
     """Whether `attempts` are signed with `secret`; `otherwise` describes the run's other one."""
     if profile.scheme is None:
         return Unjudged("unknown-scheme", _UNKNOWN_SCHEME)
-    secrets = (profile.asked.secret, profile.other_secret)
+    secrets = (profile.requested.secret, profile.other_secret)
     for each in attempts:
-        if fits(profile.scheme, each, profile.asked.dialect, secret):
+        if fits(profile.scheme, each, profile.requested.dialect, secret):
             continue
-        either = any(fits(profile.scheme, each, profile.asked.dialect, one) for one in secrets)
+        either = any(fits(profile.scheme, each, profile.requested.dialect, one) for one in secrets)
         return Finding(level, "wrong-secret", otherwise if either else _NEITHER_SECRET, (each.id,))
     return held(level, attempts)
 
@@ -214,14 +214,14 @@ def retry_after_respected(
     asking: list[Exchange] = []
     for attempts in step.attempts().values():
         for each, wait in zip(attempts, waits(attempts), strict=False):
-            asked = retry_after(each)
-            asking += [each] if asked else []
-            if wait < asked - 0.1:
+            delay = retry_after(each)
+            asking += [each] if delay else []
+            if wait < delay - 0.1:
                 text = Text(
-                    f"sent again after {wait:.1f} s, though Retry-After asked for {asked:g} s",
-                    f"{wait:.1f} 秒後便重發，而 Retry-After 要求 {asked:g} 秒",
+                    f"sent again after {wait:.1f} s, though Retry-After asked for {delay:g} s",
+                    f"{wait:.1f} 秒後便重發，而 Retry-After 要求 {delay:g} 秒",
                 )
-                return [Finding(level, "sent-too-soon", text, (each.id,), asked - wait)]
+                return [Finding(level, "sent-too-soon", text, (each.id,), delay - wait)]
     return [held(level, asking, Unjudged("no-retry-after", _NO_RETRY_AFTER))]
 
 
@@ -354,7 +354,7 @@ def unchanged(step: StepExchanges, profile: SenderProfile, level: Level) -> list
 
 def secret_hidden(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
     """The answer of List does not contain the secret."""
-    call, secret = step.call, bytes(profile.asked.secret)
+    call, secret = step.call, bytes(profile.requested.secret)
     if call is None or call.answer is None:
         return [Unjudged("list-unread", _LIST_UNREAD)]
     text = secret.decode("utf-8", "replace")

@@ -105,7 +105,7 @@ def _content_type(each: Exchange, profile: SenderProfile) -> Text | None:
 
 
 def _timestamp(each: Exchange, profile: SenderProfile) -> Text | None:
-    dialect = profile.asked.dialect
+    dialect = profile.requested.dialect
     if stamp_time(each, dialect) is not None:
         return None
     stamp = stamp_of(each, dialect) or b""
@@ -123,7 +123,7 @@ def _timestamp(each: Exchange, profile: SenderProfile) -> Text | None:
 
 
 def _signature_form(each: Exchange, profile: SenderProfile) -> Text | None:
-    dialect = profile.asked.dialect
+    dialect = profile.requested.dialect
     signature = signature_of(each, dialect) or b""
     pattern, en, zh = _FORMS[dialect.encoding]
     if re.fullmatch(pattern, signature):
@@ -139,11 +139,11 @@ _FORMS = {
 
 
 def _has_stamp(each: Exchange, profile: SenderProfile) -> bool:
-    return stamp_of(each, profile.asked.dialect) is not None
+    return stamp_of(each, profile.requested.dialect) is not None
 
 
 def _has_signature(each: Exchange, profile: SenderProfile) -> bool:
-    return signature_of(each, profile.asked.dialect) is not None
+    return signature_of(each, profile.requested.dialect) is not None
 
 
 def _excerpt(value: bytes) -> str:
@@ -155,8 +155,11 @@ def _always_signed(each: Exchange, profile: SenderProfile) -> Text | None:
     missing = [
         name
         for name, value in (
-            (profile.asked.dialect.timestamp_header, stamp_of(each, profile.asked.dialect)),
-            (profile.asked.dialect.signature_header, signature_of(each, profile.asked.dialect)),
+            (profile.requested.dialect.timestamp_header, stamp_of(each, profile.requested.dialect)),
+            (
+                profile.requested.dialect.signature_header,
+                signature_of(each, profile.requested.dialect),
+            ),
         )
         if not value
     ]
@@ -193,7 +196,7 @@ def _describe_loss(each: Exchange, attempts: Sequence[Exchange], profile: Sender
     for other in filter(has_whole_body, same_message):
         request = replace(other.request, headers=each.request.headers)
         if profile.scheme and fits(
-            profile.scheme, replace(other, request=request), profile.asked.dialect
+            profile.scheme, replace(other, request=request), profile.requested.dialect
         ):
             signed = len(other.request.body)
             return Text(
@@ -207,23 +210,23 @@ def _describe_loss(each: Exchange, attempts: Sequence[Exchange], profile: Sender
 
 def signature(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
     """The signature is an HMAC over exactly the bytes sent. A finding names another scheme that fits."""
-    asked = profile.asked
+    requested = profile.requested
     signed = [
         each
         for each in deliveries(over)
         if has_whole_body(each)
-        and stamp_of(each, asked.dialect)
-        and signature_of(each, asked.dialect)
+        and stamp_of(each, requested.dialect)
+        and signature_of(each, requested.dialect)
     ]
-    plain = Scheme(asked, None, NO_TEXT)
+    plain = Scheme(requested, None, NO_TEXT)
     wrong = [
         each
         for each in signed
-        if not fits(plain, each, asked.dialect)
-        and not (each.rule in OF_TWO and fits(plain, each, asked.dialect, profile.other_secret))
+        if not fits(plain, each, requested.dialect)
+        and not (each.rule in OF_TWO and fits(plain, each, requested.dialect, profile.other_secret))
     ]
     if wrong:
-        scheme = scheme_of(wrong[0], profile.asked)
+        scheme = scheme_of(wrong[0], profile.requested)
         code = "signature-mismatch" if scheme is None else "other-scheme"
         text = _NO_SCHEME if scheme is None else _FITS + scheme.description + _NOT_ASKED
         return [_finding(level, code, [(each, text) for each in wrong], len(signed))]
@@ -293,7 +296,7 @@ def _frozen(
     """Retries with the first attempt's timestamp, though the attempt before them ended well after it: after
     a long outage their timestamps will be too old. When they arrive does not count, since a delivery
     may be held up after it was stamped."""
-    dialect = profile.asked.dialect
+    dialect = profile.requested.dialect
     of_message: dict[tuple[str, str | None], list[Exchange]] = defaultdict(list)
     for each in attempts:
         before = of_message[_message(each)]
@@ -312,7 +315,7 @@ def _frozen(
 
 
 def _age(each: Exchange, profile: SenderProfile) -> float | None:
-    stamp = stamp_time(each, profile.asked.dialect)
+    stamp = stamp_time(each, profile.requested.dialect)
     return None if stamp is None or each.clock is None else each.clock - stamp
 
 
@@ -338,14 +341,14 @@ def timestamp_agrees(
     compared: list[Exchange] = []
     wrong: list[tuple[Exchange, Text]] = []
     for each in {_message(each): each for each in reversed(attempts)}.values():
-        stamp, fields = stamp_time(each, profile.asked.dialect), fields_of(each)
+        stamp, fields = stamp_time(each, profile.requested.dialect), fields_of(each)
         body, created = fields.get("timestamp"), fields.get("createTime")
         if not isinstance(body, int) or stamp is None or (each.rule, each.case) == UNSEEN:
             continue
         if unseen.may_precede(each, body, stamp):
             continue
         compared.append(each)
-        if not _agree(body, stamp, profile.asked.dialect):
+        if not _agree(body, stamp, profile.requested.dialect):
             what = _excerpt(str(body).encode())
             text = Text(f"body {what}, header {stamp:.0f}", f"請求體 {what}，請求頭 {stamp:.0f}")
             wrong.append((each, text))

@@ -180,7 +180,7 @@ class ExampleRunner:
         profile = session.profile
         if profile.scheme.rewritten and (exchange.status, exchange.fault) == profile.refusal:
             return exchange, held(level, [exchange])  # receiver.signature.raw-bytes reports it
-        if example.damage is not None and _is_authentic(request.signed, profile.scheme.signer):
+        if example.tampering is not None and _is_authentic(request.signed, profile.scheme.signer):
             return exchange, held(level, [exchange])  # the tampering has changed nothing
         expect = Expect(level, status=(self._expected,), within=self._deadline)
         steps = [Step(send=Send(), expects=(expect,))]
@@ -193,7 +193,7 @@ class ExampleRunner:
             name: value for oddity in example.oddities for name, value in oddity.headers.items()
         }
         context = SendContext(msg_id, now, session.options.url, profile)
-        return compose_body(body, example.damage, headers, context)
+        return compose_body(body, example.tampering, headers, context)
 
 
 @cache

@@ -109,7 +109,7 @@ class ReceiverRun:
         scheme = Scheme(Signer(options.dialect, options.secret), None, NO_TEXT)
         profile = ReceiverProfile(
             url=options.url,
-            asked=options.dialect,
+            requested=options.dialect,
             scheme=scheme,
             accepted=frozenset(options.dialect.success),
             deadline=options.dialect.deadline,

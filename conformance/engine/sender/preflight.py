@@ -46,15 +46,15 @@ ALL_KINDS = {"MessageTypes": [str(TYPES[kind]) for kind in CHANNELS]}
 async def run_preflight(session: SenderSession) -> Stop | None:
     """Learn about the sender and complete the session's profile. Returns a Stop when nothing can be
     judged."""
-    stop = await _diagnose(session)
+    stop = await _probe_sender(session)
     if stop is not None and "http" in session.mocks and not _has_arrivals(session):
         # If https is the cause, the same steps succeed over http.
         session.mocks[""] = session.mocks.pop("http")
-        return await _diagnose(session)
+        return await _probe_sender(session)
     return stop
 
 
-async def _diagnose(session: SenderSession) -> Stop | None:
+async def _probe_sender(session: SenderSession) -> Stop | None:
     registration = await session.configure(Endpoint(configure=ALL_KINDS), BEFORE)
     try:
         stop = _unusable_api(session)
@@ -259,7 +259,7 @@ async def _until(
 
 
 def _learn_scheme(session: SenderSession, delivery: Exchange) -> None:
-    scheme = scheme_of(delivery, session.profile.asked)
+    scheme = scheme_of(delivery, session.profile.requested)
     session.profile = replace(session.profile, scheme=scheme)
 
 

@@ -119,7 +119,7 @@ class SenderRun:
         self._until = begin + self.options.timeout
         options = self.options
         profile = SenderProfile(
-            asked=Signer(options.dialect, options.secret),
+            requested=Signer(options.dialect, options.secret),
             other_secret=other_secret(options.secret),
         )
         async with self._stalls.watching(), AsyncExitStack() as stack:

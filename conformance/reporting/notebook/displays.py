@@ -24,7 +24,7 @@ from conformance.trace.summary import Summary, format_quantiles
 MOST_EXCHANGES = 2
 """Exchanges that the display of a result contains."""
 LABELS = {
-    "en": ("rule", "level", "what", "why", "fix", "again", "seen"),
+    "en": ("rule", "level", "what", "why", "fix", "reproduce", "evidence"),
     "zh-Hant": ("規則", "級別", "情況", "原因", "修正", "重現", "證據"),
 }
 

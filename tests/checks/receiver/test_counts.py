@@ -13,7 +13,7 @@ from conformance.scenario.records import Case
 from tests.engine.hand_made import SCHEME, SIGNER, broken, exchange, told
 
 URL = "http://receiver/webhook"
-FACTS = ReceiverProfile(URL, SIGNER.dialect, SCHEME, frozenset({200}), 5.0, observed=True)
+PROFILE = ReceiverProfile(URL, SIGNER.dialect, SCHEME, frozenset({200}), 5.0, observed=True)
 KNOWN = [
     {"send": {"as": "known"}, "expect": {"status": "accepted"}},
     {"send": {"again": "known"}, "expect": {"status": "refused", "processed": "unchanged"}},
@@ -50,7 +50,7 @@ def later(*counts):
 
 def judged(steps, *exchanges):
     case = Case(None, Level.MUST, tuple(parse_step(step, Level.MUST) for step in steps))
-    return broken(judge(case, exchanges, FACTS))
+    return broken(judge(case, exchanges, PROFILE))
 
 
 def forged(before, after, *, genuine=200, shown=1):

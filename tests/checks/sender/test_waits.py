@@ -1,4 +1,4 @@
-"""The waits between attempts: what they are told to be, whatever their length and their jitter."""
+"""The waits between attempts are named by their kind, whatever their length and their jitter."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_exponential_waits_are_known_with_a_cap_and_without(means):
         pytest.param((0.001, 0.002, 0.004, 0.008, 0.016), "there is no wait at all", id="as good as none"),
     ],
 )  # fmt: skip
-def test_other_waits_are_told_by_their_kind(means, said):
+def test_waits_are_named_by_their_kind(means, said):
     assert kind(*means) == said
 
 
@@ -209,5 +209,5 @@ def test_means_go_as_far_as_all_messages_have_waits():
         pytest.param([0.1, 0.201, 0.4], "0.10, 0.20, 0.40", id="below a second"),
     ],
 )
-def test_figures_are_told_as_exactly_as_they_need(means, said):
+def test_figures_are_as_exact_as_they_need_to_be(means, said):
     assert figures(means) == said
