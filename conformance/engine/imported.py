@@ -92,7 +92,7 @@ def _result(
     scenario: Scenario, captured: Sequence[Exchange], secret: Secret | None, profile: SenderProfile
 ) -> Result:
     def unjudged(outcome: Outcome, code: str, reason: Text) -> Result:
-        return Result(scenario.rule, None, scenario.rule.level, outcome, code, reason)
+        return Result(scenario.rule, None, scenario.rule.level, outcome, reason, code=code)
 
     if scenario.check == "wire-timestamp-fresh" and all(each.clock is None for each in captured):
         return unjudged(Outcome.SKIP, "needs-time", _NEEDS_TIME)

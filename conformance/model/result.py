@@ -23,12 +23,12 @@ class Result:
     case: str | None
     level: Level
     outcome: Outcome
-    code: str | None = None
     message: Text = NO_TEXT
     seconds: float = 0.0
     exchanges: tuple[int, ...] = ()
     reproduce: str | None = None
     judged: bool = False
+    code: str | None = None
 
     @property
     def name(self) -> str:

@@ -198,10 +198,10 @@ def test_in_an_unknown_scheme_no_secret_is_judged():
 TESTS = [{"call": "Test"}, {"call": "Test"}]
 
 
-def of_tests(*ids):
+def of_tests(*ids, meanwhile=()):
     calls = [called("Test", at=n * 10, step=n) for n in range(2)]
     came = [attempt(message(msgId=each), at=n * 10 + 1) for n, each in enumerate(ids)]
-    return step(*calls, *came, steps=TESTS, index=1)
+    return step(*calls, *meanwhile, *came, steps=TESTS, index=1)
 
 
 def test_two_tests_with_ids_of_their_own_are_right():
@@ -213,9 +213,8 @@ def test_two_tests_with_one_id_are_a_finding():
 
 
 def test_a_message_of_another_case_is_no_test():
-    meanwhile = attempt(message(msgId="9", content=marked("text", "635187101018335")), at=0.5)
-    tests = of_tests("test", "test")
-    seen = replace(tests, exchanges=[*tests.exchanges[:1], meanwhile, *tests.exchanges[1:]])
+    other = attempt(message(msgId="9", content=marked("text", "635187101018335")), at=0.5)
+    seen = of_tests("test", "test", meanwhile=[other])
     assert finding("distinct-ids", seen) == "both tests carry the msgId 'test'"
 
 
