@@ -5,7 +5,9 @@ Used for both sides. Knows nothing of how exchanges were made.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from conformance.model.report import Result
 from conformance.model.rules import (
@@ -24,6 +26,7 @@ from conformance.scenario.records import Case, Scenario
 TIME_RAN_OUT = Text(
     "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
 )
+_PACKAGE = Path(__file__).parents[1]
 MOST_EXCHANGES = 20
 """Exchanges that a result cites at most."""
 
@@ -88,8 +91,12 @@ def judge_as_far_as_run(judgements: Sequence[Judgement], *, complete: bool) -> l
 
 
 def own_fault(fault: Exception) -> Text:
-    """How a report describes a fault of Hookproof itself, which is no verdict on the target."""
-    kind = type(fault).__name__
+    """How a report describes a fault of Hookproof itself, which is no verdict on the target: its type and the
+    innermost place in this package. The exception's message is left out: it may quote anything."""
+    frames = traceback.extract_tb(fault.__traceback__)
+    own = [frame for frame in frames if _PACKAGE in Path(frame.filename).parents]
+    place = f" at {Path(own[-1].filename).relative_to(_PACKAGE)}:{own[-1].lineno}" if own else ""
+    kind = f"{type(fault).__name__}{place}"
     return Text(f"a fault of Hookproof itself: {kind}", f"Hookproof 自身的錯誤：{kind}")
 
 

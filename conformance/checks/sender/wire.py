@@ -449,6 +449,6 @@ CHECKS = (
     Check("wire-signature", Scope.RUN, signature, _BODIES | {Need.SECRET}),
     Check("wire-schema", Scope.RUN, schema, _BODIES),
     Check("wire-timestamp-fresh", Scope.RUN, timestamp_fresh),
-    Check("wire-timestamp-agrees", Scope.RUN, timestamp_agrees),
+    Check("wire-timestamp-agrees", Scope.RUN, timestamp_agrees, _BODIES),
     Check("wire-link-content", Scope.RUN, link_content),
 )
