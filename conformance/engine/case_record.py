@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from conformance.engine.metadata import Key
 from conformance.model.exchange import Exchange
-from conformance.model.rules import Held, Judgement, Unjudged
+from conformance.model.rules import Judgement, Unjudged, all_held
 from conformance.model.text import NO_TEXT, Text
 from conformance.scenario.records import Case, Scenario
 
@@ -51,9 +51,15 @@ class CaseRecord:
         return self.scenario.rule.id, self.case.name
 
     @property
+    def name(self) -> str:
+        """The rule's id, with the case's name in brackets."""
+        rule, case = self.key
+        return rule if case is None else f"{rule}[{case}]"
+
+    @property
     def holds(self) -> bool:
-        """Whether nothing speaks against the rule."""
-        return all(isinstance(each, Held) for each in self.judgements)
+        """Whether every expectation of the case holds, and there is one."""
+        return all_held(self.judgements)
 
     @property
     def by_itself(self) -> bool:

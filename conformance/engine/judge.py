@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Protocol
 
 from conformance.engine.case_record import CaseRecord
-from conformance.engine.metadata import TIME_RAN_OUT
+from conformance.engine.results import judge_as_far_as_run
 from conformance.engine.stalls import as_stalled, drop_unreliable, is_stalled
 from conformance.model.exchange import HELD_UP, Exchange
 from conformance.model.report import Result
-from conformance.model.rules import Held, Judgement, Level, Unjudged
+from conformance.model.rules import Finding, Judgement, Level
 from conformance.protocol.dialect import Secret
 from conformance.scenario.records import Case
 
@@ -54,7 +54,8 @@ def judge_case(judge: Judge, record: CaseRecord, lost: float = 0.0) -> CaseRecor
     judgements = judge.judge(record.case, record.exchanges)
     reliable = drop_unreliable(judgements, lost)
     unmeasured = any(exchange.detail == HELD_UP for exchange in record.exchanges)
-    stalled = is_stalled(judgements, lost) or (unmeasured and _hold(reliable))
+    found = any(isinstance(judgement, Finding) for judgement in reliable)
+    stalled = is_stalled(judgements, lost) or (unmeasured and not found)
     return replace(
         record,
         judgements=as_stalled(judgements) if stalled else reliable,
@@ -69,10 +70,5 @@ def judge_check(
     """`record` with the judgements of its check over `exchanges`. Of a run that is not `complete` the
     check has seen some cases only: they may break a rule, but do not show that it holds."""
     judgements = judge.check(record.scenario.check or "", exchanges, record.case.level)
-    if _hold(judgements) and not (complete and exchanges):
-        judgements = [Unjudged(TIME_RAN_OUT, error=True)]
+    judgements = judge_as_far_as_run(judgements, complete=complete)
     return replace(record, exchanges=exchanges, judgements=judgements, judged=True)
-
-
-def _hold(judgements: Sequence[Judgement]) -> bool:
-    return all(isinstance(each, Held) for each in judgements)

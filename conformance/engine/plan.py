@@ -9,6 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
+from conformance.checks import registry
+from conformance.checks.check import Scope
 from conformance.engine.case_record import CaseRecord
 from conformance.engine.metadata import Key
 from conformance.engine.stop import Stop
@@ -24,17 +26,10 @@ from conformance.scenario.records import Scenario
 class Plan:
     """The chosen scenarios of one side, and the results so far.
 
-    `checks` are the names of the checks over the exchanges of rules, `step_checks` of those over the
-    exchanges of one step. Raises InputError for a scenario that names any other check.
+    Raises InputError for a scenario that names a check that does not exist.
     """
 
-    def __init__(
-        self,
-        side: str,
-        options: RunOptions,
-        checks: Collection[str],
-        step_checks: Collection[str],
-    ) -> None:
+    def __init__(self, side: str, options: RunOptions) -> None:
         loaded = scenarios.load(side, options.scenarios, options.scenario_files)
         own = options.scenarios or options.scenario_files
         hint = "" if own else "; rules of your own need --scenarios"
@@ -43,8 +38,9 @@ class Plan:
         self._provisional: set[Key] = set()
         for scenario in self.chosen:
             names = [scenario.check] if scenario.check is not None else []
-            _require_checks(scenario.place, names, checks)
-            _require_checks(scenario.place, _step_checks_of(scenario), step_checks)
+            _require_checks(scenario.place, names, registry.names(side, Scope.RUN))
+            of_steps = registry.names(side, Scope.STEP)
+            _require_checks(scenario.place, _step_checks_of(scenario), of_steps)
 
     @property
     def records(self) -> list[CaseRecord]:
@@ -91,10 +87,10 @@ class Plan:
         rule, or for the first case of the run."""
         candidates = [key for key in self.keys if key[0] == stop.rule]
         if record.key != (candidates or self.keys)[0]:
-            return Unjudged(_SEE_FIRST)
+            return Unjudged("see-first-result", _SEE_FIRST)
         if stop.fail:
-            return Finding(record.scenario.rule.level, stop.reason, stop.exchanges)
-        return Unjudged(stop.reason, error=True, exchanges=stop.exchanges)
+            return Finding(record.scenario.rule.level, stop.code, stop.reason, stop.exchanges)
+        return Unjudged(stop.code, stop.reason, error=True, exchanges=stop.exchanges)
 
 
 def _as_not_run_alone(result: Result) -> Result:

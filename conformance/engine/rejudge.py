@@ -6,21 +6,22 @@ reported again as it was recorded: there are no exchanges to judge it by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from conformance.checks.receiver import whole_run
+from conformance.checks.registry import CHECKS
 from conformance.engine.case_record import CaseRecord
 from conformance.engine.imported import describe_capture
 from conformance.engine.judge import RecordedJudge, judge_case, judge_check
+from conformance.engine.metadata import exchange_counts
 from conformance.engine.receiver.judge import ReceiverJudge
-from conformance.engine.sender.judge import CHECKS, SenderJudge
+from conformance.engine.sender.judge import SenderJudge
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange
 from conformance.model.report import Report, Result
-from conformance.model.rules import Finding, Unjudged, verdict
+from conformance.model.rules import Unjudged, verdict
 from conformance.model.text import Text
 from conformance.protocol.dialect import Dialect, Secret
 from conformance.protocol.validation import problems
@@ -29,13 +30,11 @@ from conformance.scenario.load import recorded
 from conformance.scenario.records import Scenario
 from conformance.trace import StoredTrace, Trace
 
-SIDES: Mapping[
-    str, tuple[Collection[str], Callable[[Mapping[str, Any], Secret], RecordedJudge]]
-] = {
-    "receiver": (whole_run.CHECKS, ReceiverJudge.recorded),
-    "sender": (CHECKS, SenderJudge.recorded),
+JUDGES: Mapping[str, Callable[[Mapping[str, Any], Secret], RecordedJudge]] = {
+    "receiver": ReceiverJudge.recorded,
+    "sender": SenderJudge.recorded,
 }
-"""side → the names of its checks, and the judge of its recorded runs."""
+"""side → the judge of its recorded runs."""
 
 
 def judge_again(
@@ -98,8 +97,9 @@ class _Rejudging:
         secret: Secret | None,
     ) -> None:
         self._run = run
-        self._checks, recorded = SIDES[run["side"]]
-        self._judge = recorded(run, secret or Secret(b""))
+        self._judge = JUDGES[run["side"]](run, secret or Secret(b""))
+        self._counts = run["exchanges"]
+        self._found = exchange_counts(exchanges)
         self._secret = secret
         self._exchanges = exchanges
         records = [CaseRecord(rule, case, judged=True) for rule in rules for case in rule.cases]
@@ -125,30 +125,54 @@ class _Rejudging:
     def _judged(self, record: CaseRecord) -> CaseRecord:
         """The record with its exchanges, and with the judgements on them."""
         if record.checks_others:
-            return self._by_check(replace(record, exchanges=self._exchanges_over(record.scenario)))
-        record = replace(record, exchanges=self._by_case.get(record.key, []))
+            names: Sequence[str] = record.scenario.over
+            record = replace(record, exchanges=self._exchanges_over(record.scenario))
+        else:
+            names = [record.name]
+            record = replace(record, exchanges=self._by_case.get(record.key, []))
+        if self._is_missing(names):
+            return replace(record, judgements=[INCOMPLETE])
+        return self._by_check(record) if record.checks_others else self._by_case_alone(record)
+
+    def _is_missing(self, names: Sequence[str]) -> bool:
+        """Whether exchanges of the cases that match `names` are missing from the trace. Nobody counted those
+        of a capture."""
+        if self._counts is None or self._counts == self._found:
+            return False
+        if "*" in names:
+            return True
+        recorded, found = self._counts["cases"], self._found["cases"]
+        differing = [name for name in recorded if recorded[name] != found.get(name, 0)]
+        return any(
+            name == wanted or fnmatchcase(name.partition("[")[0], wanted)
+            for name in differing
+            for wanted in names
+        )
+
+    def _by_case_alone(self, record: CaseRecord) -> CaseRecord:
         if self._secret is None and self._judge.needs_secret(record):
-            return replace(record, judgements=[Unjudged(_NEEDS_SECRET)])
+            return replace(record, judgements=[Unjudged("needs-secret", _NEEDS_SECRET)])
         masked = self._run["redacted"] or any(
             self._judge.is_masked(record, exchange) for exchange in record.exchanges
         )
         if masked and self._judge.needs_bodies(record):
-            return replace(record, judgements=[Unjudged(_NEEDS_BODIES)])
+            return replace(record, judgements=[Unjudged("needs-bodies", _NEEDS_BODIES)])
         return judge_case(self._judge, replace(record, runs=1))
 
     def _by_check(self, record: CaseRecord) -> CaseRecord:
         name, judge = record.scenario.check or "", self._judge
-        if name not in self._checks:
-            return replace(record, judgements=[Unjudged(_unknown(name))])
+        if name not in CHECKS[self._run["side"]]:
+            return replace(record, judgements=[Unjudged("unknown-check", _unknown(name))])
         if self._secret is None and judge.needs_secret(record):
-            return replace(record, judgements=[Unjudged(_NEEDS_SECRET)])
+            return replace(record, judgements=[Unjudged("needs-secret", _NEEDS_SECRET)])
         # A masked exchange shows nothing; what the others show still counts.
         needs_bodies = judge.needs_bodies(record)
         usable = [e for e in record.exchanges if not (needs_bodies and judge.is_masked(record, e))]
-        judged = judge_check(judge, record, usable, complete=self._run["complete"])
         masked = len(usable) < len(record.exchanges)
-        if masked and not any(isinstance(each, Finding) for each in judged.judgements):
-            return replace(record, judgements=[Unjudged(_NEEDS_BODIES)])
+        judgements = judge.check(name, usable, record.case.level) if masked else []
+        if masked and all(isinstance(each, Unjudged) for each in judgements):
+            return replace(record, judgements=[Unjudged("needs-bodies", _NEEDS_BODIES)])
+        judged = judge_check(judge, record, usable, complete=self._run["complete"])
         return replace(judged, exchanges=record.exchanges)
 
     def _exchanges_over(self, scenario: Scenario) -> Sequence[Exchange]:
@@ -166,5 +190,13 @@ def _unknown(check: str) -> Text:
     return Text(f"this version has no check called {check}", f"此版本沒有名為 {check} 的檢查")
 
 
+INCOMPLETE = Unjudged(
+    "exchanges-missing",
+    Text(
+        "exchanges that this rests on are missing from the trace",
+        "追蹤檔中缺少判定所依據的交換",
+    ),
+    error=True,
+)
 _NEEDS_SECRET = Text("needs --secret", "需要 --secret")
 _NEEDS_BODIES = Text("needs content that is masked in this trace", "需要此追蹤檔中被遮蔽的內容")

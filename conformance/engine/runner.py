@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,13 +21,13 @@ from conformance.engine.judge import Judge, judge_case, judge_check
 from conformance.engine.lifecycle import Change, Lifecycle, State
 from conformance.engine.metadata import (
     NOTHING_PASSED,
-    TIME_RAN_OUT,
     Key,
     describe_report,
+    exchange_counts,
     mark_superseded,
 )
 from conformance.engine.plan import Plan
-from conformance.engine.results import own_fault
+from conformance.engine.results import TIME_RAN_OUT, own_fault
 from conformance.engine.stalls import Stalls
 from conformance.engine.stop import Stop
 from conformance.model.clock import Clock
@@ -44,12 +44,9 @@ _LOG = logging.getLogger("hookproof")
 
 
 class Side(Protocol):
-    """What the runner needs from one side. `checks` are the names of its checks over the exchanges of many
-    cases, `step_checks` of those over the exchanges of one step."""
+    """What the runner needs from one side."""
 
     name: str
-    checks: Collection[str]
-    step_checks: Collection[str]
 
     @property
     def options(self) -> RunOptions:
@@ -120,7 +117,7 @@ class Runner:
         self.clock = clock or Clock()
         self.stalls = Stalls(self.clock)
         self.lifecycle = Lifecycle()
-        self.plan = Plan(side.name, side.options, side.checks, side.step_checks)
+        self.plan = Plan(side.name, side.options)
         self.final: dict[Key, Sequence[Exchange]] = {}
         """The exchanges of the last run of each case."""
         self._listener = listener
@@ -163,11 +160,12 @@ class Runner:
         except CannotRunError as reason:
             attempted = replace(again, judgements=[reason.unjudged])
         except HarnessError as fault:
-            unjudged = Unjudged(Text(str(fault), str(fault)), error=True)
+            unjudged = Unjudged("step-failed", Text(str(fault), str(fault)), error=True)
             attempted = replace(again, judgements=[unjudged])
         except Exception as fault:  # a fault of the suite itself is no verdict on the target
             _LOG.exception("%s could not be judged", rule)
-            attempted = replace(again, judgements=[Unjudged(own_fault(fault), error=True)])
+            unjudged = Unjudged("own-fault", own_fault(fault), error=True)
+            attempted = replace(again, judgements=[unjudged])
         return replace(attempted, seconds=self.clock.monotonic() - begin)
 
     def settle(self, record: CaseRecord) -> None:
@@ -203,14 +201,14 @@ class Runner:
                 await self.side.finish()
                 self.lifecycle.change(Change.ENDED)
         except TimeoutError:
-            self.lifecycle.change(Change.TIME_RAN_OUT, Stop(TIME_RAN_OUT, ()))
+            self.lifecycle.change(Change.TIME_RAN_OUT, Stop("time-ran-out", TIME_RAN_OUT, ()))
 
     async def _preflight(self) -> Stop | None:
         try:
             return await self.side.preflight()
         except Exception as fault:  # a fault of the suite itself is no verdict on the target
             _LOG.exception("the target could not be probed: the preflight failed")
-            return Stop(own_fault(fault), ())
+            return Stop("own-fault", own_fault(fault), ())
 
     async def _repeat_stalled(self) -> None:
         """Run the stalled cases again, one by one, until none is left or the time is used up."""
@@ -231,7 +229,8 @@ class Runner:
                 complete = self.lifecycle.complete
                 self.settle(judge_check(self.side.judge, record, over, complete=complete))
             else:
-                self.settle(record.unjudged(Unjudged(TIME_RAN_OUT, error=True)))
+                late = Unjudged("time-ran-out", TIME_RAN_OUT, error=True)
+                self.settle(record.unjudged(late))
         for result in self.plan.settle_provisional():
             self._listener(CaseFinished(result))
 
@@ -242,7 +241,7 @@ class Runner:
         skip = self.side.skip_reason(record)
         if skip is None and state is State.TARGET_GONE and "*" not in record.scenario.over:
             # The check would see some of its cases only.
-            return Unjudged(stop.reason, error=True) if stop is not None else None
+            return Unjudged(stop.code, stop.reason, error=True) if stop is not None else None
         return skip
 
     def _exchanges_over(self, scenario: Scenario) -> list[Exchange]:
@@ -288,6 +287,7 @@ class Runner:
             "complete": complete,
             "strict": options.strict,
             "redacted": False,
+            "exchanges": exchange_counts(trace),
             **side.run_data(),
         }
         side.mask(trace)  # only now: the metadata may contain a secret too

@@ -26,6 +26,7 @@ class Role(StrEnum):
     OBSERVE = "observe"  # asks the observer how often a message took effect
     ATTEMPT = "attempt"  # a delivery by the sender under test, as the mock receiver received it
     ELSEWHERE = "elsewhere"  # the same, at a scenario's other endpoint
+    HANDSHAKE = "handshake"  # a TLS handshake that the sender under test began with the mock
     API = "api"  # a call of the sender's configuration API
     EMIT = "emit"  # a message event passed to the sender
 

@@ -206,7 +206,7 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
             return tuple(self._result(row, tuple(evidence.get(row[0], ()))) for row in rows)
 
     def _result(self, row: Row, exchanges: tuple[int, ...]) -> Result:
-        _, rule, case, level, outcome, message, message_zh, seconds, reproduce, judged = row
+        _, rule, case, level, outcome, code, message, message_zh, seconds, reproduce, judged = row
         record = self.rules.get(rule, {})
         return Result(
             rule=Rule(
@@ -220,6 +220,7 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
             case=case,
             level=Level(level),
             outcome=Outcome(outcome),
+            code=code,
             message=Text(message, message_zh),
             seconds=seconds,
             exchanges=exchanges,

@@ -40,6 +40,7 @@ CREATE TABLE results (
   "case" TEXT,
   level TEXT NOT NULL,
   outcome TEXT NOT NULL,
+  code TEXT,
   message TEXT NOT NULL,
   message_zh TEXT NOT NULL,
   seconds REAL NOT NULL,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conformance.checks.sender.step_checks import STEP_CHECKS
+from conformance.checks.sender.case import STEP_CHECKS
 from conformance.engine.sender.registrations import SETTINGS
 from conformance.model.exchange import Transport
 from conformance.protocol.encodings import ENCODINGS, compact

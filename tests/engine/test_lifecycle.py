@@ -8,8 +8,8 @@ from conformance.engine.lifecycle import TRANSITIONS, Change, Lifecycle, State
 from conformance.engine.stop import Stop
 from conformance.model.text import Text
 
-GONE = Stop(Text("gone", "消失"), ())
-LATE = Stop(Text("late", "晚了"), ())
+GONE = Stop("target-gone", Text("gone", "消失"), ())
+LATE = Stop("time-ran-out", Text("late", "晚了"), ())
 
 
 def after(*changes):

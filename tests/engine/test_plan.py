@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.checks.receiver.whole_run import CHECKS
 from conformance.engine.plan import Plan
 from conformance.model.result import Result
 from conformance.model.rules import Outcome
@@ -18,7 +17,7 @@ from tests.reporting.html_parts import result
 @pytest.fixture
 def plan() -> Plan:
     options = Options(url="http://localhost:1/", secret=Secret(b"k"), dialect=load("guide"))
-    return Plan("receiver", options, CHECKS, ())
+    return Plan("receiver", options)
 
 
 def late(outcome: Outcome) -> Result:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from conformance.checks.receiver.whole_run import CHECKS
+from conformance.checks.registry import CHECKS
 from conformance.model.errors import InputError
 from conformance.model.exchange import Transport
 from conformance.model.rules import Level
@@ -58,7 +58,7 @@ def test_built_in_steps_speak_only_of_named_messages():
 
 def test_every_named_check_exists():
     named = {each.check for each in scenarios.built_in("receiver") if each.check is not None}
-    assert named == set(CHECKS)
+    assert named == set(CHECKS["receiver"])
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance.checks.sender.endpoint_reports import distinguishes_failures
-from conformance.checks.sender.step_checks import STEP_CHECKS
-from conformance.checks.sender.wire import WIRE_CHECKS
+from conformance.checks import registry
+from conformance.checks.check import Scope
 from conformance.model.errors import InputError
 from conformance.model.rules import Level
 from conformance.protocol.message import TYPES
@@ -278,8 +277,8 @@ def test_every_named_check_of_the_built_in_rules_exists_and_none_goes_unused():
     of_steps = {
         s.check for each in built_in() for a in each.actions for s in a.expectations if s.check
     }
-    assert over == {*WIRE_CHECKS, distinguishes_failures.__name__.replace("_", "-")}
-    assert of_steps == set(STEP_CHECKS)
+    assert over == set(registry.names("sender", Scope.RUN))
+    assert of_steps == set(registry.names("sender", Scope.STEP))
 
 
 def test_the_schema_lists_what_the_code_can_do():

@@ -39,7 +39,8 @@ class SenderProfile:
     `lists_several` and `delivers_several` say whether it stores more than one configuration, and serves
     them all; `isolates` whether an endpoint that hangs delays no other; `tests_by_id` whether Test uses
     the configuration that it names; `lists_types` whether it supports lists of message types, and not
-    only "*".
+    only "*". `lists` says whether List was seen to show a configuration, and `reports_tests` whether Test
+    was seen to report success.
     """
 
     requested: Signer
@@ -55,6 +56,8 @@ class SenderProfile:
     tests_by_id: bool = False
     deletes: bool = True
     lists_types: bool = True
+    lists: bool = False
+    reports_tests: bool = False
 
     @property
     def retries(self) -> bool:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from conformance.checks.check import Check, Need
 from conformance.checks.receiver import case as cases
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.recorded_profile import from_data
 from conformance.checks.receiver.root_causes import without_root_cause
-from conformance.checks.receiver.whole_run import CHECKS, NEED_BODIES, NEED_SECRET
 from conformance.checks.receiver.wording import answered
+from conformance.checks.registry import CHECKS
 from conformance.engine.case_record import CaseRecord
 from conformance.engine.results import decide_result
 from conformance.model.exchange import Exchange, Headers, Masked, Role
@@ -42,7 +43,7 @@ class ReceiverJudge:
         return cases.judge(case, exchanges, self.profile)
 
     def check(self, name: str, exchanges: Sequence[Exchange], level: Level) -> list[Judgement]:
-        return CHECKS[name](exchanges, self.profile, level)
+        return CHECKS["receiver"][name].judge(exchanges, self.profile, level)
 
     def result(self, record: CaseRecord, *, strict: bool) -> Result:
         """The result of a case. A root cause is reported by one rule; the others refer to it."""
@@ -60,11 +61,11 @@ class ReceiverJudge:
         return replace(result, message=fuzz.summary if fuzz else self._pass_evidence(record))
 
     def needs_secret(self, record: CaseRecord) -> bool:
-        return record.checks_others and record.scenario.check in NEED_SECRET
+        return record.checks_others and Need.SECRET in _check_of(record).needs
 
     def needs_bodies(self, record: CaseRecord) -> bool:
         if record.checks_others:
-            return record.scenario.check in NEED_BODIES
+            return Need.BODIES in _check_of(record).needs
         # Effects are inferred from the answers where there is no observer.
         effects = [expect.processed for step in record.case.steps for expect in step.expects]
         return not self.profile.observed and any(effect not in (None, 0) for effect in effects)
@@ -119,6 +120,10 @@ class ReceiverJudge:
         if self.profile.scheme.decoded is not None:
             return None  # the target decodes the secret first; the line for openssl would not
         return curl(exchange, self.profile.scheme.signer.dialect, self.headers)
+
+
+def _check_of(record: CaseRecord) -> Check:
+    return CHECKS["receiver"][record.scenario.check or ""]
 
 
 def accepts_forgeries(results: Iterable[Result]) -> bool:

@@ -97,7 +97,7 @@ async def _understand(session: Session, plain: Sequence[Exchange]) -> Stop | Non
         return None
     ids = tuple(exchange.id for exchange in plain)
     if all(exchange.status is None for exchange in plain):
-        return Stop(_unreached(plain[-1], session), ids)
+        return Stop("unreached", _unreached(plain[-1], session), ids)
     status = plain[-1].status or 0
     if len(statuses) == 1 and 200 <= status < 300:
         session.profile = replace(profile, accepted=profile.accepted | {status})
@@ -114,7 +114,7 @@ async def _understand(session: Session, plain: Sequence[Exchange]) -> Stop | Non
     if kind is not None:
         session.profile = replace(profile, plain=kind)
         return None
-    return Stop(_refused(plain[-1], session), ids, fail=status >= 500)
+    return Stop("plain-refused", _refused(plain[-1], session), ids, fail=status >= 500)
 
 
 async def _other_scheme(session: Session) -> Scheme | None:

@@ -7,14 +7,13 @@ is judged: it is not to blame for what another request did to the target.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from conformance.checks.receiver.crash_suspects import describe_suspects, suspects
 from conformance.checks.receiver.recorded_profile import as_data
-from conformance.checks.receiver.whole_run import CHECKS
 from conformance.checks.receiver.wording import RATE_LIMIT
 from conformance.engine.case_record import CaseRecord, FuzzJudgement
 from conformance.engine.lifecycle import Change, State
@@ -55,8 +54,6 @@ class ReceiverSide:
     """The receiver at the URL in `options`, reached over HTTP, or through the transport `send`."""
 
     name = "receiver"
-    checks: Collection[str] = CHECKS
-    step_checks: Collection[str] = ()
 
     def __init__(self, options: Options, send: SendRequest | None = None) -> None:
         self.options = options
@@ -161,9 +158,9 @@ class ReceiverSide:
                 session.revive()
             if doubtful and not await is_alive(session):
                 reason = RATE_LIMIT if _limited(session.trace) else self._note_loss()
-                runner.lifecycle.change(Change.TARGET_LOST, Stop(reason, ()))
+                runner.lifecycle.change(Change.TARGET_LOST, Stop("target-gone", reason, ()))
                 for record in (record for remaining in groups[index:] for record in remaining):
-                    runner.settle(record.unjudged(Unjudged(reason, error=True)))
+                    runner.settle(record.unjudged(Unjudged("target-gone", reason, error=True)))
                 return
             if self._takes_too_long(group):
                 continue
@@ -184,7 +181,7 @@ class ReceiverSide:
             f"依目標的速度約需 {seconds:.0f} 秒：請加長 --timeout",
         )
         for record in group:
-            self._runner.settle(record.unjudged(Unjudged(reason)))
+            self._runner.settle(record.unjudged(Unjudged("too-little-time", reason)))
         return True
 
     async def _fuzz(self) -> None:
@@ -195,7 +192,8 @@ class ReceiverSide:
         for index, record in enumerate(rules):
             begin, before = runner.clock.monotonic(), len(session.trace)
             if gone:
-                fuzz = FuzzJudgement([Unjudged(self._reason_of_loss(), error=True)])
+                lost = Unjudged("target-gone", self._reason_of_loss(), error=True)
+                fuzz = FuzzJudgement([lost])
             else:
                 session.revive()
                 share = FUZZ_SHARE * runner.seconds_left / (len(rules) - index)

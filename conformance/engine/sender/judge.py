@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from conformance.checks.check import Check, Need
+from conformance.checks.registry import CHECKS
 from conformance.checks.sender import case as cases
-from conformance.checks.sender import step_checks, wire
-from conformance.checks.sender.endpoint_reports import distinguishes_failures
-from conformance.checks.sender.pass_evidence import describe_pass
+from conformance.checks.sender.case import describe_pass
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.recorded_profile import from_data
 from conformance.checks.sender.signing import fits
@@ -24,9 +24,6 @@ from conformance.protocol.dialect import Secret
 from conformance.scenario.records import Case
 from conformance.scenario.sender import Expectation
 from conformance.trace import MASK
-
-CHECKS = wire.WIRE_CHECKS | {"distinguishes-failures": distinguishes_failures}
-"""The checks over the exchanges of many cases, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ class SenderJudge:
         return cases.judge(case, exchanges, self.profile)
 
     def check(self, name: str, exchanges: Sequence[Exchange], level: Level) -> list[Judgement]:
-        return CHECKS[name](exchanges, self.profile, level)
+        return CHECKS["sender"][name].judge(exchanges, self.profile, level)
 
     def result(self, record: CaseRecord, *, strict: bool) -> Result:
         """The result of a case. The figures of a passing one are its message."""
@@ -58,15 +55,11 @@ class SenderJudge:
         return replace(result, message=self.hidden(message))
 
     def needs_secret(self, record: CaseRecord) -> bool:
-        if record.checks_others:
-            return record.scenario.check in wire.NEED_SECRET
-        return bool(_step_checks_of(record.case) & step_checks.NEED_SECRET)
+        return any(Need.SECRET in check.needs for check in _checks_of(record))
 
     def needs_bodies(self, record: CaseRecord) -> bool:
-        if record.checks_others:
-            return record.scenario.check in wire.NEED_BODIES
         calls = any(expectation.call is not None for expectation in _expectations_of(record.case))
-        return calls or bool(_step_checks_of(record.case) & step_checks.NEED_BODIES)
+        return calls or any(Need.BODIES in check.needs for check in _checks_of(record))
 
     def is_masked(self, record: CaseRecord, exchange: Exchange) -> bool:
         return _differs_from_signed(exchange)
@@ -97,5 +90,10 @@ def _expectations_of(case: Case) -> Iterator[Expectation]:
         yield from action.expectations
 
 
-def _step_checks_of(case: Case) -> set[str | None]:
-    return {expectation.check for expectation in _expectations_of(case)}
+def _checks_of(record: CaseRecord) -> list[Check]:
+    """The check over other cases that judges this one, or else those of its steps."""
+    if record.checks_others:
+        names = [record.scenario.check]
+    else:
+        names = [expectation.check for expectation in _expectations_of(record.case)]
+    return [CHECKS["sender"][name] for name in names if name is not None]

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.checks.sender.api import configuration_of, ident_of, succeeded
-from conformance.engine.exchanges import Place
+from conformance.engine.exchanges import Place, exchange_of
 from conformance.engine.sender.api_client import ApiClient
 from conformance.engine.sender.session import SenderSession
-from conformance.model.exchange import Exchange, Role
+from conformance.model.exchange import Exchange, Fault, Request, Role, Transport
 from conformance.protocol.message import TYPES
 from conformance.receiver import script
 from conformance.receiver.mock import MockEndpoint
 from conformance.scenario.sender import Endpoint, ScriptedAnswer
+from conformance.wire.reply import Reply
 
 CHANNELS = ("link", "image", "voice", "video", "emoji", "text")
 """Kinds of messages. Each configuration asks for one of them, so that it does not get what others get."""
@@ -185,6 +186,16 @@ class Registrations:
         for arrival in list(registration.endpoint.arrivals):
             if arrival.msg_id in places:
                 self._record(registration, arrival, places[arrival.msg_id])
+
+    def record_handshakes(self, registration: Registration, kind: str) -> None:
+        """Put the TLS handshakes that the sender began with the mock of `kind` into the trace, each once."""
+        mock, place = self._session.mocks[kind], registration.place
+        for started in mock.handshakes:
+            request = Request("", registration.endpoint.url, (), b"", Transport.RAW)
+            detail = "the sender began a TLS handshake"
+            reply = Reply(None, Fault.TLS, detail, started, sent=started, ended=started)
+            self._session.trace.add(exchange_of(request, reply, Role.HANDSHAKE, place))
+        mock.handshakes.clear()
 
     def _record(self, registration: Registration, arrival: Exchange, place: Place) -> None:
         key = registration.endpoint.path, arrival.id

@@ -11,18 +11,17 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.recorded_profile import as_data
-from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.engine.case_record import CaseRecord
 from conformance.engine.metadata import Key
 from conformance.engine.runner import Runner
-from conformance.engine.sender.judge import CHECKS, SenderJudge
+from conformance.engine.sender.judge import SenderJudge
 from conformance.engine.sender.peer import SenderPeer
 from conformance.engine.sender.preconditions import duration, skip_reason
 from conformance.engine.sender.preflight import run_preflight
@@ -66,8 +65,6 @@ class SenderSide:
     """The sender behind the API in `options`."""
 
     name = "sender"
-    checks: Collection[str] = CHECKS
-    step_checks: Collection[str] = STEP_CHECKS
 
     def __init__(self, options: SenderOptions) -> None:
         self.options = options
@@ -264,7 +261,7 @@ class SenderSide:
         ]
         if record.case.sender_case.drawn == "answers" and broken:
             reason = Text(f"not judged: see {broken[0]} first", f"未判定：請先看 {broken[0]}")
-            self._runner.settle(record.unjudged(Unjudged(reason)))
+            self._runner.settle(record.unjudged(Unjudged("see-first-result", reason)))
             return
         again = await self._run(record)
         if again is not None:

@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from conformance.checks.sender.case import STEP_CHECKS
 from conformance.checks.sender.endpoint_reports import distinguishes_failures
-from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.model.exchange import Fault
-from conformance.model.rules import Finding, Level
+from conformance.model.rules import Finding, Level, Unjudged
 from conformance.protocol.dialect import Secret
 from conformance.protocol.signing import Signer
-from tests.engine.hand_made import API, PROFILE, SECRET, called, step, told
+from tests.engine.hand_made import API, PROFILE, SECRET, broken, called, step, told
 
 
 def check(name, seen, profile=PROFILE):
-    return STEP_CHECKS[name](seen, profile, Level.MUST)
+    return broken(STEP_CHECKS[name].judge(seen, profile, Level.MUST))
 
 
 def finding(name, seen, profile=PROFILE):
@@ -24,6 +24,12 @@ def finding(name, seen, profile=PROFILE):
     (found,) = check(name, seen, profile)
     assert isinstance(found, Finding)
     assert found.exchanges
+    return told([found])[0]
+
+
+def unjudged(name, seen, profile=PROFILE):
+    (found,) = check(name, seen, profile)
+    assert isinstance(found, Unjudged)
     return told([found])[0]
 
 
@@ -113,18 +119,27 @@ def test_a_setting_that_was_left_out_may_be_listed_as_it_likes():
 
 def refused(said, status=200):
     calls = [called("Config", b"", SETTINGS), called("List", said, status=status, step=1)]
-    return step(
-        *calls, steps=[{"call": {"Config": {}}}, {"call": "List"}], index=1, configured=False
-    )
+    steps = [{"call": {"Config": {}}}, {"call": "List"}]
+    return step(*calls, steps=steps, index=1, configured=False), replace(PROFILE, lists=True)
 
 
-@pytest.mark.parametrize("said", [[], [SETTINGS | {"URL": "http://other/"}], b"<h1>none</h1>"])
+@pytest.mark.parametrize("said", [[], [SETTINGS | {"URL": "http://other/"}]])
 def test_what_was_refused_and_is_not_listed_is_right(said):
-    assert check("unchanged", refused(said)) == []
+    assert check("unchanged", *refused(said)) == []
 
 
 def test_a_refused_configuration_that_is_listed_is_a_finding():
-    assert finding("unchanged", refused([SETTINGS])) == "the invalid configuration is listed"
+    assert finding("unchanged", *refused([SETTINGS])) == "the invalid configuration is listed"
+
+
+@pytest.mark.parametrize("status", [500, 404])
+def test_what_is_not_listed_says_nothing_where_list_cannot_be_read(status):
+    assert "List showed no configuration" in unjudged("unchanged", *refused([], status))
+    assert "List showed no configuration" in unjudged("unchanged", *refused(b"<h1>none</h1>"))
+    never, _ = refused([])
+    assert "List showed no configuration" in unjudged("unchanged", never)
+    failing = step(called("List", {"code": 500}, status=status), steps=[{"call": "List"}])
+    assert "List showed no configuration" in unjudged("secret-hidden", failing)
 
 
 def with_secret(shown, secret=SECRET):
@@ -170,7 +185,21 @@ def reports(**changed):
 
 def test_a_test_that_reports_failure_is_right():
     (call,) = reports()[2:]
-    assert check("test-failed", step(call, steps=[{"call": "Test"}])) == []
+    seen = step(call, steps=[{"call": "Test"}])
+    assert check("test-failed", seen, replace(PROFILE, reports_tests=True)) == []
+
+
+def test_a_test_that_never_reports_success_shows_nothing_by_a_failure():
+    (call,) = reports()[2:]
+    assert "reported no success" in unjudged("test-failed", step(call, steps=[{"call": "Test"}]))
+
+
+def test_a_test_that_does_not_answer_reports_nothing():
+    silent = called("Test", fault=Fault.TIMEOUT)
+    seen = step(silent, steps=[{"call": "Test"}])
+    assert unjudged("test-failed", seen, replace(PROFILE, reports_tests=True)).endswith(
+        "did not answer"
+    )
 
 
 def test_a_test_that_reports_success_of_a_failure_is_a_finding():
@@ -180,7 +209,7 @@ def test_a_test_that_reports_success_of_a_failure_is_a_finding():
 
 
 def test_three_failures_with_reports_of_their_own_are_right():
-    assert distinguishes_failures(reports(), PROFILE, Level.SHOULD) == []
+    assert broken(distinguishes_failures(reports(), PROFILE, Level.SHOULD)) == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.checks.sender.step_checks import STEP_CHECKS
+from conformance.checks.sender.case import STEP_CHECKS
 from conformance.model.exchange import Role
 from conformance.model.rules import Finding, Held, Level, Unjudged
 from conformance.protocol.message import marked
@@ -18,6 +18,7 @@ from tests.engine.hand_made import (
     SECRET,
     attempt,
     attempts,
+    broken,
     called,
     given,
     message,
@@ -27,7 +28,7 @@ from tests.engine.hand_made import (
 
 
 def check(name, seen, profile=PROFILE):
-    return STEP_CHECKS[name](seen, profile, Level.MUST)
+    return broken(STEP_CHECKS[name].judge(seen, profile, Level.MUST))
 
 
 def finding(name, seen, profile=PROFILE):
@@ -47,7 +48,7 @@ def unjudged(name, seen, profile=PROFILE):
 
 def held(name, seen, profile=PROFILE):
     """The slack of what holds."""
-    (found,) = check(name, seen, profile)
+    (found,) = STEP_CHECKS[name].judge(seen, profile, Level.MUST)
     assert isinstance(found, Held)
     assert found.level is Level.MUST
     return found.slack
@@ -141,7 +142,7 @@ def test_a_signature_that_was_kept_while_the_time_went_on_is_a_finding():
 
 @pytest.mark.parametrize("later", [b"", b'{"msgId": "1", "cont'], ids=["empty", "cut"])
 def test_a_later_attempt_that_is_not_whole_is_for_the_rule_about_that(later):
-    assert check("same-message", step(given(), attempt(), attempt(body=later, at=5))) == []
+    assert unjudged("same-message", step(given(), attempt(), attempt(body=later, at=5)))
 
 
 def test_signatures_that_never_fit_are_for_the_rule_about_them():
@@ -197,10 +198,10 @@ def test_in_an_unknown_scheme_no_secret_is_judged():
 TESTS = [{"call": "Test"}, {"call": "Test"}]
 
 
-def of_tests(*ids):
+def of_tests(*ids, meanwhile=()):
     calls = [called("Test", at=n * 10, step=n) for n in range(2)]
     came = [attempt(message(msgId=each), at=n * 10 + 1) for n, each in enumerate(ids)]
-    return step(*calls, *came, steps=TESTS, index=1)
+    return step(*calls, *meanwhile, *came, steps=TESTS, index=1)
 
 
 def test_two_tests_with_ids_of_their_own_are_right():
@@ -212,9 +213,8 @@ def test_two_tests_with_one_id_are_a_finding():
 
 
 def test_a_message_of_another_case_is_no_test():
-    meanwhile = attempt(message(msgId="9", content=marked("text", "635187101018335")), at=0.5)
-    tests = of_tests("test", "test")
-    seen = replace(tests, exchanges=[*tests.exchanges[:1], meanwhile, *tests.exchanges[1:]])
+    other = attempt(message(msgId="9", content=marked("text", "635187101018335")), at=0.5)
+    seen = of_tests("test", "test", meanwhile=[other])
     assert finding("distinct-ids", seen) == "both tests carry the msgId 'test'"
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.checks.sender.wire import WIRE_CHECKS
+from conformance.checks.check import by_name
+from conformance.checks.sender import wire
 from conformance.model.exchange import Fault, Role
 from conformance.model.rules import Finding, Level, Unjudged
 from conformance.model.text import NO_TEXT, Text
@@ -26,16 +27,18 @@ from tests.engine.hand_made import (
     SECRET,
     attempt,
     attempts,
+    broken,
     called,
     message,
     told,
 )
 
+WIRE_CHECKS = by_name(wire.CHECKS)
 CHECKS = sorted(WIRE_CHECKS)
 
 
 def check(name, *came, profile=PROFILE, level=Level.MUST):
-    return WIRE_CHECKS[f"wire-{name}"](came, profile, level)
+    return broken(WIRE_CHECKS[f"wire-{name}"].judge(came, profile, level))
 
 
 def right(**more):
@@ -46,7 +49,7 @@ def right(**more):
 
 def findings(came, profile=PROFILE):
     """What each check finds, for those that find anything."""
-    found = {name: judge(came, profile, Level.MUST) for name, judge in WIRE_CHECKS.items()}
+    found = {n: broken(check.judge(came, profile, Level.MUST)) for n, check in WIRE_CHECKS.items()}
     return {name: each for name, each in found.items() if each}
 
 
@@ -64,7 +67,7 @@ def test_without_an_attempt_nothing_is_judged():
 
 def test_only_what_is_about_nothing_seen_is_an_error():
     # A service may have no links at all; that nothing arrives at all has a cause.
-    no_errors = [n for n in CHECKS if not WIRE_CHECKS[n]([], PROFILE, Level.MUST)[0].error]
+    no_errors = [n for n in CHECKS if not WIRE_CHECKS[n].judge([], PROFILE, Level.MUST)[0].error]
     assert no_errors == ["wire-link-content"]
 
 
@@ -232,8 +235,8 @@ def test_a_retry_that_was_stamped_at_once_and_held_up_on_its_way_is_fresh():
 
 def test_of_a_first_attempt_that_was_refused_nobody_saw_the_timestamp():
     later = attempt(at=4, rule="sender.retry.on-connection-fault", case="refused")
-    assert check("timestamp-agrees", later) == []
-    assert check("timestamp-agrees", replace(later, case="reset")) != []
+    assert check("timestamp-agrees", attempt(), later) == []
+    assert isinstance(check("timestamp-agrees", replace(later, case="reset"))[0], Finding)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +252,8 @@ def test_of_a_first_attempt_that_was_refused_nobody_saw_the_timestamp():
 def test_a_first_attempt_that_nobody_saw_may_have_stamped_the_body(timeout, body, right):
     configured = called("Config", fields={"URL": "http://mock/h/1", "Timeout": timeout})
     late = attempt(message(timestamp=body), at=3)
-    assert (check("timestamp-agrees", configured, hand_made.given(at=-2), late) == []) is right
+    (found,) = check("timestamp-agrees", configured, hand_made.given(at=-2), late)
+    assert isinstance(found, Unjudged) is right
 
 
 def test_the_body_may_keep_its_timestamp_over_retries():
@@ -283,7 +287,7 @@ def test_a_link_that_is_no_object_is_a_finding_of_the_schema_alone():
 
 def test_a_sender_of_no_links_is_not_judged_by_them():
     (found,) = check("link-content", attempt())
-    assert found == Unjudged(Text("no link message arrived", "沒有收到鏈接訊息"))
+    assert found == Unjudged("no-link", Text("no link message arrived", "沒有收到鏈接訊息"))
 
 
 def test_where_nothing_is_signed_the_signature_cannot_be_judged():
@@ -327,7 +331,7 @@ def test_another_dialect_too_is_broken_by_what_is_not_in_it():
 def test_no_depth_of_nesting_breaks_a_check(depth):
     body = b'{"msgType": 49, "content": ' + b"[" * depth + b"]" * depth + b"}"
     for name in CHECKS:
-        WIRE_CHECKS[name]([attempt(body=body), attempt(body=body, at=1)], PROFILE, Level.MUST)
+        WIRE_CHECKS[name].judge([attempt(body=body), attempt(body=body, at=1)], PROFILE, Level.MUST)
 
 
 VALUES = st.sampled_from(
@@ -348,7 +352,7 @@ def test_no_bytes_break_a_check(fields, body, stamp, signature):
         attempt(body=body, msg_id=None, **signed),
     ]
     for name in CHECKS:
-        told(WIRE_CHECKS[name](came, PROFILE, Level.MUST))
+        told(broken(WIRE_CHECKS[name].judge(came, PROFILE, Level.MUST)))
 
 
 def test_a_sender_that_speaks_another_dialect_breaks_the_rule():
