@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from conformance.checks.sender.attempt_count import expected_attempts
 from conformance.checks.sender.profile import SenderProfile
@@ -53,6 +54,11 @@ def enough_attempts(
             due = profile.due(attempts, waiting.emitted[msg_id], most)
             deadlines.append(max(busy + wait, due) if busy else due)
     return max(deadlines, default=None)
+
+
+def at_least(attempts: int) -> Callable[[Waiting, SenderProfile], float | None]:
+    """Settled when each message has that many attempts."""
+    return partial(enough_attempts, expected=(attempts, None))
 
 
 def all_delivered(waiting: Waiting, profile: SenderProfile) -> float | None:
