@@ -58,7 +58,8 @@ class ReceiverJudge:
         )
         if result.outcome is not Outcome.PASS:
             return result
-        return replace(result, message=fuzz.summary if fuzz else self._pass_evidence(record))
+        message = fuzz.summary if fuzz else self._pass_evidence(record)
+        return replace(result, message=message, reproduce=None)  # there is nothing to reproduce
 
     def needs_secret(self, record: CaseRecord) -> bool:
         return record.checks_others and Need.SECRET in _check_of(record).needs

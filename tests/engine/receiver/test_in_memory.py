@@ -21,8 +21,9 @@ def outcomes(came, *wanted):
 
 
 def test_a_correct_receiver_passes():
-    came = run(Receiver(), *SOME, "receiver.body.*", "receiver.duplicate.processed-once")
+    came = run(Receiver(), *SOME, "receiver.body.*", "receiver.duplicate.processed-once", ALIVE)
     assert came.report.verdict is Verdict.PASS
+    assert {each.reproduce for each in came.report.results} == {None}
     assert outcomes(came, Outcome.FAIL, Outcome.WARN, Outcome.ERROR) == set()
     assert came.runner.lifecycle.state is State.COMPLETE
 
