@@ -151,21 +151,21 @@ class Runner:
     async def attempt(self, record: CaseRecord, work: Awaitable[list[Exchange]]) -> CaseRecord:
         """Carry out a case, whose exchanges `work` returns, and judge it. Settles nothing."""
         begin = self.clock.monotonic()
-        again = CaseRecord(record.scenario, record.case, runs=record.runs + 1)
+        fresh = CaseRecord(record.scenario, record.case, runs=record.runs + 1)
         rule = record.scenario.rule.id
         try:
             exchanges = await work
             lost = self.stalls.worst(begin)
-            attempted = judge_case(self.side.judge, replace(again, exchanges=exchanges), lost)
+            attempted = judge_case(self.side.judge, replace(fresh, exchanges=exchanges), lost)
         except CannotRunError as reason:
-            attempted = replace(again, judgements=[reason.unjudged])
+            attempted = replace(fresh, judgements=[reason.unjudged])
         except HarnessError as fault:
             unjudged = Unjudged("step-failed", Text(str(fault), str(fault)), error=True)
-            attempted = replace(again, judgements=[unjudged])
+            attempted = replace(fresh, judgements=[unjudged])
         except Exception as fault:  # a fault of the suite itself is no verdict on the target
             _LOG.exception("%s could not be judged", rule)
             unjudged = Unjudged("own-fault", own_fault(fault), error=True)
-            attempted = replace(again, judgements=[unjudged])
+            attempted = replace(fresh, judgements=[unjudged])
         return replace(attempted, seconds=self.clock.monotonic() - begin)
 
     def settle(self, record: CaseRecord) -> None:

@@ -51,13 +51,13 @@ class TargetRun:
     def __init__(self, name: str, options: Options | SenderOptions, trace: Path | None) -> None:
         self._name = name
         self._options = options
-        self._run = _runner(options, self._listen)
+        self._runner = _runner(options, self._listen)
         self._trace = trace
         self._results: dict[Key, Result] = {}
-        self._settled = {key: threading.Event() for key in self._run.keys}
+        self._settled = {key: threading.Event() for key in self._runner.keys}
         self._thread = ExitStack()
         loop = self._thread.enter_context(loop_thread())
-        self._report: Future[Report] = asyncio.run_coroutine_threadsafe(self._run.report(), loop)
+        self._report: Future[Report] = asyncio.run_coroutine_threadsafe(self._runner.report(), loop)
         self._report.add_done_callback(self._release)
 
     def _listen(self, event: Event) -> None:

@@ -65,10 +65,10 @@ async def _first_plain(session: Session) -> Exchange:
     first = await session.plain(Role.PLAIN, BEFORE)
     if first.fault is Fault.TLS and "certificate" in first.detail.lower():
         session.profile = replace(session.profile, certificate=first.detail)
-        session.how = replace(session.how, trusting=True)
+        session.send_options = replace(session.send_options, trusting=True)
         return await session.plain(Role.PLAIN, BEFORE)
     if first.fault is Fault.GARBAGE:
-        session.how = replace(session.how, pooled=False)
+        session.send_options = replace(session.send_options, pooled=False)
         return await session.plain(Role.PLAIN, BEFORE)
     if first.fault is Fault.CLOSED:  # perhaps a server that is just starting
         return await session.plain(Role.PLAIN, BEFORE)
@@ -81,11 +81,11 @@ async def _look_for_single_use(session: Session, plain: Sequence[Exchange]) -> N
     accepted = [exchange.status in session.profile.accepted for exchange in plain]
     if not accepted[0] or all(accepted):
         return
-    shared = session.how
-    session.how = replace(shared, reused=False)
+    shared = session.send_options
+    session.send_options = replace(shared, reused=False)
     fresh = [await session.plain(Role.PREFLIGHT, BEFORE) for _ in range(PLAIN_MESSAGES)]
     if not all(exchange.status in session.profile.accepted for exchange in fresh):
-        session.how = shared
+        session.send_options = shared
 
 
 async def _understand(session: Session, plain: Sequence[Exchange]) -> Stop | None:

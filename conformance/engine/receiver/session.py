@@ -46,13 +46,13 @@ BETWEEN = Place(case="between")
 
 class Session:
     """One run's connection to its target. Preflight replaces `profile` as it learns; afterwards it does
-    not change. `send` is the transport: nothing else leads to the target. `how` says how requests are
+    not change. `send` is the transport: nothing else leads to the target. `send_options` say how requests are
     sent. `stalls` measures when this process itself was stalled."""
 
     def __init__(self, options: Options, send: SendRequest, clock: Clock, stalls: Stalls) -> None:
         self.options = options
         self._send = send
-        self.how = ORDINARY
+        self.send_options = ORDINARY
         self.profile = ReceiverProfile(
             url=options.url,
             requested=options.dialect,
@@ -112,7 +112,7 @@ class Session:
                 None, Fault.REFUSED, "not sent: the target stopped answering", now, now, now
             )
         else:
-            how = replace(self.how, gate=gate, kept=connections)
+            how = replace(self.send_options, gate=gate, kept=connections)
             reply = await self._send(composed.request, how)
             reply = self._discount_stalls(reply)
         if reply.fault is not Fault.GIVEN_UP:
@@ -149,7 +149,7 @@ class Session:
         begin = self.clock.monotonic()
         pause, faults = 0.01, 0
         while True:
-            reply = await self._send(request, self.how)
+            reply = await self._send(request, self.send_options)
             exchange = exchange_of(request, reply, Role.OBSERVE, place, msg_id)
             effects = count(exchange)
             faults += effects is None

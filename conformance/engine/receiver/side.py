@@ -127,7 +127,7 @@ class ReceiverSide:
             ]
             await self._one_by_one(alone, doubtful=bool(disturbed))
         if disturbed:
-            session.how = session.how.renewed()
+            session.send_options = session.send_options.renewed()
         await self._one_by_one([[record] for record in disturbed], doubtful=True)
 
     async def run_again(self, record: CaseRecord) -> None:

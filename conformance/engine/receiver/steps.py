@@ -209,7 +209,7 @@ class CaseRun:
         assert command is not None  # noqa: S101 - without it the case is skipped
 
         async def serves() -> bool:
-            session.how = session.how.renewed()
+            session.send_options = session.send_options.renewed()
             control = await session.plain(Role.CONTROL, BETWEEN)
             return control.status in session.profile.accepted
 

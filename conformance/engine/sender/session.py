@@ -56,12 +56,12 @@ class SenderSession:
         self.clock = clock
         self.stalls = stalls
         self.trace = Trace()
-        self.how = ORDINARY
+        self.send_options = ORDINARY
         self._send = send
 
     async def send(self, request: Request) -> Reply:
         """Send a request to the sender's API. Records nothing."""
-        return await self._send(request, self.how)
+        return await self._send(request, self.send_options)
 
     async def until(self, endpoint: MockEndpoint, settled: Settled) -> None:
         """Wait for arrivals at `endpoint` until `settled` says that they suffice, or its time is over.

@@ -225,7 +225,7 @@ class SenderCaseRun:
         assert command is not None  # noqa: S101 - without it the case is skipped
 
         async def serves() -> bool:
-            session.how = session.how.renewed()
+            session.send_options = session.send_options.renewed()
             return (await self._peer.api.call("List", Place(case="between"))).status is not None
 
         await restart(command, serves, session.clock, "the sender's API did not answer")

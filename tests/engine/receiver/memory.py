@@ -91,7 +91,7 @@ class Receiver:
 
 @dataclass
 class Run:
-    """What a run came to: its report, its events, and how many seconds it took by its own clock."""
+    """A run that is over: its report, its events, and how many seconds it took by its own clock."""
 
     report: Report
     events: list[Event]
@@ -99,7 +99,7 @@ class Run:
     seconds: float
 
 
-def run(receiver: Receiver, *rules: str, **options: object) -> Run:
+def judge(receiver: Receiver, *rules: str, **options: object) -> Run:
     """A whole run against a receiver in memory."""
     settings = Options(
         url=URL,

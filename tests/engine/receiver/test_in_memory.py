@@ -10,91 +10,91 @@ from conformance.engine.lifecycle import State
 from conformance.model.exchange import Fault
 from conformance.model.rules import Outcome, Verdict
 from conformance.receiver.behaviour import ReceiverBehaviour
-from tests.engine.receiver.memory import Receiver, run
+from tests.engine.receiver.memory import Receiver, judge
 
 SOME = ("receiver.accepts.*", "receiver.signature.*", "receiver.duplicate.answered-200")
 ALIVE = "receiver.http.alive"
 
 
-def outcomes(came, *wanted):
-    return {each.name for each in came.report.having(*wanted)}
+def outcomes(run, *wanted):
+    return {each.name for each in run.report.having(*wanted)}
 
 
 def test_a_correct_receiver_passes():
-    came = run(Receiver(), *SOME, "receiver.body.*", "receiver.duplicate.processed-once", ALIVE)
-    assert came.report.verdict is Verdict.PASS
-    assert {each.reproduce for each in came.report.results} == {None}
-    assert outcomes(came, Outcome.FAIL, Outcome.WARN, Outcome.ERROR) == set()
-    assert came.runner.lifecycle.state is State.COMPLETE
+    run = judge(Receiver(), *SOME, "receiver.body.*", "receiver.duplicate.processed-once", ALIVE)
+    assert run.report.verdict is Verdict.PASS
+    assert {each.reproduce for each in run.report.results} == {None}
+    assert outcomes(run, Outcome.FAIL, Outcome.WARN, Outcome.ERROR) == set()
+    assert run.runner.lifecycle.state is State.COMPLETE
 
 
 def test_events_tell_of_every_case_once_between_the_first_and_the_last():
-    came = run(Receiver(), "receiver.accepts.*", "receiver.body.refusal-status")
-    started, *finished, ended = came.events
-    assert started == RunStarted(came.runner.keys)
-    assert ended == RunFinished(came.report)
+    run = judge(Receiver(), "receiver.accepts.*", "receiver.body.refusal-status")
+    started, *finished, ended = run.events
+    assert started == RunStarted(run.runner.keys)
+    assert ended == RunFinished(run.report)
     assert all(isinstance(event, CaseFinished) for event in finished)
     settled = [(event.result.rule.id, event.result.case) for event in finished]
-    assert sorted(settled, key=str) == sorted(came.runner.keys, key=str)
+    assert sorted(settled, key=str) == sorted(run.runner.keys, key=str)
 
 
 def test_a_receiver_that_verifies_nothing_fails_and_the_cause_says_so():
     trusting = ReceiverBehaviour(authenticate=lambda headers, body, signer, now: None)
-    came = run(Receiver(behaviour=trusting), "receiver.signature.*")
-    assert "receiver.signature.missing-both" in outcomes(came, Outcome.FAIL)
-    assert came.report.cause.en.startswith("Every forged request was accepted")
+    run = judge(Receiver(behaviour=trusting), "receiver.signature.*")
+    assert "receiver.signature.missing-both" in outcomes(run, Outcome.FAIL)
+    assert run.report.cause.en.startswith("Every forged request was accepted")
 
 
 def test_hours_of_the_target_s_time_pass_at_once():
     async def late(request, number):
         await asyncio.sleep(6.0 if number > 20 else 0.0)
 
-    came = run(Receiver(late), "receiver.time.within-deadline", "receiver.accepts.*", timeout=3600)
-    assert outcomes(came, Outcome.FAIL) >= {"receiver.time.within-deadline"}
-    assert came.seconds > 6.0
+    run = judge(Receiver(late), "receiver.time.within-deadline", "receiver.accepts.*", timeout=3600)
+    assert outcomes(run, Outcome.FAIL) >= {"receiver.time.within-deadline"}
+    assert run.seconds > 6.0
 
 
 def test_a_stop_is_reported_once_and_the_rest_refers_to_it():
     async def unknown(request, number):
         return 404
 
-    came = run(Receiver(unknown), "receiver.accepts.*")
-    assert came.runner.lifecycle.state is State.STOPPED
-    assert len(outcomes(came, Outcome.ERROR)) == 1
-    assert len(outcomes(came, Outcome.SKIP)) == len(came.report.results) - 1
-    assert "answered 404: check the path" in came.report.cause.en
+    run = judge(Receiver(unknown), "receiver.accepts.*")
+    assert run.runner.lifecycle.state is State.STOPPED
+    assert len(outcomes(run, Outcome.ERROR)) == 1
+    assert len(outcomes(run, Outcome.SKIP)) == len(run.report.results) - 1
+    assert "answered 404: check the path" in run.report.cause.en
 
 
 def test_what_is_left_of_a_run_whose_target_dies_is_not_judged():
     async def die(request, number):
         return Fault.REFUSED if number > 30 else None
 
-    came = run(Receiver(die), *SOME, ALIVE)
-    assert came.runner.lifecycle.state is State.TARGET_GONE
-    assert ALIVE in outcomes(came, Outcome.FAIL)
-    assert {each.code for each in came.report.having(Outcome.ERROR)} == {"target-gone"}
+    run = judge(Receiver(die), *SOME, ALIVE)
+    assert run.runner.lifecycle.state is State.TARGET_GONE
+    assert ALIVE in outcomes(run, Outcome.FAIL)
+    assert {each.code for each in run.report.having(Outcome.ERROR)} == {"target-gone"}
 
 
 def test_a_run_out_of_time_says_so():
     async def slow(request, number):
         await asyncio.sleep(2.0 if number > 20 else 0.0)
 
-    came = run(Receiver(slow), *SOME, timeout=5.0)
-    assert came.runner.lifecycle.state is State.OUT_OF_TIME
-    assert came.report.verdict is Verdict.ERROR
-    assert "time-ran-out" in {each.code for each in came.report.results}
-    assert came.seconds < 6.0
+    run = judge(Receiver(slow), *SOME, timeout=5.0)
+    assert run.runner.lifecycle.state is State.OUT_OF_TIME
+    assert run.report.verdict is Verdict.ERROR
+    assert "time-ran-out" in {each.code for each in run.report.results}
+    assert run.seconds < 6.0
 
 
 def test_a_case_that_was_refused_for_now_is_run_again_by_itself():
     async def refuse_once(request, number):
         return 503 if number == 25 else None
 
-    came = run(Receiver(refuse_once), "receiver.accepts.*")
-    assert came.report.verdict is Verdict.PASS
-    superseded = {each.rule for each in came.report.trace if each.superseded}
+    run = judge(Receiver(refuse_once), "receiver.accepts.*")
+    assert run.report.verdict is Verdict.PASS
+    superseded = {each.rule for each in run.report.trace if each.superseded}
     assert len(superseded) == 1
-    assert all(each.outcome is Outcome.PASS for each in came.report.results)
+    assert all(each.outcome is Outcome.PASS for each in run.report.results)
 
 
 def test_a_fault_of_the_harness_is_no_verdict_on_the_target(monkeypatch):
@@ -102,15 +102,15 @@ def test_a_fault_of_the_harness_is_no_verdict_on_the_target(monkeypatch):
         raise ZeroDivisionError
 
     monkeypatch.setattr("conformance.checks.receiver.case.judge", broken)
-    came = run(Receiver(), "receiver.accepts.unknown-field")
-    assert came.report.verdict is Verdict.ERROR
-    assert {each.code for each in came.report.results} == {"own-fault"}
+    run = judge(Receiver(), "receiver.accepts.unknown-field")
+    assert run.report.verdict is Verdict.ERROR
+    assert {each.code for each in run.report.results} == {"own-fault"}
 
 
 @pytest.mark.parametrize("observed", [True, False])
 def test_effects_are_counted_where_there_is_an_observer(observed):
     forgetful = ReceiverBehaviour(key=lambda arrival: None)
     options = {} if observed else {"observer_url": None}
-    came = run(Receiver(behaviour=forgetful), "receiver.duplicate.processed-once", **options)
+    run = judge(Receiver(behaviour=forgetful), "receiver.duplicate.processed-once", **options)
     expected = Outcome.FAIL if observed else Outcome.SKIP
-    assert {each.outcome for each in came.report.results} == {expected}
+    assert {each.outcome for each in run.report.results} == {expected}
