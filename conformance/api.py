@@ -19,6 +19,7 @@ from conformance.options.receiver import Options, read_header
 from conformance.options.run import EXAMPLES, FUZZ
 from conformance.options.secrets import read_secret
 from conformance.options.sender import SenderOptions, read_listen
+from conformance.reporting import languages
 from conformance.reporting.notebook.displays import ShownResult
 from conformance.reporting.notebook.progress import live
 from conformance.reporting.terminal import plain
@@ -95,7 +96,7 @@ async def check_receiver(  # noqa: PLR0913 - an argument for each option, until 
         ca=Path(ca) if ca is not None else None,
         scenarios=tuple(Path(folder) for folder in scenarios),
     )
-    return await _report(ReceiverRun(options, language=language), on_result)
+    return await _report(ReceiverRun(options, language=languages.load(language)), on_result)
 
 
 async def check_sender(  # noqa: PLR0913 - an argument for each option, until one table declares them
@@ -152,7 +153,7 @@ async def check_sender(  # noqa: PLR0913 - an argument for each option, until on
         ca=Path(ca) if ca is not None else None,
         scenarios=tuple(Path(folder) for folder in scenarios),
     )
-    return await _report(SenderRun(options, language=language), on_result)
+    return await _report(SenderRun(options, language=languages.load(language)), on_result)
 
 
 async def _report(run: ReceiverRun | SenderRun, on_result: Callable[[Result], None]) -> Report:

@@ -16,6 +16,7 @@ from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange
 from conformance.model.report import Result, in_order
 from conformance.model.rules import Finding, Judgement, Outcome, Unjudged
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.model.text import Text
 from conformance.options.run import RunOptions
 from conformance.scenario import load as scenarios
@@ -42,7 +43,7 @@ class Plan:
     ) -> None:
         loaded = scenarios.load(side, options.scenarios, options.scenario_files)
         own = options.scenarios or options.scenario_files
-        hint = "" if own else "; rules of your own need --scenarios"
+        hint = EMPTY if own else Sentence("; rules of your own need --scenarios")
         self.chosen = scenarios.select(loaded, options.rules, hint)
         self.listener = listener
         self._results: dict[Key, Result] = {}

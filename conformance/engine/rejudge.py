@@ -16,6 +16,7 @@ from conformance.engine.judging import SIDES
 from conformance.engine.metadata import TIME_RAN_OUT
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange
+from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
 from conformance.model.rules import Judgement, Unjudged, verdict
 from conformance.model.text import Text
@@ -33,7 +34,7 @@ def judge_again(
     *,
     dialect: Dialect | None = None,
     strict: bool | None = None,
-    language: str = "en",
+    language: Language = ENGLISH,
 ) -> Report:
     """The report of a recorded run, with results that are judged anew from its exchanges; or of a
     capture of deliveries, judged as a sender's in `dialect` (default: the guide's).

@@ -47,9 +47,9 @@ def read_header(text: str) -> tuple[bytes, bytes]:
     if not colon or not name or not name.isascii() or any(c in " \t\r\n" for c in name):
         raise InputError("--header: write it as 'Name: value'")
     if name.lower() in RESERVED:
-        raise InputError(f"--header: {name} is set by the suite itself")
+        raise InputError("--header: {name} is set by the suite itself", name=name)
     if not value.isascii() or any(c in "\r\n\0" for c in value):
-        raise InputError(f"--header: the value of {name} must be ASCII, on one line")
+        raise InputError("--header: the value of {name} must be ASCII, on one line", name=name)
     return name.encode(), value.encode()
 
 

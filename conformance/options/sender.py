@@ -79,7 +79,7 @@ def read_listen(text: str) -> tuple[str, int]:
     except ValueError:
         host, port = None, None
     if not host or port is None or f"//{text}" != f"//{parts.netloc}":
-        raise InputError(f"--listen: {text!r} must be HOST:PORT, as in 0.0.0.0:8080")
+        raise InputError("--listen: {text!r} must be HOST:PORT, as in 0.0.0.0:8080", text=text)
     return host, port
 
 

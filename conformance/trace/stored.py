@@ -58,7 +58,11 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
             store.execute("PRAGMA trusted_schema = OFF")
             tables = {name for (name,) in store.execute(_TABLES_THERE)}
         if not tables >= _TABLES:
-            raise InputError(f"{path} is damaged: it has no {', '.join(sorted(_TABLES - tables))}")
+            raise InputError(
+                "{path} is damaged: it has no {tables}",
+                path=str(path),
+                tables=", ".join(sorted(_TABLES - tables)),
+            )
         return opened
 
     @classmethod
@@ -281,8 +285,11 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
             sqlite3.DatabaseError, ValueError, TypeError, LookupError, RecursionError
         ) as fault:  # fmt: skip
             raise InputError(
-                f"{self.path or 'the trace'} is damaged: {fault}. Recover what is left of it with "
-                f"`sqlite3 {self.path} .recover`"
+                "{trace} is damaged: {reason}. Recover what is left of it with `sqlite3 {path} "
+                ".recover`",
+                trace=str(self.path or "the trace"),
+                reason=str(fault),
+                path=str(self.path),
             ) from fault
 
 

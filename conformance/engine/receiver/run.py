@@ -42,6 +42,7 @@ from conformance.engine.stop import Stop
 from conformance.model.clock import Clock
 from conformance.model.errors import HarnessError
 from conformance.model.exchange import HELD_UP, Exchange, Fault, Role, Transport
+from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
 from conformance.model.rules import Judgement, Outcome, Unjudged, verdict
 from conformance.model.text import NO_TEXT, Text
@@ -76,7 +77,7 @@ class ReceiverRun:
         options: Options,
         listener: Listener = lambda result: None,
         clock: Clock | None = None,
-        language: str = "en",
+        language: Language = ENGLISH,
     ) -> None:
         self.options = options
         self.plan = Plan("receiver", options, CHECKS, (), listener)

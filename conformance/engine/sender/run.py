@@ -43,6 +43,7 @@ from conformance.engine.stop import Stop
 from conformance.model.clock import Clock
 from conformance.model.errors import HarnessError
 from conformance.model.exchange import Exchange
+from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
 from conformance.model.rules import Judgement, Outcome, Unjudged, verdict
 from conformance.model.text import NO_TEXT, Text
@@ -89,7 +90,7 @@ class SenderRun:
         options: SenderOptions,
         listener: Listener = lambda result: None,
         clock: Clock | None = None,
-        language: str = "en",
+        language: Language = ENGLISH,
     ) -> None:
         self.options = options
         self.plan = Plan("sender", options, CHECKS, STEP_CHECKS, listener)

@@ -21,6 +21,7 @@ from conformance.model.errors import InputError
 from conformance.model.rules import Outcome, Verdict
 from conformance.protocol.dialect import Secret
 from conformance.protocol.validation import problems
+from conformance.reporting import languages
 from conformance.reporting.files import Files
 from conformance.reporting.html.page import fragment
 from conformance.scenario.dialects import load
@@ -84,7 +85,7 @@ def test_every_case_of_every_rule_has_a_result(whole):
 def test_the_report_fits_its_schema(whole):
     report, files, _ = whole
     assert problems("report", report.as_json()) == []
-    assert problems("report", report.as_json("zh-Hant")) == []
+    assert problems("report", report.as_json(languages.load("zh-Hant"))) == []
     assert problems("report", json.loads(files["json"].read_text(encoding="utf-8"))) == []
 
 
