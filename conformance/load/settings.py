@@ -137,7 +137,7 @@ def read(host: str | None, options: Mapping[str, Any]) -> Settings:
 
 def split(url: str) -> tuple[str, str]:
     """Split an endpoint's URL into the host and the path that Locust takes. Raises InputError."""
-    check_url("the endpoint", url)
+    check_url(Sentence("the endpoint"), url)
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return f"{parts.scheme}://{parts.netloc}", path

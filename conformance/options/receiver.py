@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from conformance.model.errors import InputError
 from conformance.model.exchange import Headers
+from conformance.model.sentence import Sentence
 from conformance.options.run import RunOptions
 from conformance.options.secrets import encoded_forms
 from conformance.options.urls import check_observer, check_url
@@ -33,7 +34,7 @@ class Options(RunOptions):
 
     def __post_init__(self) -> None:
         RunOptions.__post_init__(self)
-        check_url("the endpoint", self.url)
+        check_url(Sentence("the endpoint"), self.url)
         if self.also_url is not None:
             check_url("--also-url", self.also_url)
         if self.observer_url is not None:

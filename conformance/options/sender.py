@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from conformance.model.errors import InputError
+from conformance.model.sentence import Sentence
 from conformance.options.run import RunOptions
 from conformance.options.secrets import encoded_forms, other_secret
 from conformance.options.urls import check_url
@@ -32,7 +33,7 @@ class SenderOptions(RunOptions):
 
     def __post_init__(self) -> None:
         RunOptions.__post_init__(self)
-        check_url("the API", self.api_url)
+        check_url(Sentence("the API"), self.api_url)
         if set(self.api_url) & set("?#"):
             raise InputError(
                 "the API: its URL must end before any `?`, as in http://localhost:8080/v1/webhook; "

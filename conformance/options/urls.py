@@ -5,11 +5,12 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from conformance.model.errors import InputError
+from conformance.model.sentence import Value
 
 PLACE = "{msgId}"
 
 
-def check_url(what: str, url: str) -> None:
+def check_url(what: Value, url: str) -> None:
     """Raises InputError, naming `what`, for a URL that the suite cannot send to."""
     try:
         parts = urlsplit(url)

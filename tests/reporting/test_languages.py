@@ -19,6 +19,8 @@ from conformance.reporting import languages
 from conformance.reporting.languages import CHINESE, catalogue, in_chinese, in_english
 
 PACKAGE = Path(conformance.__file__).parent
+LEFT_OUT = {("summary", None)}
+"""A dialect has its summary in English only."""
 MAKERS = (Sentence.__name__, InputError.__name__, HarnessError.__name__)
 
 
@@ -66,7 +68,11 @@ def test_every_translation_is_used():
 
 
 def test_a_translation_has_the_parameters_of_its_template():
-    different = {m.id: m.string for m in entries() if parameters(m.id) != parameters(m.string)}
+    different = {
+        message.id: message.string
+        for message in entries()
+        if parameters(message.id) - LEFT_OUT != parameters(message.string)
+    }
     assert different == {}
 
 
