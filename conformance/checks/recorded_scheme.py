@@ -17,7 +17,7 @@ def scheme_data(scheme: Scheme) -> dict[str, Any]:
     return {
         "dialect": asdict(scheme.signer.dialect),
         "rewritten": scheme.rewritten,
-        "said": asdict(scheme.description),
+        "description": asdict(scheme.description),
         "decoded": scheme.decoded,
     }
 
@@ -27,7 +27,7 @@ def read_scheme(data: dict[str, Any], secret: Secret) -> Scheme:
     decoded = data["decoded"]
     key = SECRETS[decoded](secret) if decoded is not None and secret else secret
     signer = Signer(read_dialect(data["dialect"]), Secret(key or b""))
-    return Scheme(signer, data["rewritten"], Text(**data["said"]), decoded)
+    return Scheme(signer, data["rewritten"], Text(**data["description"]), decoded)
 
 
 def read_dialect(data: dict[str, Any]) -> Dialect:

@@ -11,10 +11,11 @@ from itertools import islice
 from typing import Any
 
 from conformance import __version__
+from conformance.checks.check import by_name
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.recorded_profile import as_data
 from conformance.checks.sender.signing import scheme_of, signature_of
-from conformance.checks.sender.wire import WIRE_CHECKS, deliveries
+from conformance.checks.sender.wire import CHECKS, deliveries
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange
 from conformance.model.result import Result
@@ -61,22 +62,25 @@ def describe_capture(
         "strict": False,
         "headers": [],
         "redacted": False,
-        "facts": as_data(profile),
+        "exchanges": None,
+        "profile": as_data(profile),
     }
-    rules = [scenario for scenario in built_in("sender") if scenario.check in WIRE_CHECKS]
+    rules = [scenario for scenario in built_in("sender") if scenario.check in by_name(CHECKS)]
     return run, rules, [_result(scenario, captured, secret, profile) for scenario in rules]
 
 
 def _profile(
     captured: Sequence[Exchange], secret: Secret | None, dialect: Dialect
 ) -> SenderProfile:
-    asked = Signer(dialect, secret or Secret(b""))
+    requested = Signer(dialect, secret or Secret(b""))
     scheme = None
     if secret is not None:
         probes = islice(_verifiable(captured, dialect), MOST_PROBES)
-        schemes = (scheme_of(delivery, asked) for delivery in probes)
+        schemes = (scheme_of(delivery, requested) for delivery in probes)
         scheme = next((scheme for scheme in schemes if scheme is not None), None)
-    return SenderProfile(asked=asked, other_secret=other_secret(asked.secret), scheme=scheme)
+    return SenderProfile(
+        requested=requested, other_secret=other_secret(requested.secret), scheme=scheme
+    )
 
 
 def _verifiable(captured: Sequence[Exchange], dialect: Dialect) -> Iterator[Exchange]:
@@ -87,15 +91,15 @@ def _verifiable(captured: Sequence[Exchange], dialect: Dialect) -> Iterator[Exch
 def _result(
     scenario: Scenario, captured: Sequence[Exchange], secret: Secret | None, profile: SenderProfile
 ) -> Result:
-    def unjudged(outcome: Outcome, reason: Text) -> Result:
-        return Result(scenario.rule, None, scenario.rule.level, outcome, reason)
+    def unjudged(outcome: Outcome, code: str, reason: Text) -> Result:
+        return Result(scenario.rule, None, scenario.rule.level, outcome, reason, code=code)
 
     if scenario.check == "wire-timestamp-fresh" and all(each.clock is None for each in captured):
-        return unjudged(Outcome.SKIP, _NEEDS_TIME)
+        return unjudged(Outcome.SKIP, "needs-time", _NEEDS_TIME)
     scheme_unknown = secret is not None and profile.scheme is None
-    verifiable = any(_verifiable(captured, profile.asked.dialect))
+    verifiable = any(_verifiable(captured, profile.requested.dialect))
     if scenario.check == "wire-signature" and scheme_unknown and verifiable:
-        return unjudged(Outcome.ERROR, _UNKNOWN_SCHEME)
+        return unjudged(Outcome.ERROR, "unknown-scheme", _UNKNOWN_SCHEME)
     return Result(scenario.rule, None, scenario.rule.level, Outcome.ERROR, judged=True)
 
 

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from conformance.checks.receiver import recorded_profile, whole_run
+from conformance.checks.check import Check, Need
+from conformance.checks.receiver import recorded_profile
 from conformance.checks.receiver.case import judge
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.root_causes import without_root_cause
+from conformance.checks.registry import CHECKS
 from conformance.checks.sender import case as sender_case
 from conformance.checks.sender import recorded_profile as sender_recorded
-from conformance.checks.sender import step_checks, wire
-from conformance.checks.sender.endpoint_reports import told_apart
-from conformance.checks.sender.pass_evidence import describe_pass
+from conformance.checks.sender.case import describe_pass
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.signing import fits
 from conformance.engine.receiver.results import result_of
@@ -42,9 +42,7 @@ class Side:
     """
 
     profile: Callable[[dict[str, Any], Secret], Any]
-    checks: Mapping[str, Callable[[Sequence[Exchange], Any, Any], list[Judgement]]]
-    check_needs_secret: frozenset[str]
-    check_needs_bodies: frozenset[str]
+    checks: Mapping[str, Check]
     judge: Callable[[Scenario, Case, Sequence[Exchange], Any], list[Judgement]]
     needs_secret: Callable[[Case], bool]
     needs_bodies: Callable[[Case, Any], bool]
@@ -86,8 +84,8 @@ def _fits_receiver(exchange: Exchange, profile: ReceiverProfile, secret: Secret)
     if exchange.role is not Role.PLAIN or exchange.signing is None:
         return None
     signing = exchange.signing
-    expected = sign(profile.asked, secret, signing.timestamp, signing.body)
-    return exchange.header(profile.asked.signature_header.encode()) == expected
+    expected = sign(profile.requested, secret, signing.timestamp, signing.body)
+    return exchange.header(profile.requested.signature_header.encode()) == expected
 
 
 def _judge_sender(
@@ -96,14 +94,10 @@ def _judge_sender(
     return sender_case.judge(case, exchanges, profile)
 
 
-def _checks_of(case: Case) -> set[str]:
-    actions = case.sender_case.actions if case.sender_case is not None else ()
-    return {
-        expectation.check
-        for action in actions
-        for expectation in action.expectations
-        if expectation.check is not None
-    }
+def _needs(case: Case, need: Need) -> bool:
+    """Whether one of the checks of a sender's case needs it."""
+    names = [e.check for action in case.sender_case.actions for e in action.expectations]
+    return any(need in CHECKS["sender"][name].needs for name in names if name is not None)
 
 
 def _reads_answers(case: Case, profile: SenderProfile) -> bool:
@@ -111,7 +105,7 @@ def _reads_answers(case: Case, profile: SenderProfile) -> bool:
     calls = any(
         expectation.call is not None for action in actions for expectation in action.expectations
     )
-    return calls or bool(_checks_of(case) & step_checks.NEED_BODIES)
+    return calls or _needs(case, Need.BODIES)
 
 
 def _result_of_sender(  # noqa: PLR0913 - one CaseRecord will take their place
@@ -135,15 +129,13 @@ def _fits_sender(exchange: Exchange, profile: SenderProfile, secret: Secret) -> 
     """Shown by deliveries, once preflight has learnt the scheme that the sender uses."""
     if exchange.role is not Role.ATTEMPT or profile.scheme is None:
         return None
-    return fits(profile.scheme, exchange, profile.asked.dialect)
+    return fits(profile.scheme, exchange, profile.requested.dialect)
 
 
 SIDES = {
     "receiver": Side(
         recorded_profile.from_data,
-        whole_run.CHECKS,
-        whole_run.NEED_SECRET,
-        whole_run.NEED_BODIES,
+        CHECKS["receiver"],
         _judge_receiver,
         lambda case: False,
         _infers_effects,
@@ -154,11 +146,9 @@ SIDES = {
     ),
     "sender": Side(
         sender_recorded.from_data,
-        wire.WIRE_CHECKS | {"told-apart": told_apart},
-        wire.NEED_SECRET,
-        wire.NEED_BODIES,
+        CHECKS["sender"],
         _judge_sender,
-        lambda case: bool(_checks_of(case) & step_checks.NEED_SECRET),
+        lambda case: _needs(case, Need.SECRET),
         _reads_answers,
         _differs_from_signed,
         _differs_from_signed,

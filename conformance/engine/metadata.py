@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,13 +18,18 @@ Key = tuple[str, str | None]
 """Identifies a result: the rule's id, and the case's name (None where a rule has a single case)."""
 
 NO_FUZZ = Text("turned off (--fuzz 0)", "已關閉（--fuzz 0）")
-TIME_RAN_OUT = Text(
-    "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
-)
 NOTHING_PASSED = Text(
     "No rule that was chosen passed: a verdict needs one that does (--rules names too few).",
     "所選的規則沒有一條通過：至少要有一條通過才能下結論（--rules 選得太少）。",
 )
+
+
+def exchange_counts(exchanges: Iterable[Exchange]) -> dict[str, Any]:
+    """How many exchanges there are in all, and for each case those that its result rests on: a trace from
+    which some were removed must not be judged as if it were whole."""
+    recorded = list(exchanges)
+    cases = Counter(each.name for each in recorded if each.rule and not each.superseded)
+    return {"total": len(recorded), "cases": dict(cases)}
 
 
 def mark_superseded(
@@ -74,5 +80,6 @@ def add_metadata(  # noqa: PLR0913 - one record of the run will take their place
         "strict": strict,
         "headers": [name.decode() for name, _ in headers],
         "redacted": False,
-        "facts": profile,
+        "exchanges": exchange_counts(trace),
+        "profile": profile,
     }

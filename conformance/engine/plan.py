@@ -10,6 +10,8 @@ from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
+from conformance.checks import registry
+from conformance.checks.check import Scope
 from conformance.engine.metadata import Key
 from conformance.engine.stop import Stop
 from conformance.model.errors import InputError
@@ -29,18 +31,10 @@ Listener = Callable[[Result], None]
 class Plan:
     """The chosen scenarios of one side, and the results so far.
 
-    `checks` are the names of the checks over the exchanges of rules, `step_checks` of those over the
-    exchanges of one step. Raises InputError for a scenario that names any other check.
+    Raises InputError for a scenario that names a check that does not exist.
     """
 
-    def __init__(
-        self,
-        side: str,
-        options: RunOptions,
-        checks: Collection[str],
-        step_checks: Collection[str],
-        listener: Listener,
-    ) -> None:
+    def __init__(self, side: str, options: RunOptions, listener: Listener) -> None:
         loaded = scenarios.load(side, options.scenarios, options.scenario_files)
         own = options.scenarios or options.scenario_files
         hint = EMPTY if own else Sentence("; rules of your own need --scenarios")
@@ -50,8 +44,9 @@ class Plan:
         self._provisional: set[Key] = set()
         for scenario in self.chosen:
             names = [scenario.check] if scenario.check is not None else []
-            _require_checks(scenario.place, names, checks)
-            _require_checks(scenario.place, _step_checks_of(scenario), step_checks)
+            _require_checks(scenario.place, names, registry.names(side, Scope.RUN))
+            of_steps = registry.names(side, Scope.STEP)
+            _require_checks(scenario.place, _step_checks_of(scenario), of_steps)
 
     @property
     def keys(self) -> list[Key]:
@@ -101,10 +96,10 @@ class Plan:
         rule, or for the first case of the run."""
         candidates = [key for key in self.keys if key[0] == stop.rule]
         if (scenario.rule.id, case.name) != (candidates or self.keys)[0]:
-            return Unjudged(_SEE_FIRST)
+            return Unjudged("see-first-result", _SEE_FIRST)
         if stop.fail:
-            return Finding(scenario.rule.level, stop.reason, stop.exchanges)
-        return Unjudged(stop.reason, error=True, exchanges=stop.exchanges)
+            return Finding(scenario.rule.level, stop.code, stop.reason, stop.exchanges)
+        return Unjudged(stop.code, stop.reason, error=True, exchanges=stop.exchanges)
 
 
 def exchanges_over(

@@ -11,14 +11,16 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from conformance.checks.check import Need
 from conformance.engine.imported import describe_capture
 from conformance.engine.judging import SIDES
-from conformance.engine.metadata import TIME_RAN_OUT
+from conformance.engine.metadata import exchange_counts
+from conformance.engine.results import judge_as_far_as_run
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange
 from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
-from conformance.model.rules import Judgement, Unjudged, verdict
+from conformance.model.rules import Judgement, Unjudged, all_held, verdict
 from conformance.model.text import Text
 from conformance.protocol.dialect import Dialect, Secret
 from conformance.protocol.validation import problems
@@ -91,9 +93,11 @@ class _Rejudging:
         self._strict = run["strict"]
         self._complete = run["complete"]
         self._redacted = run["redacted"]
+        self._counts = run["exchanges"]
+        self._found = exchange_counts(exchanges)
         self._headers = tuple((name.encode(), b"") for name in run["headers"])
         self._secret = secret
-        self._profile = self._side.profile(run["facts"], secret or Secret(b""))
+        self._profile = self._side.profile(run["profile"], secret or Secret(b""))
         self._exchanges = exchanges
         self._scenarios = {scenario.rule.id: scenario for scenario in rules}
         self._by_case: dict[tuple[str | None, str | None], list[Exchange]] = {}
@@ -119,21 +123,37 @@ class _Rejudging:
             return recorded
         if case.acts:
             exchanges: Sequence[Exchange] = self._by_case.get((recorded.rule.id, recorded.case), [])
-            judgements = self._judge_case(scenario, case, exchanges)
+            judge, missing = self._judge_case, self._is_missing([recorded.name])
         else:
             exchanges = self._exchanges_over(scenario)
-            judgements = self._check(scenario, case, exchanges)
+            judge, missing = self._check, self._is_missing(scenario.over)
+        judgements = [INCOMPLETE] if missing else judge(scenario, case, exchanges)
         result = self._side.result(
             scenario,
             case,
             judgements,
-            exchanges if case.acts or judgements else (),
+            exchanges if case.acts or not all_held(judgements) else (),
             self._profile,
             self._headers,
             seconds=recorded.seconds,
             strict=self._strict,
         )
         return replace(result, judged=True)
+
+    def _is_missing(self, names: Sequence[str]) -> bool:
+        """Whether exchanges of the cases that match `names` are missing from the trace. Nobody counted those
+        of a capture."""
+        if self._counts is None or self._counts == self._found:
+            return False
+        if "*" in names:
+            return True
+        recorded, found = self._counts["cases"], self._found["cases"]
+        differing = [name for name in recorded if recorded[name] != found.get(name, 0)]
+        return any(
+            name == wanted or fnmatchcase(name.partition("[")[0], wanted)
+            for name in differing
+            for wanted in names
+        )
 
     def _exchanges_over(self, scenario: Scenario) -> Sequence[Exchange]:
         if "*" in scenario.over:
@@ -148,35 +168,33 @@ class _Rejudging:
     def _check(
         self, scenario: Scenario, case: Case, exchanges: Sequence[Exchange]
     ) -> list[Judgement]:
-        name, side = scenario.check or "", self._side
-        if name not in side.checks:
-            return [Unjudged(_unknown(name))]
-        if name in side.check_needs_secret and self._secret is None:
-            return [Unjudged(_NEEDS_SECRET)]
+        side, check = self._side, self._side.checks.get(scenario.check or "")
+        if check is None:
+            return [Unjudged("unknown-check", _unknown(scenario.check or ""))]
+        if Need.SECRET in check.needs and self._secret is None:
+            return [Unjudged("needs-secret", _NEEDS_SECRET)]
         # A masked exchange shows nothing; what the others show still counts.
         usable = [
             exchange
             for exchange in exchanges
-            if not (name in side.check_needs_bodies and side.check_blind(exchange))
+            if not (Need.BODIES in check.needs and side.check_blind(exchange))
         ]
         masked = len(usable) < len(exchanges)
         if masked and not usable:
-            return [Unjudged(_NEEDS_BODIES)]
-        judgements = side.checks[name](usable, self._profile, case.level)
+            return [Unjudged("needs-bodies", _NEEDS_BODIES)]
+        judgements = check.judge(usable, self._profile, case.level)
         if masked and all(isinstance(each, Unjudged) for each in judgements):
-            return [Unjudged(_NEEDS_BODIES)]
-        if judgements:
-            return judgements
-        return [] if self._complete and exchanges else [Unjudged(TIME_RAN_OUT, error=True)]
+            return [Unjudged("needs-bodies", _NEEDS_BODIES)]
+        return judge_as_far_as_run(judgements, complete=self._complete)
 
     def _judge_case(
         self, scenario: Scenario, case: Case, exchanges: Sequence[Exchange]
     ) -> list[Judgement]:
         if self._secret is None and self._side.needs_secret(case):
-            return [Unjudged(_NEEDS_SECRET)]
+            return [Unjudged("needs-secret", _NEEDS_SECRET)]
         masked = self._redacted or any(map(self._side.case_blind, exchanges))
         if masked and self._side.needs_bodies(case, self._profile):
-            return [Unjudged(_NEEDS_BODIES)]
+            return [Unjudged("needs-bodies", _NEEDS_BODIES)]
         return self._side.judge(scenario, case, exchanges, self._profile)
 
 
@@ -184,5 +202,13 @@ def _unknown(check: str) -> Text:
     return Text(f"this version has no check called {check}", f"此版本沒有名為 {check} 的檢查")
 
 
+INCOMPLETE = Unjudged(
+    "exchanges-missing",
+    Text(
+        "exchanges that this rests on are missing from the trace",
+        "追蹤檔中缺少判定所依據的交換",
+    ),
+    error=True,
+)
 _NEEDS_SECRET = Text("needs --secret", "需要 --secret")
 _NEEDS_BODIES = Text("needs content that is masked in this trace", "需要此追蹤檔中被遮蔽的內容")

@@ -5,13 +5,28 @@ Used for both sides. Knows nothing of how exchanges were made.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from conformance.model.report import Result
-from conformance.model.rules import BROKEN, GRAVITY, Finding, Judgement, Outcome, Unjudged
+from conformance.model.rules import (
+    BROKEN,
+    GRAVITY,
+    NO_EVIDENCE,
+    Finding,
+    Held,
+    Judgement,
+    Outcome,
+    Unjudged,
+)
 from conformance.model.text import NO_TEXT, Text
 from conformance.scenario.records import Case, Scenario
 
+TIME_RAN_OUT = Text(
+    "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
+)
+_PACKAGE = Path(__file__).parents[1]
 MOST_EXCHANGES = 20
 """Exchanges that a result cites at most."""
 
@@ -26,30 +41,35 @@ def decide_result(  # noqa: PLR0913 - one CaseRecord will take their place
     strict: bool,
     reproduce: Callable[[Sequence[int]], str | None] = lambda evidence: None,
 ) -> Result:
-    """The result for `case`: its gravest finding decides, else its gravest reason not to judge.
+    """The result for `case`: its gravest finding decides, else its gravest reason not to judge. Without
+    any judgement nothing was seen, and it is not judged either.
 
     `context` are ids of exchanges to cite after those that show the finding. `reproduce` turns the
     ids that show the finding into shell lines, or None. `seconds` is how long the case took.
     """
     findings = [each for each in judgements if isinstance(each, Finding)]
     unjudged = [each for each in judgements if isinstance(each, Unjudged)]
-    level, outcome, message = case.level, Outcome.PASS, NO_TEXT
+    level, outcome, code, message = case.level, Outcome.PASS, None, NO_TEXT
     evidence: tuple[int, ...] = ()
     if findings:
         worst = max(findings, key=lambda finding: GRAVITY[finding.level])
         level, outcome, evidence = worst.level, BROKEN[worst.level, strict], worst.exchanges
+        code = worst.code
         message = join_texts(
             [finding.message for finding in findings if finding.level is worst.level]
         )
-    elif unjudged:
-        gravest = max(unjudged, key=lambda reason: reason.error)
+    elif unjudged or not judgements:
+        gravest = max(unjudged, key=lambda reason: reason.error, default=NO_EVIDENCE)
         outcome = Outcome.ERROR if gravest.error else Outcome.SKIP
-        message, evidence = gravest.reason, gravest.exchanges
+        code, message, evidence = gravest.code, gravest.reason, gravest.exchanges
+    elif not context:
+        evidence = tuple(number for each in judgements for number in _evidence(each))
     return Result(
         rule=scenario.rule,
         case=case.name,
         level=level,
         outcome=outcome,
+        code=code,
         message=message,
         seconds=seconds,
         exchanges=tuple(dict.fromkeys([*evidence, *context]))[:MOST_EXCHANGES],
@@ -57,9 +77,26 @@ def decide_result(  # noqa: PLR0913 - one CaseRecord will take their place
     )
 
 
+def _evidence(judgement: Judgement) -> tuple[int, ...]:
+    return judgement.evidence if isinstance(judgement, Held) else ()
+
+
+def judge_as_far_as_run(judgements: Sequence[Judgement], *, complete: bool) -> list[Judgement]:
+    """The judgements of a check over many rules. What holds so far holds only when the run is complete:
+    what did not run could have broken it."""
+    stopped = any(isinstance(each, Unjudged) and each.error for each in judgements)
+    if complete or stopped or any(isinstance(each, Finding) for each in judgements):
+        return list(judgements)
+    return [Unjudged("time-ran-out", TIME_RAN_OUT, error=True)]
+
+
 def own_fault(fault: Exception) -> Text:
-    """How a report describes a fault of Hookproof itself, which is no verdict on the target."""
-    kind = type(fault).__name__
+    """How a report describes a fault of Hookproof itself, which is no verdict on the target: its type and the
+    innermost place in this package. The exception's message is left out: it may quote anything."""
+    frames = traceback.extract_tb(fault.__traceback__)
+    own = [frame for frame in frames if _PACKAGE in Path(frame.filename).parents]
+    place = f" at {Path(own[-1].filename).relative_to(_PACKAGE)}:{own[-1].lineno}" if own else ""
+    kind = f"{type(fault).__name__}{place}"
     return Text(f"a fault of Hookproof itself: {kind}", f"Hookproof 自身的錯誤：{kind}")
 
 

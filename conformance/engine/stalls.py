@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from conformance.model.clock import Clock
-from conformance.model.rules import GRAVITY, Finding, Held, Judgement, Unjudged
+from conformance.model.rules import GRAVITY, Finding, Judgement, Unjudged
 from conformance.model.text import Text
 
 INTERVAL = 0.1
@@ -81,17 +81,15 @@ class Stalls:
         return self.worst(since) > TOLERANCE
 
 
-def drop_unreliable(judgements: Iterable[Judgement], lost: float) -> list[Finding | Unjudged]:
+def drop_unreliable(judgements: Iterable[Judgement], lost: float) -> list[Judgement]:
     """The judgements of a case without those that a stall of `lost` seconds can explain. Empty when one of
-    these is graver than every one that is kept. `Held` is never among them: see `is_stalled`."""
-    reliable: list[Finding | Unjudged] = []
+    these is graver than every finding that is kept."""
+    reliable: list[Judgement] = []
     doubtful: list[Judgement] = []
     for judgement in judgements:
-        if _may_be_due_to(judgement, lost):
-            doubtful.append(judgement)
-        elif not isinstance(judgement, Held):
-            reliable.append(judgement)
-    if doubtful and _gravity(reliable) < max(1, _gravity(doubtful)):
+        (doubtful if _may_be_due_to(judgement, lost) else reliable).append(judgement)
+    found = max((_gravity(each) for each in reliable if isinstance(each, Finding)), default=0)
+    if doubtful and found < max(1, *map(_gravity, doubtful)):
         return []
     return reliable
 
@@ -103,9 +101,8 @@ def is_stalled(judgements: Sequence[Judgement], lost: float) -> bool:
     return doubtful and not drop_unreliable(judgements, lost)
 
 
-def _gravity(judgements: Iterable[Judgement]) -> int:
-    weights = (1 + GRAVITY[each.level] for each in judgements if not isinstance(each, Unjudged))
-    return max(weights, default=0)
+def _gravity(judgement: Judgement) -> int:
+    return 0 if isinstance(judgement, Unjudged) else 1 + GRAVITY[judgement.level]
 
 
 def _may_be_due_to(judgement: Judgement, lost: float) -> bool:
@@ -114,10 +111,14 @@ def _may_be_due_to(judgement: Judgement, lost: float) -> bool:
     return isinstance(judgement, Unjudged) and judgement.error and lost > TOLERANCE
 
 
-def as_stalled(judgements: Sequence[Judgement]) -> list[Finding | Unjudged]:
+def as_stalled(judgements: Sequence[Judgement]) -> list[Judgement]:
     """What to report for a case without a reliable judgement when it is not run again."""
-    unjudged: list[Finding | Unjudged] = [each for each in judgements if isinstance(each, Unjudged)]
-    return unjudged if len(unjudged) == len(judgements) else [Unjudged(_STALLED, error=True)]
+    unjudged: list[Judgement] = [each for each in judgements if isinstance(each, Unjudged)]
+    return (
+        unjudged
+        if len(unjudged) == len(judgements)
+        else [Unjudged("stalled", _STALLED, error=True)]
+    )
 
 
 _STALLED = Text(

@@ -12,10 +12,12 @@ NO_TLS = Text("it does not speak TLS: is it http://?", "它使用的不是 TLS�
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why the suite is not run, and the ids of the exchanges that show it. With `fail` the target broke
-    a rule (it answers every plain message 5xx); without, nothing could be learnt of it. The failure is
-    reported under `rule`, or under the first rule of the run for None."""
+    """Why the suite is not run (`code` for programs), and the ids of the exchanges that show it.
 
+    With `fail` the target broke a rule (it answers every plain message 5xx); without, nothing could be
+    learnt of it. The failure is reported under `rule`, or under the first rule of the run for None."""
+
+    code: str
     reason: Text
     exchanges: tuple[int, ...]
     fail: bool = False

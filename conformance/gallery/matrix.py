@@ -63,7 +63,7 @@ class Row:
 
     `caught` and `missed` are the rules of its `caught_by` that found the fault and that did not.
     `accused` are the other MUST and SHOULD rules that reported a finding. `errors` are the results that
-    could not be judged. `said` holds what the suite reported for the missed and the accusing rules.
+    could not be judged. `messages` hold what the suite reported for the missed and the accusing rules.
     `skipped` says why the peer was not run."""
 
     peer: str
@@ -73,7 +73,7 @@ class Row:
     missed: tuple[str, ...] = ()
     accused: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
-    said: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     skipped: str | None = None
     seconds: float = 0.0
 
@@ -228,8 +228,8 @@ def chosen(only: Sequence[str]) -> list[Peer]:
 async def _judge(peer: Peer) -> Row:
     missing = peer.missing()
     if missing is not None and os.environ.get(NO_SKIPS) == "1":
-        said = f"{missing} ({NO_SKIPS}=1: nothing may be skipped)"
-        return Row(peer.name, peer.fault, peer.side, missed=peer.caught_by, errors=(said,))
+        message = f"{missing} ({NO_SKIPS}=1: nothing may be skipped)"
+        return Row(peer.name, peer.fault, peer.side, missed=peer.caught_by, errors=(message,))
     if missing is not None:
         return Row(peer.name, peer.fault, peer.side, skipped=missing)
     begin = time.monotonic()
@@ -255,7 +255,7 @@ async def _judge(peer: Peer) -> Row:
         caught=tuple(rule for rule in peer.caught_by if rule in found),
         missed=missed,
         accused=tuple(dict.fromkeys(each.rule.id for each in unnamed)),
-        said=tuple(f"{e.name}: {e.outcome}: {e.message}" for e in wrong),
+        messages=tuple(f"{e.name}: {e.outcome}: {e.message}" for e in wrong),
         errors=tuple(f"{e.name}: {e.message}" for e in report.having(Outcome.ERROR)),
         seconds=time.monotonic() - begin,
     )

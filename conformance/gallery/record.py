@@ -185,7 +185,9 @@ def _unusual(each: Row, usual: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for rule, names in rules.items():
         outcomes = {name: _written(each, name) for name in names}
-        unusual = {name: said for name, said in outcomes.items() if said != usual.get(name)}
+        unusual = {
+            name: outcome for name, outcome in outcomes.items() if outcome != usual.get(name)
+        }
         whole = len(set(outcomes.values())) == 1 and all(name in usual for name in names)
         if whole and len(unusual) > 1:
             found[rule + EVERY_CASE] = outcomes[names[0]]
@@ -206,9 +208,13 @@ def _parse_row(unusual: Mapping[str, str], usual: Mapping[str, str]) -> Row:
     outcomes = dict(usual)
     for name in usual:
         outcomes[name] = unusual.get(_rule(name) + EVERY_CASE, usual[name])
-    outcomes |= {name: said for name, said in unusual.items() if not name.endswith(EVERY_CASE)}
+    outcomes |= {
+        name: outcome for name, outcome in unusual.items() if not name.endswith(EVERY_CASE)
+    }
     return {
-        name: frozenset(said.split(_EITHER)) for name, said in outcomes.items() if said != ABSENT
+        name: frozenset(outcome.split(_EITHER))
+        for name, outcome in outcomes.items()
+        if outcome != ABSENT
     }
 
 

@@ -11,7 +11,7 @@
   let rows = [];
   let messages = new Map();
   let only = null;
-  let asked = null;
+  let pending = null;
 
   function element(name, className, ...children) {
     const made = document.createElement(name);
@@ -55,7 +55,7 @@
     id.textContent = row.id;
     attempt.textContent = row.attempt > 1 ? `×${row.attempt}` : "";
     verdict.className = `verdict ${tone(row)}`;
-    verdict.replaceChildren(...(faulty(row) ? inBoth(row.signature === "right" ? row.said : row.signed) : []));
+    verdict.replaceChildren(...(faulty(row) ? inBoth(row.signature === "right" ? row.body_text : row.signature_text) : []));
     text.textContent = row.method || row.text;
   }
 
@@ -109,7 +109,7 @@
       alike.push(row);
       if (row.id) messages.set(row.id, alike);
       row.attempt = alike.length;
-      row.find = [row.id, row.type, row.text, row.status, row.method, ...row.signed, ...row.said].join(" ").toLowerCase();
+      row.find = [row.id, row.type, row.text, row.status, row.method, ...row.signature_text, ...row.body_text].join(" ").toLowerCase();
       rows.push(row);
       if (fits(row)) { list.rows.push(row); matches++; }
     }
@@ -134,11 +134,11 @@
 
   // One delivery.
   async function open(row, clicked) {
-    asked?.abort();
-    asked = new AbortController();
+    pending?.abort();
+    pending = new AbortController();
     let whole = null;
     try {
-      const answer = await fetch(`live/requests/${row.n}`, { signal: asked.signal });
+      const answer = await fetch(`live/requests/${row.n}`, { signal: pending.signal });
       if (answer.ok) whole = await answer.json();
     } catch (fault) {
       if (fault.name === "AbortError") return;
@@ -147,32 +147,32 @@
     by("whole").hidden = false;
     by("one-number").textContent = row.n;
     by("gone").hidden = whole !== null;
-    by("one-signature").replaceChildren(verdict(row.signature === "right", row.signed, tone(row)));
-    by("one-body").replaceChildren(verdict(row.body === "fits", row.said, "warn"), ...problems(whole));
+    by("one-signature").replaceChildren(verdict(row.signature === "right", row.signature_text, tone(row)));
+    by("one-body").replaceChildren(verdict(row.body === "fits", row.body_text, "warn"), ...problems(whole));
     const scripted = row.scripted ? [" · ", word("scripted"), ` ${row.scripted}`] : [];
-    const said = whole?.message ? [` · ${whole.message}`] : [];
-    by("one-answer").replaceChildren(String(row.broken ?? row.status), ...(row.scripted ? scripted : said));
+    const message = whole?.message ? [` · ${whole.message}`] : [];
+    by("one-answer").replaceChildren(String(row.broken ?? row.status), ...(row.scripted ? scripted : message));
     by("bytes").replaceChildren(...bytes(whole));
-    by("cut").hidden = !whole || whole.shown === whole.size;
+    by("cut").hidden = !whole || whole.content_size === whole.size;
     by("size").textContent = whole?.size.toLocaleString("en") ?? "";
-    by("kept").textContent = whole?.shown.toLocaleString("en") ?? "";
+    by("content-size").textContent = whole?.content_size.toLocaleString("en") ?? "";
     attempts(row);
     if (!clicked || !narrow.matches) return;
     by("one").focus({ preventScroll: true });
     by("one").scrollIntoView();
   }
 
-  function verdict(right, said, bad) {
+  function verdict(right, text, bad) {
     const mark = element("span", "", right ? "✓ " : "✗ ");
     mark.ariaHidden = "true";
-    return element("p", right ? "pass" : bad, mark, ...inBoth(said));
+    return element("p", right ? "pass" : bad, mark, ...inBoth(text));
   }
 
   function problems(whole) {
     if (!whole?.problems.length) return [];
-    const found = element("ul", "", ...whole.problems.map((each) => element("li", "", each)));
-    found.lang = "en";
-    return [found];
+    const items = element("ul", "", ...whole.problems.map((each) => element("li", "", each)));
+    items.lang = "en";
+    return [items];
   }
 
   function bytes(whole) {
@@ -188,11 +188,11 @@
     const alike = messages.get(row.id) ?? [];
     by("attempts").hidden = alike.length < 2;
     if (alike.length < 2) return;
-    const shown = alike.slice(-100);
-    by("drawing").replaceChildren(drawing(shown));
-    by("attempt-list").start = alike.length - shown.length + 1;
-    by("attempt-list").replaceChildren(...shown.map((each, number) => {
-      const before = shown[number - 1];
+    const latest = alike.slice(-100);
+    by("drawing").replaceChildren(drawing(latest));
+    by("attempt-list").start = alike.length - latest.length + 1;
+    by("attempt-list").replaceChildren(...latest.map((each, number) => {
+      const before = latest[number - 1];
       const wait = before ? ` (+${(each.at - before.at).toFixed(2)} s)` : "";
       const button = element("button", "", `${clock(each.at)}${wait} → ${each.broken ?? each.status}`);
       button.type = "button";
@@ -240,14 +240,14 @@
     by("forget").hidden = number === 0;
   }
 
-  async function tell(method, asked) {
-    const body = asked && JSON.stringify(asked);
+  async function send(method, answers) {
+    const body = answers && JSON.stringify(answers);
     const headers = body ? { "Content-Type": "application/json" } : {};
     try {
       const answer = await fetch("live/answers", { method, headers, body });
-      const said = await answer.json();
-      by("script-fault").textContent = answer.ok ? "" : said.message;
-      if (answer.ok) waiting(said.waiting);
+      const reply = await answer.json();
+      by("script-fault").textContent = answer.ok ? "" : reply.message;
+      if (answer.ok) waiting(reply.waiting);
     } catch (fault) {
       by("script-fault").textContent = fault.message;
     }
@@ -255,14 +255,14 @@
 
   by("script").addEventListener("submit", (event) => {
     event.preventDefault();
-    tell("POST", { answers: [{
+    send("POST", { answers: [{
       status: script.status.value ? Number(script.status.value) : null,
       delay: Number(script.delay.value),
       fault: script.fault.value || null,
       times: Number(script.times.value),
     }] });
   });
-  by("forget").addEventListener("click", () => tell("DELETE"));
+  by("forget").addEventListener("click", () => send("DELETE"));
 
   by("filter").addEventListener("submit", (event) => event.preventDefault());
   by("filter").addEventListener("input", sift);

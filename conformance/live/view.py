@@ -46,9 +46,9 @@ class RequestView:
             "broken": entry.broken,
             "repeat": entry.message == "duplicate",
             "signature": explanation.signature.value,
-            "signed": _pair(explanation.signature_text),
+            "signature_text": _pair(explanation.signature_text),
             "body": explanation.body.value,
-            "said": _pair(explanation.body_text),
+            "body_text": _pair(explanation.body_text),
         }
 
     def whole(self, number: int, entry: FeedEntry) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class RequestView:
             "headers": [[self._runs(name), self._runs(value)] for name, value in headers],
             "content": escape_runs(decode(body, _LONGEST_BODY)),
             "size": entry.size,
-            "shown": min(entry.size, _LONGEST_BODY),
+            "content_size": min(entry.size, _LONGEST_BODY),
             "problems": [
                 self._word(problem, 400) for problem in self._explanation(number, entry).problems
             ],

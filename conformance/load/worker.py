@@ -28,7 +28,7 @@ LATE_START = 0.01
 """Seconds after which a start is late."""
 
 TIMEOUT_DEADLINES = 2
-"""An exchange is abandoned after this many deadlines, so that a late answer can be told from none."""
+"""An exchange is abandoned after this many deadlines, so that a late answer differs from none."""
 
 
 class Clock:

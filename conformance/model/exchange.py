@@ -19,14 +19,14 @@ class Role(StrEnum):
     """Why an exchange was made."""
 
     PLAIN = "plain"  # before the suite: does the target take a plain valid message?
-    DIAGNOSE = (
-        "diagnose"  # before the suite: which scheme does it speak, which answers tell repeats?
-    )
+    # before the suite: which scheme does it speak, which answers distinguish repeats?
+    PREFLIGHT = "preflight"
     CONTROL = "control"  # around a refusal: are plain valid messages still accepted?
     PROBE = "probe"  # what a scenario is about
     OBSERVE = "observe"  # asks the observer how often a message took effect
     ATTEMPT = "attempt"  # a delivery by the sender under test, as the mock receiver received it
     ELSEWHERE = "elsewhere"  # the same, at a scenario's other endpoint
+    HANDSHAKE = "handshake"  # a TLS handshake that the sender under test began with the mock
     API = "api"  # a call of the sender's configuration API
     EMIT = "emit"  # a message event passed to the sender
 
@@ -69,7 +69,7 @@ class Masked(StrEnum):
     """What was removed from an exchange after it was recorded."""
 
     SECRET = "secret"  # noqa: S105 - the secret itself
-    GIVEN = "given"  # an encoding of it, or the value of a header from the user
+    CREDENTIAL = "credential"  # another encoding of it, or the value of a header that the user set
     CONTENT = "content"  # contents and names, by --redact
 
 

@@ -96,6 +96,7 @@ def _result(result: Result, language: Language) -> dict[str, Any]:
         "case": result.case,
         "level": result.level.value,
         "outcome": result.outcome.value,
+        "code": result.code,
         "message": result.message.in_(language),
         "source": result.rule.source,
         "fix": result.rule.fix.in_(language),

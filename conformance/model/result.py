@@ -12,10 +12,11 @@ from conformance.model.text import NO_TEXT, Text
 class Result:
     """The result of one case of a rule; (rule, case) is unique in a report.
 
-    `level` is that of the broken expectation, or else the case's own. `exchanges` are ids in the trace,
-    the most telling one first; `reproduce` is a shell line that reproduces it, None where no single line
-    does. `judged` is True when the result rests on exchanges alone, so that it can be judged again from a
-    trace; others (an unmet precondition, a time-out, a target that was down) cannot.
+    `code` names what was found, or why nothing was judged, for programs; None for a pass. `level` is that of
+    the broken expectation, or else the case's own. `exchanges` are ids in the trace, the most telling one
+    first; `reproduce` is a shell line that reproduces it, None where no single line does. `judged` is True
+    when the result rests on exchanges alone, so that it can be judged again from a trace; others (an unmet
+    precondition, a time-out, a target that was down) cannot.
     """
 
     rule: Rule
@@ -27,6 +28,7 @@ class Result:
     exchanges: tuple[int, ...] = ()
     reproduce: str | None = None
     judged: bool = False
+    code: str | None = None
 
     @property
     def name(self) -> str:

@@ -5,10 +5,11 @@ The rules themselves, including their texts, are in `scenarios/`; code contains 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from conformance.model.exchange import Exchange
 from conformance.model.text import Text
 
 
@@ -71,15 +72,30 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that a rule forbids, as a check found it: what, how grave, and where.
+class Held:
+    """An expectation of this level holds, as the exchanges in `evidence` show (ids in the trace): each of
+    them could have shown that it is broken. Never empty: see `held`.
 
-    `exchanges` are ids in the trace, the most telling one first. `slack` is for findings that rest on
-    times: the seconds for which the harness must have been held up to have caused the finding itself;
-    None where it cannot have.
+    `slack` is for what rests on times: the seconds of a stall that could make a violation look like this;
+    None where no stall could.
     """
 
     level: Level
+    evidence: tuple[int, ...]
+    slack: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a rule forbids, as a check found it: what, how grave, and where.
+
+    `code` names it for programs, and does not change with the wording. `exchanges` are ids in the trace, the
+    most telling one first. `slack` is for findings that rest on times: the seconds for which the harness
+    must have been held up to have caused the finding itself; None where it cannot have.
+    """
+
+    level: Level
+    code: str
     message: Text
     exchanges: tuple[int, ...] = ()
     slack: float | None = None
@@ -89,27 +105,49 @@ class Finding:
 class Unjudged:
     """A check had too little evidence to judge. `error` is True when a fault of the target or the harness
     is the reason, and False when the user could supply what is missing, or nothing needs judging (a
-    skip). `slack` is as in `Finding`."""
+    skip). `code` and `slack` are as in `Finding`."""
 
+    code: str
     reason: Text
     error: bool = False
     exchanges: tuple[int, ...] = ()
     slack: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A check's statement that an expectation of this level holds, where that depends on measured times.
+Judgement = Held | Finding | Unjudged
+"""What a check concludes about an expectation."""
 
-    `slack` is the seconds of a stall that could make a violation look like this.
-    """
-
-    level: Level
-    slack: float
+NO_EVIDENCE = Unjudged(
+    "no-evidence", Text("no exchange was recorded that could show it", "沒有記錄到能夠判定的交換")
+)
+"""The judgement where nothing was seen: an empty set of exchanges holds nothing."""
 
 
-Judgement = Finding | Unjudged | Held
-"""What a check concludes about a case. A case without judgements holds."""
+def held(
+    level: Level,
+    exchanges: Iterable[Exchange],
+    otherwise: Unjudged = NO_EVIDENCE,
+    *,
+    slack: float | None = None,
+) -> Held | Unjudged:
+    """`Held` on `exchanges`; `otherwise` when there are none."""
+    evidence = tuple(exchange.id for exchange in exchanges)
+    return Held(level, evidence, slack) if evidence else otherwise
+
+
+def gravest(judgements: Sequence[Judgement]) -> Judgement:
+    """The first finding, else the first reason not to judge, else what holds; NO_EVIDENCE for none."""
+    return min(judgements, key=_certainty, default=NO_EVIDENCE)
+
+
+def _certainty(judgement: Judgement) -> int:
+    return (Finding, Unjudged, Held).index(type(judgement))
+
+
+def all_held(judgements: Iterable[Judgement]) -> bool:
+    """Whether every expectation holds, and there is one."""
+    kinds = {type(judgement) for judgement in judgements}
+    return kinds == {Held}
 
 
 def verdict(outcomes: Iterable[Outcome], *, complete: bool) -> Verdict:

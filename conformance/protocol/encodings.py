@@ -108,7 +108,7 @@ ENCODINGS: dict[str, Encoding] = {
     "html-escaped": html_escaped,
     "slash-escaped": slash_escaped,
     "ascii-slash-escaped": ascii_slash_escaped,
-    "blanks-around": spaces_around,
+    "spaces-around": spaces_around,
     "newline-after": newline_after,
     "sorted-keys": sorted_keys,
     "sorted-html-escaped": sorted_html_escaped,

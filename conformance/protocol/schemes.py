@@ -77,43 +77,43 @@ class Scheme:
     decoded: str | None = None
 
 
-def others(asked: Signer, known: Iterable[Dialect]) -> Iterator[Scheme]:
-    """The schemes to try when `asked` is refused, the likeliest first and each only once."""
-    dialects = [dialect for dialect in known if dialect.name != asked.dialect.name]
+def others(requested: Signer, known: Iterable[Dialect]) -> Iterator[Scheme]:
+    """The schemes to try when `requested` is refused, the likeliest first and each only once."""
+    dialects = [dialect for dialect in known if dialect.name != requested.dialect.name]
     for dialect in dialects:
-        yield Scheme(replace(asked, dialect=dialect), None, describe_dialect(dialect))
+        yield Scheme(replace(requested, dialect=dialect), None, describe_dialect(dialect))
     for encoding, description in REWRITTEN.items():
-        for dialect in (asked.dialect, *dialects):
-            yield Scheme(replace(asked, dialect=dialect), encoding, description)
-    templates = list(_with_other_templates(asked.dialect, dialects))
+        for dialect in (requested.dialect, *dialects):
+            yield Scheme(replace(requested, dialect=dialect), encoding, description)
+    templates = list(_with_other_templates(requested.dialect, dialects))
     for dialect in templates:
-        yield Scheme(replace(asked, dialect=dialect), None, describe_dialect(dialect))
-    for dialect in (asked.dialect, *dialects, *templates):
-        yield from _with_other_texts(asked, dialect)
+        yield Scheme(replace(requested, dialect=dialect), None, describe_dialect(dialect))
+    for dialect in (requested.dialect, *dialects, *templates):
+        yield from _with_other_texts(requested, dialect)
 
 
-def _with_other_templates(asked: Dialect, dialects: Iterable[Dialect]) -> Iterator[Dialect]:
-    """`asked` with each common string to sign that no dialect with the same headers covers."""
-    headers = (asked.timestamp_header, asked.signature_header)
+def _with_other_templates(requested: Dialect, dialects: Iterable[Dialect]) -> Iterator[Dialect]:
+    """`requested` with each common string to sign that no dialect with the same headers covers."""
+    headers = (requested.timestamp_header, requested.signature_header)
     covered = {
         dialect.string_to_sign
-        for dialect in (asked, *dialects)
+        for dialect in (requested, *dialects)
         if (dialect.timestamp_header, dialect.signature_header) == headers
     }
     for template in _TEMPLATES:
         if template not in covered:
-            yield replace(asked, name=template, parts=parse_template(template))
+            yield replace(requested, name=template, parts=parse_template(template))
 
 
-def _with_other_texts(asked: Signer, dialect: Dialect) -> Iterator[Scheme]:
+def _with_other_texts(requested: Signer, dialect: Dialect) -> Iterator[Scheme]:
     """`dialect` with the digest in the other encoding, and with a secret that is decoded first."""
     description = describe_dialect(dialect)
-    encoding = "base64" if asked.dialect.encoding == "hex" else "hex"
+    encoding = "base64" if requested.dialect.encoding == "hex" else "hex"
     other = replace(dialect, name=f"{dialect.name} in {encoding}", encoding=encoding)
     note = Text(f", with the digest in {encoding}", f"，摘要以 {encoding} 編碼")
-    yield Scheme(replace(asked, dialect=other), None, description + note)
+    yield Scheme(replace(requested, dialect=other), None, description + note)
     for source, decode in SECRETS.items():
-        key = decode(asked.secret)
+        key = decode(requested.secret)
         if key is not None:
             note = Text(
                 f", with the secret decoded from {source} first", f"，密鑰先以 {source} 解碼"

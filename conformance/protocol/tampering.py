@@ -141,7 +141,7 @@ TAMPERINGS: dict[str, Tampering] = {
     ),
     "of-unsent": _of_unsent,
     "moved-digit": _moved_digit,
-    "append-blank": on_body(lambda body: body + b" "),
+    "append-space": on_body(lambda body: body + b" "),
     "pretty": on_body(lambda body: re.sub(rb', ?"', b',\n  "', body)),
     # The first key twice, so that an encoder that keeps the order writes what was signed.
     "duplicate-key-front": on_body(lambda body: body.replace(b"{", b'{"key":"x",', 1)),

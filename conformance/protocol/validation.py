@@ -138,11 +138,11 @@ def _registry() -> Registry[Any]:
 
 def _problems(error: ValidationError) -> Iterator[Problem]:
     place = error.absolute_path
-    wanted: Any = error.validator_value
+    constraint: Any = error.validator_value
     value: Any = error.instance
     match error.validator:
         case "required":
-            for name in wanted:
+            for name in constraint:
                 if name not in value:
                     yield Problem(_path(*place, name), Sentence("is missing"))
         case "additionalProperties":
@@ -186,34 +186,37 @@ def _is_other_type(error: ValidationError) -> bool:
 
 def _predicate(error: ValidationError) -> Sentence:
     schema: Any = error.schema
-    wanted: Any = error.validator_value
+    constraint: Any = error.validator_value
     match error.validator:
         case "type":
-            types = [wanted] if isinstance(wanted, str) else wanted
+            types = [constraint] if isinstance(constraint, str) else constraint
             expected = joined(Sentence(" or "), (_NOUNS[name] for name in types))
         case "const":
-            expected = verbatim(_cut(json.dumps(wanted, ensure_ascii=False)))
+            expected = verbatim(_cut(json.dumps(constraint, ensure_ascii=False)))
         case "enum":
-            near = _near(error.instance, map(str, wanted))
-            expected = Sentence("one of {values}", values=_cut(", ".join(map(str, wanted)))) + near
+            near = _near(error.instance, map(str, constraint))
+            expected = (
+                Sentence("one of {values}", values=_cut(", ".join(map(str, constraint)))) + near
+            )
         case "pattern":
             title = schema.get("title")
-            pattern = Sentence("a text that matches {pattern}", pattern=_cut(wanted))
+            pattern = Sentence("a text that matches {pattern}", pattern=_cut(constraint))
             expected = verbatim(title) if title else pattern
         case "minimum" | "maximum" | "exclusiveMinimum" as bound:
-            expected = _BOUNDS[bound](wanted)
-        case "minLength" | "minItems" if wanted == 1:
+            expected = _BOUNDS[bound](constraint)
+        case "minLength" | "minItems" if constraint == 1:
             return Sentence("must not be empty")
         case "anyOf" | "oneOf":
             return Sentence(
-                "fits none, or more than one, of the {count} forms allowed here", count=len(wanted)
+                "fits none, or more than one, of the {count} forms allowed here",
+                count=len(constraint),
             )
-        case "not" if wanted == {}:
+        case "not" if constraint == {}:
             return Sentence("is not allowed here")
         case None:  # a plain `false`
             return Sentence("contains something that is not allowed")
         case keyword:
-            limit = _cut(json.dumps(wanted, ensure_ascii=False))
+            limit = _cut(json.dumps(constraint, ensure_ascii=False))
             return Sentence("breaks {keyword}: {limit}", keyword=str(keyword), limit=limit)
     if schema.get("writeOnly"):
         return Sentence("must be {expected}", expected=expected)

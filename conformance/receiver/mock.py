@@ -135,7 +135,8 @@ class RefusingEndpoint(MockEndpoint):
 
 
 class Mock:
-    """The endpoints, all behind one server. Created by `listening`."""
+    """The endpoints, all behind one server. Created by `listening`. `handshakes` are the times (monotonic)
+    at which a sender began one over TLS, whether it went on or not."""
 
     def __init__(
         self, bound: socket.socket, host: str, public: str, tls: ssl.SSLContext | None, clock: Clock
@@ -148,6 +149,12 @@ class Mock:
         self._endpoints: dict[str, MockEndpoint] = {}
         self._count = 0
         self._stopping = False
+        self.handshakes: list[float] = []
+        if tls is not None:
+            # Called for every ClientHello, with or without a server name.
+            tls.sni_callback = lambda connection, name, context: self.handshakes.append(
+                clock.monotonic()
+            )
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._take)
         self._runner = web.AppRunner(

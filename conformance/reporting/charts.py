@@ -154,7 +154,7 @@ def _bands(deliveries: pd.DataFrame, backoff: Backoff) -> pd.DataFrame:
 def answer_times(trace: Traced, deadline: float | None = None) -> alt.LayerChart | alt.FacetChart:
     """How long answers took, by how the exchange ended, and the `deadline` in seconds (by default the
     run's, else the guide's)."""
-    profile = trace.run["facts"] if trace.run is not None else {}
+    profile = trace.run["profile"] if trace.run is not None else {}
     limit = deadline if deadline is not None else profile.get("deadline", GUIDE_DEADLINE)
     sent = _deliveries(trace)
     seconds = sent["seconds"].to_numpy().clip(SHORTEST)
@@ -298,7 +298,7 @@ def _endings(sent: pd.DataFrame, accepted: frozenset[int]) -> np.ndarray:
 
 
 def _accepted(trace: Traced) -> frozenset[int]:
-    profile = trace.run["facts"] if trace.run is not None else {}
+    profile = trace.run["profile"] if trace.run is not None else {}
     return frozenset(profile.get("accepted", [200]))
 
 

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable
 from itertools import groupby
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -45,7 +45,7 @@ MOST_ON_SHARED_LINE, MOST_ON_LAST_LINE = 3, 6
 """Rules listed by name on a line that several share, and on the last line."""
 
 _WHAT, _WHY = Sentence("what"), Sentence("why")
-_FIX, _REPRODUCE = Sentence("fix"), Sentence("again")
+_FIX, _REPRODUCE = Sentence("fix"), Sentence("reproduce")
 _CASES = Sentence("cases")
 
 
@@ -107,7 +107,8 @@ def _in_full(results: list[Result], language: Language, console: Console) -> Non
         outcome + Line(name, style="bold") + Line(f"  {first.level}{source}"), soft_wrap=True
     )
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True, min_width=5)
+    width = max(cell_len(label.in_(language)) for label in (_WHAT, _WHY, _FIX, _REPRODUCE))
+    table.add_column(style="dim", no_wrap=True, min_width=width)
     table.add_column(overflow="fold")
     table.add_row("", Line(rule.title.in_(language)))
     for number, (message, cases) in enumerate(_by_message(results, language).items()):
@@ -121,7 +122,7 @@ def _in_full(results: list[Result], language: Language, console: Console) -> Non
     command = next(commands, None)
     if command is not None:
         # Never wrapped: it must work when pasted.
-        prefix = Line(f"      {_label(_REPRODUCE, language)} ", style="dim")
+        prefix = Line(f"      {_REPRODUCE.in_(language)}  ", style="dim")
         console.print(prefix + Line(command, style="default"), soft_wrap=True, no_wrap=True)
     console.print()
 

@@ -84,7 +84,7 @@ WORDS = {
     "request": Sentence("Request"),
     "answer": Sentence("Answer"),
     "no-answer": Sentence("No answer"),
-    "shown": Sentence("Shown above:"),
+    "above": Sentence("Shown above:"),
     "differs-from": Sentence("Marked: differences from "),
     "differs-from-signed": Sentence("Marked: differences from a correctly signed request"),
     "same-as": Sentence("Byte for byte the same as "),

@@ -19,8 +19,8 @@ from conformance.protocol.message import build
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """One request, or many alike. The schema describes the words; `encoding`, `mutation` and `tampering`
-    are its `form`, `edit` and `damage`, and `repeat_of` is its `again`."""
+    """One request, or many alike. The schema describes the words; `encoding` is its `form`, and
+    `repeat_of` its `again`."""
 
     message: str = "plain"
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -94,8 +94,6 @@ _FIELDS = {
     "as": "name",
     "again": "repeat_of",
     "form": "encoding",
-    "edit": "mutation",
-    "damage": "tampering",
     "content-size": "content_size",
     "signature-of": "signature_of",
     "header-case": "header_case",

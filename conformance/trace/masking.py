@@ -36,7 +36,7 @@ def mask_exchange(exchange: Exchange, secrets: Iterable[bytes], own: bytes) -> E
         values = [value for _, value in exchange.request.headers]
         content += b"\n".join([exchange.request.body, *values])
     leaked = any(encoding in content for encoding in in_json(own))
-    mark = Masked.SECRET if own in longest_first and leaked else Masked.GIVEN
+    mark = Masked.SECRET if own in longest_first and leaked else Masked.CREDENTIAL
     return replace(exchange, answer=answer, request=request, masked=exchange.masked | {mark})
 
 

@@ -49,7 +49,7 @@ def signature_headers(run: Mapping[str, Any] | None) -> frozenset[bytes]:
         pairs = [(dialect.timestamp_header, dialect.signature_header) for dialect in dialects]
         names = [name for pair in pairs for name in pair]
     else:
-        options = run["facts"]["asked"]
+        options = run["profile"]["requested"]
         names = [options[n] for n in ("timestamp_header", "signature_header") if n in options]
     return frozenset(name.lower().encode() for name in names)
 
@@ -86,10 +86,10 @@ def redact_run(run: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The metadata of a run, without the content of answers."""
     if run is None:
         return None
-    profile = dict(run["facts"])
-    if "learned" in profile:  # inferred from the bodies of answers
-        profile |= {"url": redact_url(profile["url"]), "learned": None}
-    return {**run, "target": redact_url(run["target"]), "facts": profile, "redacted": True}
+    profile = dict(run["profile"])
+    if "inferred" in profile:  # inferred from the bodies of answers
+        profile |= {"url": redact_url(profile["url"]), "inferred": None}
+    return {**run, "target": redact_url(run["target"]), "profile": profile, "redacted": True}
 
 
 def redact_url(url: str) -> str:

@@ -124,7 +124,7 @@ def fill(
     store.executemany("INSERT INTO meta VALUES (?, ?)", _json_rows(run or {}))
     store.executemany("INSERT INTO rules VALUES (?, ?)", _json_rows(rules or {}))
     for number, result in enumerate(results, 1):
-        store.execute(f"INSERT INTO results VALUES ({_marks(10)})", _result(number, result))
+        store.execute(f"INSERT INTO results VALUES ({_marks(11)})", _result(number, result))
         evidence = [(number, place, ident) for place, ident in enumerate(result.exchanges)]
         store.executemany("INSERT INTO evidence VALUES (?, ?, ?)", evidence)
     into_narrow = f"INSERT INTO exchanges VALUES ({_marks(len(NARROW))})"
@@ -180,6 +180,7 @@ def _result(number: int, result: Result) -> tuple[object, ...]:
         result.case,
         result.level.value,
         result.outcome.value,
+        result.code,
         escape_surrogates(result.message.en),
         escape_surrogates(result.message.zh),
         result.seconds,

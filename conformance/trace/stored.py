@@ -187,7 +187,7 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
     @property
     def accepted(self) -> list[int]:
         """The statuses that count as success."""
-        profile = (self.run or {}).get("facts", {})
+        profile = (self.run or {}).get("profile", {})
         return list(profile.get("accepted", [200]))
 
     @cached_property
@@ -210,7 +210,7 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
             return tuple(self._result(row, tuple(evidence.get(row[0], ()))) for row in rows)
 
     def _result(self, row: Row, exchanges: tuple[int, ...]) -> Result:
-        _, rule, case, level, outcome, message, message_zh, seconds, reproduce, judged = row
+        _, rule, case, level, outcome, code, message, message_zh, seconds, reproduce, judged = row
         record = self.rules.get(rule, {})
         return Result(
             rule=Rule(
@@ -224,6 +224,7 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
             case=case,
             level=Level(level),
             outcome=Outcome(outcome),
+            code=code,
             message=Text(message, message_zh),
             seconds=seconds,
             exchanges=exchanges,

@@ -29,7 +29,7 @@ from conformance.model.exchange import (
 
 APPLICATION_ID = 0x486F6F6B
 """SQLite's application_id of a trace: "Hook"."""
-VERSION = 2
+VERSION = 3
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -40,6 +40,7 @@ CREATE TABLE results (
   "case" TEXT,
   level TEXT NOT NULL,
   outcome TEXT NOT NULL,
+  code TEXT,
   message TEXT NOT NULL,
   message_zh TEXT NOT NULL,
   seconds REAL NOT NULL,

@@ -101,7 +101,7 @@ def rules(*names: str) -> list[str]:
 
 
 @cache
-def said_by_the_code() -> str:
+def texts_of_the_code() -> str:
     """Every piece of text in the package."""
     files = (file.read_text(encoding="utf-8") for file in PACKAGE.rglob("*.py"))
     nodes = (node for file in files for node in ast.walk(ast.parse(file)))
@@ -120,23 +120,23 @@ def said_by_the_code() -> str:
         pytest.param(SENDER, "finding", id="waits"),
     ],
 )
-def test_what_a_page_quotes_is_said_by_the_code(page: str, title: str) -> None:
+def test_a_page_quotes_only_texts_of_the_code(page: str, title: str) -> None:
     quoted = re.findall(r"\*([^*]+)\*", "\n".join(row[0] for row in rows(page, title)))
     pieces = [each.strip("… ").rpartition(": ")[2] for each in quoted]
     assert pieces
     for piece in pieces:
-        assert re.search(r"\d", piece) or piece in said_by_the_code()
+        assert re.search(r"\d", piece) or piece in texts_of_the_code()
 
 
-# The receiver's page: one program that is mended step by step.
+# The receiver's page: one program that is fixed step by step.
 
 
-def mended(program: str, edit: str) -> str:
-    """`program` with the statements of `edit`: each in the place of its namesake, or else before the
+def patched(program: str, patch: str) -> str:
+    """`program` with the statements of `patch`: each in the place of its namesake, or else before the
     application is made."""
     lines = program.splitlines()
-    for new in ast.parse(edit).body:
-        written = ast.get_source_segment(edit, new) or ""
+    for new in ast.parse(patch).body:
+        written = ast.get_source_segment(patch, new) or ""
         if isinstance(new, ast.AsyncFunctionDef):
             written = "\n".join(f"@{ast.unparse(e)}" for e in new.decorator_list) + f"\n{written}"
         for old in ast.parse("\n".join(lines)).body:
@@ -155,8 +155,8 @@ def named(statement: ast.stmt) -> str:
 
 
 FAULTY, SIGNED, OBSERVED, DEDUPED = blocks(RECEIVER, "python")
-SEEN = mended(mended(FAULTY, SIGNED), OBSERVED)
-GREEN = mended(SEEN, DEDUPED)
+SEEN = patched(patched(FAULTY, SIGNED), OBSERVED)
+GREEN = patched(SEEN, DEDUPED)
 
 
 def ports() -> tuple[int, int]:
@@ -214,8 +214,8 @@ def test_the_observer_of_the_page_shows_what_answers_did_not(tmp_path: Path) -> 
     (command,) = commands(RECEIVER, "--observer-url", "seen.db")
     chosen = rules("receiver.signature.raw-bytes", "receiver.duplicate.processed-once")
     with serving(SEEN, tmp_path, port):
-        (mend,) = commands(RECEIVER, "receiver.signature.raw-bytes")
-        assert hookproof(at_ports(mend, port, other)).exit_code == 0
+        (fix,) = commands(RECEIVER, "receiver.signature.raw-bytes")
+        assert hookproof(at_ports(fix, port, other)).exit_code == 0
         turned = at_ports(command, port, other).replace("seen.db", str(tmp_path / "seen.db"))
         ran = hookproof(turned, *chosen)
     assert ran.exit_code == 1

@@ -77,7 +77,7 @@ def test_what_is_saved_is_one_run_from_top_to_bottom(page: Path) -> None:
 
 
 @each_notebook
-def test_what_is_saved_tells_nothing_of_the_machine(page: Path) -> None:
+def test_a_saved_notebook_names_nothing_of_the_machine(page: Path) -> None:
     said = outputs(read(page))
     assert re.findall(r"(?<![\w.])/(?:tmp|home|root|Users|var)/\S*", said) == []
     assert [each for each in ("site-packages", "ipykernel", str(ROOT)) if each in said] == []

@@ -361,7 +361,7 @@ async def test_a_printed_rule_for_senders_runs(rule: str, tmp_path: Path) -> Non
     assert {each.outcome for each in report.results} == {Outcome.PASS}
 
 
-def test_a_printed_mistake_is_told_as_printed(
+def test_a_printed_mistake_is_reported_as_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conformance.checks.sender.step_checks import STEP_CHECKS
+from conformance.checks.sender.case import STEP_CHECKS
 from conformance.engine.sender.session import SETTINGS
 from conformance.model.exchange import Transport
 from conformance.protocol.encodings import ENCODINGS, compact
@@ -69,8 +69,8 @@ ANSWER = SCHEMA["answer"]["oneOf"][1]
         pytest.param("Checks of a step", STEP_CHECKS, id="checks"),
         pytest.param("Messages", ["plain", *TYPES], id="messages"),
         pytest.param("Forms", ENCODINGS, id="forms"),
-        pytest.param("Edits", MUTATIONS, id="edits"),
-        pytest.param("Damages", TAMPERINGS, id="damages"),
+        pytest.param("Mutations", MUTATIONS, id="mutations"),
+        pytest.param("Tampering", TAMPERINGS, id="tampering"),
         pytest.param("Transports", {*Transport} - {Transport.POOLED, Transport.RAW}, id="wire"),
     ],
 )
@@ -103,7 +103,7 @@ def test_the_reference_gives_each_message_its_type() -> None:
     assert given == TYPES
 
 
-def test_the_reference_marks_the_edits_of_a_text_alone() -> None:
+def test_the_reference_marks_the_mutations_of_a_text_alone() -> None:
     link = compact(build("link", "1", 0).fields())
-    marked = {row[0].split("`")[1] for row in table("Edits") if "†" in row[0]}
-    assert marked == {word for word, edit in MUTATIONS.items() if edit(link) == link}
+    marked = {row[0].split("`")[1] for row in table("Mutations") if "†" in row[0]}
+    assert marked == {word for word, mutate in MUTATIONS.items() if mutate(link) == link}

@@ -115,7 +115,7 @@ def test_the_columns_of_both_frames_are_all_listed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", ["traces.md", "notebooks.md"])
-def test_every_chart_is_told_of(page: str) -> None:
+def test_every_chart_is_documented(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
     public = {
         name

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from conformance.checks.sender.profile import SenderProfile
-from conformance.checks.sender.step import StepExchanges
+from conformance.checks.sender.step import CaseExchanges, StepExchanges
 from conformance.model.exchange import Answer, Exchange, Headers, Request, Role
-from conformance.model.rules import Finding, Level, Unjudged
+from conformance.model.rules import Finding, Held, Judgement, Level, Unjudged
 from conformance.model.text import NO_TEXT
 from conformance.protocol.dialect import Secret, sign
 from conformance.protocol.message import build
@@ -32,8 +32,8 @@ SIGNER = Signer(GUIDE, SECRET)
 SCHEME = Scheme(SIGNER, None, NO_TEXT)
 API = "http://sender/v1/webhook"
 
-FACTS = SenderProfile(
-    asked=SIGNER, other_secret=OTHER, scheme=SCHEME, waits=((1.0,), (2.0,)), emits=True
+PROFILE = SenderProfile(
+    requested=SIGNER, other_secret=OTHER, scheme=SCHEME, waits=((1.0,), (2.0,)), emits=True
 )
 
 _IDS = itertools.count(1)
@@ -126,7 +126,15 @@ EMIT = {"emit": {}, "expect": {"arrives": True}}
 
 def step(*exchanges: Exchange, index: int = 0, **words: Any) -> StepExchanges:
     """A step that emits a message and waits for it, unless `words` say otherwise."""
-    return StepExchanges(sender_case(**({"steps": [EMIT]} | words)), index, exchanges)
+    case_exchanges = CaseExchanges(exchanges)
+    return StepExchanges(sender_case(**({"steps": [EMIT]} | words)), index, case_exchanges)
+
+
+def broken(judgements: Iterable[Judgement]) -> list[Finding | Unjudged]:
+    """The judgements that are not `Held`. There must be some judgement: nothing holds by itself."""
+    there = list(judgements)
+    assert there
+    return [each for each in there if not isinstance(each, Held)]
 
 
 def told(found: Iterable[Finding | Unjudged]) -> list[str]:

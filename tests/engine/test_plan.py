@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.checks.sender.step_checks import STEP_CHECKS
 from conformance.engine.plan import Plan
-from conformance.engine.sender.run import CHECKS
 from conformance.model.result import Result
 from conformance.model.rules import Outcome
 from conformance.model.text import Text
@@ -30,8 +28,6 @@ def plan(reports) -> Plan:
     return Plan(
         "sender",
         options,
-        CHECKS,
-        STEP_CHECKS,
         lambda it: reports.append((it.outcome, it.message.en)),
     )
 

@@ -113,7 +113,7 @@ def test_what_needs_the_secret_or_a_body_is_skipped_without_it(name, needing, pa
             assert "masked" in each.message.en
 
 
-async def test_what_drawn_examples_showed_stays_as_it_was_told(path):
+async def test_results_of_drawn_examples_stay_as_they_were(path):
     answers_5xx = ReceiverBehaviour(
         read=lambda body: Response(500, "no JSON") if b'"' not in body else read(body)
     )
@@ -148,7 +148,7 @@ def test_strict_is_as_in_the_run_unless_it_is_given(path):
         assert judge_again(stored, secret, strict=True).verdict is Verdict.FAIL
 
 
-async def test_what_the_run_could_not_do_is_told_as_it_was(path):
+async def test_a_skipped_rule_keeps_its_reason(path):
     report = await judged(rules=["receiver.duplicate.survives-restart", "receiver.accepts.*"])
     with recorded(report, path) as stored:
         again = judge_again(stored, KEY)
@@ -157,7 +157,7 @@ async def test_what_the_run_could_not_do_is_told_as_it_was(path):
     assert told.message.en == "needs --restart-command"
 
 
-async def test_a_target_that_was_never_there_is_told_as_it_was(path):
+async def test_an_unreachable_target_keeps_its_cause(path):
     report = await check_receiver("http://127.0.0.1:9/", secret=SECRET, rules=["receiver.http.*"])
     with recorded(report, path) as stored:
         again = judge_again(stored, KEY)
@@ -204,8 +204,8 @@ async def test_a_secret_that_an_answer_holds_is_a_finding_and_stands_nowhere(pat
     ("break_it", "said"),
     [
         ("UPDATE meta SET value = '1' WHERE key = 'target'", "damaged: target must be a string"),
-        ("DELETE FROM meta WHERE key = 'facts'", "damaged: facts is missing"),
-        ("UPDATE meta SET value = '{' WHERE key = 'facts'", "damaged"),
+        ("DELETE FROM meta WHERE key = 'profile'", "damaged: profile is missing"),
+        ("UPDATE meta SET value = '{' WHERE key = 'profile'", "damaged"),
         ("UPDATE rules SET record = '{}'", "rule"),
         ("UPDATE results SET outcome = 'odd'", "damaged: 'odd' is not a valid Outcome"),
     ],

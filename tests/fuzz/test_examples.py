@@ -28,7 +28,7 @@ from conformance.fuzz import (
 from conformance.fuzz.strategies.broken import BROKEN, INVALID, is_json, not_json
 from conformance.fuzz.strategies.example import KINDS, Example, Oddity, kind_of
 from conformance.fuzz.strategies.forged import forged_examples
-from conformance.fuzz.strategies.malformed import EDITED, breaking_examples, malformed_examples
+from conformance.fuzz.strategies.malformed import MUTATED, malformed_examples, violating_examples
 from conformance.fuzz.strategies.valid import DOCUMENTED, valid_examples
 from conformance.fuzz.strategies.values import texts
 from conformance.model.exchange import Exchange, Role
@@ -96,7 +96,7 @@ def test_every_valid_body_parses_to_a_valid_message(body):
 
 
 @laws
-@given(breaking_examples)
+@given(violating_examples)
 def test_a_breaking_example_violates_the_schema(example):
     message = example.fields(DIGITS, NOW)
     assert message_problems(message) != []
@@ -167,7 +167,7 @@ def test_invalid_bytes_are_not_utf8():
 
 
 @laws
-@given(EDITED)
+@given(MUTATED)
 def test_an_edit_changes_the_body(oddity):
     assert Example((oddity,)).body(DIGITS, NOW) != Example().body(DIGITS, NOW)
 
@@ -183,7 +183,7 @@ def test_no_forgery_has_a_valid_signature(dialect):
     @given(forged_examples(dialect))
     def drawn(example):
         signed = signer.sign(dialect.timestamp(NOW), example.body(DIGITS, NOW))
-        forged = example.damage(signed, signer)
+        forged = example.tampering(signed, signer)
         assert not forged.signing.authentic
         if forged.timestamp is None or len(forged.signatures) != 1:
             return
@@ -226,7 +226,7 @@ def test_a_body_of_equal_meaning_reads_as_what_was_signed(example):
         return
     signer = Signer(GUIDE, Secret(SECRET.encode()))
     signed = signer.sign(b"1700000000", example.body(DIGITS, NOW))
-    forged = oddity.damage(signed, signer)
+    forged = oddity.tampering(signed, signer)
     if forged.body == signed.body:
         assert float(forged.timestamp) == 1_700_000_000
         return
@@ -343,7 +343,7 @@ def check_shell_line(where, example, folder):
         "http://h/", GUIDE, Scheme(signer, None, NO_TEXT), frozenset({200}), 5.0
     )
     context = SendContext(DIGITS, NOW, "http://h/", profile)
-    sent = compose_body(example.body(DIGITS, NOW), example.damage, {}, context)
+    sent = compose_body(example.body(DIGITS, NOW), example.tampering, {}, context)
     line = curl(_exchange(sent), GUIDE)
     subprocess.run(
         ["sh", "-c", SHELL.replace("LINE", line)],
@@ -353,7 +353,7 @@ def check_shell_line(where, example, folder):
     )
     words, body, stamp, digits = ((folder / name).read_bytes() for name in FILES)
     fresh = example.body(digits.decode() or DIGITS, NOW)
-    forgery = example.damage(signer.sign(stamp, fresh), signer)
+    forgery = example.tampering(signer.sign(stamp, fresh), signer)
     lines = words.decode("latin-1").splitlines()
     # The shell flips the bit at its old place, though the new id may have another length.
     assert body in (forgery.body, sent.request.body.replace(DIGITS.encode(), digits)), where

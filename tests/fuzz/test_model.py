@@ -20,7 +20,7 @@ def scenario_steps(*actions, accepted=True):
 
 FIRST = Action("send", "m1")
 FORGED = Action("forge", "m1", "wrong-secret")
-BROKEN = Action("break", "m1", "trailing-comma")
+MUTATED = Action("mutate", "m1", "trailing-comma")
 GIVEN_UP = Action("give-up", "m1")
 ACCEPTED, ONCE = {"status": "accepted"}, {"processed": 1}
 
@@ -41,7 +41,7 @@ ACCEPTED, ONCE = {"status": "accepted"}, {"processed": 1}
             [FORGED],
             [
                 {
-                    "send": {"as": "m1", "damage": "wrong-secret"},
+                    "send": {"as": "m1", "tampering": "wrong-secret"},
                     "expect": [{"status": "refused"}, {"processed": 0}],
                 }
             ],
@@ -51,7 +51,7 @@ ACCEPTED, ONCE = {"status": "accepted"}, {"processed": 1}
             [FORGED, FIRST],
             [
                 {
-                    "send": {"as": "m1", "damage": "wrong-secret"},
+                    "send": {"as": "m1", "tampering": "wrong-secret"},
                     "expect": [{"status": "refused"}],
                 },
                 {"send": {"again": "m1"}, "expect": [ACCEPTED, ONCE]},
@@ -59,8 +59,8 @@ ACCEPTED, ONCE = {"status": "accepted"}, {"processed": 1}
             id="valid after a forgery: once",
         ),
         pytest.param(
-            [BROKEN],
-            [{"send": {"as": "m1", "edit": "trailing-comma"}}],
+            [MUTATED],
+            [{"send": {"as": "m1", "mutation": "trailing-comma"}}],
             id="a malformed body: for other rules",
         ),
         pytest.param(
@@ -106,7 +106,7 @@ ACCEPTED, ONCE = {"status": "accepted"}, {"processed": 1}
             [FORGED, Action("send", "m1", how="exact")],
             [
                 {
-                    "send": {"as": "m1", "damage": "wrong-secret"},
+                    "send": {"as": "m1", "tampering": "wrong-secret"},
                     "expect": [{"status": "refused"}],
                 },
                 {"send": {"again": "m1"}, "expect": [ACCEPTED, ONCE]},
@@ -147,7 +147,7 @@ def test_the_kinds_of_a_message_are_those_of_all_actions_on_it():
 
 def test_the_steps_fit_the_schema_of_a_scenario_file():
     steps = scenario_steps(
-        FIRST, FORGED, BROKEN, Action("give-up", "m2"), Action("others", count=9),
+        FIRST, FORGED, MUTATED, Action("give-up", "m2"), Action("others", count=9),
         Action("restart"), Action("send", "m2", copies=2), Action("send", "m1", how="exact"),
     ).steps  # fmt: skip
     rule = {"rule": "receiver.a.b", "level": "MUST", "title": "x", "steps": steps}
@@ -155,7 +155,7 @@ def test_the_steps_fit_the_schema_of_a_scenario_file():
 
 
 OTHERS = Action("others", count=450)
-NOISE = (Action("send", "m2", copies=5), Action("forge", "m2", "truncated"), Action("break", "m3"))
+NOISE = (Action("send", "m2", copies=5), Action("forge", "m2", "truncated"), Action("mutate", "m3"))
 
 
 def never():

@@ -48,6 +48,6 @@ def check(row: Row) -> None:
     """Fail unless the suite reported what it must about a peer."""
     if row.skipped is not None:
         pytest.skip(row.skipped)
-    assert row.missed == (), row.said
-    assert row.accused == (), row.said
+    assert row.missed == (), row.messages
+    assert row.accused == (), row.messages
     assert row.holds, row.errors

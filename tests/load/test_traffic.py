@@ -61,8 +61,8 @@ def test_no_forgery_verifies(name):
     signer = Signer(dialect, Secret(b"a lighthouse"))
     for template in TEMPLATES[::40]:
         body = template.body(ID, NOW)
-        for damage in forgeries(dialect):
-            forgery = damage(signer.sign(dialect.timestamp(NOW), body), signer)
+        for tamper in forgeries(dialect):
+            forgery = tamper(signer.sign(dialect.timestamp(NOW), body), signer)
             headers = [forgery.timestamp or b"", *forgery.signatures]
             assert len(headers) < 2 or not verify(
                 dialect, signer.secret, headers[0], forgery.body, headers[1]

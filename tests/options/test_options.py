@@ -1,4 +1,4 @@
-"""What a run is asked to do: what cannot be used as given is told, and a secret hidden in any text."""
+"""What a run is asked to do: what cannot be used is reported, and a secret hidden in any text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def options(**given):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         pytest.param(
             {"api_url": "localhost:8080"}, "the API: .* http:// or https://", id="no scheme"
@@ -40,15 +40,15 @@ def options(**given):
             id="both ways",
         ),
         pytest.param({"emit_command": ""}, "--emit-command: the command is empty", id="no command"),
-        pytest.param({"emit_command": " \t"}, "--emit-command: the command is", id="only blanks"),
+        pytest.param({"emit_command": " \t"}, "--emit-command: the command is", id="only spaces"),
         pytest.param({"tls_cert": Path("c")}, "--tls-cert and --tls-key", id="no key"),
         pytest.param({"tls_key": Path("k")}, "--tls-cert and --tls-key", id="no certificate"),
         pytest.param({"secret": b""}, "--secret", id="no secret"),
         pytest.param({"timeout": 0}, "--timeout", id="no time"),
     ],
 )
-def test_what_cannot_be_used_is_told_by_its_option(given, told):
-    with pytest.raises(InputError, match=told) as raised:
+def test_a_value_that_cannot_be_used_is_reported_by_its_option(given, message):
+    with pytest.raises(InputError, match=message) as raised:
         options(**given)
     assert "\n" not in str(raised.value)
 
@@ -75,7 +75,7 @@ def test_where_to_listen_is_a_host_and_a_port(given, listen):
     "given",
     ["8080", ":8080", "localhost", "localhost:", "h:80000", "h:80/path", "http://h:80", "h:x", ""],
 )
-def test_anything_else_to_listen_on_is_told(given):
+def test_anything_else_to_listen_on_is_refused(given):
     with pytest.raises(InputError, match=r"--listen: .* must be HOST:PORT"):
         read_listen(given)
 
@@ -128,5 +128,5 @@ def test_the_rest_of_a_text_is_left_alone():
     assert hide(said, [b"a-secret", b"another"]) == said
 
 
-def test_what_is_too_short_to_be_told_from_chance_is_not_hidden():
+def test_a_secret_too_short_to_recognise_is_not_hidden():
     assert hide("the whole Secret", spellings(options(secret=b"s"))) == "the whole Secret"

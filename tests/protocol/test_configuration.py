@@ -69,7 +69,7 @@ def test_leading_zeros_of_a_message_type_do_not_count() -> None:
         pytest.param({"URL": None}, "URL must be a string", id="null-url"),
         pytest.param({"URL": "ftp://a/"}, "URL must be an http or https URL", id="ftp"),
         pytest.param({"URL": "http://"}, "URL must be an http or https URL", id="no-host"),
-        pytest.param({"URL": "http://a b/"}, "URL must be an http or https URL", id="blank"),
+        pytest.param({"URL": "http://a b/"}, "URL must be an http or https URL", id="space"),
         pytest.param({"URL": "http://u:p@a/"}, "URL must not carry credentials", id="credentials"),
         pytest.param({"URL": "http://u@a/"}, "URL must not carry credentials", id="user"),
         pytest.param({"URL": "http://a:0/"}, "URL needs a host, and a port", id="port-0"),
@@ -143,7 +143,7 @@ def test_the_secret_is_shown_masked_and_its_absence_as_such() -> None:
     ] == [MASK, ""]
 
 
-def test_neither_a_repr_nor_a_mask_tells_the_secret() -> None:
+def test_neither_a_repr_nor_a_mask_reveals_the_secret() -> None:
     configuration = read(WHOLE)
     assert "lighthouse" not in f"{configuration!r}{configuration.public_fields()}"
 

@@ -106,7 +106,7 @@ def test_a_dialect_file_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         pytest.param(("encoding: hex", "encoding: hax"), "encoding", id="value"),
         pytest.param(("success: [200]", "succes: [200]"), "succes", id="key"),
@@ -116,8 +116,8 @@ def test_a_dialect_file_is_read(tmp_path):
         pytest.param(("{timestamp}:{body}", "{timestamp}"), "string-to-sign", id="no-body"),
     ],
 )
-def test_a_mistake_in_a_dialect_file_is_named(tmp_path, change, told):
+def test_a_mistake_in_a_dialect_file_is_named(tmp_path, change, message):
     path = tmp_path / "ours.yaml"
     path.write_text((dialects.BUILT_IN / "guide.yaml").read_text().replace(*change))
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         dialects.load(str(path))

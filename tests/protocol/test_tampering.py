@@ -1,4 +1,4 @@
-"""Every damage leaves a request that a correct receiver refuses; every edit one that is signed well."""
+"""After tampering a correct receiver refuses a request; after a mutation its signature is right."""
 
 import json
 
@@ -28,14 +28,14 @@ def accepts(signer, signed):
     )
 
 
-@pytest.mark.parametrize("damage", TAMPERINGS)
-def test_a_damaged_request_is_not_signed_well(damage):
+@pytest.mark.parametrize("tampering", TAMPERINGS)
+def test_a_tampered_request_is_not_signed_well(tampering):
     signer = SIGNERS["guide"]
     right = signer.sign(b"1700000000", BODY)
     assert accepts(signer, right)
-    damaged = TAMPERINGS[damage](right, signer)
-    assert not accepts(signer, damaged)
-    assert not damaged.signing.authentic
+    tampered = TAMPERINGS[tampering](right, signer)
+    assert not accepts(signer, tampered)
+    assert not tampered.signing.authentic
 
 
 def test_a_moved_digit_is_signed_well_where_nothing_separates():
@@ -43,41 +43,41 @@ def test_a_moved_digit_is_signed_well_where_nothing_separates():
     assert accepts(signer, TAMPERINGS["moved-digit"](signer.sign(b"1700000000", BODY), signer))
 
 
-@pytest.mark.parametrize("damage", ["append-blank", "pretty", "duplicate-key-front"])
-def test_bytes_of_equal_meaning_parse_to_what_was_signed(damage):
+@pytest.mark.parametrize("tampering", ["append-space", "pretty", "duplicate-key-front"])
+def test_bytes_of_equal_meaning_parse_to_what_was_signed(tampering):
     signer = SIGNERS["guide"]
-    damaged = TAMPERINGS[damage](signer.sign(b"1700000000", BODY), signer)
-    assert json.loads(damaged.body) == FIELDS
+    tampered = TAMPERINGS[tampering](signer.sign(b"1700000000", BODY), signer)
+    assert json.loads(tampered.body) == FIELDS
 
 
 def test_an_invalid_byte_decodes_lossily_to_what_was_signed():
     signer = SIGNERS["guide"]
-    damaged = TAMPERINGS["invalid-byte"](signer.sign(b"1700000000", BODY), signer)
-    assert damaged.body != BODY
-    assert json.loads(damaged.body.decode("utf-8", "replace")) == FIELDS
+    tampered = TAMPERINGS["invalid-byte"](signer.sign(b"1700000000", BODY), signer)
+    assert tampered.body != BODY
+    assert json.loads(tampered.body.decode("utf-8", "replace")) == FIELDS
 
 
 def test_a_flipped_body_is_another_message_and_still_json():
     signer = SIGNERS["guide"]
-    damaged = TAMPERINGS["flip-body"](signer.sign(b"1700000000", BODY), signer)
-    assert json.loads(damaged.body) != FIELDS
+    tampered = TAMPERINGS["flip-body"](signer.sign(b"1700000000", BODY), signer)
+    assert json.loads(tampered.body) != FIELDS
 
 
-@pytest.mark.parametrize("edit", MUTATIONS)
-def test_an_edit_changes_the_body(edit):
-    assert MUTATIONS[edit](BODY) != BODY
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_mutation_changes_the_body(mutation):
+    assert MUTATIONS[mutation](BODY) != BODY
 
 
 @pytest.mark.parametrize(
-    "edit",
+    "mutation",
     ["cut-short", "empty", "unquoted", "trailing-comma", "not-json", "invalid-utf8", "cut-utf8"],
 )
-def test_a_broken_body_is_not_json(edit):
+def test_a_broken_body_is_not_json(mutation):
     with pytest.raises(ValueError):  # noqa: PT011 - UnicodeDecodeError or JSONDecodeError
-        json.loads(MUTATIONS[edit](BODY))
+        json.loads(MUTATIONS[mutation](BODY))
 
 
-@pytest.mark.parametrize(("edit", "last"), [("other-id-first", True), ("other-id-last", False)])
-def test_a_doubled_id_is_read_as_the_messages_own_or_as_another(edit, last):
-    read = json.loads(MUTATIONS[edit](BODY))["msgId"]
+@pytest.mark.parametrize(("mutation", "last"), [("other-id-first", True), ("other-id-last", False)])
+def test_a_doubled_id_is_read_as_the_messages_own_or_as_another(mutation, last):
+    read = json.loads(MUTATIONS[mutation](BODY))["msgId"]
     assert (read == FIELDS["msgId"]) is last

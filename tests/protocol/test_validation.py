@@ -125,7 +125,7 @@ BAD_URLS = {
     "scheme": "ftp://example.com/",
     "no-scheme": "example.com/hook",
     "no-host": "http://",
-    "blank": "http://exam ple.com/",
+    "space": "http://exam ple.com/",
     "newline": "http://example.com/\n",
     "port": "http://example.com:port/",
 }
@@ -303,7 +303,7 @@ def test_a_problem_names_the_field_of_the_message(
     assert told(message_problems(message)) == expected
 
 
-def test_a_field_of_a_message_that_is_null_is_told_with_what_it_must_be() -> None:
+def test_a_null_field_of_a_message_is_reported_with_what_it_must_be() -> None:
     fields = {field: noun for noun, fields in NOUNS.items() for field in fields}
     assert {field: told(message_problems(TEXT | {field: None})) for field in fields} == {
         field: [f"{field} must be {noun}, not null"] for field, noun in fields.items()
@@ -376,7 +376,7 @@ def test_a_value_nested_too_deeply_to_be_shown_is_a_problem_and_no_crash() -> No
     ]
 
 
-def test_a_yaml_value_that_json_lacks_is_told_by_its_type() -> None:
+def test_a_yaml_value_that_json_lacks_is_named_by_its_type() -> None:
     assert told(problems("dialect", FITTING["dialect"] | {"title": {1}})) == [
         "title must be a string, not a set"
     ]

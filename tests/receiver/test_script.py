@@ -130,7 +130,7 @@ async def test_a_scripted_connection_close_closes_it() -> None:
         assert (await reader.read()).endswith(SUCCESS)
 
 
-async def test_an_answer_is_recorded_as_it_was_given() -> None:
+async def test_an_answer_is_recorded_as_it_was_sent() -> None:
     script = Scripted(404, headers=(("X-Odd", "é"),), body=b"nothing here")
     async with answering(script) as endpoint:
         response = await post(endpoint)

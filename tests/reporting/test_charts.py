@@ -108,7 +108,7 @@ def test_bars_stand_upon_each_other():
 
 def test_the_deadline_is_that_of_the_run_unless_it_is_given():
     made = trace(exchange())
-    made.run = {"epoch": 0.0, "facts": {"deadline": 3.0, "accepted": [200]}}
+    made.run = {"epoch": 0.0, "profile": {"deadline": 3.0, "accepted": [200]}}
     assert drawn(charts.answer_times(made))[1][1][0]["seconds"] == 3.0
     assert drawn(charts.answer_times(made, deadline=1.5))[1][1][0]["seconds"] == 1.5
 

@@ -19,11 +19,11 @@ STAMP, BODY = b"1625123456", b'{"msgId":"1","content":"x9"}'
 FINE = Answer(200, ((b"Date", b"now"),), b'{"status":"success"}')
 
 
-def sent(number: int, damage: str | None = None, *, msg_id: str = "1") -> Exchange:
-    """A request of the suite, signed and then damaged."""
+def sent(number: int, tampering: str | None = None, *, msg_id: str = "1") -> Exchange:
+    """A request of the suite, signed and then tampered with."""
     signed = SIGNER.sign(STAMP, BODY)
-    if damage is not None:
-        signed = TAMPERINGS[damage](signed, SIGNER)
+    if tampering is not None:
+        signed = TAMPERINGS[tampering](signed, SIGNER)
     headers: Headers = ((b"Content-Type", b"application/json"),)
     if signed.timestamp is not None:
         headers += ((b"X-Webhook-Timestamp", signed.timestamp),)
@@ -62,14 +62,16 @@ def test_a_correctly_signed_request_has_no_marks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "differences"),
+    ("tampering", "differences"),
     [
         pytest.param("flip-body", ["8"], id="body-changed-after-signing"),
         pytest.param("shift-timestamp", ["7"], id="timestamp-changed-after-signing"),
     ],
 )
-def test_only_what_was_changed_after_signing_is_marked(damage: str, differences: list[str]) -> None:
-    last = view(sent(1), sent(2, damage, msg_id="2"))
+def test_only_what_was_changed_after_signing_is_marked(
+    tampering: str, differences: list[str]
+) -> None:
+    last = view(sent(1), sent(2, tampering, msg_id="2"))
     assert marks(last.request) == differences
     assert "correctly signed" in last.request_note
 

@@ -218,7 +218,7 @@ def test_where_room_is_short_each_result_keeps_its_telling_exchange(
     assert len(shown) < 12
 
 
-def test_what_the_page_has_no_room_for_is_said(monkeypatch: pytest.MonkeyPatch):
+def test_the_page_refers_to_the_trace_for_what_it_has_no_room_for(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(evidence, "ROOM", 0)
     text = page(report(result(case="a"), result(case="b")))
     assert "see the trace for the other" in text
@@ -243,7 +243,7 @@ def test_cases_of_a_rule_share_its_text_and_a_message():
     text = page(report(result(case="a"), result(case="b")))
     assert text.count("Anyone could forge it") == 1
     assert (
-        '<code>[a]</code> <code>[b]</code> <span class="said"><span lang="en">answered 200</span>'
+        '<code>[a]</code> <code>[b]</code> <span class="message"><span lang="en">answered 200</span>'
         in text
     )
 
@@ -258,7 +258,7 @@ def test_many_cases_are_named_by_a_few_of_them():
     assert "<code>[7]</code> <small>+12</small>" in text
 
 
-def test_a_failure_shows_all_that_mends_it():
+def test_a_failure_shows_all_that_helps_to_fix_it():
     text = page(report(result(reproduce="curl 'http://x' && true")))
     for part in (
         "receiver.<wbr>signature.<wbr>tampered-body",
@@ -314,14 +314,14 @@ def test_the_head_says_what_was_judged_and_how():
     assert "2026-11-24 02:00:00 UTC" in text
 
 
-def test_the_cause_stands_at_the_top_and_is_not_told_twice():
+def test_the_cause_stands_at_the_top_and_is_not_repeated():
     cause = Text("The secret does not fit", "密鑰不符")
     text = page(report(result(Outcome.ERROR, message=cause), cause=cause))
     assert text.count("The secret does not fit") == 1
     assert text.index("The secret does not fit") < text.index("<main")
 
 
-def test_there_is_no_cause_where_none_is_given():
+def test_there_is_no_cause_where_the_report_has_none():
     assert 'class="cause' not in page(report(cause=NO_TEXT))
 
 

@@ -89,7 +89,7 @@ def test_a_case_is_named_by_group_and_rest(rule: str, name: str | None, group: s
 
 
 @pytest.mark.parametrize(("outcome", "tag"), [(Outcome.FAIL, "failure"), (Outcome.ERROR, "error")])
-def test_a_failure_tells_what_why_how_to_mend_it_and_how_to_see_it(outcome: Outcome, tag: str):
+def test_a_failure_says_what_why_how_to_fix_it_and_how_to_reproduce_it(outcome: Outcome, tag: str):
     found = case(result(outcome)).find(tag)
     assert found is not None
     assert found.get("message") == "answered 200"
@@ -111,7 +111,7 @@ def test_a_skip_gives_its_reason():
 
 
 @pytest.mark.parametrize("outcome", [Outcome.WARN, Outcome.NOTE])
-def test_a_remark_passes_and_says_what_was_seen_and_how_to_mend_it(outcome: Outcome):
+def test_a_remark_passes_and_says_what_was_seen_and_how_to_fix_it(outcome: Outcome):
     said = case(result(outcome)).findtext("system-out") or ""
     assert said.startswith(f"{outcome}: answered 200\n")
     assert "Compare the signatures" in said

@@ -43,7 +43,7 @@ def test_quiet_is_one_line():
     assert len(plain(failing(), quiet=True).splitlines()) == 1
 
 
-def test_one_cause_is_told_once():
+def test_one_cause_is_printed_once():
     cause = Sentence("the receiver gave no answer: check the URL")
     assert plain(report(run(cause=cause, effects=None))).count(str(cause)) == 1
 

@@ -73,7 +73,7 @@ def test_a_run_shows_its_progress_in_one_place(notebook):
     assert kinds(shown, "stream") == []
 
 
-def test_what_came_of_a_run_shows_itself(notebook):
+def test_the_results_of_a_run_have_notebook_displays(notebook):
     notebook.run(RUN)
     (report,) = kinds(notebook.run("report"), "execute_result")
     assert "receiver.signature.wrong-secret" in report["text/html"]

@@ -46,7 +46,7 @@ def test_a_rule_belongs_to_the_group_in_its_id(rule: str, group: str) -> None:
     assert group_of(rule) == group
 
 
-def test_answer_times_are_told_by_their_middle_and_their_end() -> None:
+def test_answer_times_are_summed_up_by_median_and_tail() -> None:
     times = answer_times([answered(number, number / 1000) for number in range(1, 101)])
     assert times is not None
     assert times.median == pytest.approx(0.051)

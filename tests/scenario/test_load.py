@@ -1,10 +1,10 @@
-"""The scenario format: what is read, and how a mistake is told."""
+"""The scenario format: what is read, and how a mistake is reported."""
 
 import re
 
 import pytest
 
-from conformance.checks.receiver.whole_run import CHECKS
+from conformance.checks.registry import CHECKS
 from conformance.model.errors import InputError
 from conformance.model.exchange import Transport
 from conformance.model.rules import Level
@@ -58,15 +58,15 @@ def test_built_in_steps_speak_only_of_named_messages():
 
 def test_every_named_check_exists():
     named = {each.check for each in scenarios.built_in("receiver") if each.check is not None}
-    assert named == set(CHECKS)
+    assert named == set(CHECKS["receiver"])
 
 
 @pytest.mark.parametrize(
     ("word", "table"),
     [
         pytest.param("form", ENCODINGS, id="form"),
-        pytest.param("edit", MUTATIONS, id="edit"),
-        pytest.param("damage", TAMPERINGS, id="damage"),
+        pytest.param("mutation", MUTATIONS, id="mutation"),
+        pytest.param("tampering", TAMPERINGS, id="tampering"),
         pytest.param("message", {"plain", *TYPES}, id="message"),
         pytest.param("transport", {*Transport} - {Transport.POOLED, Transport.RAW}, id="transport"),
     ],
@@ -102,7 +102,7 @@ def test_a_case_may_have_a_level_of_its_own(written):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         pytest.param(("level: SHOULD", "level: SHALL"), r":3: .*SHOULD", id="level"),
         pytest.param(
@@ -137,9 +137,9 @@ def test_a_case_may_have_a_level_of_its_own(written):
         ),
     ],
 )
-def test_a_mistake_is_told_with_file_and_line(written, change, told):
+def test_a_mistake_is_reported_with_file_and_line(written, change, message):
     path = written(RULE.replace(*change))
-    with pytest.raises(InputError, match=told) as raised:
+    with pytest.raises(InputError, match=message) as raised:
         scenarios.read(path)
     assert str(raised.value).startswith(str(path))
     assert "\n" not in str(raised.value)
@@ -184,23 +184,25 @@ SEND = "- send: {message: text}\n        expect: {status: accepted}"
 
 
 @pytest.mark.parametrize(
-    ("steps", "told"),
+    ("steps", "message"),
     [
         pytest.param("- expect: {status: accepted}", "a step has one of", id="no verb"),
         pytest.param("- send: {}\n        pause: 1", "a step has one of", id="two verbs"),
         pytest.param("- pause: 1\n        expect: {status: 200}", "show nothing", id="pause"),
         pytest.param("- observe: it", "no earlier step is called 'it'", id="observe"),
         pytest.param("- send: {exact: true}", "go with `again`", id="exact"),
-        pytest.param("- send: {body: '[]', edit: empty}", "`body` is sent unchanged", id="body"),
+        pytest.param(
+            "- send: {body: '[]', mutation: empty}", "`body` is sent unchanged", id="body"
+        ),
         pytest.param("- send: {without: [nickname]}", "not a field of a message", id="without"),
         pytest.param(
             "- send: {with: {day: 2024-01-01}}", "JSON cannot represent: quote it", id="date"
         ),
     ],
 )
-def test_steps_that_make_no_sense_are_told(written, steps, told):
+def test_steps_that_make_no_sense_are_reported(written, steps, message):
     path = written(RULE.replace(SEND, steps))
-    with pytest.raises(InputError, match=told) as raised:
+    with pytest.raises(InputError, match=message) as raised:
         scenarios.read(path)
     assert str(raised.value).startswith(f"{path}:2: receiver.house.nickname: ")
 
@@ -252,7 +254,7 @@ def test_a_rule_may_not_take_a_built_in_id(written, tmp_path):
         scenarios.load("receiver", [tmp_path])
 
 
-def test_an_empty_folder_is_told(tmp_path):
+def test_an_empty_folder_is_reported(tmp_path):
     with pytest.raises(InputError, match="no YAML file, or folder"):
         scenarios.load("receiver", [tmp_path])
 

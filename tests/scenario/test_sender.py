@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance.checks.sender.endpoint_reports import told_apart
-from conformance.checks.sender.step_checks import STEP_CHECKS
-from conformance.checks.sender.wire import WIRE_CHECKS
+from conformance.checks import registry
+from conformance.checks.check import Scope
 from conformance.model.errors import InputError
 from conformance.model.rules import Level
 from conformance.protocol.message import TYPES
@@ -89,7 +88,7 @@ def test_an_answer_is_a_status_or_says_what_differs(sender_case, words, reply):
         pytest.param("{as: first}", Emit(name="first"), id="name"),
     ],
 )
-def test_emit_says_which_messages_are_given(sender_case, words, emit):
+def test_emit_says_which_messages_are_emitted(sender_case, words, emit):
     assert (
         sender_case(f"steps: [{{emit: {words}, expect: {{arrives: true}}}}]").actions[0].emit
         == emit
@@ -227,7 +226,7 @@ EMIT = "{emit: {}, expect: {arrives: true}}"
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "message"),
     [
         pytest.param(
             ["steps: [{emit: {}, call: List}]"], "one of `emit`, `call` and `restart`", id="two verbs"
@@ -261,8 +260,8 @@ EMIT = "{emit: {}, expect: {arrives: true}}"
         ),
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_is_told_with_file_and_line(read, tmp_path, lines, told):
-    with pytest.raises(InputError, match=told) as raised:
+def test_a_senseless_case_is_reported_with_file_and_line(read, tmp_path, lines, message):
+    with pytest.raises(InputError, match=message) as raised:
         read(*lines)
     assert str(raised.value).startswith(f"{tmp_path / 'own.yaml'}:2: sender.house.it: ")
     assert "\n" not in str(raised.value)
@@ -278,8 +277,8 @@ def test_every_named_check_of_the_built_in_rules_exists_and_none_goes_unused():
     of_steps = {
         s.check for each in built_in() for a in each.actions for s in a.expectations if s.check
     }
-    assert over == {*WIRE_CHECKS, told_apart.__name__.replace("_", "-")}
-    assert of_steps == set(STEP_CHECKS)
+    assert over == set(registry.names("sender", Scope.RUN))
+    assert of_steps == set(registry.names("sender", Scope.STEP))
 
 
 def test_the_schema_lists_what_the_code_can_do():
@@ -302,7 +301,7 @@ def test_a_case_that_is_null_is_the_rule_as_it_stands(read):
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "message"),
     [
         pytest.param(["steps: [{emti: {}}]"], "did you mean emit", id="verb"),
         pytest.param(["steps: [{emit: {messgae: text}}]"], "did you mean message", id="emit"),
@@ -320,14 +319,14 @@ def test_a_case_that_is_null_is_the_rule_as_it_stands(read):
         pytest.param(["steps: [{emit: {}, expect: {attempts: 0}}]"], "at least 1", id="no attempts"),
     ],
 )  # fmt: skip
-def test_a_word_that_there_is_not_is_told_with_file_and_line(read, tmp_path, lines, told):
-    with pytest.raises(InputError, match=told) as raised:
+def test_an_unknown_word_is_reported_with_file_and_line(read, tmp_path, lines, message):
+    with pytest.raises(InputError, match=message) as raised:
         read(*lines)
     assert str(raised.value).startswith(f"{tmp_path / 'own.yaml'}:5: rules[0].")
     assert "\n" not in str(raised.value)
 
 
-def test_a_rule_without_steps_and_without_a_check_is_told(read):
+def test_a_rule_without_steps_and_without_a_check_is_reported(read):
     with pytest.raises(InputError, match="every case needs `steps`"):
         read("configure: {RetryCount: 1}")
 

@@ -139,7 +139,7 @@ def test_a_senders_deliveries_take_precedence_over_the_suites():
 def test_another_accepted_status_delivers():
     trace = Trace([exchange(answer=Answer(202, (), b""))])
     assert trace.attempts()["outcome"].to_list() == ["failed"]
-    trace.run = {"epoch": 0.0, "facts": {"accepted": [200, 202]}}
+    trace.run = {"epoch": 0.0, "profile": {"accepted": [200, 202]}}
     assert trace.attempts()["outcome"].to_list() == ["delivered"]
 
 

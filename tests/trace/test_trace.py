@@ -65,7 +65,7 @@ def test_the_secret_as_json_writes_it_is_the_secret(written):
 def test_another_spelling_is_masked_but_does_not_count_as_the_secret():
     result = masked(own=b"", answer=Answer(200, (), KEY))
     assert result.answer.body == b"(secret)"
-    assert result.masked == {Masked.GIVEN}
+    assert result.masked == {Masked.CREDENTIAL}
 
 
 def test_an_exchange_without_a_secret_is_unchanged():
@@ -96,10 +96,10 @@ def test_a_request_composed_by_the_suite_is_not_masked():
 
 def test_the_metadata_of_the_run_is_masked():
     trace = Trace()
-    trace.run = {"facts": {"learned": [["body", "OK k3y-k3y", "DUP k3y-k3y"]]}, "seconds": 1.5}
+    trace.run = {"profile": {"inferred": [["body", "OK k3y-k3y", "DUP k3y-k3y"]]}, "seconds": 1.5}
     trace.mask([KEY])
     assert trace.run == {
-        "facts": {"learned": [["body", "OK (secret)", "DUP (secret)"]]},
+        "profile": {"inferred": [["body", "OK (secret)", "DUP (secret)"]]},
         "seconds": 1.5,
     }
 

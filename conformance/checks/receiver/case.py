@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.wording import RATE_LIMIT, answered, listed
 from conformance.model.exchange import HELD_UP, Exchange, Fault, Role, Transport
-from conformance.model.rules import Finding, Judgement, Unjudged
+from conformance.model.rules import NO_EVIDENCE, Finding, Held, Judgement, Unjudged, gravest, held
 from conformance.model.text import NO_TEXT, Text
 from conformance.scenario.receiver import Expect, Step
 from conformance.scenario.records import Case
@@ -22,41 +22,71 @@ IMPATIENT = 0.15
 that a scenario makes."""
 NOT_NOW = (429, 503)
 """Statuses that say nothing about the request itself."""
+_UNREACHED = (Fault.REFUSED, Fault.DNS, Fault.TLS)
+"""Faults that keep a request from the target: nothing was refused."""
 
 
 def judge(case: Case, exchanges: Sequence[Exchange], profile: ReceiverProfile) -> list[Judgement]:
-    """Everything that breaks a case's expectations, or keeps them from being judged; empty when they
-    hold."""
+    """What the exchanges of a case show of its expectations."""
     elsewhere = [exchange for exchange in exchanges if exchange.request.url != profile.url]
-    judgements = _controls(elsewhere, profile)
-    if judgements:
-        return judgements  # --also-url accepts no messages, so nothing can be learnt from it
-    for index, step in enumerate(case.steps):
-        probes = [e for e in exchanges if e.step == index and e.role is Role.PROBE]
+    refused = _refused_control(elsewhere, profile)
+    if refused is not None:
+        return [refused]  # --also-url accepts no messages, so nothing can be learnt from it
+    judgements = judge_steps(case.steps, exchanges, profile)
+    if any(isinstance(judgement, Finding) for judgement in judgements):
+        return judgements
+    return judgements + _controls(case, exchanges, profile)
+
+
+def judge_steps(
+    steps: Sequence[Step], exchanges: Sequence[Exchange], profile: ReceiverProfile
+) -> list[Judgement]:
+    """The same without the control messages, for callers that see to these themselves."""
+    judgements: list[Judgement] = []
+    for index, step in enumerate(steps):
+        here = [exchange for exchange in exchanges if exchange.step == index]
+        probes = [exchange for exchange in here if exchange.role is Role.PROBE]
         if step.resend and not any(probe.status in profile.accepted for probe in probes):
-            judgements.append(Unjudged(_STAYED_BUSY if probes else _NEVER_BUSY))
+            judgements.append(Unjudged("stayed-busy", _STAYED_BUSY if probes else _NEVER_BUSY))
         for expect in step.expects:
             if expect.status:
-                wrong = _statuses(expect, step, probes, profile)
-                if wrong and expect.or_skip:
-                    return [Unjudged(_PLAIN_REFUSED + answered(probes[0], profile))]
-                judgements += wrong
+                judgement = _statuses(expect, step, here, profile)
+                if expect.or_skip and not isinstance(judgement, Held):
+                    return [_plain_refused(probes, profile)]
+                judgements.append(judgement)
             if expect.within is not None:
-                judgements += _within(expect, probes)
+                judgements.append(_within(expect, probes))
             if expect.processed is not None:
                 judgements += _processed(expect, step, index, exchanges, profile)
-    if not any(isinstance(judgement, Finding) for judgement in judgements):
-        judgements += _controls(exchanges, profile)
     return judgements
 
 
-def _controls(exchanges: Sequence[Exchange], profile: ReceiverProfile) -> list[Judgement]:
+def _plain_refused(probes: Sequence[Exchange], profile: ReceiverProfile) -> Unjudged:
+    return (
+        Unjudged("plain-refused", _PLAIN_REFUSED + answered(probes[0], profile))
+        if probes
+        else NO_EVIDENCE
+    )
+
+
+def _controls(
+    case: Case, exchanges: Sequence[Exchange], profile: ReceiverProfile
+) -> list[Judgement]:
     """A refusal counts only while plain valid messages are accepted, before and after."""
+    refused = _refused_control(exchanges, profile)
+    if refused is not None:
+        return [refused]
+    if case.refusing and not any(exchange.role is Role.CONTROL for exchange in exchanges):
+        return [Unjudged("no-control", _NO_CONTROL)]
+    return []
+
+
+def _refused_control(exchanges: Sequence[Exchange], profile: ReceiverProfile) -> Unjudged | None:
     refused = next(
         (e for e in exchanges if e.role is Role.CONTROL and e.status not in profile.accepted), None
     )
     if refused is None:
-        return []
+        return None
     reason = (
         Text(
             "not judged: a plain valid message sent beside it was not accepted (",
@@ -65,40 +95,87 @@ def _controls(exchanges: Sequence[Exchange], profile: ReceiverProfile) -> list[J
         + answered(refused, profile)
         + Text(")", "）")
     )
-    return [Unjudged(reason, error=True, exchanges=(refused.id,))]
+    return Unjudged("control-refused", reason, error=True, exchanges=(refused.id,))
 
 
 # Statuses
 
 
 def _statuses(
-    expect: Expect, step: Step, probes: Sequence[Exchange], profile: ReceiverProfile
-) -> list[Judgement]:
-    measured = [probe for probe in probes if probe.detail != HELD_UP]
+    expect: Expect, step: Step, here: Sequence[Exchange], profile: ReceiverProfile
+) -> Judgement:
+    """What the answers to a step's probes show; `here` are all exchanges of the step."""
+    probes = [exchange for exchange in here if exchange.role is Role.PROBE]
+    measured = [probe for probe in probes if probe.fault is not Fault.GIVEN_UP]
     wrong = [probe for probe in measured if not _fits(expect.status, probe, profile)]
+    if wrong:
+        return _unexpected(expect, step, wrong, len(probes), profile)
+    if "refused" in expect.status:
+        doubtful = _not_refused(measured, here, profile)
+        if doubtful is not None:
+            return doubtful
+    held_up = [probe for probe in probes if probe.detail == HELD_UP]
+    if held_up:
+        return Unjudged("unmeasured", UNMEASURED, error=True, exchanges=(held_up[0].id,))
+    return held(expect.level, measured)
+
+
+def _not_refused(
+    probes: Sequence[Exchange], here: Sequence[Exchange], profile: ReceiverProfile
+) -> Unjudged | None:
+    """Why requests that were not accepted may not have been refused either."""
+    unreached = [probe for probe in probes if probe.fault in _UNREACHED]
+    if unreached:
+        first = unreached[0]
+        return Unjudged("unreached", answered(first, profile), error=True, exchanges=(first.id,))
     busy = [probe for probe in probes if probe.status in NOT_NOW]
-    refused = "refused" in expect.status and not wrong
-    if refused and busy and (busy[0].status, None) != profile.refusal:
-        return [Unjudged(answered(busy[0], profile) + _NOT_NO, exchanges=(busy[0].id,))]
-    if not wrong:
-        return []
+    if busy and (busy[0].status, None) != profile.refusal:
+        return Unjudged("busy", answered(busy[0], profile) + _NOT_NO, exchanges=(busy[0].id,))
+    silent = [
+        probe
+        for probe in probes
+        if probe.fault is Fault.TIMEOUT and not _is_without_effect(probe, here)
+    ]
+    if silent:
+        reason = answered(silent[0], profile) + _NO_REFUSAL
+        return Unjudged(
+            "unanswered", reason, error=True, exchanges=tuple(probe.id for probe in silent[:10])
+        )
+    return None
+
+
+def _is_without_effect(probe: Exchange, here: Sequence[Exchange]) -> bool:
+    """Whether the observer shows the effect of a later good message, and none of the probe's."""
+    if any(exchange.role is Role.OBSERVE and count(exchange) is None for exchange in here):
+        return False
+    effects = _effects(here)
+    shown = bool(effects.later) and effects.ended
+    return shown and effects.after.get(probe.msg_id) == 0
+
+
+def _unexpected(
+    expect: Expect,
+    step: Step,
+    wrong: Sequence[Exchange],
+    total: int,
+    profile: ReceiverProfile,
+) -> Finding | Unjudged:
+    """The judgement on `wrong` answers out of `total`: the first of them is described."""
     first = wrong[0]
     if first.fault in (Fault.REFUSED, Fault.DNS):
-        return [Unjudged(answered(first, profile), error=True, exchanges=(first.id,))]
+        return Unjudged("unreached", answered(first, profile), error=True, exchanges=(first.id,))
     burst = step.send is not None and (step.send.at_once or step.send.copies > 1)
     if first.status == 429 and not burst:
-        return [Unjudged(RATE_LIMIT, error=True, exchanges=(first.id,))]
+        return Unjudged("rate-limit", RATE_LIMIT, error=True, exchanges=(first.id,))
     message = answered(first, profile) + _expected(expect.status, first)
-    if len(probes) > 1:
+    if total > 1:
         message = (
-            Text(
-                f"{len(wrong)} of {len(probes)} requests: ",
-                f"{len(probes)} 個請求中有 {len(wrong)} 個：",
-            )
+            Text(f"{len(wrong)} of {total} requests: ", f"{total} 個請求中有 {len(wrong)} 個：")
             + message
         )
     ids = tuple(probe.id for probe in wrong[:10])
-    return [Finding(expect.level, message, ids, _slack(wrong, profile))]
+    code = "unexpected-answer" if first.status is not None else "unanswered"
+    return Finding(expect.level, code, message, ids, _slack(wrong, profile))
 
 
 def _slack(wrong: Sequence[Exchange], profile: ReceiverProfile) -> float | None:
@@ -156,12 +233,12 @@ def _expected(words: tuple[str | int, ...], exchange: Exchange) -> Text:
     return Text("; expected ", "；預期 ") + listed(words)
 
 
-def _within(expect: Expect, probes: Sequence[Exchange]) -> list[Judgement]:
+def _within(expect: Expect, probes: Sequence[Exchange]) -> Judgement:
     limit = expect.within or 0.0
     measured = [probe for probe in probes if probe.fault is not Fault.GIVEN_UP]
     late = [probe for probe in measured if probe.fault is Fault.TIMEOUT or probe.seconds > limit]
     if not late:
-        return []
+        return held(expect.level, [probe for probe in measured if probe.status is not None])
     slowest = max(late, key=lambda probe: probe.seconds)
     slack = slowest.seconds - limit
     count = f"{len(late)} of {len(probes)} answers" if len(probes) > 1 else "the answer"
@@ -170,7 +247,7 @@ def _within(expect: Expect, probes: Sequence[Exchange]) -> list[Judgement]:
         f"{count} took longer than {limit:g} s (up to {slowest.seconds:.2f} s)",
         f"{zh}超過 {limit:g} 秒（最長 {slowest.seconds:.2f} 秒）",
     )
-    return [Finding(expect.level, message, tuple(probe.id for probe in late[:10]), slack)]
+    return Finding(expect.level, "late", message, tuple(probe.id for probe in late[:10]), slack)
 
 
 # Effects
@@ -180,23 +257,23 @@ def _processed(
     expect: Expect, step: Step, index: int, exchanges: Sequence[Exchange], profile: ReceiverProfile
 ) -> list[Judgement]:
     """Whether the step's messages had the expected effects, by the observer's counts or else by the
-    answers."""
+    answers. Nothing where there is neither: the case's other expectations stand without it."""
     if profile.observed:
-        return _counted(expect, step, index, exchanges, profile)
+        return [_counted(expect, step, index, exchanges, profile)]
     if profile.inferred is None or expect.processed == 0:
         return []  # the answer to a refused message cannot show whether it had an effect
     probes = [e for e in exchanges if e.role is Role.PROBE and e.step <= index]
     ids = {probe.msg_id for probe in probes if probe.step == index}
-    judgements: list[Judgement] = []
-    for msg_id in sorted(ids - {None}, key=str):
-        attempts = [probe for probe in probes if probe.msg_id == msg_id]
-        judgements += _by_answers(expect, attempts, profile)
-    return judgements[:1]
+    judgements = [
+        _by_answers(expect, [probe for probe in probes if probe.msg_id == msg_id], profile)
+        for msg_id in sorted(ids - {None}, key=str)
+    ]
+    return [gravest(judgements)]
 
 
 def _by_answers(
     expect: Expect, attempts: Sequence[Exchange], profile: ReceiverProfile
-) -> list[Judgement]:
+) -> Judgement:
     """Judges by the answers to one message; `attempts` are its exchanges up to the step."""
     inferred = profile.inferred
     assert inferred is not None  # noqa: S101 - `_processed` checks it
@@ -206,18 +283,18 @@ def _by_answers(
     unseen = any(e.status is None and e.request.transport not in _CUT for e in attempts)
     ids = tuple(attempt.id for attempt in attempts)
     if not accepted:
-        return []
+        return Unjudged("not-accepted", _NOT_ACCEPTED, exchanges=ids)
     if None in kinds:
-        return [Unjudged(_NEITHER, exchanges=ids)]
+        return Unjudged("answer-fits-neither", _NEITHER, exchanges=ids)
     firsts = kinds.count(True)
     if firsts > 1:
-        return [Finding(expect.level, _times(firsts) + _BY_ANSWERS, ids)]
+        return Finding(expect.level, "too-many-effects", _times(firsts) + _BY_ANSWERS, ids)
     if firsts == 1 and unseen:
         # The unanswered attempt may have had an effect, or may have been rolled back.
-        return [Unjudged(_ROLLED_BACK, exchanges=ids)]
+        return Unjudged("rolled-back", _ROLLED_BACK, exchanges=ids)
     if firsts == 0 and not unseen:
-        return [Finding(expect.level, _TAKEN_FOR_REPEAT + _BY_ANSWERS, ids)]
-    return []
+        return Finding(expect.level, "lost", _TAKEN_FOR_REPEAT + _BY_ANSWERS, ids)
+    return held(expect.level, accepted)
 
 
 def _is_conclusive(exchange: Exchange, profile: ReceiverProfile) -> bool:
@@ -262,12 +339,12 @@ class _Miscount:
 
 def _counted(
     expect: Expect, step: Step, index: int, exchanges: Sequence[Exchange], profile: ReceiverProfile
-) -> list[Judgement]:
+) -> Judgement:
     """Judges by the effects that the observer counted for the step's messages."""
     here = [exchange for exchange in exchanges if exchange.step == index]
     silent = [e for e in here if e.role is Role.OBSERVE and count(e) is None]
     if silent:
-        return [Unjudged(_OBSERVER_SILENT, error=True, exchanges=(silent[0].id,))]
+        return Unjudged("observer-silent", _OBSERVER_SILENT, error=True, exchanges=(silent[0].id,))
     effects = _effects(here)
     acknowledged = _acknowledged(exchanges, index, profile)
     acknowledged_before = _acknowledged(exchanges, index - 1, profile)
@@ -286,12 +363,15 @@ def _counted(
         if more or (number < expected and observable and msg_id in acknowledged):
             wrong.append(_Miscount(msg_id, number, expected))
     if wrong:
-        return [_miscounted(expect, step, wrong, len(effects.own), exchanges)]
+        return _miscounted(expect, step, wrong, len(effects.own), exchanges)
     if belated:
-        return [Unjudged(_BELATED, error=True)]
+        return Unjudged("belated", _BELATED, error=True)
     if effects.later and not effects.ended:  # `_controls` reports a later message that was refused
-        return [Unjudged(_NO_LATER_EFFECT, error=True)]
-    return []
+        return Unjudged("no-later-effect", _NO_LATER_EFFECT, error=True)
+    own = any(effects.after[msg_id] for msg_id in effects.own)
+    if not observable or not (own or unchanged or expect.processed == 0):
+        return Unjudged("no-effect-seen", _NO_EFFECT_SEEN)
+    return held(expect.level, [exchange for exchange in here if exchange.role is Role.OBSERVE])
 
 
 def _effects(here: Sequence[Exchange]) -> _Effects:
@@ -329,7 +409,8 @@ def _miscounted(
     forgotten = step.observe is not None and worst.effects < worst.expected
     description = _FORGOTTEN if forgotten else _times(worst.effects, worst.expected)
     message = (several if messages > 1 else NO_TEXT) + description
-    return Finding(expect.level, message, tuple(probes[:10]))
+    code = "lost" if worst.effects < worst.expected else "too-many-effects"
+    return Finding(expect.level, code, message, tuple(probes[:10]))
 
 
 def count(exchange: Exchange) -> int | None:
@@ -379,6 +460,27 @@ _ROLLED_BACK = Text(
 _TAKEN_FOR_REPEAT = Text(
     "answered as a repeat, though it had never been accepted: the message is lost",
     "被當成重複訊息響應，但它從未被接受過：訊息已遺失",
+)
+UNMEASURED = Text(
+    "not judged: Hookproof itself was held up when the answer came",
+    "未判定：響應返回時 Hookproof 自己被耽擱",
+)
+_NO_CONTROL = Text(
+    "not judged: no plain valid message was sent beside it, so nothing shows that it was refused for what "
+    "it is",
+    "未判定：旁邊沒有發送普通有效訊息，無從得知它是因自身內容而被拒絕",
+)
+_NO_REFUSAL = Text(
+    ": that is no refusal; --observer-url would show whether it had an effect",
+    "：這不算拒絕；提供 --observer-url 才能看出它是否產生了效果",
+)
+_NOT_ACCEPTED = Text(
+    "not judged: no attempt for this message was accepted",
+    "未判定：這則訊息的任何一次嘗試都未被接受",
+)
+_NO_EFFECT_SEEN = Text(
+    "not judged: the observer showed no effect of any message of this step",
+    "未判定：觀察端點沒有顯示這一步任何訊息的效果",
 )
 _PLAIN_REFUSED = Text(
     "not judged: the same message in its plain form is not accepted: ",

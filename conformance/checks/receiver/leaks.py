@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.wording import places
 from conformance.model.exchange import Answer, Exchange, Masked, Role
-from conformance.model.rules import Finding, Judgement, Level
+from conformance.model.rules import Finding, Judgement, Level, held
 from conformance.model.text import Text
 from conformance.options.secrets import is_distinctive
 from conformance.protocol.dialect import sign
@@ -51,18 +51,24 @@ def reveals_nothing(
 ) -> list[Judgement]:
     """No answer contains the secret, the right signature of a forged request, a stack trace or a path."""
     matches: dict[bytes, list[tuple[Text, bytes]]] = {}  # most answers are alike: search each once
-    for exchange in over:
-        if exchange.answer is None or exchange.role is Role.OBSERVE:
-            continue
-        text = _text(exchange.answer)
+    texts = [
+        (exchange, _text(exchange.answer))
+        for exchange in over
+        if exchange.answer is not None and exchange.role is not Role.OBSERVE
+    ]
+    for exchange, text in texts:
         if text not in matches:
             matches[text] = list(_matches(text))
         leak = _leak(exchange, text, matches[text], profile)
         if leak is not None:
             place = places([exchange])
             message = Text("an answer holds ", "響應中含有") + leak
-            return [Finding(level, message + Text(f" ({place})", f"（{place}）"), (exchange.id,))]
-    return []
+            return [
+                Finding(
+                    level, "leak", message + Text(f" ({place})", f"（{place}）"), (exchange.id,)
+                )
+            ]
+    return [held(level, [exchange for exchange, _ in texts])]
 
 
 def _leak(

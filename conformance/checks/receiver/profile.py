@@ -15,7 +15,7 @@ from conformance.protocol.schemes import Scheme
 class ReceiverProfile:
     """What every judgement about a receiver rests on.
 
-    `asked` is the dialect that the user requested and `scheme` the one that the target speaks;
+    `requested` is the dialect of the options and `scheme` the one that the target speaks;
     `accepted` are the statuses that count as success; `deadline` is in seconds; `plain` is a kind
     of message that the target was seen to accept. `observed` is True when there is a reliable
     --observer-url, and `blind` says why it is unreliable; `inferred` is the observer inferred from the
@@ -25,7 +25,7 @@ class ReceiverProfile:
     """
 
     url: str
-    asked: Dialect
+    requested: Dialect
     scheme: Scheme
     accepted: frozenset[int]
     deadline: float

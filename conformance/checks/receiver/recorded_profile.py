@@ -18,13 +18,13 @@ def as_data(profile: ReceiverProfile) -> dict[str, Any]:
     status, fault = profile.refusal
     return {
         "url": profile.url,
-        "asked": asdict(profile.asked),
+        "requested": asdict(profile.requested),
         "scheme": scheme_data(profile.scheme),
         "accepted": sorted(profile.accepted),
         "deadline": profile.deadline,
         "plain": profile.plain,
         "observed": profile.observed,
-        "learned": list(profile.inferred.traits) if profile.inferred is not None else None,
+        "inferred": list(profile.inferred.traits) if profile.inferred is not None else None,
         "blind": asdict(profile.blind) if profile.blind is not None else None,
         "certificate": profile.certificate,
         "refusal": [status, fault],
@@ -34,11 +34,11 @@ def as_data(profile: ReceiverProfile) -> dict[str, Any]:
 def from_data(data: dict[str, Any], secret: Secret) -> ReceiverProfile:
     """The profile in `data`, which fits `schemas/run.schema.json`, with the target's `secret` (empty when
     it is not known)."""
-    inferred, blind = data["learned"], data["blind"]
+    inferred, blind = data["inferred"], data["blind"]
     status, fault = data["refusal"]
     return ReceiverProfile(
         url=data["url"],
-        asked=read_dialect(data["asked"]),
+        requested=read_dialect(data["requested"]),
         scheme=read_scheme(data["scheme"], secret),
         accepted=frozenset(data["accepted"]),
         deadline=data["deadline"],

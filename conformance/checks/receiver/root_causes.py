@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.model.exchange import Exchange, Role
-from conformance.model.rules import Finding, Judgement, Level, Unjudged
+from conformance.model.rules import Finding, Held, Judgement, Level, Unjudged
 from conformance.model.text import Text
 
 RAW_BYTES = "receiver.signature.raw-bytes"
@@ -27,10 +27,11 @@ def without_root_cause(
     A signature over rewritten JSON is reported by the `first` case of raw-bytes. A target that answers
     every forgery with a 5xx, or by closing the connection, is reported by refusal-status.
     """
-    if profile.scheme.rewritten is not None and rule == RAW_BYTES:
+    if profile.scheme.rewritten is not None and rule == RAW_BYTES and exchanges:
         return [_rewritten(exchanges, profile) if first else _same_cause(RAW_BYTES)]
     refused = any((each.status, each.fault) == profile.refusal for each in exchanges)
-    if rule == TIMESTAMP_FORM and judgements and refused:
+    broken = not all(isinstance(judgement, Held) for judgement in judgements)
+    if rule == TIMESTAMP_FORM and broken and refused:
         return [_same_cause(REFUSAL_STATUS)]
     return list(judgements)
 
@@ -42,8 +43,10 @@ def _rewritten(exchanges: Sequence[Exchange], profile: ReceiverProfile) -> Findi
         + Text(", not over the bytes as received", "計算的，而不是對收到的原始位元組")
     )
     probes = tuple(exchange.id for exchange in exchanges if exchange.role is Role.PROBE)
-    return Finding(Level.MUST, message, probes)
+    return Finding(Level.MUST, "body-rewritten", message, probes)
 
 
 def _same_cause(rule: str) -> Unjudged:
-    return Unjudged(Text(f"the same cause as the failure of {rule}", f"與 {rule} 的失敗原因相同"))
+    return Unjudged(
+        "same-cause", Text(f"the same cause as the failure of {rule}", f"與 {rule} 的失敗原因相同")
+    )

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import ipaddress
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from conformance.checks.receiver.case import NOT_NOW
+from conformance.checks.check import Check, Need, Scope
+from conformance.checks.receiver.case import NOT_NOW, UNMEASURED
 from conformance.checks.receiver.crash_suspects import describe_suspects, suspects
 from conformance.checks.receiver.leaks import reveals_nothing
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.wording import RATE_LIMIT, answered, places
 from conformance.model.exchange import Exchange, Fault, Role
-from conformance.model.rules import Finding, Judgement, Level, Unjudged
+from conformance.model.rules import NO_EVIDENCE, Finding, Judgement, Level, Unjudged, held
 from conformance.model.text import Text
 from conformance.protocol.schemes import describe_dialect
-
-Check = Callable[[Sequence[Exchange], ReceiverProfile, Level], list[Judgement]]
 
 FAST = 0.5
 """Seconds within which a receiver answers that defers its work until after the answer."""
@@ -36,34 +35,40 @@ def status_exactly_200(
     plain = [exchange for exchange in over if exchange.role is Role.PLAIN]
     other = [e for e in plain if e.status is not None and e.status != 200 and 200 <= e.status < 300]
     if not other:
-        return []
+        return [
+            held(level, [exchange for exchange in plain if exchange.status == 200], _NONE_ACCEPTED)
+        ]
     status = other[0].status
     message = Text(
         f"{len(other)} of {len(plain)} plain valid messages were answered {status}: the sender "
         "treats that as a failure and sends again",
         f"{len(plain)} 則普通有效訊息中有 {len(other)} 則得到 {status}：發送方會視為失敗並重發",
     )
-    return [Finding(level, message, _ids(other))]
+    return [Finding(level, "other-2xx", message, _ids(other))]
 
 
 def dialect(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
     """The target speaks the dialect that was requested."""
     spoken = profile.scheme.signer.dialect
     rewritten = profile.scheme.rewritten is not None
-    if not profile.scheme.description or (rewritten and spoken.name == profile.asked.name):
-        return []
+    plain = [e for e in over if e.role in (Role.PLAIN, Role.PREFLIGHT)]
+    if not profile.scheme.description or (rewritten and spoken.name == profile.requested.name):
+        accepted = [exchange for exchange in plain if exchange.status in profile.accepted]
+        return [held(level, accepted, _NONE_ACCEPTED)]
     message = (
         Text("the target signs ", "目標所簽的是：")
         + (describe_dialect(spoken) if rewritten else profile.scheme.description)
         + Text(
-            f" (dialect {spoken.name}), not {profile.asked.name}: {profile.asked.summary} "
+            f" (dialect {spoken.name}), not {profile.requested.name}: {profile.requested.summary} "
             "Everything else was judged in the dialect that it speaks.",
-            f"（方言 {spoken.name}），而不是 {profile.asked.name}。其餘規則已按它所說的方言判定。",
+            f"（方言 {spoken.name}），而不是 {profile.requested.name}。其餘規則已按它所說的方言判定。",
         )
     )
-    accepted = [e for e in over if e.role is Role.DIAGNOSE and e.status in profile.accepted]
-    refused = [e for e in over if e.role is Role.PLAIN and e.status not in profile.accepted]
-    return [Finding(level, message, _ids([*accepted[:1], *refused]))]
+    accepted = [e for e in plain if e.role is Role.PREFLIGHT and e.status in profile.accepted]
+    refused = [e for e in plain if e.role is Role.PLAIN and e.status not in profile.accepted]
+    if not accepted:
+        return [_NONE_ACCEPTED]
+    return [Finding(level, "other-dialect", message, _ids([*accepted[:1], *refused]))]
 
 
 def signature_refusal_status(
@@ -75,15 +80,23 @@ def signature_refusal_status(
     # A "not now" counts as a refusal only where the target answers every forgery with it.
     refused = [e for e in refused if e.status not in NOT_NOW or (e.status, None) == profile.refusal]
     if not refused:
-        return [Unjudged(Text("no forged request was refused", "沒有任何偽造請求被拒絕"))]
+        return [
+            Unjudged(
+                "nothing-refused", Text("no forged request was refused", "沒有任何偽造請求被拒絕")
+            )
+        ]
     wrong = [e for e in refused if e.status is None or not 400 <= e.status < 500]
     other = [e for e in refused if e not in wrong and e.status != 401]
     judgements: list[Judgement] = []
     if wrong:
-        judgements.append(Finding(level, _by_status(wrong, profile, "401"), _ids(wrong)))
+        judgements.append(
+            Finding(level, "refused-otherwise", _by_status(wrong, profile, "401"), _ids(wrong))
+        )
     if other:
-        judgements.append(Finding(Level.MAY, _by_status(other, profile, "401"), _ids(other)))
-    return judgements
+        judgements.append(
+            Finding(Level.MAY, "other-4xx", _by_status(other, profile, "401"), _ids(other))
+        )
+    return judgements or [held(level, refused)]
 
 
 def body_refusal_status(
@@ -96,12 +109,15 @@ def body_refusal_status(
     if not refused:
         return [
             Unjudged(
-                Text("no malformed body was refused by 4xx", "沒有任何錯誤的請求體被 4xx 拒絕")
+                "nothing-refused",
+                Text("no malformed body was refused by 4xx", "沒有任何錯誤的請求體被 4xx 拒絕"),
             )
         ]
     allowed = {("receiver.body.invalid-utf8", 401)}
     other = [e for e in refused if e.status != 400 and (e.rule, e.status) not in allowed]
-    return [Finding(level, _by_status(other, profile, "400"), _ids(other))] if other else []
+    if other:
+        return [Finding(level, "other-4xx", _by_status(other, profile, "400"), _ids(other))]
+    return [held(level, refused)]
 
 
 def body_answered(
@@ -110,9 +126,13 @@ def body_answered(
     """Every request with a malformed body gets an answer."""
     probes = [exchange for exchange in over if exchange.role is Role.PROBE]
     if not probes:
-        return [Unjudged(Text("no malformed body was sent", "沒有發送任何錯誤的請求體"))]
+        return [
+            Unjudged("no-evidence", Text("no malformed body was sent", "沒有發送任何錯誤的請求體"))
+        ]
     silent = [probe for probe in probes if probe.fault in _UNANSWERED]
-    return [Finding(level, _by_status(silent, profile, None), _ids(silent))] if silent else []
+    if silent:
+        return [Finding(level, "unanswered", _by_status(silent, profile, None), _ids(silent))]
+    return [held(level, [probe for probe in probes if probe.answer is not None])]
 
 
 def within_deadline(
@@ -124,7 +144,7 @@ def within_deadline(
         e for e in timed if e.fault is Fault.TIMEOUT or (e.status and e.seconds > profile.deadline)
     ]
     if not late:
-        return []
+        return [held(level, [exchange for exchange in timed if exchange.status is not None])]
     slowest = max(late, key=lambda exchange: exchange.seconds)
     where = places(late)
     message = Text(
@@ -133,61 +153,82 @@ def within_deadline(
         f"{len(timed)} 個請求中有 {len(late)} 個未在 {profile.deadline:g} 秒內完整響應"
         f"（最長 {slowest.seconds:.1f} 秒）：{where}",
     )
-    return [Finding(level, message, _ids(late))]
+    return [Finding(level, "late", message, _ids(late))]
 
 
 def fast_ack(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
     """The median answer to plain messages, sent one at a time before the suite, is fast."""
     alone = [
-        e for e in over if e.role in (Role.PLAIN, Role.DIAGNOSE) and e.status in profile.accepted
+        e for e in over if e.role in (Role.PLAIN, Role.PREFLIGHT) and e.status in profile.accepted
     ]
     if len(alone) < ENOUGH:
-        return [Unjudged(Text("too few plain messages were answered", "得到響應的普通訊息太少"))]
+        return [
+            Unjudged(
+                "too-few-answers",
+                Text("too few plain messages were answered", "得到響應的普通訊息太少"),
+            )
+        ]
     median = statistics.median(exchange.seconds for exchange in alone)
     if median <= FAST:
-        return []
+        return [held(level, alone)]
     message = Text(
         f"the median answer to a plain message took {median * 1000:.0f} ms, sent one at a time",
         f"逐一發送時，普通訊息響應時間的中位數為 {median * 1000:.0f} 毫秒",
     )
-    return [Finding(level, message, _ids(alone))]
+    return [Finding(level, "slow", message, _ids(alone))]
 
 
 def alive(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
     """A plain valid message is still accepted after the whole run."""
     after = [each for each in over if each.role is Role.PLAIN and each.case == "after"]
     if not after:
-        return [Unjudged(Text("the run did not finish", "測試沒有執行到最後"), error=True)]
+        return [
+            Unjudged(
+                "run-unfinished", Text("the run did not finish", "測試沒有執行到最後"), error=True
+            )
+        ]
     if after[-1].status in profile.accepted:
-        return []
+        return [held(level, after[-1:])]
     if after[-1].status == 429:
-        return [Unjudged(RATE_LIMIT, error=True, exchanges=_ids(after))]
+        return [Unjudged("rate-limit", RATE_LIMIT, error=True, exchanges=_ids(after))]
     if after[-1].fault is Fault.GIVEN_UP:
-        return [Unjudged(_UNMEASURED, error=True, exchanges=_ids(after))]
+        return [Unjudged("unmeasured", UNMEASURED, error=True, exchanges=_ids(after))]
     message = Text(
         "after the run, a plain valid message: ", "測試結束後的普通有效訊息："
     ) + answered(after[-1], profile)
     lost = suspects(over, after[-1].request.url) if after[-1].status is None else []
-    return [Finding(level, message + describe_suspects(lost), _ids([*after[-1:], *lost]))]
+    return [Finding(level, "dead", message + describe_suspects(lost), _ids([*after[-1:], *lost]))]
 
 
 def https(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
     """An endpoint that is not on loopback uses https, with a certificate that verifies."""
+    if not over:
+        return [NO_EVIDENCE]
     if profile.certificate:
         message = Text(
             f"the certificate does not verify: {profile.certificate} (a private authority is trusted "
             "with --ca FILE)",
             f"憑證無法通過驗證：{profile.certificate}（私有憑證機構可用 --ca FILE 加入信任）",
         )
-        return [Finding(level, message, _ids(over))]
+        return [Finding(level, "certificate-untrusted", message, _ids(over))]
     if urlsplit(profile.url).scheme == "https":
-        return []
+        return [held(level, [exchange for exchange in over if exchange.answer is not None])]
     peers = {each.peer for each in over if each.role is Role.PLAIN and each.peer}
     if all(_is_loopback(peer) for peer in peers or {urlsplit(profile.url).hostname or ""}):
         return [
-            Unjudged(Text("an endpoint on loopback needs no https", "本機回送位址不需要 HTTPS"))
+            Unjudged(
+                "on-loopback",
+                Text("an endpoint on loopback needs no https", "本機回送位址不需要 HTTPS"),
+            )
         ]
-    return [Finding(level, Text("the endpoint is plain http", "端點使用未加密的 http"), _ids(over))]
+    return [
+        Finding(
+            level,
+            "plain-http",
+            Text("the endpoint is plain http", "端點使用未加密的 http"),
+            _ids(over),
+        )
+    ]
 
 
 def _is_loopback(host: str) -> bool:
@@ -219,24 +260,19 @@ def _ids(exchanges: Sequence[Exchange]) -> tuple[int, ...]:
     return tuple(exchange.id for exchange in exchanges[:10])
 
 
-CHECKS: dict[str, Check] = {
-    "status-exactly-200": status_exactly_200,
-    "dialect": dialect,
-    "signature-refusal-status": signature_refusal_status,
-    "body-refusal-status": body_refusal_status,
-    "body-answered": body_answered,
-    "within-deadline": within_deadline,
-    "fast-ack": fast_ack,
-    "alive": alive,
-    "https": https,
-    "reveals-nothing": reveals_nothing,
-}
-
-_UNMEASURED = Text(
-    "not judged: Hookproof itself was held up when the answer came",
-    "未判定：響應返回時 Hookproof 自己被耽擱",
+_NONE_ACCEPTED = Unjudged(
+    "none-accepted", Text("no plain valid message was accepted", "沒有任何普通有效訊息被接受")
 )
-NEED_SECRET = frozenset({"reveals-nothing"})
-"""Checks that cannot judge without the secret."""
-NEED_BODIES = frozenset({"reveals-nothing"})
-"""Checks that read bodies, and cannot judge a masked one."""
+
+CHECKS = (
+    Check("status-exactly-200", Scope.RUN, status_exactly_200),
+    Check("dialect", Scope.RUN, dialect),
+    Check("signature-refusal-status", Scope.RUN, signature_refusal_status),
+    Check("body-refusal-status", Scope.RUN, body_refusal_status),
+    Check("body-answered", Scope.RUN, body_answered),
+    Check("within-deadline", Scope.RUN, within_deadline),
+    Check("fast-ack", Scope.RUN, fast_ack),
+    Check("alive", Scope.RUN, alive),
+    Check("https", Scope.RUN, https),
+    Check("reveals-nothing", Scope.RUN, reveals_nothing, frozenset({Need.SECRET, Need.BODIES})),
+)

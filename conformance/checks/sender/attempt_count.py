@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from conformance.checks.sender.profile import SenderProfile, under_way
 from conformance.checks.sender.step import StepExchanges
 from conformance.model.exchange import Exchange, Fault
-from conformance.model.rules import Finding, Judgement, Level, Unjudged
+from conformance.model.rules import NO_EVIDENCE, Finding, Judgement, Level, Unjudged, held
 from conformance.model.text import Text
 
 
@@ -33,7 +33,10 @@ def as_answered(step: StepExchanges, profile: SenderProfile, level: Level) -> li
         if len(by_message[ident]) != expected_attempts(by_message[ident], retry_count)
     ]
     if not wrong:
-        return [] if ended else [Unjudged(_NOT_GIVEN_UP)]
+        seen = [attempt for ident in ended for attempt in by_message[ident]]
+        return [
+            held(level, seen, Unjudged("not-given-up", _NOT_GIVEN_UP) if step.ids else NO_EVIDENCE)
+        ]
     attempts = by_message[wrong[0]]
     count = Text(
         f"{len(wrong)} of {len(step.ids)} messages: ",
@@ -42,7 +45,10 @@ def as_answered(step: StepExchanges, profile: SenderProfile, level: Level) -> li
     evidence = tuple(each.id for each in attempts[:10]) or step.evidence_ids(wrong[:1])
     many = len(attempts) > expected_attempts(attempts, retry_count)
     slack = (slack_of_many if many else slack_of_few)(attempts, step.deadline)
-    return [Finding(level, count + _described(attempts, retry_count, profile), evidence, slack)]
+    code = "too-many-attempts" if many else "too-few-attempts"
+    return [
+        Finding(level, code, count + _described(attempts, retry_count, profile), evidence, slack)
+    ]
 
 
 def slack_of_many(attempts: Sequence[Exchange], deadline: float) -> float | None:

@@ -7,25 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from conformance.checks.check import Scope, by_name
+from conformance.checks.sender import endpoint_reports
 from conformance.checks.sender.api import message, succeeded
 from conformance.checks.sender.attempt_count import slack_of_few, slack_of_many
+from conformance.checks.sender.pass_evidence import describe_attempts, describe_drawn
 from conformance.checks.sender.profile import UNDER_WAY, SenderProfile, under_way
-from conformance.checks.sender.step import StepExchanges
-from conformance.checks.sender.step_checks import STEP_CHECKS
+from conformance.checks.sender.step import CaseExchanges, StepExchanges
+from conformance.checks.sender.step_checks import CHECKS
 from conformance.checks.sender.waits import BLUR
 from conformance.model.exchange import Exchange, Fault
-from conformance.model.rules import Finding, Held, Judgement, Unjudged
+from conformance.model.rules import NO_EVIDENCE, Finding, Judgement, Unjudged, held
 from conformance.model.text import NO_TEXT, Text
 from conformance.scenario.records import Case
 from conformance.scenario.sender import Expectation
 
+STEP_CHECKS = by_name(
+    check for check in (*CHECKS, *endpoint_reports.CHECKS) if check.scope is Scope.STEP
+)
+
 
 def judge(case: Case, exchanges: Sequence[Exchange], profile: SenderProfile) -> list[Judgement]:
-    """Everything that breaks a case's expectations, or keeps them from being judged; empty when they
-    hold."""
+    """What the exchanges of a case show of its expectations."""
     judgements: list[Judgement] = []
+    indexed = CaseExchanges(exchanges)
     for index, action in enumerate(case.sender_case.actions):
-        step = StepExchanges(case.sender_case, index, exchanges)
+        step = StepExchanges(case.sender_case, index, indexed)
         if step.refused_events and not (step.is_drawn and len(step.ids) > len(step.refused_events)):
             return [_not_accepted(step)]
         for expectation in action.expectations:
@@ -38,14 +45,34 @@ def _judge(
 ) -> list[Judgement]:
     judgements: list[Judgement] = []
     if expectation.attempts is not None:
-        judgements += _attempts(expectation, step, profile)
+        judgements.append(_attempts(expectation, step, profile))
     if expectation.arrives is not None:
-        judgements += _arrives(expectation, step, profile)
+        judge_arrival = _arrives if expectation.arrives else _stays_away
+        judgements.append(judge_arrival(expectation, step, profile))
     if expectation.call is not None:
-        judgements += _call(expectation, step)
+        judgements.append(_call(expectation, step))
     if expectation.check is not None:
-        judgements += STEP_CHECKS[expectation.check](step, profile, expectation.level)
+        judgements += STEP_CHECKS[expectation.check].judge(step, profile, expectation.level)
     return judgements
+
+
+def describe_pass(case: Case, exchanges: Sequence[Exchange], profile: SenderProfile) -> Text:
+    """What a pass of the case rests on: the number of attempts, how long none followed them, the waits."""
+    texts = []
+    indexed = CaseExchanges(exchanges)
+    for index, action in enumerate(case.sender_case.actions):
+        step = StepExchanges(case.sender_case, index, indexed)
+        texts += [describe_drawn(step)] if step.is_drawn else []
+        attempts = step.attempts()
+        if not any(attempts[msg_id] for msg_id in step.ids):
+            continue
+        for expectation in action.expectations:
+            if expectation.attempts is not None:
+                texts.append(describe_attempts(step, profile, expectation.attempts[1]))
+            check = STEP_CHECKS.get(expectation.check or "")
+            if check is not None and check.describe_pass is not None:
+                texts.append(check.describe_pass(step, profile))
+    return Text("; ".join(text.en for text in texts), "；".join(text.zh for text in texts))
 
 
 def _not_accepted(step: StepExchanges) -> Unjudged:
@@ -58,6 +85,7 @@ def _not_accepted(step: StepExchanges) -> Unjudged:
         else "it was"
     )
     return Unjudged(
+        "event-refused",
         Text(
             f"not judged: {subject} not accepted by the sender ({en})",
             f"未判定：{len(step.events)} 條訊息中有 {len(step.refused_events)} 條未被發送方接受（{zh}）",
@@ -66,63 +94,78 @@ def _not_accepted(step: StepExchanges) -> Unjudged:
     )
 
 
-def _arrives(
-    expectation: Expectation, step: StepExchanges, profile: SenderProfile
-) -> list[Judgement]:
-    attempts = step.attempts(other=expectation.other)
-    where = Text(" at the other endpoint", "（另一個端點）") if expectation.other else NO_TEXT
+def _arrives(expectation: Expectation, step: StepExchanges, profile: SenderProfile) -> Judgement:
+    """Whether each message of the step arrived."""
+    attempts, arrived = step.attempts(other=expectation.other), _arrivals(expectation, step)
     if step.events:
-        missing = [msg_id for msg_id in step.ids if not attempts[msg_id]]
-        # A redirect that is followed with GET loses the message and its id.
-        without_id = [""] if expectation.other else []
-        arrived = [each for msg_id in [*step.ids, *without_id] for each in attempts[msg_id]]
-        total = len(step.ids)
+        missing, total = [msg_id for msg_id in step.ids if not attempts[msg_id]], len(step.ids)
     else:  # a call of Test, or a later look at an earlier message
-        arrived = [each for of_message in attempts.values() for each in of_message]
         missing, total = ([] if arrived else [""]), 1
-    if expectation.arrives and missing:
-        count = Text(
-            f"{len(missing)} of {total} messages ", f"{total} 條訊息中有 {len(missing)} 條"
-        )
-        text = (count if total > 1 else NO_TEXT) + Text(
-            f"did not arrive within {profile.arrival:g} s", f"在 {profile.arrival:g} 秒內沒有送達"
-        )
-        return [Finding(expectation.level, text + where, step.evidence_ids(missing))]
-    if expectation.arrives is False and arrived:
+    if not missing:
+        return held(expectation.level, arrived)
+    evidence = step.evidence_ids(missing)
+    if not evidence:
+        return NO_EVIDENCE
+    where = Text(" at the other endpoint", "（另一個端點）") if expectation.other else NO_TEXT
+    count = Text(f"{len(missing)} of {total} messages ", f"{total} 條訊息中有 {len(missing)} 條")
+    text = (count if total > 1 else NO_TEXT) + Text(
+        f"did not arrive within {profile.arrival:g} s", f"在 {profile.arrival:g} 秒內沒有送達"
+    )
+    return Finding(expectation.level, "not-delivered", text + where, evidence)
+
+
+def _stays_away(expectation: Expectation, step: StepExchanges, profile: SenderProfile) -> Judgement:
+    """Whether nothing arrived. It says something only beside a delivery that was seen in the same way."""
+    arrived = _arrivals(expectation, step)
+    if arrived:
         text = _UNWANTED_THERE if expectation.other else _UNWANTED
-        return [Finding(expectation.level, text, tuple(e.id for e in arrived[:10]))]
-    return []
+        return Finding(expectation.level, "delivered", text, tuple(e.id for e in arrived[:10]))
+    if not step.events and step.call is None:
+        return NO_EVIDENCE
+    if step.sender_case.endpoint.kind == "untrusted":
+        return held(expectation.level, step.handshakes, Unjudged("no-handshake", _NO_HANDSHAKE))
+    return held(expectation.level, step.deliveries, Unjudged("nothing-arrived", _NOTHING_ARRIVED))
 
 
-def _call(expectation: Expectation, step: StepExchanges) -> list[Judgement]:
+def _arrivals(expectation: Expectation, step: StepExchanges) -> list[Exchange]:
+    """The deliveries that the expectation is about."""
+    attempts = step.attempts(other=expectation.other)
+    if not step.events:
+        return [attempt for of_message in attempts.values() for attempt in of_message]
+    # A redirect that is followed with GET loses the message and its id.
+    without_id = [""] if expectation.other else []
+    return [attempt for msg_id in [*step.ids, *without_id] for attempt in attempts[msg_id]]
+
+
+def _call(expectation: Expectation, step: StepExchanges) -> Judgement:
     if step.call is None:
-        return []
+        return NO_EVIDENCE
     call = step.call
     if call.answer is None or call.fault is not None:
         text = Text(f"no answer ({call.fault})", f"沒有響應（{call.fault}）")
         slack = BLUR if call.fault is Fault.TIMEOUT else None
-        return [Finding(expectation.level, text, (call.id,), slack)]
+        return Finding(expectation.level, "call-unanswered", text, (call.id,), slack)
     ok = succeeded(call)
     if ok is (expectation.call == "ok"):
-        return []
+        return held(expectation.level, [call])
     status = f"{call.status}: {message(call)}"
     text = (
         Text(f"reported an error ({status})", f"報告了錯誤（{status}）")
         if expectation.call == "ok"
         else Text(f"reported success ({call.status})", f"報告成功（{call.status}）")
     )
-    return [Finding(expectation.level, text, (call.id,))]
+    code = "call-failed" if expectation.call == "ok" else "call-succeeded"
+    return Finding(expectation.level, code, text, (call.id,))
 
 
-def _attempts(
-    expectation: Expectation, step: StepExchanges, profile: SenderProfile
-) -> list[Judgement]:
+def _attempts(expectation: Expectation, step: StepExchanges, profile: SenderProfile) -> Judgement:
     least, most = expectation.attempts or (1, None)
     by_message = step.attempts(other=expectation.other)
     few = [msg_id for msg_id in step.ids if len(by_message[msg_id]) < least]
     many = [msg_id for msg_id in step.ids if most is not None and len(by_message[msg_id]) > most]
     if not few and not many:
-        return _held_unless_stalled(expectation, step)
+        seen = [attempt for msg_id in step.ids for attempt in by_message[msg_id]]
+        return held(expectation.level, seen, slack=_slack_of_giving_up(expectation, step))
     msg_id = (few or many)[0]
     attempts = by_message[msg_id]
     count = Text(
@@ -135,12 +178,14 @@ def _attempts(
     evidence = tuple(attempt.id for attempt in attempts[:10]) or step.evidence_ids([msg_id])
     text = (count if len(step.ids) > 1 else NO_TEXT) + text
     slack = (slack_of_few if few else slack_of_many)(attempts, step.deadline)
-    return [Finding(expectation.level, text, evidence, slack)]
+    code = "too-few-attempts" if few else "too-many-attempts"
+    return Finding(expectation.level, code, text, evidence, slack)
 
 
-def _held_unless_stalled(expectation: Expectation, step: StepExchanges) -> list[Judgement]:
-    """`Held` when the sender gave up attempts as expected, since a sender with too long a deadline looks
-    the same if the mock was stalled: its answer, or the head of a dripping one, came too late."""
+def _slack_of_giving_up(expectation: Expectation, step: StepExchanges) -> float | None:
+    """The slack of attempts that the sender gave up as expected, None without any: a sender with too long
+    a deadline looks the same if the mock was stalled and its answer, or the head of a dripping one, came
+    too late."""
     by_message = step.attempts(other=expectation.other)
     answers = step.sender_case.endpoint.answers
     given_up = [
@@ -154,7 +199,7 @@ def _held_unless_stalled(expectation: Expectation, step: StepExchanges) -> list[
         for attempt, answer in given_up
         if answer.fault == "drip" or (not answer.fault and answer.delay < attempt.seconds)
     ]
-    return [Held(expectation.level, min(slacks))] if slacks else []
+    return min(slacks, default=None)
 
 
 def _too_few(
@@ -237,6 +282,14 @@ _FAULTS = {
     "close": "the connection was closed without an answer",
     "half": "the answer broke off in the middle",
 }
+_NO_HANDSHAKE = Text(
+    "not judged: the sender did not connect to the endpoint with the untrusted certificate",
+    "未判定：發送方沒有連線到憑證不受信任的端點",
+)
+_NOTHING_ARRIVED = Text(
+    "not judged: no other message arrived in this case either",
+    "未判定：這個案例中也沒有其他訊息送達",
+)
 _UNWANTED = Text("arrived, but must not", "送達了，但不應送達")
 _UNWANTED_THERE = Text(
     "arrived at the other endpoint, but must not", "送達了另一個端點，但不應送達"

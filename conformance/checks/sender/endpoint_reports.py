@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 from itertools import combinations
 
+from conformance.checks.check import Check, Need, Scope
 from conformance.checks.sender.api import message, succeeded
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.step import StepExchanges, is_call
 from conformance.model.exchange import Exchange, Role
-from conformance.model.rules import Finding, Judgement, Level, Unjudged
+from conformance.model.rules import Finding, Judgement, Level, Unjudged, held
 from conformance.model.text import Text
 
 APART = ("unreachable", "timed-out", "refused")
@@ -22,16 +23,25 @@ _VOLATILE = re.compile(r"https?:[^\s\"]+|[0-9a-f]{8,}|\d+")
 def test_failed(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
     """Test does not report success for an endpoint that did not accept its message."""
     call = step.call
-    if call is None or call.answer is None or not succeeded(call):
-        return []
+    if call is None or call.answer is None:
+        return [Unjudged("no-answer", _NO_ANSWER)]
+    if not succeeded(call):
+        # One that never reports success reports nothing of the endpoint either.
+        return [
+            held(level, [call])
+            if profile.reports_tests
+            else Unjudged("test-never-succeeds", _NEVER_REPORTS)
+        ]
     text = Text(
         f"Test reports success ({message(call)}), though the endpoint did not answer 200",
         f"端點沒有響應 200，測試卻報告成功（{message(call)}）",
     )
-    return [Finding(level, text, (call.id,))]
+    return [Finding(level, "test-reports-success", text, (call.id,))]
 
 
-def told_apart(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
+def distinguishes_failures(
+    over: Sequence[Exchange], profile: SenderProfile, level: Level
+) -> list[Judgement]:
     """What Test reports differs between an endpoint that is unreachable, one that times out and one that
     refuses."""
     tests = {
@@ -41,18 +51,35 @@ def told_apart(over: Sequence[Exchange], profile: SenderProfile, level: Level) -
     }
     silent = [name for name in APART if name not in tests or tests[name].answer is None]
     if silent:
-        return [Unjudged(Text(f"no answer of Test ({silent[0]})", f"測試沒有響應（{silent[0]}）"))]
+        return [
+            Unjudged(
+                "no-answer",
+                Text(f"no answer of Test ({silent[0]})", f"測試沒有響應（{silent[0]}）"),
+            )
+        ]
     for one, other in combinations(APART, 2):
         if _report(tests[one]) == _report(tests[other]):
             text = Text(
                 f"Test says the same of {one} and {other}: {message(tests[one])!r}",
                 f"測試對 {one} 與 {other} 的說明相同：{message(tests[one])!r}",
             )
-            return [Finding(level, text, (tests[one].id, tests[other].id))]
-    return []
+            return [Finding(level, "reports-alike", text, (tests[one].id, tests[other].id))]
+    return [held(level, tests.values())]
 
 
 def _report(test: Exchange) -> tuple[int | None, str]:
     """An answer of Test without what varies from call to call."""
     body = test.answer.body if test.answer is not None else b""
     return test.status, _VOLATILE.sub("", body.decode("utf-8", "replace").lower())
+
+
+_NO_ANSWER = Text("not judged: Test did not answer", "未判定：測試沒有響應")
+_NEVER_REPORTS = Text(
+    "not judged: Test reported no success for an endpoint that answered 200 either (see sender.config.test)",
+    "未判定：端點響應 200 時，測試也沒有報告成功（見 sender.config.test）",
+)
+
+CHECKS = (
+    Check("distinguishes-failures", Scope.RUN, distinguishes_failures, frozenset({Need.BODIES})),
+    Check("test-failed", Scope.STEP, test_failed, frozenset({Need.BODIES})),
+)

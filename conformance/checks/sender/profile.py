@@ -32,17 +32,18 @@ further attempt may come, and where one must."""
 class SenderProfile:
     """What every judgement about a sender rests on.
 
-    `asked` signs as the user requested, with the secret of the suite's configurations; `scheme` is how
-    the sender was seen to sign (None: in no known way); `other_secret` is that of other endpoints.
+    `requested` signs in the dialect of the options, with the secret of the configurations; `scheme` is
+    how the sender was seen to sign (None: in no known way); `other_secret` is that of other endpoints.
     `latency` is the seconds that a first attempt took; `waits` are the seconds waited after the first
     failure and after the second (empty: no retry was seen within `retry_watch` seconds).
     `lists_several` and `delivers_several` say whether it stores more than one configuration, and serves
     them all; `isolates` whether an endpoint that hangs delays no other; `tests_by_id` whether Test uses
     the configuration that it names; `lists_types` whether it supports lists of message types, and not
-    only "*".
+    only "*". `lists` says whether List was seen to show a configuration, and `reports_tests` whether Test
+    was seen to report success.
     """
 
-    asked: Signer
+    requested: Signer
     other_secret: Secret
     scheme: Scheme | None = None
     latency: float = 0.0
@@ -55,6 +56,8 @@ class SenderProfile:
     tests_by_id: bool = False
     deletes: bool = True
     lists_types: bool = True
+    lists: bool = False
+    reports_tests: bool = False
 
     @property
     def retries(self) -> bool:
@@ -112,10 +115,10 @@ class SenderProfile:
         last = attempts[-1]
         if under_way(last):
             return last.sent + UNDER_WAY
-        asked = retry_after(last)
+        delay = retry_after(last)
         if most is None or len(attempts) < most:
-            return last.ended + asked + self.patience(len(attempts))
-        return max(emitted + self.quiet, last.ended + asked + self.quiet_after(len(attempts)))
+            return last.ended + delay + self.patience(len(attempts))
+        return max(emitted + self.quiet, last.ended + delay + self.quiet_after(len(attempts)))
 
 
 def under_way(attempt: Exchange) -> bool:

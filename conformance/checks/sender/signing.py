@@ -34,11 +34,11 @@ def stamp_time(each: Exchange, dialect: Dialect) -> float | None:
     return int(stamp) / (1000 if milliseconds else 1)
 
 
-def fits(scheme: Scheme, each: Exchange, asked: Dialect, secret: Secret | None = None) -> bool:
+def fits(scheme: Scheme, each: Exchange, requested: Dialect, secret: Secret | None = None) -> bool:
     """Whether a delivery is signed with `scheme`, with its secret or else with `secret`. The headers are
-    those of the scheme's dialect, or else those of `asked`."""
+    those of the scheme's dialect, or else those of `requested`."""
     dialect = scheme.signer.dialect
-    headers = dialect if signature_of(each, dialect) is not None else asked
+    headers = dialect if signature_of(each, dialect) is not None else requested
     body = _signed_body(each, scheme)
     signature = _normalized(signature_of(each, headers) or b"", dialect)
     key = secret or scheme.signer.secret
@@ -46,15 +46,15 @@ def fits(scheme: Scheme, each: Exchange, asked: Dialect, secret: Secret | None =
     return body is not None and verify(dialect, key, stamp, body, signature)
 
 
-def scheme_of(each: Exchange, asked: Signer) -> Scheme | None:
+def scheme_of(each: Exchange, requested: Signer) -> Scheme | None:
     """The scheme that a delivery is signed with: the requested one, or else another known one; None when
     no known scheme fits."""
-    plain = Scheme(asked, None, NO_TEXT)
-    if fits(plain, each, asked.dialect):
+    plain = Scheme(requested, None, NO_TEXT)
+    if fits(plain, each, requested.dialect):
         return plain
     known = [dialects.load(name) for name in dialects.names()]
-    candidates = others(asked, known)
-    return next((scheme for scheme in candidates if fits(scheme, each, asked.dialect)), None)
+    candidates = others(requested, known)
+    return next((scheme for scheme in candidates if fits(scheme, each, requested.dialect)), None)
 
 
 def _normalized(signature: bytes, dialect: Dialect) -> bytes:

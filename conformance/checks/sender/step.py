@@ -16,19 +16,43 @@ from conformance.scenario.sender import SenderCase
 Fields = dict[str, Any]
 
 
+class CaseExchanges:
+    """The exchanges of one case, in the order in which they began, indexed once by role and by step."""
+
+    def __init__(self, exchanges: Iterable[Exchange]) -> None:
+        self._by_role: defaultdict[Role, list[Exchange]] = defaultdict(list)
+        self._by_step: defaultdict[tuple[Role, int], list[Exchange]] = defaultdict(list)
+        for exchange in exchanges:
+            self._by_role[exchange.role].append(exchange)
+            self._by_step[exchange.role, exchange.step].append(exchange)
+
+    def having(self, role: Role) -> Sequence[Exchange]:
+        """Those with this role."""
+        return self._by_role.get(role, ())
+
+    def of_step(self, role: Role, step: int) -> Sequence[Exchange]:
+        """Those with this role that belong to step number `step`."""
+        return self._by_step.get((role, step), ())
+
+
 @dataclass(frozen=True, slots=True)
 class StepExchanges:
-    """Step number `index` of `sender_case`, and all exchanges of the case, in the order in which they
-    began."""
+    """Step number `index` of `sender_case`, and all exchanges of the case."""
 
     sender_case: SenderCase
     index: int
-    exchanges: Sequence[Exchange]
+    exchanges: CaseExchanges
+
+    @property
+    def up_to_here(self) -> list[StepExchanges]:
+        """This step and those before it."""
+        steps = range(self.index + 1)
+        return [StepExchanges(self.sender_case, step, self.exchanges) for step in steps]
 
     @property
     def events(self) -> list[Exchange]:
         """The message events that the step passed to the sender, the last try for each message."""
-        here = [e for e in self.exchanges if e.role is Role.EMIT and e.step == self.index]
+        here = self.exchanges.of_step(Role.EMIT, self.index)
         return list({event.msg_id: event for event in here}.values())
 
     @property
@@ -64,7 +88,7 @@ class StepExchanges:
         return calls[-1] if calls else None
 
     def _calls(self, name: str) -> list[Exchange]:
-        return [e for e in self.exchanges if e.role is Role.API and is_call(e, name)]
+        return [call for call in self.exchanges.having(Role.API) if is_call(call, name)]
 
     @property
     def retry_count(self) -> int | None:
@@ -76,6 +100,16 @@ class StepExchanges:
         """The sender's deadline for each attempt, in seconds (guide: 伺服器要求 3, 配置步驟 1)."""
         return deadline(self.sender_case.endpoint.configure.get("Timeout", GUIDE_DEADLINE))
 
+    @property
+    def deliveries(self) -> Sequence[Exchange]:
+        """All deliveries of the case to its own endpoint, of whatever message."""
+        return self.exchanges.having(Role.ATTEMPT)
+
+    @property
+    def handshakes(self) -> Sequence[Exchange]:
+        """The TLS handshakes that the sender began with the case's endpoint."""
+        return self.exchanges.having(Role.HANDSHAKE)
+
     def attempts(self, *, other: bool = False) -> defaultdict[str, list[Exchange]]:
         """msgId → its attempts until the case's next API call; those without a msgId are under "". After
         a call of Test only test messages count: other messages for the endpoint may arrive meanwhile."""
@@ -84,10 +118,8 @@ class StepExchanges:
         action = self.sender_case.actions[self.index].call
         tests = action is not None and action.name == "Test"
         by_message: defaultdict[str, list[Exchange]] = defaultdict(list)
-        for exchange in self.exchanges:
-            if exchange.role is not role or exchange.started >= until:
-                continue
-            if not self._is_after_call(exchange):
+        for exchange in self.exchanges.having(role):
+            if exchange.started >= until or not self._is_after_call(exchange):
                 continue
             if not tests or mark_in(exchange.request.body) is None:
                 by_message[exchange.msg_id or ""].append(exchange)
@@ -109,8 +141,8 @@ class StepExchanges:
         return self.call is None or bool(self.events) or attempt.started >= self.call.started
 
     def _next_call(self) -> float:
-        calls = [e for e in self.exchanges if e.role is Role.API and e.step > self.index]
-        return min((call.started for call in calls), default=float("inf"))
+        later = (c.started for c in self.exchanges.having(Role.API) if c.step > self.index)
+        return min(later, default=float("inf"))
 
 
 def is_call(exchange: Exchange, name: str) -> bool:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from conformance.checks.sender.api import configuration_of, configurations, succeeded
+from conformance.checks.check import Check, Need, Scope
+from conformance.checks.sender.api import configuration_of, configurations, data, succeeded
 from conformance.checks.sender.attempt_count import as_answered
-from conformance.checks.sender.endpoint_reports import test_failed
+from conformance.checks.sender.pass_evidence import (
+    describe_attempts,
+    describe_delay,
+    describe_waits,
+)
 from conformance.checks.sender.profile import SenderProfile, retry_after
 from conformance.checks.sender.signing import fits, signature_of
 from conformance.checks.sender.step import Fields, StepExchanges, fields_of, has_whole_body
+from conformance.checks.sender.waiting import all_delivered, at_least, enough_attempts
 from conformance.checks.sender.waits import (
     BLUR,
     FEWEST,
@@ -25,13 +31,11 @@ from conformance.checks.sender.waits import (
     waits,
 )
 from conformance.model.exchange import Exchange, Masked
-from conformance.model.rules import Finding, Held, Judgement, Level, Unjudged
+from conformance.model.rules import NO_EVIDENCE, Finding, Judgement, Level, Unjudged, gravest, held
 from conformance.model.text import NO_TEXT, Text
 from conformance.options.secrets import is_distinctive
 from conformance.protocol.dialect import Secret
 from conformance.protocol.encodings import in_json
-
-Check = Callable[[StepExchanges, SenderProfile, Level], list[Judgement]]
 
 PROMPT = 2.0
 """Seconds within which an idle sender must make its first attempt."""
@@ -48,19 +52,19 @@ def faithful(step: StepExchanges, profile: SenderProfile, level: Level) -> list[
     by_message = step.attempts()
     emitted = {str(event.msg_id): fields_of(event) for event in step.events}
     events = {msg_id: emitted[msg_id] for msg_id in step.ids}
+    firsts = {msg_id: by_message[msg_id][0] for msg_id in events if by_message[msg_id]}
     wrong = [
-        (change, attempts[0].id)
-        for msg_id, event in events.items()
-        if (attempts := by_message[msg_id])
-        and (change := _first_change(event, fields_of(attempts[0])))
+        (change, first.id)
+        for msg_id, first in firsts.items()
+        if (change := _first_change(events[msg_id], fields_of(first)))
     ]
     if not wrong:
-        return []
+        return [held(level, firsts.values())]
     text, first = wrong[0]
     if len(events) > 1:
         zh = f"{len(events)} 條訊息中有 {len(wrong)} 條："
         text = Text(f"{len(wrong)} of {len(events)} messages: ", zh) + text
-    return [Finding(level, text, (first,))]
+    return [Finding(level, "message-changed", text, (first,))]
 
 
 def _first_change(emitted: Fields, delivered: Fields) -> Text:
@@ -77,6 +81,7 @@ def _first_change(emitted: Fields, delivered: Fields) -> Text:
 
 def same_message(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
     """Every attempt carries the message of the first attempt, and a right signature."""
+    compared: list[Exchange] = []
     for msg_id, attempts in step.attempts().items():
         if msg_id not in step.ids:
             continue
@@ -84,45 +89,51 @@ def same_message(step: StepExchanges, profile: SenderProfile, level: Level) -> l
         for number, each in enumerate(attempts[1:], 2):
             if not has_whole_body(each):
                 continue  # sender.wire.whole-body reports it
+            compared.append(each)
             fields = _without_timestamp(each)
             names = dict.fromkeys([*first, *fields])
             differing = [n for n in names if not _same(first.get(n), fields.get(n))]
             if differing:
                 place = Text(f"attempt {number}: ", f"第 {number} 次嘗試：")
                 change = _changed(differing[0], first.get(differing[0]), fields)
-                return [Finding(level, place + change, (each.id, attempts[0].id))]
+                return [
+                    Finding(level, "message-changed", place + change, (each.id, attempts[0].id))
+                ]
         stale = _stale(attempts, profile, level)
-        if stale:
-            return stale
-    return []
+        if stale is not None:
+            return [stale]
+    return [held(level, compared)]
 
 
-def _stale(attempts: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
+def _stale(attempts: Sequence[Exchange], profile: SenderProfile, level: Level) -> Finding | None:
     """A later attempt whose signature is wrong, though that of the first is right."""
-    if profile.scheme is None or not fits(profile.scheme, attempts[0], profile.asked.dialect):
-        return []  # one cause, one finding: sender.wire.signature reports it
+    if profile.scheme is None or not fits(profile.scheme, attempts[0], profile.requested.dialect):
+        return None  # one cause, one finding: sender.wire.signature reports it
     for number, each in enumerate(attempts[1:], 2):
-        signed = signature_of(each, profile.asked.dialect) is not None and has_whole_body(each)
-        if signed and not fits(profile.scheme, each, profile.asked.dialect):
+        signed = signature_of(each, profile.requested.dialect) is not None and has_whole_body(each)
+        if signed and not fits(profile.scheme, each, profile.requested.dialect):
             text = Text(
                 f"attempt {number}: the signature does not match its timestamp and body",
                 f"第 {number} 次嘗試：簽名與時間戳及請求體不符",
             )
-            return [Finding(level, text, (each.id, attempts[0].id))]
-    return []
+            return Finding(level, "signature-stale", text, (each.id, attempts[0].id))
+    return None
 
 
 def own_secret(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
     """Deliveries to each endpoint are signed with the secret of its own configuration."""
-    return [
-        *_signed_with(profile.asked.secret, _own(step), profile, level, _OTHERS_SECRET),
-        *_signed_with(profile.other_secret, _own(step, other=True), profile, level, _OTHERS_SECRET),
-    ][:1]
+    own, other = profile.requested.secret, profile.other_secret
+    judgements = [
+        _signed_with(own, _own(step), profile, level, _OTHERS_SECRET),
+        _signed_with(other, _own(step, other=True), profile, level, _OTHERS_SECRET),
+    ]
+    worst = gravest(judgements)
+    return [worst] if isinstance(worst, Finding) else judgements
 
 
 def new_secret(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
     """Deliveries after an Update of the Secret are signed with the new one."""
-    return _signed_with(profile.other_secret, _own(step), profile, level, _OLD_SECRET)
+    return [_signed_with(profile.other_secret, _own(step), profile, level, _OLD_SECRET)]
 
 
 def _own(step: StepExchanges, *, other: bool = False) -> list[Exchange]:
@@ -137,32 +148,31 @@ def _signed_with(
     profile: SenderProfile,
     level: Level,
     otherwise: Text,
-) -> list[Judgement]:
+) -> Judgement:
     """Whether `attempts` are signed with `secret`; `otherwise` describes the run's other one."""
     if profile.scheme is None:
-        return [Unjudged(_UNKNOWN_SCHEME)]
-    secrets = (profile.asked.secret, profile.other_secret)
+        return Unjudged("unknown-scheme", _UNKNOWN_SCHEME)
+    secrets = (profile.requested.secret, profile.other_secret)
     for each in attempts:
-        if fits(profile.scheme, each, profile.asked.dialect, secret):
+        if fits(profile.scheme, each, profile.requested.dialect, secret):
             continue
-        either = any(fits(profile.scheme, each, profile.asked.dialect, one) for one in secrets)
-        return [Finding(level, otherwise if either else _NEITHER_SECRET, (each.id,))]
-    return []
+        either = any(fits(profile.scheme, each, profile.requested.dialect, one) for one in secrets)
+        return Finding(level, "wrong-secret", otherwise if either else _NEITHER_SECRET, (each.id,))
+    return held(level, attempts)
 
 
 def distinct_ids(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
     """No two calls of Test send the same msgId."""
-    tests = [StepExchanges(step.sender_case, n, step.exchanges) for n in range(step.index + 1)]
-    firsts = [attempt for test in tests if (attempt := _first(test)) is not None]
+    firsts = [attempt for test in step.up_to_here if (attempt := _first(test)) is not None]
     if len(firsts) < 2:
-        return [Unjudged(_ONE_TEST)]
+        return [Unjudged("one-test", _ONE_TEST)]
     ids = [fields_of(attempt).get("msgId") for attempt in firsts]
     if None in ids:
-        return [Unjudged(_NO_ID)]
+        return [Unjudged("no-message-id", _NO_ID)]
     if ids[0] != ids[1]:
-        return []
+        return [held(level, firsts)]
     text = Text(f"both tests carry the msgId {ids[0]!r}", f"兩次測試的 msgId 都是 {ids[0]!r}")
-    return [Finding(level, text, tuple(attempt.id for attempt in firsts))]
+    return [Finding(level, "same-message-id", text, tuple(attempt.id for attempt in firsts))]
 
 
 def _first(step: StepExchanges) -> Exchange | None:
@@ -175,7 +185,7 @@ def exponential_waits(step: StepExchanges, profile: SenderProfile, level: Level)
     messages = [attempts for msg_id, attempts in step.attempts().items() if msg_id in step.ids]
     means, scatter = mean_waits(messages)
     if len(means) < FEWEST:
-        return [Unjudged(_TOO_FEW_WAITS)]
+        return [Unjudged("too-few-waits", _TOO_FEW_WAITS)]
     starts = [attempts[0].started for attempts in messages]
     spread = max(starts) - min(starts)
     # An attempt that is due may have to wait for the turn of its message.
@@ -184,30 +194,35 @@ def exponential_waits(step: StepExchanges, profile: SenderProfile, level: Level)
         # Where a round takes as long as the waits, it may be the rounds that have grown.
         crowded = spread - max(means) / BESIDE_CROWD
         if crowded >= 0:
-            return [Unjudged(_LOST_IN_CROWD, slack=crowded)]
-        return [Held(level, slack_of_growth(means))]
+            return [Unjudged("lost-in-crowd", _LOST_IN_CROWD, slack=crowded)]
+        seen = [attempt for attempts in messages for attempt in attempts]
+        return [held(level, seen, slack=slack_of_growth(means))]
     # A sender with a limited rate returns to a message once in a round, whatever its backoff.
     if spread > A_ROUND and SAME_AS_ROUND[0] < median(means) / spread < SAME_AS_ROUND[1]:
-        return [Unjudged(_LOST_IN_CROWD, slack=spread - A_ROUND)]
+        return [Unjudged("lost-in-crowd", _LOST_IN_CROWD, slack=spread - A_ROUND)]
     listed_waits = figures(means)
-    text = Text(f"waits were {listed_waits} s: ", f"間隔為 {listed_waits} 秒：") + kind
-    return [Finding(level, text, tuple(each.id for each in messages[0]), slack_of(means))]
+    text = Text(f"waits were {listed_waits} s: ", f"間隔為 {listed_waits} 秒：") + kind.text
+    return [
+        Finding(level, kind.code, text, tuple(each.id for each in messages[0]), slack_of(means))
+    ]
 
 
 def retry_after_respected(
     step: StepExchanges, profile: SenderProfile, level: Level
 ) -> list[Judgement]:
     """The sender waits as long as Retry-After asks."""
+    asking: list[Exchange] = []
     for attempts in step.attempts().values():
         for each, wait in zip(attempts, waits(attempts), strict=False):
-            asked = retry_after(each)
-            if wait < asked - 0.1:
+            delay = retry_after(each)
+            asking += [each] if delay else []
+            if wait < delay - 0.1:
                 text = Text(
-                    f"sent again after {wait:.1f} s, though Retry-After asked for {asked:g} s",
-                    f"{wait:.1f} 秒後便重發，而 Retry-After 要求 {asked:g} 秒",
+                    f"sent again after {wait:.1f} s, though Retry-After asked for {delay:g} s",
+                    f"{wait:.1f} 秒後便重發，而 Retry-After 要求 {delay:g} 秒",
                 )
-                return [Finding(level, text, (each.id,), asked - wait)]
-    return []
+                return [Finding(level, "sent-too-soon", text, (each.id,), delay - wait)]
+    return [held(level, asking, Unjudged("no-retry-after", _NO_RETRY_AFTER))]
 
 
 def prompt(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
@@ -218,16 +233,19 @@ def prompt(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Ju
     delays = {msg_id: first.started - events[msg_id].ended for msg_id, first in firsts.items()}
     msg_id = max(delays, key=lambda key: delays[key], default=None)
     if msg_id is None:
-        return []
+        return [NO_EVIDENCE]
     if delays[msg_id] <= PROMPT:
         # The sender cannot have accepted a message before it was sent: only that is certain.
         latest = max(first.started - events[key].started for key, first in firsts.items())
-        return [Held(level, PROMPT - delays[msg_id])] if latest > PROMPT else []
+        slack = PROMPT - delays[msg_id] if latest > PROMPT else None
+        return [held(level, firsts.values(), slack=slack)]
     text = Text(
         f"the first attempt came {delays[msg_id]:.1f} s after the message was accepted",
         f"訊息被接受後 {delays[msg_id]:.1f} 秒才有首次嘗試",
     )
-    return [Finding(level, text, (firsts[msg_id].id,), delays[msg_id] - PROMPT)]
+    return [
+        Finding(level, "first-attempt-late", text, (firsts[msg_id].id,), delays[msg_id] - PROMPT)
+    ]
 
 
 def delivered_after_restart(
@@ -237,12 +255,12 @@ def delivered_after_restart(
     by_message, events = step.attempts(), _all_events(step)
     lost = [i for i in events if not any(attempt.status == 200 for attempt in by_message[i])]
     if not lost:
-        return []
+        return [held(level, [attempt for i in events for attempt in by_message[i]])]
     text = Text(
         f"{len(lost)} of {len(events)} accepted messages did not arrive after the restart",
         f"{len(events)} 條已接受的訊息中有 {len(lost)} 條在重啟後沒有送達",
     )
-    return [Finding(level, text, tuple(events[i].id for i in lost[:10]))]
+    return [Finding(level, "not-delivered", text, tuple(events[i].id for i in lost[:10]))]
 
 
 def not_sent_again(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
@@ -253,18 +271,18 @@ def not_sent_again(step: StepExchanges, profile: SenderProfile, level: Level) ->
         if any(attempt.status == 200 for attempt in attempts[:-1])
     ]
     if not repeated:
-        return []
+        done = [each for attempts in step.attempts().values() for each in attempts]
+        return [held(level, [attempt for attempt in done if attempt.status == 200])]
     text = Text(
         f"{len(repeated)} messages were sent again after they had been answered 200",
         f"{len(repeated)} 條訊息在響應 200 之後再次送來",
     )
-    return [Finding(level, text, tuple(attempt.id for attempt in repeated[0]))]
+    return [Finding(level, "sent-again", text, tuple(attempt.id for attempt in repeated[0]))]
 
 
 def _all_events(step: StepExchanges) -> dict[str, Exchange]:
     """msgId → its event, for all messages up to the step."""
-    steps = [StepExchanges(step.sender_case, n, step.exchanges) for n in range(step.index + 1)]
-    return {str(event.msg_id): event for earlier in steps for event in earlier.events}
+    return {str(event.msg_id): event for each in step.up_to_here for event in each.events}
 
 
 def listed(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
@@ -278,7 +296,7 @@ def updated(step: StepExchanges, profile: SenderProfile, level: Level) -> list[J
     if call is not None and config_call is not None:
         url = (fields_of(config_call) | _update(step)).get("URL")
         if sum(entry["url"] == url for entry in configurations(call)) > 1:
-            return [Finding(level, _ADDED, (call.id,))]
+            return [Finding(level, "configuration-added", _ADDED, (call.id,))]
     return _judge_list(step, level, _update(step))
 
 
@@ -300,53 +318,59 @@ def _judge_list(step: StepExchanges, level: Level, changes: Fields) -> list[Judg
     """Whether the step's List shows the case's configuration with `changes`."""
     call = step.call
     if call is None:
-        return []
+        return [NO_EVIDENCE]
     created = fields_of(step.config_call) if step.config_call is not None else {}
     expected = created | changes
     entry = configuration_of(call, expected.get("URL", ""))
     if entry is None:
-        return [Finding(level, _NOT_LISTED, (call.id,))]
+        return [Finding(level, "not-listed", _NOT_LISTED, (call.id,))]
     for name in ("Timeout", "RetryCount", "Enabled", "MessageTypes", "IncludeSelfMessage"):
         if expected.get(name) is None:
             continue
         if name.lower() not in entry:
             text = Text(f"List does not show {name}", f"列表沒有顯示 {name}")
-            return [Finding(level, text, (call.id,))]
+            return [Finding(level, "setting-missing", text, (call.id,))]
         value = entry[name.lower()]
         if not _is_same_setting(value, expected[name]):
             text = Text(
                 f"List shows {name} {_short(value)}, not {_short(expected[name])}",
                 f"列表顯示 {name} 為 {_short(value)}，而不是 {_short(expected[name])}",
             )
-            return [Finding(level, text, (call.id,))]
-    return []
+            return [Finding(level, "setting-differs", text, (call.id,))]
+    return [held(level, [call])]
 
 
 def unchanged(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
     """List does not contain a configuration that was refused."""
     call = step.call
-    if call is None or not succeeded(call):
-        return []
+    if call is None or not succeeded(call) or data(call) is None or not profile.lists:
+        return [Unjudged("list-unread", _LIST_UNREAD)]
     url = fields_of(step.config_call).get("URL", "") if step.config_call is not None else ""
     if configuration_of(call, url) is None:
-        return []
+        return [held(level, [call])]
     text = Text("the invalid configuration is listed", "無效的配置出現在列表中")
-    return [Finding(level, text, (call.id,))]
+    return [Finding(level, "invalid-listed", text, (call.id,))]
 
 
 def secret_hidden(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
     """The answer of List does not contain the secret."""
-    call, secret = step.call, bytes(profile.asked.secret)
+    call, secret = step.call, bytes(profile.requested.secret)
     if call is None or call.answer is None:
-        return []
+        return [Unjudged("list-unread", _LIST_UNREAD)]
     text = secret.decode("utf-8", "replace")
     # A short secret may be part of another word, but not the whole value of a Secret.
     leaks = is_distinctive(secret) and any(form in call.answer.body for form in in_json(secret))
     leaks = leaks or Masked.SECRET in call.masked
-    if not leaks and all(entry.get("secret") != text for entry in configurations(call)):
-        return []
+    entries = configurations(call)
+    if not leaks and all(entry.get("secret") != text for entry in entries):
+        return [held(level, [call] if entries else [], Unjudged("list-unread", _LIST_UNREAD))]
     return [
-        Finding(level, Text("List shows the whole Secret", "列表顯示了完整的 Secret"), (call.id,))
+        Finding(
+            level,
+            "secret-shown",
+            Text("List shows the whole Secret", "列表顯示了完整的 Secret"),
+            (call.id,),
+        )
     ]
 
 
@@ -415,34 +439,6 @@ def _sorted_texts(values: list[Any]) -> list[str]:
     return sorted(str(value).strip() for value in values)
 
 
-STEP_CHECKS: dict[str, Check] = {
-    "faithful": faithful,
-    "same-message": same_message,
-    "own-secret": own_secret,
-    "new-secret": new_secret,
-    "distinct-ids": distinct_ids,
-    "exponential-waits": exponential_waits,
-    "retry-after": retry_after_respected,
-    "prompt": prompt,
-    "delivered-after-restart": delivered_after_restart,
-    "not-sent-again": not_sent_again,
-    "as-answered": as_answered,
-    "listed": listed,
-    "updated": updated,
-    "kept": rest_kept,
-    "unchanged": unchanged,
-    "test-failed": test_failed,
-    "secret-hidden": secret_hidden,
-}
-
-NEED_SECRET = frozenset({"same-message", "own-secret", "new-secret", "secret-hidden"})
-"""Checks that cannot judge without the secret."""
-NEED_BODIES = frozenset(STEP_CHECKS) - {
-    "distinct-ids", "exponential-waits", "retry-after", "prompt", "delivered-after-restart", "not-sent-again",
-    "as-answered",
-}  # fmt: skip
-"""Checks that read bodies, and cannot judge a masked one."""
-
 _UNKNOWN_SCHEME = Text(
     "not judged: the signing scheme is unknown (see sender.wire.signature)",
     "未判定：簽名方式未知（見 sender.wire.signature）",
@@ -460,6 +456,11 @@ _NO_ID = Text(
     "未判定：測試訊息沒有可讀取的 msgId（見 sender.wire.schema）",
 )
 _ONE_TEST = Text("only one test message arrived", "只收到一條測試訊息")
+_NO_RETRY_AFTER = Text("no answer with Retry-After was given", "沒有給出帶 Retry-After 的響應")
+_LIST_UNREAD = Text(
+    "not judged: List showed no configuration that the suite had created (see sender.config.create-list)",
+    "未判定：列表沒有顯示測試套件建立的任何配置（見 sender.config.create-list）",
+)
 _TOO_FEW_WAITS = Text(
     "too few attempts to see how the waits grow", "嘗試次數太少，看不出間隔如何增長"
 )
@@ -472,3 +473,40 @@ _LOST_IN_CROWD = Text(
     "間隔不比送出全部訊息所需的時間長：需要較長的首次間隔",
 )
 _NOT_LISTED = Text("List does not show the configuration", "列表沒有顯示這個配置")
+
+_BODIES = frozenset({Need.BODIES})
+CHECKS = (
+    Check("faithful", Scope.STEP, faithful, _BODIES, at_least(1)),
+    Check("same-message", Scope.STEP, same_message, _BODIES | {Need.SECRET}, at_least(2)),
+    Check("own-secret", Scope.STEP, own_secret, _BODIES | {Need.SECRET}, at_least(1)),
+    Check("new-secret", Scope.STEP, new_secret, _BODIES | {Need.SECRET}, at_least(1)),
+    Check("distinct-ids", Scope.STEP, distinct_ids),
+    Check(
+        "exponential-waits",
+        Scope.STEP,
+        exponential_waits,
+        settled_when=at_least(FEWEST + 1),
+        describe_pass=describe_waits,
+    ),
+    Check("retry-after", Scope.STEP, retry_after_respected, settled_when=at_least(2)),
+    Check("prompt", Scope.STEP, prompt, settled_when=at_least(1), describe_pass=describe_delay),
+    Check(
+        "delivered-after-restart",
+        Scope.STEP,
+        delivered_after_restart,
+        settled_when=all_delivered,
+    ),
+    Check("not-sent-again", Scope.STEP, not_sent_again),
+    Check(
+        "as-answered",
+        Scope.STEP,
+        as_answered,
+        settled_when=enough_attempts,
+        describe_pass=lambda step, profile: describe_attempts(step, profile, step.retry_count),
+    ),
+    Check("listed", Scope.STEP, listed, _BODIES),
+    Check("updated", Scope.STEP, updated, _BODIES),
+    Check("kept", Scope.STEP, rest_kept, _BODIES),
+    Check("unchanged", Scope.STEP, unchanged, _BODIES),
+    Check("secret-hidden", Scope.STEP, secret_hidden, _BODIES | {Need.SECRET}),
+)

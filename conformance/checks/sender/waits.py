@@ -9,6 +9,7 @@ only the waits before it count, and the first at the cap does not: it may have b
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import combinations, dropwhile, pairwise
 from statistics import fmean, pstdev
 
@@ -36,6 +37,14 @@ HALVINGS = 40
 """Steps of the search for the straight line that measured waits are closest to."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of waits that are not exponential: the code of the finding, and its words."""
+
+    code: str
+    text: Text
+
+
 def waits(attempts: Sequence[Exchange]) -> list[float]:
     """The seconds from the end of each attempt to the beginning of the next."""
     pairs = pairwise(attempts)
@@ -57,9 +66,9 @@ def figures(means: Sequence[float]) -> str:
     return ", ".join(f"{each:.2f}" if max(means) < 1 else f"{each:.1f}" for each in means)
 
 
-def kind_of(means: Sequence[float], scatter: float, blur: float = BLUR) -> Text | None:
-    """None for exponential waits, of which there must be at least FEWEST; else a description. `blur` is
-    the seconds by which any of them may be too long."""
+def kind_of(means: Sequence[float], scatter: float, blur: float = BLUR) -> Kind | None:
+    """None for exponential waits, of which there must be at least FEWEST; else what they are instead.
+    `blur` is the seconds by which any of them may be too long."""
     if max(means) < NONE:
         return _NO_WAIT
     wild = scatter > SCATTER
@@ -138,8 +147,8 @@ def _keeps_its_factor(free: Sequence[float]) -> bool:
     return last >= max(GROWTH, FALLING * first)
 
 
-_NO_WAIT = Text("there is no wait at all", "完全沒有間隔")
-_CONSTANT = Text("constant, not exponential", "固定不變，而非指數增長")
-_SHRINKING = Text("shrinking, not growing", "越來越短，而非增長")
-_RANDOM = Text("random, not growing with each attempt", "隨機，沒有逐次增長")
-_LINEAR = Text("linear, not exponential", "線性增長，而非指數增長")
+_NO_WAIT = Kind("no-wait", Text("there is no wait at all", "完全沒有間隔"))
+_CONSTANT = Kind("waits-constant", Text("constant, not exponential", "固定不變，而非指數增長"))
+_SHRINKING = Kind("waits-shrink", Text("shrinking, not growing", "越來越短，而非增長"))
+_RANDOM = Kind("waits-random", Text("random, not growing with each attempt", "隨機，沒有逐次增長"))
+_LINEAR = Kind("waits-linear", Text("linear, not exponential", "線性增長，而非指數增長"))

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from conformance.checks.check import Check, Judge, Need, Scope
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.signing import (
     fits,
@@ -18,14 +19,12 @@ from conformance.checks.sender.signing import (
 )
 from conformance.checks.sender.step import fields_of, has_whole_body, is_call
 from conformance.model.exchange import Exchange, Fault, Role
-from conformance.model.rules import Finding, Judgement, Level, Unjudged
+from conformance.model.rules import Finding, Judgement, Level, Unjudged, held
 from conformance.model.text import NO_TEXT, Text
 from conformance.protocol.delivery import deadline
 from conformance.protocol.dialect import Dialect
 from conformance.protocol.schemes import Scheme
 from conformance.protocol.validation import message_problems
-
-Check = Callable[[Sequence[Exchange], SenderProfile, Level], list[Judgement]]
 
 FRESH = 60.0
 """The seconds by which a timestamp header may differ from the clock."""
@@ -38,7 +37,14 @@ FROZEN = 3.0
 """Seconds after which a retry with the first attempt's timestamp was not given a new one."""
 UNSEEN = ("sender.retry.on-connection-fault", "refused")
 """The case whose first attempts cannot be observed."""
-NOTHING = Unjudged(Text("no delivery arrived", "沒有收到任何投遞"), error=True)
+NOTHING = Unjudged("no-delivery", Text("no delivery arrived", "沒有收到任何投遞"), error=True)
+UNSIGNED = Unjudged(
+    "unsigned",
+    Text(
+        "not judged: no delivery was signed (see sender.wire.always-signed)",
+        "未判定：沒有任何投遞帶有簽名（見 sender.wire.always-signed）",
+    ),
+)
 
 
 def deliveries(over: Sequence[Exchange]) -> list[Exchange]:
@@ -48,31 +54,37 @@ def deliveries(over: Sequence[Exchange]) -> list[Exchange]:
 
 
 def _for_each(
+    code: str,
     problem: Callable[[Exchange, SenderProfile], Text | None],
-) -> Check:
-    """A check of each delivery; `problem` describes what is wrong with one, or returns None."""
+    shows: Callable[[Exchange, SenderProfile], object] = lambda each, profile: True,
+) -> Judge:
+    """A judge of each delivery that `shows` what it is about. `problem` describes what is wrong with one,
+    or returns None; the finding's code is `code`."""
 
     def check(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
         attempts = deliveries(over)
-        wrong = [(e, text) for e in attempts if (text := problem(e, profile)) is not None]
-        return _judgements(level, wrong, attempts)
+        relevant = [each for each in attempts if shows(each, profile)]
+        if attempts and not relevant:
+            return [UNSIGNED]
+        wrong = [(e, text) for e in relevant if (text := problem(e, profile)) is not None]
+        return [_judgement(level, code, wrong, relevant)]
 
     return check
 
 
-def _judgements(
-    level: Level, wrong: Sequence[tuple[Exchange, Text]], attempts: Sequence[Exchange]
-) -> list[Judgement]:
+def _judgement(
+    level: Level, code: str, wrong: Sequence[tuple[Exchange, Text]], attempts: Sequence[Exchange]
+) -> Judgement:
     """One finding for the `wrong` attempts; NOTHING when there are no attempts at all."""
-    if wrong:
-        return [_finding(level, wrong, len(attempts))]
-    return [] if attempts else [NOTHING]
+    return _finding(level, code, wrong, len(attempts)) if wrong else held(level, attempts, NOTHING)
 
 
-def _finding(level: Level, wrong: Sequence[tuple[Exchange, Text]], total: int) -> Finding:
+def _finding(
+    level: Level, code: str, wrong: Sequence[tuple[Exchange, Text]], total: int
+) -> Finding:
     """The finding for `wrong` out of `total` deliveries: the first of them is described."""
     count = Text(f"{len(wrong)} of {total} deliveries: ", f"{total} 次投遞中有 {len(wrong)} 次：")
-    return Finding(level, count + wrong[0][1], tuple(each.id for each, _ in wrong[:10]))
+    return Finding(level, code, count + wrong[0][1], tuple(each.id for each, _ in wrong[:10]))
 
 
 def _method(each: Exchange, profile: SenderProfile) -> Text | None:
@@ -93,10 +105,10 @@ def _content_type(each: Exchange, profile: SenderProfile) -> Text | None:
 
 
 def _timestamp(each: Exchange, profile: SenderProfile) -> Text | None:
-    dialect = profile.asked.dialect
-    stamp = stamp_of(each, dialect)
-    if stamp is None or stamp_time(each, dialect) is not None:
-        return None  # always-signed reports a missing one
+    dialect = profile.requested.dialect
+    if stamp_time(each, dialect) is not None:
+        return None
+    stamp = stamp_of(each, dialect) or b""
     what = _excerpt(stamp)
     if dialect.timestamp_unit == "milliseconds":
         return Text(
@@ -111,10 +123,10 @@ def _timestamp(each: Exchange, profile: SenderProfile) -> Text | None:
 
 
 def _signature_form(each: Exchange, profile: SenderProfile) -> Text | None:
-    dialect = profile.asked.dialect
-    signature = signature_of(each, dialect)
+    dialect = profile.requested.dialect
+    signature = signature_of(each, dialect) or b""
     pattern, en, zh = _FORMS[dialect.encoding]
-    if signature is None or re.fullmatch(pattern, signature):
+    if re.fullmatch(pattern, signature):
         return None
     what = _excerpt(signature)
     return Text(f"the signature is {what!r}, not {en}", f"簽名為 {what!r}，不是 {zh}")
@@ -126,6 +138,14 @@ _FORMS = {
 }
 
 
+def _has_stamp(each: Exchange, profile: SenderProfile) -> bool:
+    return stamp_of(each, profile.requested.dialect) is not None
+
+
+def _has_signature(each: Exchange, profile: SenderProfile) -> bool:
+    return signature_of(each, profile.requested.dialect) is not None
+
+
 def _excerpt(value: bytes) -> str:
     text = value.decode("latin-1")
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
@@ -135,8 +155,11 @@ def _always_signed(each: Exchange, profile: SenderProfile) -> Text | None:
     missing = [
         name
         for name, value in (
-            (profile.asked.dialect.timestamp_header, stamp_of(each, profile.asked.dialect)),
-            (profile.asked.dialect.signature_header, signature_of(each, profile.asked.dialect)),
+            (profile.requested.dialect.timestamp_header, stamp_of(each, profile.requested.dialect)),
+            (
+                profile.requested.dialect.signature_header,
+                signature_of(each, profile.requested.dialect),
+            ),
         )
         if not value
     ]
@@ -149,14 +172,15 @@ def _always_signed(each: Exchange, profile: SenderProfile) -> Text | None:
 def whole_body(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
     """No signed body is sent empty or incomplete."""
     attempts = deliveries(over)
+    signed = [each for each in attempts if _has_signature(each, profile) and not _is_given_up(each)]
+    if attempts and not signed:
+        return [UNSIGNED]
     wrong = [
         (each, _describe_loss(each, attempts, profile))
-        for each in attempts
-        if signature_of(each, profile.asked.dialect) is not None
-        and not has_whole_body(each)
-        and not _is_given_up(each)
+        for each in signed
+        if not has_whole_body(each)
     ]
-    return _judgements(level, wrong, attempts)
+    return [_judgement(level, "body-incomplete", wrong, signed)]
 
 
 def _is_given_up(each: Exchange) -> bool:
@@ -172,7 +196,7 @@ def _describe_loss(each: Exchange, attempts: Sequence[Exchange], profile: Sender
     for other in filter(has_whole_body, same_message):
         request = replace(other.request, headers=each.request.headers)
         if profile.scheme and fits(
-            profile.scheme, replace(other, request=request), profile.asked.dialect
+            profile.scheme, replace(other, request=request), profile.requested.dialect
         ):
             signed = len(other.request.body)
             return Text(
@@ -186,48 +210,49 @@ def _describe_loss(each: Exchange, attempts: Sequence[Exchange], profile: Sender
 
 def signature(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
     """The signature is an HMAC over exactly the bytes sent. A finding names another scheme that fits."""
-    asked = profile.asked
+    requested = profile.requested
     signed = [
         each
         for each in deliveries(over)
         if has_whole_body(each)
-        and stamp_of(each, asked.dialect)
-        and signature_of(each, asked.dialect)
+        and stamp_of(each, requested.dialect)
+        and signature_of(each, requested.dialect)
     ]
-    plain = Scheme(asked, None, NO_TEXT)
+    plain = Scheme(requested, None, NO_TEXT)
     wrong = [
         each
         for each in signed
-        if not fits(plain, each, asked.dialect)
-        and not (each.rule in OF_TWO and fits(plain, each, asked.dialect, profile.other_secret))
+        if not fits(plain, each, requested.dialect)
+        and not (each.rule in OF_TWO and fits(plain, each, requested.dialect, profile.other_secret))
     ]
     if wrong:
-        text = _describe_scheme(wrong[0], profile)
-        return [_finding(level, [(each, text) for each in wrong], len(signed))]
+        scheme = scheme_of(wrong[0], profile.requested)
+        code = "signature-mismatch" if scheme is None else "other-scheme"
+        text = _NO_SCHEME if scheme is None else _FITS + scheme.description + _NOT_ASKED
+        return [_finding(level, code, [(each, text) for each in wrong], len(signed))]
     if signed:
-        return []
-    if profile.scheme is not None and profile.scheme.description:  # headers of another dialect
-        return [Finding(level, _FITS + profile.scheme.description + _NOT_ASKED)]
-    return [Unjudged(_UNSIGNED)] if deliveries(over) else [NOTHING]
-
-
-def _describe_scheme(each: Exchange, profile: SenderProfile) -> Text:
-    scheme = scheme_of(each, profile.asked)
-    if scheme is None:
-        return Text("the signature fits no known scheme", "簽名與任何已知方式都不吻合")
-    return _FITS + scheme.description + _NOT_ASKED
+        return [held(level, signed)]
+    attempts = deliveries(over)
+    if attempts and profile.scheme is not None and profile.scheme.description:
+        # The headers are those of another dialect.
+        ids = tuple(each.id for each in attempts[:10])
+        return [
+            Finding(level, "other-scheme", _FITS + profile.scheme.description + _NOT_ASKED, ids)
+        ]
+    return [UNSIGNED if attempts else NOTHING]
 
 
 def schema(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
     """The body is UTF-8 JSON that fits the message schema."""
     attempts = deliveries(over)
-    wrong = [(each, text) for each in attempts if (text := _schema_problem(each)) is not None]
-    return _judgements(level, wrong, attempts)
+    whole = [each for each in attempts if has_whole_body(each)]
+    if attempts and not whole:
+        return [Unjudged("no-body", _NO_BODY)]
+    wrong = [(each, text) for each in whole if (text := _schema_problem(each)) is not None]
+    return [_judgement(level, "schema-violated", wrong, whole)]
 
 
 def _schema_problem(each: Exchange) -> Text | None:
-    if not has_whole_body(each):
-        return None
     try:
         fields = json.loads(each.request.body.decode())
     except (ValueError, RecursionError):
@@ -253,11 +278,11 @@ def timestamp_fresh(
             if (firsts[_message(each)] == each.id) is first
         ]
         if wrong:
-            judgements.append(_finding(own_level, wrong, len(attempts)))
+            judgements.append(_finding(own_level, "timestamp-stale", wrong, len(attempts)))
     frozen = list(_frozen(attempts, profile))
     if frozen and not judgements:
-        judgements.append(_finding(Level.SHOULD, frozen, len(attempts)))
-    return judgements if attempts else [NOTHING]
+        judgements.append(_finding(Level.SHOULD, "timestamp-frozen", frozen, len(attempts)))
+    return judgements or [held(level, [each for each, _ in ages], _NO_AGE if attempts else NOTHING)]
 
 
 def _message(each: Exchange) -> tuple[str, str | None]:
@@ -271,7 +296,7 @@ def _frozen(
     """Retries with the first attempt's timestamp, though the attempt before them ended well after it: after
     a long outage their timestamps will be too old. When they arrive does not count, since a delivery
     may be held up after it was stamped."""
-    dialect = profile.asked.dialect
+    dialect = profile.requested.dialect
     of_message: dict[tuple[str, str | None], list[Exchange]] = defaultdict(list)
     for each in attempts:
         before = of_message[_message(each)]
@@ -290,7 +315,7 @@ def _frozen(
 
 
 def _age(each: Exchange, profile: SenderProfile) -> float | None:
-    stamp = stamp_time(each, profile.asked.dialect)
+    stamp = stamp_time(each, profile.requested.dialect)
     return None if stamp is None or each.clock is None else each.clock - stamp
 
 
@@ -313,21 +338,25 @@ def timestamp_agrees(
     Test was created no later."""
     attempts = deliveries(over)
     unseen = _UnseenAttempts(over)
+    compared: list[Exchange] = []
     wrong: list[tuple[Exchange, Text]] = []
     for each in {_message(each): each for each in reversed(attempts)}.values():
-        stamp, fields = stamp_time(each, profile.asked.dialect), fields_of(each)
+        stamp, fields = stamp_time(each, profile.requested.dialect), fields_of(each)
         body, created = fields.get("timestamp"), fields.get("createTime")
         if not isinstance(body, int) or stamp is None or (each.rule, each.case) == UNSEEN:
             continue
         if unseen.may_precede(each, body, stamp):
             continue
-        if not _agree(body, stamp, profile.asked.dialect):
+        compared.append(each)
+        if not _agree(body, stamp, profile.requested.dialect):
             what = _excerpt(str(body).encode())
             text = Text(f"body {what}, header {stamp:.0f}", f"請求體 {what}，請求頭 {stamp:.0f}")
             wrong.append((each, text))
         elif each.rule == "sender.config.test" and isinstance(created, int) and created > body:
             wrong.append((each, _LATER))
-    return _judgements(level, wrong, attempts)
+    if attempts and not compared:
+        return [Unjudged("no-timestamps", _NO_TIMES)]
+    return [_judgement(level, "timestamps-disagree", wrong, compared)]
 
 
 class _UnseenAttempts:
@@ -362,13 +391,13 @@ def link_content(over: Sequence[Exchange], profile: SenderProfile, level: Level)
     """Messages of type 49 carry a title, a description and a URL, under any common name."""
     links = [each for each in deliveries(over) if fields_of(each).get("msgType") == 49]
     if not links:
-        return [Unjudged(Text("no link message arrived", "沒有收到鏈接訊息"))]
+        return [Unjudged("no-link", Text("no link message arrived", "沒有收到鏈接訊息"))]
     wrong = [
         (each, Text(f"type 49 without {missing}", f"類型 49 缺少 {missing}"))
         for each in links
         if (missing := _missing_parts(fields_of(each).get("content")))
     ]
-    return _judgements(level, wrong, links)
+    return [_judgement(level, "link-incomplete", wrong, links)]
 
 
 def _missing_parts(content: object) -> str:
@@ -383,29 +412,43 @@ def _missing_parts(content: object) -> str:
     return ", ".join(part for part, names in parts.items() if not keys & set(names))
 
 
+_NO_SCHEME = Text("the signature fits no known scheme", "簽名與任何已知方式都不吻合")
 _FITS = Text("the signature fits ", "簽名吻合的是：")
 _NOT_ASKED = Text(", not the requested scheme", "，而不是所要求的方式")
+_NO_AGE = Unjudged(
+    "no-timestamp",
+    Text(
+        "not judged: no delivery carries a timestamp in the right format (see sender.wire.timestamp-header)",
+        "未判定：沒有任何投遞帶有格式正確的時間戳（見 sender.wire.timestamp-header）",
+    ),
+)
 _LATER = Text("createTime is later than timestamp", "createTime 晚於 timestamp")
-_UNSIGNED = Text(
-    "not judged: no delivery was signed (see sender.wire.always-signed)",
-    "未判定：沒有任何投遞帶有簽名（見 sender.wire.always-signed）",
+_NO_TIMES = Text(
+    "not judged: no first attempt carries a timestamp in both its header and its body",
+    "未判定：沒有任何首次嘗試同時在請求頭與請求體中帶有時間戳",
+)
+_NO_BODY = Text(
+    "not judged: no delivery had a whole body (see sender.wire.whole-body)",
+    "未判定：沒有任何投遞帶有完整的請求體（見 sender.wire.whole-body）",
 )
 
-WIRE_CHECKS: dict[str, Check] = {
-    "wire-method": _for_each(_method),
-    "wire-content-type": _for_each(_content_type),
-    "wire-timestamp-header": _for_each(_timestamp),
-    "wire-signature-header": _for_each(_signature_form),
-    "wire-always-signed": _for_each(_always_signed),
-    "wire-whole-body": whole_body,
-    "wire-signature": signature,
-    "wire-schema": schema,
-    "wire-timestamp-fresh": timestamp_fresh,
-    "wire-timestamp-agrees": timestamp_agrees,
-    "wire-link-content": link_content,
-}
-
-NEED_SECRET = frozenset({"wire-signature"})
-"""Checks that cannot judge without the secret."""
-NEED_BODIES = frozenset({"wire-signature", "wire-schema", "told-apart"})
-"""Checks that read bodies, and cannot judge a masked one."""
+_BODIES = frozenset({Need.BODIES})
+CHECKS = (
+    Check("wire-method", Scope.RUN, _for_each("wrong-method", _method)),
+    Check("wire-content-type", Scope.RUN, _for_each("wrong-content-type", _content_type)),
+    Check(
+        "wire-timestamp-header", Scope.RUN, _for_each("timestamp-format", _timestamp, _has_stamp)
+    ),
+    Check(
+        "wire-signature-header",
+        Scope.RUN,
+        _for_each("signature-format", _signature_form, _has_signature),
+    ),
+    Check("wire-always-signed", Scope.RUN, _for_each("header-missing", _always_signed)),
+    Check("wire-whole-body", Scope.RUN, whole_body),
+    Check("wire-signature", Scope.RUN, signature, _BODIES | {Need.SECRET}),
+    Check("wire-schema", Scope.RUN, schema, _BODIES),
+    Check("wire-timestamp-fresh", Scope.RUN, timestamp_fresh),
+    Check("wire-timestamp-agrees", Scope.RUN, timestamp_agrees, _BODIES),
+    Check("wire-link-content", Scope.RUN, link_content),
+)

@@ -124,7 +124,7 @@ def _tamper(name: str, signed: Signed, signer: Signer) -> Signed:
     if (tampered.timestamp, tampered.signatures, tampered.body) == (
         (signed.timestamp, signed.signatures, signed.body)
     ):
-        raise HarnessError(f"the damage {name} finds nothing to change in this message")
+        raise HarnessError(f"the tampering {name} finds nothing to change in this message")
     return tampered
 
 
@@ -170,10 +170,10 @@ def _body(send: Send, fields: dict[str, Any], form: str, literal: str | None) ->
     body = literal.encode() if literal is not None else ENCODINGS[form](fields)
     if send.mutation is None:
         return body
-    edited = MUTATIONS[send.mutation](body)
-    if edited == body:
-        raise HarnessError(f"the edit {send.mutation} finds nothing to change in this message")
-    return edited
+    mutated = MUTATIONS[send.mutation](body)
+    if mutated == body:
+        raise HarnessError(f"the mutation {send.mutation} finds nothing to change in this message")
+    return mutated
 
 
 def _shell_stamp(send: Send) -> str:

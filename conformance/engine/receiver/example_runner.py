@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from conformance.checks.receiver.case import NOT_NOW, judge
+from conformance.checks.receiver.case import NOT_NOW, judge_steps
 from conformance.engine.exchanges import Place
 from conformance.engine.receiver.compose import ComposedRequest, SendContext, compose_body
 from conformance.engine.receiver.preflight import is_alive
@@ -15,13 +15,22 @@ from conformance.engine.receiver.session import Session
 from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, TargetDown
 from conformance.fuzz.strategies.example import Example, Shape
 from conformance.model.exchange import Exchange, Request, Role
-from conformance.model.rules import GRAVITY, Finding, Judgement, Level, Unjudged
+from conformance.model.rules import (
+    GRAVITY,
+    Finding,
+    Held,
+    Judgement,
+    Level,
+    Unjudged,
+    gravest,
+    held,
+)
 from conformance.model.text import Text
 from conformance.protocol.dialect import verify
 from conformance.protocol.signing import Signed, Signer
 from conformance.scenario.load import built_in
 from conformance.scenario.receiver import Expect, Send, Step
-from conformance.scenario.records import Case, Scenario
+from conformance.scenario.records import Scenario
 
 EXPECTED = {"valid": "accepted", "malformed": "no-5xx", "forged": "refused"}
 """kind of fuzzing → the status that is expected."""
@@ -89,58 +98,55 @@ class ExampleRunner:
         """Try a failing example again. Returns the failure with its new exchange, or None when it does not
         fail in the same way."""
         evidence: ExampleEvidence = failure.evidence
-        exchange, judgements = await self._send(evidence.example)
-        finding = next((each for each in judgements if isinstance(each, Finding)), None)
-        if finding is None or self._symptom(exchange) != failure.what:
+        exchange, judgement = await self._send(evidence.example)
+        if not isinstance(judgement, Finding) or self._symptom(exchange) != failure.what:
             return None
-        evidence = replace(evidence, exchange=exchange, message=finding.message)
+        evidence = replace(evidence, exchange=exchange, message=judgement.message)
         return Failure(failure.what, failure.marks, failure.origin, failure.size, evidence)
 
     async def _attempt_one(self, example: Example, *, shrinking: bool) -> ExampleResult:
         profile = self._session.profile
-        exchange, judgements = await self._send(example)
+        exchange, judgement = await self._send(example)
         if exchange.answer is None and not await is_alive(self._session):
             return self._target_down(example, exchange, _NO_ANSWER)
-        unjudged = next((each for each in judgements if isinstance(each, Unjudged)), None)
         limited = exchange.status in NOT_NOW and exchange.status != profile.refusal[0]
-        if limited and (unjudged is not None or not judgements):
+        if limited and not isinstance(judgement, Finding):
             # It would refuse any message now, so a refusal shows nothing.
-            return Aborted(Unjudged(_rate_limit(exchange), error=True))
-        if unjudged is not None:
+            return Aborted(Unjudged("rate-limit", _rate_limit(exchange), error=True))
+        if isinstance(judgement, Unjudged):
             self.unsteady += exchange.fault is not None
-            return Aborted(unjudged) if unjudged.error and exchange.fault is None else None
-        if not judgements:
+            return Aborted(judgement) if judgement.error and exchange.fault is None else None
+        if isinstance(judgement, Held):
             return None
         if not shrinking:
             control = await self._session.plain(Role.CONTROL, Place(self._rule.id))
             if control.status not in profile.accepted and not await is_alive(self._session):
                 return self._target_down(example, exchange, _REFUSES_PLAIN)
-            second, judgements = await self._send(example)
-            if not judgements or self._symptom(second) != self._symptom(exchange):
+            second, judgement = await self._send(example)
+            if not isinstance(judgement, Finding) or (
+                self._symptom(second) != self._symptom(exchange)
+            ):
                 self.unsteady += 1
                 return None
             exchange = second
-        return await self._failure(example, exchange, judgements)
+        return await self._failure(example, exchange, judgement.message)
 
     def _target_down(self, example: Example, exchange: Exchange, message: Text) -> TargetDown:
         recorded = exchange if exchange.id else self._session.trace.add(exchange)
         return TargetDown(ExampleEvidence(example, recorded, Level.MUST, message, example.where))
 
-    async def _failure(
-        self, example: Example, exchange: Exchange, judgements: Sequence[Judgement]
-    ) -> Failure:
+    async def _failure(self, example: Example, exchange: Exchange, message: Text) -> Failure:
         symptom = self._symptom(exchange)
         piece, levels = await self._smallest_piece(example, symptom)
         # Whatever the shape of a message, a complete answer must come in time.
         grave = exchange.status is None or symptom == LATE
         level = Level.MUST if grave else min(levels, key=GRAVITY.__getitem__)
-        finding = next(each for each in judgements if isinstance(each, Finding))
         return Failure(
             what=symptom,
             marks=frozenset({piece.where.en}),
             origin=f"{symptom} {piece.where.en}",
             size=ODDITY_SIZE * len(example.oddities) + len(exchange.request.body),
-            evidence=ExampleEvidence(example, exchange, level, finding.message, piece.where),
+            evidence=ExampleEvidence(example, exchange, level, message, piece.where),
         )
 
     async def _smallest_piece(self, example: Example, symptom: str) -> tuple[Example, list[Level]]:
@@ -148,8 +154,8 @@ class ExampleRunner:
         of the fixed rules about its oddities."""
         pieces = example.pieces()
         for piece in pieces if len(pieces) > 1 else ():
-            exchange, judgements = await self._send(piece)
-            if judgements and self._symptom(exchange) == symptom:
+            exchange, judgement = await self._send(piece)
+            if isinstance(judgement, Finding) and self._symptom(exchange) == symptom:
                 return piece, self._levels(piece)
         return pieces[0] if len(pieces) == 1 else example, self._levels(*pieces)
 
@@ -166,18 +172,19 @@ class ExampleRunner:
         fine = exchange.status in self._session.profile.accepted
         return LATE if self._deadline is not None and fine else str(exchange.status)
 
-    async def _send(self, example: Example) -> tuple[Exchange, list[Judgement]]:
-        session = self._session
+    async def _send(self, example: Example) -> tuple[Exchange, Judgement]:
+        """Send one example. Returns its exchange and the judgement on it, a finding if there is one."""
+        session, level = self._session, self._rule.level
         request = self._compose(example, session.fresh_id(), session.clock.now())
         exchange = await session.exchange(request, Role.PROBE, Place(self._rule.id))
         profile = session.profile
         if profile.scheme.rewritten and (exchange.status, exchange.fault) == profile.refusal:
-            return exchange, []  # receiver.signature.raw-bytes reports it
-        if example.damage is not None and _is_authentic(request.signed, profile.scheme.signer):
-            return exchange, []  # the tampering has changed nothing
-        expect = Expect(self._rule.level, status=(self._expected,), within=self._deadline)
-        case = Case(None, self._rule.level, (Step(send=Send(), expects=(expect,)),))
-        return exchange, judge(case, [exchange], profile)
+            return exchange, held(level, [exchange])  # receiver.signature.raw-bytes reports it
+        if example.tampering is not None and _is_authentic(request.signed, profile.scheme.signer):
+            return exchange, held(level, [exchange])  # the tampering has changed nothing
+        expect = Expect(level, status=(self._expected,), within=self._deadline)
+        steps = [Step(send=Send(), expects=(expect,))]
+        return exchange, gravest(judge_steps(steps, [exchange], profile))
 
     def _compose(self, example: Example, msg_id: str, now: float) -> ComposedRequest:
         session, profile = self._session, self._session.profile
@@ -186,7 +193,7 @@ class ExampleRunner:
             name: value for oddity in example.oddities for name, value in oddity.headers.items()
         }
         context = SendContext(msg_id, now, session.options.url, profile)
-        return compose_body(body, example.damage, headers, context)
+        return compose_body(body, example.tampering, headers, context)
 
 
 @cache

@@ -63,7 +63,7 @@ async def run_campaign(session: Session, scenario: Scenario, seconds: float) -> 
 
     result = await portal.run(work)
     if result.end is None and not await _accepts_plain(session, scenario):
-        result = replace(result, end=Aborted(Unjudged(_PLAIN_REFUSED, error=True)))
+        result = replace(result, end=Aborted(Unjudged("plain-refused", _PLAIN_REFUSED, error=True)))
     if folder is not None and folder.is_dir():
         _keep_out_of_git(folder)
     return result

@@ -23,7 +23,8 @@ from conformance.engine.results import own_fault
 from conformance.fuzz.campaign.outcomes import Aborted, TargetDown
 from conformance.model.errors import HarnessError
 from conformance.model.escaping import visible
-from conformance.model.rules import GRAVITY, Finding, Judgement, Level, Unjudged
+from conformance.model.exchange import Role
+from conformance.model.rules import GRAVITY, Finding, Judgement, Level, Unjudged, held
 from conformance.model.text import Text
 from conformance.scenario.records import Scenario
 from conformance.wire.curl import curl
@@ -45,31 +46,36 @@ async def judge_by_fuzzing(session: Session, scenario: Scenario, seconds: float)
     try:
         result = await run_campaign(session, scenario, seconds)
     except HarnessError as fault:
-        return FuzzJudgement([Unjudged(Text(str(fault), str(fault)), error=True)])
+        return FuzzJudgement([Unjudged("step-failed", Text(str(fault), str(fault)), error=True)])
     except Exception as fault:  # a fault of the suite itself is no verdict on the target
         _LOG.exception("%s could not be judged", scenario.rule.id)
-        return FuzzJudgement([Unjudged(own_fault(fault), error=True)])
+        return FuzzJudgement([Unjudged("own-fault", own_fault(fault), error=True)])
     return FuzzJudgement(
-        judgements=judgements_of(result, session),
+        judgements=[judgement_of(result, scenario, session)],
         summary=summary(result, session),
         reproduce=shell_lines(result, scenario, session),
         target_down=isinstance(result.end, TargetDown),
     )
 
 
-def judgements_of(result: CampaignResult, session: Session) -> list[Judgement]:
+def judgement_of(result: CampaignResult, scenario: Scenario, session: Session) -> Judgement:
     """One finding about all that failed, gravest first; or why nothing was judged."""
     if isinstance(result.end, Aborted) and not result.failures:
-        return [result.end.reason]
+        return result.end.reason
     evidence = evidence_of(result)
     if not evidence:
-        return []
+        rule = scenario.rule
+        probes = [e for e in session.trace if e.rule == rule.id and e.role is Role.PROBE]
+        answered = [exchange for exchange in probes if exchange.status is not None]
+        return held(
+            rule.level, answered, Unjudged("time-ran-out", summary(result, session), error=True)
+        )
     texts = [_describe(each) for each in evidence]
     if len(texts) > 1:
         texts = [Text(f"({n}) ", f"（{n}）") + text for n, text in enumerate(texts, 1)]
     message = _join_lines([*texts, summary(result, session)])
     ids = tuple(exchange for each in evidence for exchange in _exchanges(each))
-    return [Finding(evidence[0].level, message, ids)]
+    return Finding(evidence[0].level, "examples-fail", message, ids)
 
 
 def _exchanges(evidence: Evidence) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from conformance.scenario.records import Scenario
 def skip_reason(scenario: Scenario, options: Options, profile: ReceiverProfile) -> Unjudged | None:
     """Why the scenario cannot be judged; None when it can. An error when the observer is unusable."""
     if scenario.fuzz and not options.fuzz:
-        return Unjudged(NO_FUZZ)
+        return Unjudged("fuzz-off", NO_FUZZ)
     available = {
         "observer": profile.observed or profile.inferred is not None,
         "observer-url": profile.observed,
@@ -25,14 +25,14 @@ def skip_reason(scenario: Scenario, options: Options, profile: ReceiverProfile) 
     }
     observes = any(need.startswith("observer") for need in scenario.needs)
     missing = [
-        NEEDS[need]
+        need
         for need in scenario.needs
         if not available[need] and not (profile.blind is not None and need.startswith("observer"))
     ]
     if missing:
-        return Unjudged(join_texts(missing))
+        return Unjudged(f"needs-{missing[0]}", join_texts([NEEDS[need] for need in missing]))
     if profile.blind is not None and observes:
-        return Unjudged(profile.blind, error=True)
+        return Unjudged("observer-unreliable", profile.blind, error=True)
     return None
 
 

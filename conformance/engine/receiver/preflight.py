@@ -50,10 +50,10 @@ async def run_preflight(session: Session) -> Stop | None:
     if stop is not None:
         return stop
     if not any(each.status in session.profile.accepted for each in plain):
-        plain = [await session.plain(Role.DIAGNOSE, BEFORE) for _ in range(PLAIN_MESSAGES)]
+        plain = [await session.plain(Role.PREFLIGHT, BEFORE) for _ in range(PLAIN_MESSAGES)]
     await _look_for_rewriting(session)
     forged = session.compose(Send(tampering="wrong-secret"))
-    refused = await session.exchange(forged, Role.DIAGNOSE, BEFORE)
+    refused = await session.exchange(forged, Role.PREFLIGHT, BEFORE)
     session.profile = replace(session.profile, refusal=(refused.status, refused.fault))
     await _learn_observer(session)
     if session.options.observer_url is not None:
@@ -82,7 +82,7 @@ async def _look_for_single_use(session: Session, plain: Sequence[Exchange]) -> N
     if not accepted[0] or all(accepted):
         return
     await session.wire.share_connections(reuse=False)
-    fresh = [await session.plain(Role.DIAGNOSE, BEFORE) for _ in range(PLAIN_MESSAGES)]
+    fresh = [await session.plain(Role.PREFLIGHT, BEFORE) for _ in range(PLAIN_MESSAGES)]
     if not all(exchange.status in session.profile.accepted for exchange in fresh):
         await session.wire.share_connections(reuse=True)
 
@@ -96,7 +96,7 @@ async def _understand(session: Session, plain: Sequence[Exchange]) -> Stop | Non
         return None
     ids = tuple(exchange.id for exchange in plain)
     if all(exchange.status is None for exchange in plain):
-        return Stop(_unreached(plain[-1], session), ids)
+        return Stop("unreached", _unreached(plain[-1], session), ids)
     status = plain[-1].status or 0
     if len(statuses) == 1 and 200 <= status < 300:
         session.profile = replace(profile, accepted=profile.accepted | {status})
@@ -105,7 +105,7 @@ async def _understand(session: Session, plain: Sequence[Exchange]) -> Stop | Non
         scheme = await _other_scheme(session)
         if scheme is not None:
             # A target that was only warming up accepts the requested scheme by now.
-            exchange = await session.plain(Role.DIAGNOSE, BEFORE)
+            exchange = await session.plain(Role.PREFLIGHT, BEFORE)
             if exchange.status not in profile.accepted:
                 session.profile = replace(profile, scheme=scheme)
             return None
@@ -113,7 +113,7 @@ async def _understand(session: Session, plain: Sequence[Exchange]) -> Stop | Non
     if kind is not None:
         session.profile = replace(profile, plain=kind)
         return None
-    return Stop(_refused(plain[-1], session), ids, fail=status >= 500)
+    return Stop("plain-refused", _refused(plain[-1], session), ids, fail=status >= 500)
 
 
 async def _other_scheme(session: Session) -> Scheme | None:
@@ -121,7 +121,7 @@ async def _other_scheme(session: Session) -> Scheme | None:
     candidates = [dialects.load(name) for name in dialects.names()]
     for scheme in others(session.profile.scheme.signer, candidates):
         send = PLAIN if scheme.rewritten is None else Send(fields={"content": TELLTALE})
-        exchange = await session.exchange(_signed(session, send, scheme), Role.DIAGNOSE, BEFORE)
+        exchange = await session.exchange(_signed(session, send, scheme), Role.PREFLIGHT, BEFORE)
         if exchange.status in session.profile.accepted:
             return scheme
     return None
@@ -131,7 +131,7 @@ async def _other_kind(session: Session) -> str | None:
     """A kind of message that the target accepts although it refuses a text."""
     for kind in TYPES:
         request = session.compose(Send(message=kind))
-        exchange = await session.exchange(request, Role.DIAGNOSE, BEFORE)
+        exchange = await session.exchange(request, Role.PREFLIGHT, BEFORE)
         if exchange.status in session.profile.accepted:
             return kind
     return None
@@ -145,12 +145,14 @@ async def _look_for_rewriting(session: Session) -> None:
         return
     content = {"content": TELLTALE} if profile.plain == "text" else {}
     indented = Send(encoding="indented", fields=content)
-    exchange = await session.exchange(session.compose(indented), Role.DIAGNOSE, BEFORE)
+    exchange = await session.exchange(session.compose(indented), Role.PREFLIGHT, BEFORE)
     if exchange.status in profile.accepted:
         return
     for form, text in REWRITTEN.items():
         scheme = Scheme(profile.scheme.signer, form, text)
-        exchange = await session.exchange(_signed(session, indented, scheme), Role.DIAGNOSE, BEFORE)
+        exchange = await session.exchange(
+            _signed(session, indented, scheme), Role.PREFLIGHT, BEFORE
+        )
         if exchange.status in profile.accepted:
             session.profile = replace(profile, scheme=scheme)
             return
@@ -210,7 +212,7 @@ async def _learn_observer(session: Session) -> None:
         request = (
             session.compose(PLAIN) if mark == "F" else session.compose(repeat, {"it": request})
         )
-        exchange = await session.exchange(request, Role.DIAGNOSE, BEFORE)
+        exchange = await session.exchange(request, Role.PREFLIGHT, BEFORE)
         if exchange.answer is not None and exchange.fault is None:
             (firsts if mark == "F" else repeats).append(exchange.answer)
     if firsts and repeats and all(each.status in session.profile.accepted for each in firsts):

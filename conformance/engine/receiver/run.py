@@ -19,11 +19,10 @@ from conformance.checks.receiver.crash_suspects import describe_suspects, suspec
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.recorded_profile import as_data
 from conformance.checks.receiver.root_causes import without_root_cause
-from conformance.checks.receiver.whole_run import CHECKS
 from conformance.checks.receiver.wording import RATE_LIMIT
+from conformance.checks.registry import CHECKS
 from conformance.engine.metadata import (
     NOTHING_PASSED,
-    TIME_RAN_OUT,
     Key,
     add_metadata,
     mark_superseded,
@@ -36,7 +35,7 @@ from conformance.engine.receiver.preflight import AFTER, is_alive, run_preflight
 from conformance.engine.receiver.results import FuzzJudgement, accepts_forgeries, result_of
 from conformance.engine.receiver.session import Session
 from conformance.engine.receiver.steps import CaseRun, is_busy
-from conformance.engine.results import own_fault
+from conformance.engine.results import TIME_RAN_OUT, judge_as_far_as_run, own_fault
 from conformance.engine.stalls import CHAIN, Stalls, as_stalled, drop_unreliable, is_stalled
 from conformance.engine.stop import Stop
 from conformance.model.clock import Clock
@@ -44,7 +43,7 @@ from conformance.model.errors import HarnessError
 from conformance.model.exchange import HELD_UP, Exchange, Fault, Role, Transport
 from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
-from conformance.model.rules import Judgement, Outcome, Unjudged, verdict
+from conformance.model.rules import Finding, Judgement, Outcome, Unjudged, all_held, verdict
 from conformance.model.text import NO_TEXT, Text
 from conformance.options.receiver import Options, spellings
 from conformance.options.secrets import is_distinctive
@@ -80,7 +79,7 @@ class ReceiverRun:
         language: Language = ENGLISH,
     ) -> None:
         self.options = options
-        self.plan = Plan("receiver", options, CHECKS, (), listener)
+        self.plan = Plan("receiver", options, listener)
         self._clock = clock or Clock()
         self.language = language
         self._tls = tls_context(options.ca, system=options.secure)
@@ -111,7 +110,7 @@ class ReceiverRun:
         scheme = Scheme(Signer(options.dialect, options.secret), None, NO_TEXT)
         profile = ReceiverProfile(
             url=options.url,
-            asked=options.dialect,
+            requested=options.dialect,
             scheme=scheme,
             accepted=frozenset(options.dialect.success),
             deadline=options.dialect.deadline,
@@ -147,7 +146,7 @@ class ReceiverRun:
             return await run_preflight(session)
         except Exception as fault:  # a fault of the suite itself is no verdict on the target
             _LOG.exception("the target could not be probed: the preflight failed")
-            return Stop(own_fault(fault), ())
+            return Stop("own-fault", own_fault(fault), ())
 
     async def _scenarios(self, session: Session) -> None:
         busy: list[ComposedRequest] = []
@@ -203,7 +202,7 @@ class ReceiverRun:
             begin, before = self._clock.monotonic(), len(session.trace)
             if gone:
                 reason = self._gone or self._note_loss(session)
-                fuzz = FuzzJudgement([Unjudged(reason, error=True)])
+                fuzz = FuzzJudgement([Unjudged("target-gone", reason, error=True)])
             else:
                 session.revive()
                 share = FUZZ_SHARE * (self._until - begin) / (len(rules) - index)
@@ -230,7 +229,7 @@ class ReceiverRun:
             if doubtful and not await is_alive(session):
                 self._gone = RATE_LIMIT if _limited(session.trace) else self._note_loss(session)
                 for pair in (pair for remaining in groups[index:] for pair in remaining):
-                    self._settle(session, *pair, [Unjudged(self._gone, error=True)])
+                    self._settle(session, *pair, [Unjudged("target-gone", self._gone, error=True)])
                 return
             if self._takes_too_long(session, group):
                 continue
@@ -261,7 +260,7 @@ class ReceiverRun:
         )
         for pair in group:
             self._final[pair[0].rule.id, pair[1].name] = []
-            self._settle(session, *pair, [Unjudged(reason)])
+            self._settle(session, *pair, [Unjudged("too-little-time", reason)])
         return True
 
     async def _case(
@@ -285,17 +284,21 @@ class ReceiverRun:
             judgements = judge(case, exchanges, session.profile)
             judged = True
         except HarnessError as fault:
-            exchanges, judgements = [], [Unjudged(Text(str(fault), str(fault)), error=True)]
+            exchanges, judgements = (
+                [],
+                [Unjudged("step-failed", Text(str(fault), str(fault)), error=True)],
+            )
         except Exception as fault:  # a fault of the suite itself is no verdict on the target
             _LOG.exception("%s could not be judged", rule)
-            exchanges, judgements = [], [Unjudged(own_fault(fault), error=True)]
+            exchanges, judgements = [], [Unjudged("own-fault", own_fault(fault), error=True)]
         disturbed = any(is_busy(e) or e.fault is Fault.REFUSED for e in exchanges)
         timed = any(expect.within for step in case.steps for expect in step.expects)
-        if judgements and not last and (disturbed or timed):
+        if not all_held(judgements) and not last and (disturbed or timed):
             return False
         reliable = drop_unreliable(judgements, lost)
         unmeasured = any(exchange.detail == HELD_UP for exchange in exchanges)
-        stalled = is_stalled(judgements, lost) or (unmeasured and not reliable)
+        found = any(isinstance(judgement, Finding) for judgement in reliable)
+        stalled = is_stalled(judgements, lost) or (unmeasured and not found)
         if stalled and not last:
             return False
         judged = judged and not stalled
@@ -359,17 +362,21 @@ class ReceiverRun:
             else:
                 judgement = skip_reason(scenario, self.options, session.profile)
             if judgement is None and self._gone and "*" not in scenario.over:
-                judgement = Unjudged(self._gone, error=True)  # the check would see some cases only
+                judgement = Unjudged(
+                    "target-gone", self._gone, error=True
+                )  # the check would see some cases only
             if judgement is None and scenario.check is not None:
                 over = self._exchanges_over(scenario, session)
-                judgements = CHECKS[scenario.check](over, session.profile, scenario.rule.level)
-                if not judgements and not (self._complete and over):
-                    judgements = [Unjudged(TIME_RAN_OUT, error=True)]
-                self._settle(
-                    session, scenario, case, judgements, over if judgements else (), judged=True
+                judgements = judge_as_far_as_run(
+                    CHECKS["receiver"][scenario.check].judge(
+                        over, session.profile, scenario.rule.level
+                    ),
+                    complete=self._complete,
                 )
+                context = () if all_held(judgements) else over
+                self._settle(session, scenario, case, judgements, context, judged=True)
                 continue
-            judgement = judgement or Unjudged(TIME_RAN_OUT, error=True)
+            judgement = judgement or Unjudged("time-ran-out", TIME_RAN_OUT, error=True)
             self._settle(session, scenario, case, [judgement])
         self.plan.settle_provisional()
 

@@ -13,7 +13,7 @@ from conformance.engine.receiver.steps import CaseRun
 from conformance.fuzz.campaign.model import Action, Actions, Model, ScenarioSteps, Words
 from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, TargetDown
 from conformance.model.exchange import Exchange, Fault, Role
-from conformance.model.rules import Finding, Judgement, Level, Unjudged
+from conformance.model.rules import Finding, Judgement, Level, Unjudged, gravest
 from conformance.model.text import Text
 from conformance.scenario.receiver import Expect, Step, parse_step
 from conformance.scenario.records import Case, Scenario
@@ -136,13 +136,12 @@ class SequenceRunner:
 
     def _judge(
         self, steps: Sequence[Step], index: int, expect: Expect, exchanges: Sequence[Exchange]
-    ) -> Judgement | None:
+    ) -> Judgement:
         """Judges one expectation of one step by itself."""
         bare = [replace(step, expects=()) for step in steps]
         bare[index] = replace(steps[index], expects=(expect,))
         case = Case(None, self._rule.level, tuple(bare))
-        judgements = judge(case, exchanges, self._session.profile)
-        return judgements[0] if judgements else None
+        return gravest(judge(case, exchanges, self._session.profile))
 
     async def _observe(self, steps: Sequence[Step], seconds: float) -> list[Exchange]:
         """The observer's answers about every message whose effects are expected, once a later message has

@@ -32,24 +32,25 @@ def skip_reason(
     needs = list(scenario.needs)
     if case.sender_case.endpoint.kind in ("refusing", "untrusted"):
         needs.append("local")  # its port is not the one that a tunnel leads to
-    missing = [NEEDS[need] for need in needs if not available[need]]
+    missing = [need for need in needs if not available[need]]
     if missing:
-        return Unjudged(join_texts(missing))
+        return Unjudged(f"needs-{missing[0]}", join_texts([NEEDS[need] for need in missing]))
     if case.sender_case.drawn and not options.fuzz:
-        return Unjudged(NO_FUZZ)
+        return Unjudged("fuzz-off", NO_FUZZ)
     if case.sender_case.retried and not profile.retries and not _shows_no_retry(scenario, case):
-        return Unjudged(_NO_RETRY)
+        return Unjudged("no-retry", _NO_RETRY)
     if _over_too_soon(case, profile):
-        return Unjudged(_OVER_TOO_SOON)
+        return Unjudged("over-too-soon", _OVER_TOO_SOON)
     needed = duration(case, profile)
     if not case.acts or needed <= left:
         return None
     return Unjudged(
+        "too-little-time",
         Text(
             f"would take about {needed:.0f} s at the sender's pace, but only {max(left, 0):.0f} s are left: "
             "give a longer --timeout",
             f"依發送方的速度約需 {needed:.0f} 秒，只剩 {max(left, 0):.0f} 秒：請加長 --timeout",
-        )
+        ),
     )
 
 

@@ -46,15 +46,15 @@ ALL_KINDS = {"MessageTypes": [str(TYPES[kind]) for kind in CHANNELS]}
 async def run_preflight(session: SenderSession) -> Stop | None:
     """Learn about the sender and complete the session's profile. Returns a Stop when nothing can be
     judged."""
-    stop = await _diagnose(session)
+    stop = await _probe_sender(session)
     if stop is not None and "http" in session.mocks and not _has_arrivals(session):
         # If https is the cause, the same steps succeed over http.
         session.mocks[""] = session.mocks.pop("http")
-        return await _diagnose(session)
+        return await _probe_sender(session)
     return stop
 
 
-async def _diagnose(session: SenderSession) -> Stop | None:
+async def _probe_sender(session: SenderSession) -> Stop | None:
     registration = await session.configure(Endpoint(configure=ALL_KINDS), BEFORE)
     try:
         stop = _unusable_api(session)
@@ -85,23 +85,30 @@ def _unusable_api(session: SenderSession) -> Stop | None:
     text = Text(f"POST {created.request.url}: ", f"POST {created.request.url}：")
     if succeeded(created):
         page = created.answer is not None and created.answer.body.lstrip().startswith(b"<")
-        return Stop(text + _PAGE + _BASE, (created.id,)) if page else None
+        return Stop("api-answers-page", text + _PAGE + _BASE, (created.id,)) if page else None
     if created.status is None:
         reason = NO_TLS if speaks_no_tls(created) else _FAULTS.get(created.fault, _NO_ANSWER)
-        return Stop(text + reason, (created.id,))
+        return Stop("api-unreached", text + reason, (created.id,))
     words = message(created)
     text += Text(f"answered {created.status}", f"響應 {created.status}")
     text += Text(f" ({words})", f"（{words}）") if words else NO_TEXT
     if created.status in (401, 403):
-        return Stop(text + _KEY, (created.id,))
+        return Stop("api-refuses-key", text + _KEY, (created.id,))
     if created.status in (404, 405):
-        return Stop(text + _BASE, (created.id,))
-    return Stop(text, (created.id,), fail=True, rule="sender.config.create-list")
+        return Stop("api-not-found", text + _BASE, (created.id,))
+    return Stop(
+        "configuration-refused",
+        text,
+        (created.id,),
+        fail=True,
+        rule="sender.config.create-list",
+    )
 
 
 async def _reach(session: SenderSession, registration: Registration) -> Stop | None:
     """Call Test and learn the scheme of what arrives. A Stop when nothing does, unless a message may."""
     tested = await session.call("Test", BEFORE, id=registration.ident)
+    session.profile = replace(session.profile, reports_tests=succeeded(tested))
     await _until(
         session,
         registration.endpoint,
@@ -115,7 +122,9 @@ async def _reach(session: SenderSession, registration: Registration) -> Stop | N
         return None
     words = message(tested) or str(tested.status or tested.detail)
     text = Text(f"Test answered: {words}. ", f"測試的響應：{words}。")
-    return Stop(_NOTHING_ARRIVED + text + _where(session, registration), (tested.id,))
+    return Stop(
+        "nothing-arrived", _NOTHING_ARRIVED + text + _where(session, registration), (tested.id,)
+    )
 
 
 async def _deliver(session: SenderSession, registration: Registration) -> Stop | None:
@@ -123,7 +132,7 @@ async def _deliver(session: SenderSession, registration: Registration) -> Stop |
     arrive."""
     delivery, emitted = await _emit_one(session, registration)
     if not accepted(emitted):
-        return Stop(_NOT_ACCEPTED + _answer_to(emitted) + _EMIT, (emitted.id,))
+        return Stop("event-refused", _NOT_ACCEPTED + _answer_to(emitted) + _EMIT, (emitted.id,))
     if delivery is None:
         # Some senders do not understand a list of types: then every case is judged with "*".
         registration.settings["MessageTypes"] = ["*"]
@@ -132,7 +141,7 @@ async def _deliver(session: SenderSession, registration: Registration) -> Stop |
         if delivery is not None:
             session.profile = replace(session.profile, lists_types=False)
     if delivery is None:
-        return Stop(_LOST + _where(session, registration), (emitted.id,))
+        return Stop("not-delivered", _LOST + _where(session, registration), (emitted.id,))
     if session.profile.scheme is None:
         _learn_scheme(session, delivery)
     session.profile = replace(
@@ -163,7 +172,7 @@ async def _learn_several(session: SenderSession, first: Registration) -> None:
         in_list = [
             configuration_of(listed, each.endpoint.url) is not None for each in (first, second)
         ]
-        session.profile = replace(session.profile, lists_several=all(in_list))
+        session.profile = replace(session.profile, lists=any(in_list), lists_several=all(in_list))
         before = len(first.endpoint.arrivals)
         await session.call("Test", BEFORE, id=second.ident)
         # Without an ID, Test may mean the newest configuration, or all of them.
@@ -250,7 +259,7 @@ async def _until(
 
 
 def _learn_scheme(session: SenderSession, delivery: Exchange) -> None:
-    scheme = scheme_of(delivery, session.profile.asked)
+    scheme = scheme_of(delivery, session.profile.requested)
     session.profile = replace(session.profile, scheme=scheme)
 
 

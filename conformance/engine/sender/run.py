@@ -18,22 +18,23 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from conformance.checks.sender.case import judge
-from conformance.checks.sender.endpoint_reports import told_apart
-from conformance.checks.sender.pass_evidence import describe_pass
+from conformance.checks.registry import CHECKS
+from conformance.checks.sender.case import describe_pass, judge
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.recorded_profile import as_data
-from conformance.checks.sender.step_checks import STEP_CHECKS
-from conformance.checks.sender.wire import WIRE_CHECKS
 from conformance.engine.metadata import (
     NOTHING_PASSED,
-    TIME_RAN_OUT,
     Key,
     add_metadata,
     mark_superseded,
 )
 from conformance.engine.plan import Listener, Plan, exchanges_over
-from conformance.engine.results import decide_result, own_fault
+from conformance.engine.results import (
+    TIME_RAN_OUT,
+    decide_result,
+    judge_as_far_as_run,
+    own_fault,
+)
 from conformance.engine.sender.preconditions import duration, skip_reason
 from conformance.engine.sender.preflight import run_preflight
 from conformance.engine.sender.session import BEFORE, SETTINGS, Registration, SenderSession
@@ -45,7 +46,7 @@ from conformance.model.errors import HarnessError
 from conformance.model.exchange import Exchange
 from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
-from conformance.model.rules import Judgement, Outcome, Unjudged, verdict
+from conformance.model.rules import Judgement, Outcome, Unjudged, all_held, verdict
 from conformance.model.text import NO_TEXT, Text
 from conformance.options.secrets import hide, other_secret
 from conformance.options.sender import SenderOptions, spellings
@@ -74,7 +75,6 @@ BEFORE_ANSWERS = (
 )
 """Rules that come before the case with drawn answers: a sender that breaks one of them fails it too."""
 
-CHECKS = WIRE_CHECKS | {"told-apart": told_apart}
 
 _LOG = logging.getLogger("hookproof")
 
@@ -93,7 +93,7 @@ class SenderRun:
         language: Language = ENGLISH,
     ) -> None:
         self.options = options
-        self.plan = Plan("sender", options, CHECKS, STEP_CHECKS, listener)
+        self.plan = Plan("sender", options, listener)
         self._clock = clock or Clock()
         self.language = language
         self._tls = tls_context(options.ca, system=options.secure)
@@ -120,7 +120,7 @@ class SenderRun:
         self._until = begin + self.options.timeout
         options = self.options
         profile = SenderProfile(
-            asked=Signer(options.dialect, options.secret),
+            requested=Signer(options.dialect, options.secret),
             other_secret=other_secret(options.secret),
         )
         async with self._stalls.watching(), AsyncExitStack() as stack:
@@ -176,7 +176,7 @@ class SenderRun:
             return await run_preflight(session)
         except Exception as fault:  # a fault of the suite itself is no verdict on the target
             _LOG.exception("the sender could not be probed: the preflight failed")
-            return Stop(own_fault(fault), ())
+            return Stop("own-fault", own_fault(fault), ())
 
     async def _scenarios(self, session: SenderSession) -> None:
         ready = [
@@ -298,7 +298,7 @@ class SenderRun:
         ]
         if case.sender_case.drawn == "answers" and broken:
             reason = Text(f"not judged: see {broken[0]} first", f"未判定：請先看 {broken[0]}")
-            self._settle(scenario, case, [Unjudged(reason)])
+            self._settle(scenario, case, [Unjudged("see-first-result", reason)])
         elif not await self._case(session, scenario, case):
             await self._case(session, scenario, case, last=True)
 
@@ -326,16 +326,19 @@ class SenderRun:
         except ConfigurationRefusedError as refusal:
             exchanges, judgements = [], [refusal.unjudged]
         except HarnessError as fault:
-            exchanges, judgements = [], [Unjudged(Text(str(fault), str(fault)), error=True)]
+            exchanges, judgements = (
+                [],
+                [Unjudged("step-failed", Text(str(fault), str(fault)), error=True)],
+            )
         except Exception as fault:  # a fault of the suite itself is no verdict on the target
             _LOG.exception("%s could not be judged", rule)
-            exchanges, judgements = [], [Unjudged(own_fault(fault), error=True)]
+            exchanges, judgements = [], [Unjudged("own-fault", own_fault(fault), error=True)]
         stalled = is_stalled(judgements, lost)
         judged = judged and not stalled
         judgements = [*(as_stalled(judgements) if stalled else drop_unreliable(judgements, lost))]
         self._final[rule, case.name] = exchanges
         seconds = self._clock.monotonic() - begin
-        done = not judgements or (last and not stalled)
+        done = all_held(judgements) or (last and not stalled)
         if last and stalled:
             self._stalled.append(((scenario, case), seconds))
         self._settle(
@@ -391,11 +394,12 @@ class SenderRun:
             checked = judgement is None and scenario.check is not None and not case.acts
             if judgement is None and scenario.check is not None and not case.acts:
                 exchanges = exchanges_over(scenario, session.trace, self._final)
-                judgements = CHECKS[scenario.check](exchanges, session.profile, case.level)
-                if not judgements and not (self._complete and exchanges):
-                    judgements = [Unjudged(TIME_RAN_OUT, error=True)]
+                judgements = judge_as_far_as_run(
+                    CHECKS["sender"][scenario.check].judge(exchanges, session.profile, case.level),
+                    complete=self._complete,
+                )
             elif judgement is None:
-                judgements = [Unjudged(TIME_RAN_OUT, error=True)]
+                judgements = [Unjudged("time-ran-out", TIME_RAN_OUT, error=True)]
             self._settle(scenario, case, judgements, judged=checked)
         self.plan.settle_provisional()
 

@@ -18,7 +18,15 @@ from conformance.engine.command import run_command
 from conformance.engine.exchanges import USER_AGENT, Place, exchange_of
 from conformance.engine.stalls import Stalls
 from conformance.model.clock import Clock
-from conformance.model.exchange import Answer, Exchange, Fault, Headers, Request, Role
+from conformance.model.exchange import (
+    Answer,
+    Exchange,
+    Fault,
+    Headers,
+    Request,
+    Role,
+    Transport,
+)
 from conformance.options.sender import SenderOptions
 from conformance.protocol.message import TYPES, build, mark_in, marked
 from conformance.receiver import script
@@ -356,6 +364,16 @@ class SenderSession:  # noqa: PLR0904 - the rebuild of the runner splits it
         for arrival in list(registration.endpoint.arrivals):
             if arrival.msg_id in places:
                 self._record(registration, arrival, places[arrival.msg_id])
+
+    def record_handshakes(self, registration: Registration, kind: str) -> None:
+        """Put the TLS handshakes that the sender began with the mock of `kind` into the trace, each once."""
+        mock, place = self.mocks[kind], registration.place
+        for started in mock.handshakes:
+            request = Request("", registration.endpoint.url, (), b"", Transport.RAW)
+            detail = "the sender began a TLS handshake"
+            reply = Reply(None, Fault.TLS, detail, started, sent=started, ended=started)
+            self.trace.add(exchange_of(request, None, reply, Role.HANDSHAKE, place, None))
+        mock.handshakes.clear()
 
     def _record(self, registration: Registration, arrival: Exchange, place: Place) -> None:
         key = registration.endpoint.path, arrival.id

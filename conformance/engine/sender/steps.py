@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from conformance import fuzz
 from conformance.checks.sender.api import message
-from conformance.checks.sender.attempt_count import expected_attempts
+from conformance.checks.sender.case import STEP_CHECKS
+from conformance.checks.sender.profile import SenderProfile
+from conformance.checks.sender.waiting import Waiting, enough_attempts
 from conformance.engine.command import POLL_SECONDS, restart
 from conformance.engine.exchanges import Place
 from conformance.engine.sender.session import (
@@ -36,9 +39,6 @@ and when it is one of many drawn ones."""
 MOST_SCRIPTS = 40
 """Messages that get drawn answers, at most: some of these answers stall the sender until its deadline."""
 
-Attempts = tuple[int, int | None]
-"""How many attempts a message must get, at least and at most (None: without a bound)."""
-
 
 class ConfigurationRefusedError(Exception):
     """A sender refused the configuration that a case needs. `unjudged` is the case's judgement."""
@@ -51,7 +51,9 @@ class ConfigurationRefusedError(Exception):
             f"未判定：發送方未接受這項配置（{detail}）",
         )
         temporary = answer.status is None or answer.status == 429 or answer.status >= 500
-        self.unjudged = Unjudged(reason, error=temporary, exchanges=(answer.id,))
+        self.unjudged = Unjudged(
+            "configuration-refused", reason, error=temporary, exchanges=(answer.id,)
+        )
 
 
 class SenderCaseRun:
@@ -122,6 +124,8 @@ class SenderCaseRun:
         }
         for registration in registrations:
             self._session.record_arrivals(registration, places)
+            if self._sender_case.endpoint.kind == "untrusted":
+                self._session.record_handshakes(registration, "untrusted")
         if self._shared is not None:
             self._session.record_own_arrivals(self._shared, places)
 
@@ -246,39 +250,29 @@ class SenderCaseRun:
             other = self._other if expected.other else None
             endpoint = (other or self._registration).endpoint
             if expected.attempts is not None:
-                await until(endpoint, self._enough_attempts(endpoint, ids, expected.attempts))
+                enough = partial(enough_attempts, expected=expected.attempts)
+                await until(endpoint, self._settled(enough, endpoint, ids, since))
             if expected.arrives is False:
                 await until(endpoint, self._quiet(ids, since))
             elif expected.arrives:
                 await until(endpoint, self._all_arrived(endpoint, ids, since))
-            if expected.check == "as-answered":
-                await until(endpoint, self._enough_attempts(endpoint, ids))
-            if expected.check == "delivered-after-restart":
-                await until(endpoint, self._all_delivered(endpoint, since))
+            check = STEP_CHECKS.get(expected.check or "")
+            if check is not None and check.settled_when is not None:
+                await until(endpoint, self._settled(check.settled_when, endpoint, ids, since))
 
-    def _enough_attempts(
-        self, endpoint: MockEndpoint, ids: Sequence[str], expected: Attempts | None = None
+    def _settled(
+        self,
+        settled_when: Callable[[Waiting, SenderProfile], float | None],
+        endpoint: MockEndpoint,
+        ids: Sequence[str],
+        since: float,
     ) -> Settled:
-        """Settled when each message has its `expected` attempts, or else as many as its answers require."""
+        """`settled_when` for what has arrived at `endpoint` by then."""
         retry_count = self._registration.settings["RetryCount"]
-        profile = self._session.profile
 
         def settled() -> float | None:
-            by_id = by_message(endpoint)
-            # While the sender works through many messages, none of them is late.
-            busy = last_arrival(by_id, ids) if len(ids) > 1 else 0.0
-            deadlines = []
-            for msg_id in ids:
-                attempts = by_id[msg_id]
-                least, most = expected or (expected_attempts(attempts, retry_count),) * 2
-                if len(attempts) >= least and (most is None or len(attempts) > most):
-                    continue
-                if msg_id in self._emit_times:
-                    number = len(attempts)
-                    wait = profile.patience(1) if number < least else profile.quiet_after(number)
-                    due = profile.due(attempts, self._emit_times[msg_id], most)
-                    deadlines.append(max(busy + wait, due) if busy else due)
-            return max(deadlines, default=None)
+            waiting = Waiting(by_message(endpoint), ids, self._emit_times, since, retry_count)
+            return settled_when(waiting, self._session.profile)
 
         return settled
 
@@ -307,22 +301,6 @@ class SenderCaseRun:
             recent = [each for each in endpoint.arrivals if each.started >= since]
             tested = any(not self._session.was_emitted(each) for each in recent)
             return None if tested else since + arrival
-
-        return settled
-
-    def _all_delivered(self, endpoint: MockEndpoint, since: float) -> Settled:
-        """Settled when every message was answered 200, however often it has failed before."""
-        profile = self._session.profile
-
-        def settled() -> float | None:
-            by_id = by_message(endpoint)
-            missing = [
-                by_id[msg_id]
-                for msg_id in self._steps
-                if not any(attempt.status == 200 for attempt in by_id[msg_id])
-            ]
-            patience = [profile.patience(len(attempts) + 1) for attempts in missing]
-            return since + profile.arrival + max(patience) if patience else None
 
         return settled
 

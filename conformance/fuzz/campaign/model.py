@@ -26,7 +26,7 @@ class Action:
     """One action, mostly on the message with the name `name`.
 
     `kind` is "send" for a valid delivery; "give-up" for a valid one whose sender does not wait;
-    "forge" or "break" for one that is tampered with, or whose body is edited, as `word` says; "others"
+    "forge" or "mutate" for one with a tampering or a mutation, which `word` names; "others"
     for `count` other messages; "restart" for a restart of the receiver. `copies` are sent at once.
     `how` says in what form a message is repeated: "signed" anew, with a "fresh" timestamp in the body
     as well, or "exact", byte by byte.
@@ -87,11 +87,11 @@ class Model:
             case "give-up":
                 return [{"send": {**self._name(action), "transport": "give-up"}}, {"pause": PAUSE}]
             case "forge":
-                forgery = {**self._name(action), "damage": action.word}
+                forgery = {**self._name(action), "tampering": action.word}
                 return [{"send": forgery, "expect": [{"status": "refused"}]}]
-            case "break":
+            case "mutate":
                 # Other rules judge whether such a body is accepted. Here it may be, once.
-                return [{"send": {**self._name(action), "edit": action.word}}]
+                return [{"send": {**self._name(action), "mutation": action.word}}]
             case "others":
                 return [{"send": {"messages": action.count, "as": "others"}}]
             case _:
@@ -164,7 +164,7 @@ def _kinds(action: Action, *, known: bool) -> set[str]:
             return {"sent"} | burst | ({"repeated"} if known else set())
         case "forge":
             return {"forged"}
-        case "break":
+        case "mutate":
             return {"malformed"}
         case "give-up":
             return {"given up"}

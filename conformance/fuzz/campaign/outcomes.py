@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.model.rules import Unjudged
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Failure:
@@ -37,7 +39,7 @@ class TargetDown:
 class Aborted:
     """Nothing more can be judged, for `reason`."""
 
-    reason: Any
+    reason: Unjudged
 
 
 ExampleResult = Failure | TargetDown | Aborted | None

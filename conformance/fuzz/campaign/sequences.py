@@ -30,8 +30,8 @@ OTHERS = 450
 FINAL_SENDS = 3
 """How often, at the end, a message whose sender gave up is sent until it is accepted."""
 
-_DAMAGES = ("wrong-secret", "flip-body", "missing-signature", "truncated", "of-unsent")
-_EDITS = ("trailing-comma", "cut-short", "unquoted")
+_TAMPERINGS = ("wrong-secret", "flip-body", "missing-signature", "truncated", "of-unsent")
+_MUTATIONS = ("trailing-comma", "cut-short", "unquoted")
 _COPIES = st.sampled_from((1, 1, 1, 2, 5))
 
 
@@ -76,15 +76,15 @@ class Sequence(RuleBasedStateMachine):
         """Send a new message."""
         return self._new(Action("send", copies=copies))
 
-    @rule(target=messages, damage=st.sampled_from(_DAMAGES))
-    def forge(self, damage: str) -> str:
+    @rule(target=messages, change=st.sampled_from(_TAMPERINGS))
+    def forge(self, change: str) -> str:
         """Send a forgery with a new id."""
-        return self._new(Action("forge", word=damage))
+        return self._new(Action("forge", word=change))
 
-    @rule(target=messages, edit=st.sampled_from(_EDITS))
-    def malform(self, edit: str) -> str:
+    @rule(target=messages, change=st.sampled_from(_MUTATIONS))
+    def mutate(self, change: str) -> str:
         """Send a signed body that is not JSON but has an id in it."""
-        return self._new(Action("break", word=edit))
+        return self._new(Action("mutate", word=change))
 
     @rule(target=messages)
     def give_up(self) -> Any:
@@ -96,15 +96,15 @@ class Sequence(RuleBasedStateMachine):
         """Send a known message once more, or a known id's message validly for the first time."""
         self._act(Action("send", name, how=how, copies=copies))
 
-    @rule(name=messages, damage=st.sampled_from(_DAMAGES))
-    def forge_known_id(self, name: str, damage: str) -> None:
+    @rule(name=messages, change=st.sampled_from(_TAMPERINGS))
+    def forge_known_id(self, name: str, change: str) -> None:
         """Send a forgery with a known id."""
-        self._act(Action("forge", name, damage))
+        self._act(Action("forge", name, change))
 
-    @rule(name=messages, edit=st.sampled_from(_EDITS))
-    def malform_known_id(self, name: str, edit: str) -> None:
+    @rule(name=messages, change=st.sampled_from(_MUTATIONS))
+    def mutate_known_id(self, name: str, change: str) -> None:
         """Send a body that is not JSON but has a known id in it."""
-        self._act(Action("break", name, edit))
+        self._act(Action("mutate", name, change))
 
     @precondition(lambda self: self._names and "others" not in {a.kind for a in self._actions})
     @rule()

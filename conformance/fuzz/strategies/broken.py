@@ -1,4 +1,4 @@
-"""Edits that break JSON, UTF-8 or the bounds of numbers in a body. Pure: from bytes to bytes."""
+"""Mutations that break JSON, UTF-8 or the bounds of numbers in a body. Pure: from bytes to bytes."""
 
 from __future__ import annotations
 

@@ -84,8 +84,8 @@ class _Deliverer:
         """The example as a delivery, signed now."""
         dialect, now = self.signer.dialect, time.time()
         signed = self.signer.sign(dialect.timestamp(now), example.body(_digits(), now))
-        if example.damage is not None:
-            signed = example.damage(signed, self.signer)
+        if example.tampering is not None:
+            signed = example.tampering(signed, self.signer)
         headers: dict[str, str | None] = {"Content-Type": "application/json"}
         for oddity in example.oddities:
             headers.update(oddity.headers)

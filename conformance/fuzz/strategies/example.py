@@ -34,8 +34,8 @@ class Oddity:
 
     An example has at most one oddity for each `place`; `where` describes it for people. `shape` is the
     fixed rule whose level a finding takes, or None for the fuzz rule's own level. `fields` are set and
-    those in `without` are left out. `form` is the JSON encoding. `edit` changes the bytes before they
-    are signed, `damage` the request after that. `headers` replace others (None: left out). If a
+    those in `without` are left out. `form` is the JSON encoding. `mutation` changes the bytes before they
+    are signed, `tampering` the request after that. `headers` replace others (None: left out). If a
     `simpler` oddity fails in the same way, that one is the cause.
     """
 
@@ -45,8 +45,8 @@ class Oddity:
     fields: Mapping[str, Any] = field(default_factory=dict)
     without: tuple[str, ...] = ()
     form: str | None = None
-    edit: Callable[[bytes], bytes] | None = None
-    damage: Tampering | None = None
+    mutation: Callable[[bytes], bytes] | None = None
+    tampering: Tampering | None = None
     headers: Mapping[str, str | None] = field(default_factory=dict)
     simpler: Oddity | None = None
 
@@ -58,9 +58,9 @@ class Example:
     oddities: tuple[Oddity, ...] = ()
 
     @property
-    def damage(self) -> Tampering | None:
+    def tampering(self) -> Tampering | None:
         """The tampering with the request after it was signed, if any."""
-        return next((odd.damage for odd in self.oddities if odd.damage is not None), None)
+        return next((odd.tampering for odd in self.oddities if odd.tampering is not None), None)
 
     @property
     def where(self) -> Text:
@@ -90,13 +90,13 @@ class Example:
         form = next((odd.form for odd in self.oddities if odd.form is not None), form)
         body = ENCODINGS[form](self.fields(digits, now, kind))
         for oddity in self.oddities:
-            body = oddity.edit(body) if oddity.edit is not None else body
+            body = oddity.mutation(body) if oddity.mutation is not None else body
         return body
 
     def pieces(self) -> list[Example]:
         """Each oddity by itself, and texts split by kinds of characters, to find the one that a receiver
         fails on."""
-        changes = [oddity for oddity in self.oddities if oddity.edit or oddity.damage]
+        changes = [oddity for oddity in self.oddities if oddity.mutation or oddity.tampering]
         return [
             Example((piece,)) for oddity in changes or self.oddities for piece in _pieces(oddity)
         ]
@@ -136,7 +136,7 @@ def _pieces(oddity: Oddity) -> Iterator[Oddity]:
         yield from _pieces(oddity.simpler)
     texts = "".join(_texts(dict(oddity.fields)))
     kinds = sorted({kind for kind in map(kind_of, set(texts)) if kind is not None})
-    if not kinds or oddity.edit or oddity.damage or oddity.without:
+    if not kinds or oddity.mutation or oddity.tampering or oddity.without:
         yield oddity
         return
     yield replace(oddity, fields=_mapped(oddity.fields, None))

@@ -49,12 +49,12 @@ _PADDING = (b" ", b"\n", b"\t", b"\r\n", b"\0", b"\xef\xbb\xbf")
 _UNDECODABLE = (b"\xff", b"\x80", b"\xc3", b"\xe6\xb8", b"\xed\xa0\xbd")
 
 
-def _forged(what: Text, rule: str, damage: Tampering, **more: object) -> Oddity:
-    return Oddity("forged", what, (f"receiver.signature.{rule}", None), damage=damage, **more)  # type: ignore[arg-type]
+def _forged(what: Text, rule: str, tampering: Tampering, **more: object) -> Oddity:
+    return Oddity("forged", what, (f"receiver.signature.{rule}", None), tampering=tampering, **more)  # type: ignore[arg-type]
 
 
 def _character(at: int) -> Oddity:
-    def damage(signed: Signed, signer: Signer) -> Signed:
+    def tamper(signed: Signed, signer: Signer) -> Signed:
         correct = signed.signatures[0].decode()
         digits = _HEX if signer.dialect.encoding == "hex" else _BASE64
         # The last characters of Base64 contain bits that a decoder ignores.
@@ -67,11 +67,11 @@ def _character(at: int) -> Oddity:
         return replace(signed, signatures=(changed,), signing=shell(signed, signatures=(words,)))
 
     where = Text("a signature with one character changed", "改了一個字符的簽名")
-    return _forged(where, "one-character", damage)
+    return _forged(where, "one-character", tamper)
 
 
 def _truncated(percent: int) -> Oddity:
-    def damage(signed: Signed, signer: Signer) -> Signed:
+    def tamper(signed: Signed, signer: Signer) -> Signed:
         correct = signed.signatures[0]
         length = max(1, (len(correct) - 3) * percent // 100)
         words = f"$({_SIG} | cut -c 1-{length})"
@@ -79,7 +79,7 @@ def _truncated(percent: int) -> Oddity:
             signed, signatures=(correct[:length],), signing=shell(signed, signatures=(words,))
         )
 
-    return _forged(Text("a truncated signature", "截斷的簽名"), "truncated", damage)
+    return _forged(Text("a truncated signature", "截斷的簽名"), "truncated", tamper)
 
 
 def _longer(tail: str) -> Oddity:
@@ -102,7 +102,7 @@ def _replaced(value: str) -> Oddity:
 
 
 def _other_secret(secret: str, content_type: str | None = "application/json") -> Oddity:
-    def damage(signed: Signed, signer: Signer) -> Signed:
+    def tamper(signed: Signed, signer: Signer) -> Signed:
         other = secret if secret.encode() != bytes(signer.secret) else WRONG_SECRET
         wrong = sign(signer.dialect, other.encode(), signed.signing.timestamp, signed.body)
         return replace(signed, signatures=(wrong,), signing=shell(signed, secret=other))
@@ -110,7 +110,7 @@ def _other_secret(secret: str, content_type: str | None = "application/json") ->
     where = Text("a signature made with another secret", "以其他密鑰簽名")
     if content_type != "application/json":
         where += Text(f" (Content-Type {content_type})", f"（Content-Type 為 {content_type}）")
-    return _forged(where, "wrong-secret", damage, headers={"Content-Type": content_type})
+    return _forged(where, "wrong-secret", tamper, headers={"Content-Type": content_type})
 
 
 def _stamp(before: str, after: str) -> Oddity:
@@ -120,30 +120,30 @@ def _stamp(before: str, after: str) -> Oddity:
     if equal:
         where = Text("the signed time in another notation", "以其他寫法表示的簽名時間")
 
-    def damage(signed: Signed, signer: Signer) -> Signed:
+    def tamper(signed: Signed, signer: Signer) -> Signed:
         stamp = before.encode() + signed.signing.timestamp + after.encode()
         words = shell(signed, stamp=f"{before}${{TS}}{after}")
         return replace(signed, timestamp=stamp, signing=words)
 
-    return _forged(where, "equal-meaning" if equal else "tampered-timestamp", damage)
+    return _forged(where, "equal-meaning" if equal else "tampered-timestamp", tamper)
 
 
 def _shifted(seconds: int) -> Oddity:
-    def damage(signed: Signed, signer: Signer) -> Signed:
+    def tamper(signed: Signed, signer: Signer) -> Signed:
         stamp = b"%d" % (int(signed.signing.timestamp) + seconds)
         words = shell(signed, stamp=f"$((TS+{seconds}))")
         return replace(signed, timestamp=stamp, signing=words)
 
     where = Text("a timestamp that differs from the signed one", "與簽名不同的時間戳")
-    return _forged(where, "tampered-timestamp", damage)
+    return _forged(where, "tampered-timestamp", tamper)
 
 
 def _fixed_stamp(value: str) -> Oddity:
-    def damage(signed: Signed, signer: Signer) -> Signed:
+    def tamper(signed: Signed, signer: Signer) -> Signed:
         return replace(signed, timestamp=value.encode(), signing=shell(signed, stamp=quoted(value)))
 
     where = Text("a timestamp that differs from the signed one", "與簽名不同的時間戳")
-    return _forged(where, "tampered-timestamp" if value else "missing-timestamp", damage)
+    return _forged(where, "tampered-timestamp" if value else "missing-timestamp", tamper)
 
 
 def _tampered(what: Text, change: Callable[[bytes], bytes]) -> Oddity:

@@ -122,47 +122,47 @@ FIELD_ODDITIES = st.one_of(_WRONG_TYPE, _WRONG_ID, _WRONG_LINK, _MISSING)
 """A field that is missing or has a wrong JSON type: each breaks the schema."""
 
 
-def _edited(
-    what: Text, rule: str | None, edit: Callable[[bytes], bytes], case: str | None = None
+def _mutated(
+    what: Text, rule: str | None, mutation: Callable[[bytes], bytes], case: str | None = None
 ) -> Oddity:
     shape = (f"receiver.body.{rule}", case) if rule is not None else None
-    return Oddity("body", what, shape, edit=edit)
+    return Oddity("body", what, shape, mutation=mutation)
 
 
 def _cut(part: int) -> Oddity:
     where = Text("a truncated body", "中途結束的請求體")
-    return _edited(where, "truncated-json", lambda body: body[: max(1, len(body) * part // 100)])
+    return _mutated(where, "truncated-json", lambda body: body[: max(1, len(body) * part // 100)])
 
 
 def _ungrammatical(mark: str, at: int) -> Oddity:
-    return _edited(BROKEN[mark][0], "invalid-json", lambda body: not_json(body, mark, at))
+    return _mutated(BROKEN[mark][0], "invalid-json", lambda body: not_json(body, mark, at))
 
 
 def _undecodable(piece: bytes, name: str) -> Oddity:
     where = Text(f"invalid UTF-8 in {name}", f"{name} 中有不是 UTF-8 的位元組")
-    return _edited(where, "invalid-utf8", lambda body: in_text(body, name, piece))
+    return _mutated(where, "invalid-utf8", lambda body: in_text(body, name, piece))
 
 
 def _huge(name: str, number: str) -> Oddity:
     where = Text(f"an out-of-range number in {name}", f"{name} 的數字超出範圍")
-    return _edited(where, None, lambda body: other_number(body, name, number))
+    return _mutated(where, None, lambda body: other_number(body, name, number))
 
 
 def _twice(name: str, value: object, *, before: bool) -> Oddity:
     where = Text(f"{name} twice", f"{name} 出現兩次")
     pair = json.dumps({name: value}).encode()[1:-1]
 
-    def edit(body: bytes) -> bytes:
+    def mutate(body: bytes) -> bytes:
         return b"{" + pair + b"," + body[1:] if before else body[:-1] + b"," + pair + b"}"
 
-    return _edited(where, "duplicate-keys", edit)
+    return _mutated(where, "duplicate-keys", mutate)
 
 
 def _deep(depth: int, *, arrays: bool, whole: bool, closed: bool) -> Oddity:
     opening, inner, closing = (b"[", b"", b"]") if arrays else (b'{"a":', b"1", b"}")
     nest = opening * depth + inner + closing * (depth if closed else 0)
     where = Text("arrays", "陣列") if arrays else Text("objects", "對象")
-    return _edited(
+    return _mutated(
         Text("deeply nested ", "") + where + Text("", "的深層巢狀"),
         "deep-nesting",
         lambda body: nest if whole else body[:-1] + b',"extra":' + nest + b"}",
@@ -170,7 +170,7 @@ def _deep(depth: int, *, arrays: bool, whole: bool, closed: bool) -> Oddity:
 
 
 def _replacement(body: bytes, where: Text, rule: str, case: str | None = None) -> Oddity:
-    return _edited(where, rule, lambda _: body, case)
+    return _mutated(where, rule, lambda _: body, case)
 
 
 _NOT_AN_OBJECT = (
@@ -202,7 +202,7 @@ def _raw(body: bytes) -> Oddity:
 
 def _wide_encoding(encoding: str) -> Oddity:
     where = Text(f"JSON in {encoding.upper()}", f"以 {encoding.upper()} 編碼的 JSON")
-    return _edited(where, "invalid-json", lambda body: body.decode().encode(encoding))
+    return _mutated(where, "invalid-json", lambda body: body.decode().encode(encoding))
 
 
 _DOUBLED = st.builds(
@@ -218,7 +218,7 @@ _ARRAYS, _OBJECTS = (
     for arrays in (True, False)
 )
 
-EDITED = st.one_of(
+MUTATED = st.one_of(
     st.builds(_cut, st.integers(1, 99)),
     st.builds(_ungrammatical, st.sampled_from(sorted(BROKEN)), st.integers(0, 60)),
     st.builds(_ungrammatical, st.sampled_from(sorted(BROKEN)), st.integers(0, 60)),
@@ -245,18 +245,18 @@ def _of_fields(oddities: list[Oddity]) -> Example:
     return Example(tuple({oddity.place: oddity for oddity in oddities}.values()))
 
 
-breaking_examples: st.SearchStrategy[Example] = st.lists(
+violating_examples: st.SearchStrategy[Example] = st.lists(
     FIELD_ODDITIES, min_size=1, max_size=2
 ).map(_of_fields)
 """Messages that violate the schema."""
 
 # In builds, because Hypothesis would merge nested alternatives and change their weights.
-_EDITED = st.builds(Example, st.tuples(EDITED))
+_MUTATED = st.builds(Example, st.tuples(MUTATED))
 malformed_examples: st.SearchStrategy[Example] = st.one_of(
-    breaking_examples,
-    breaking_examples,
-    _EDITED,
-    _EDITED,
+    violating_examples,
+    violating_examples,
+    _MUTATED,
+    _MUTATED,
     st.builds(Example, st.tuples(_SURROGATE)),
 )
 """Malformed bodies of all kinds."""

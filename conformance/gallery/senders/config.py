@@ -194,7 +194,7 @@ CONFIG = (
     FaultySender(
         "test-says-failed",
         "does not say why a Test failed",
-        _rule("test[told-apart]"),
+        _rule("test[distinguishes-failures]"),
         SenderBehaviour(verdict=_report_in_a_word),
     ),
     FaultySender(

@@ -11,7 +11,7 @@
       // On a page with very many rules a rule may be a single line, which is its own result.
       const nodes = node.matches(".result") ? [node] : node.querySelectorAll(".result");
       const results = Array.from(nodes, (result) => ({ node: result, text: text(result) }));
-      const head = Array.from(node.querySelectorAll("h3, .margin, .advice, .said, .brief > summary"), text);
+      const head = Array.from(node.querySelectorAll("h3, .margin, .advice, .message, .brief > summary"), text);
       return { node, head: head.join("\n"), results };
     });
   }

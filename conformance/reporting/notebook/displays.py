@@ -31,8 +31,8 @@ LABELS = (
     Sentence("what"),
     Sentence("why"),
     Sentence("fix"),
-    Sentence("again"),
-    Sentence("seen"),
+    Sentence("reproduce"),
+    Sentence("evidence"),
 )
 """What the rows of a result's display say."""
 

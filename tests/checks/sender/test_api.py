@@ -107,7 +107,7 @@ def test_where_there_are_none_none_are_found(said):
     assert succeeded(call)
 
 
-def test_several_are_told_apart_by_their_url():
+def test_one_of_several_is_chosen_by_its_url():
     said = {"data": [LISTED | {"URL": "https://other/", "ID": 1}, LISTED | {"ID": 2}]}
     assert configuration_of(called("List", said), URL)["id"] == 2
     assert len(configurations(called("List", said))) == 2
@@ -150,7 +150,7 @@ def test_what_an_answer_says_is_found(said, text):
     assert message(called("Test", said)) == text
 
 
-def test_what_an_answer_says_is_not_told_at_any_length():
+def test_a_long_message_of_an_answer_is_shortened():
     assert len(message(called("Test", {"message": "x" * 10_000}))) <= 200
     assert len(message(called("Test", b"x" * 10_000))) <= 200
 

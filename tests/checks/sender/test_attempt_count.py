@@ -1,4 +1,4 @@
-"""How often a message must be attempted, told from how its attempts were answered."""
+"""How often a message must be attempted, by how its attempts were answered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from conformance.checks.sender.case import judge
 from conformance.model.exchange import Exchange, Fault
 from conformance.model.rules import Finding, Unjudged
-from tests.engine.hand_made import FACTS, attempt, case, given, message, told
+from tests.engine.hand_made import PROFILE, attempt, broken, case, given, message, told
 
 
 def came(*answers: int | Fault) -> list[Exchange]:
@@ -24,7 +24,7 @@ def judged(*answers: int | Fault, retry_count: int = 2):
         "configure": {"RetryCount": retry_count},
         "steps": [{"emit": {"drawn": "answers"}, "expect": {"check": "as-answered"}}],
     }
-    return judge(case(**words), [given(), *came(*answers)], FACTS)
+    return broken(judge(case(**words), [given(), *came(*answers)], PROFILE))
 
 
 @pytest.mark.parametrize(
@@ -52,28 +52,28 @@ def test_a_message_is_attempted_until_it_is_answered_200_or_the_retries_are_used
         pytest.param((Fault.CLOSED, 500, 500, 200), "3 attempts expected, 4 seen", id="too many"),
     ],
 )
-def test_too_few_and_too_many_are_told_with_the_answers(answers, said):
+def test_too_few_and_too_many_attempts_are_findings_with_the_answers(answers, said):
     (found,) = judged(*answers)
     assert isinstance(found, Finding)
     assert f"1 of 1 messages: {said}" in told([found])[0]
 
 
 def test_a_200_that_broke_off_is_none():
-    broken = attempt(status=200, fault=Fault.TIMEOUT)
+    cut = attempt(status=200, fault=Fault.TIMEOUT)
     words = {
         "configure": {"RetryCount": 0},
         "steps": [{"emit": {"drawn": "answers"}, "expect": {"check": "as-answered"}}],
     }
-    assert judge(case(**words), [given(), broken], FACTS) == []
+    assert broken(judge(case(**words), [given(), cut], PROFILE)) == []
 
 
-def test_what_is_not_given_up_is_for_another_rule_to_tell():
+def test_an_attempt_that_is_not_given_up_is_for_another_rule():
     words = {
         "configure": {"RetryCount": 2},
         "steps": [{"emit": {"drawn": "answers"}, "expect": {"check": "as-answered"}}],
     }
     waiting = attempt(answer=None)
-    (found,) = judge(case(**words), [given(), waiting], FACTS)
+    (found,) = judge(case(**words), [given(), waiting], PROFILE)
     assert isinstance(found, Unjudged)
     assert "sender.time.deadline" in found.reason.en
 
@@ -90,7 +90,7 @@ def drawn(refused: int, changed: bool):
         if n >= refused:
             content = "\n" if changed and n == 2 else "\u2028"
             arrivals.append(attempt(message(msgId=str(n), content=content)))
-    return judge(case(**DRAWN), [*events, *arrivals], FACTS)
+    return broken(judge(case(**DRAWN), [*events, *arrivals], PROFILE))
 
 
 def test_what_was_refused_does_not_hide_what_was_changed():

@@ -6,24 +6,30 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.checks.sender.endpoint_reports import told_apart
-from conformance.checks.sender.step_checks import STEP_CHECKS
+from conformance.checks.sender.case import STEP_CHECKS
+from conformance.checks.sender.endpoint_reports import distinguishes_failures
 from conformance.model.exchange import Fault
-from conformance.model.rules import Finding, Level
+from conformance.model.rules import Finding, Level, Unjudged
 from conformance.protocol.dialect import Secret
 from conformance.protocol.signing import Signer
-from tests.engine.hand_made import API, FACTS, SECRET, called, step, told
+from tests.engine.hand_made import API, PROFILE, SECRET, broken, called, step, told
 
 
-def check(name, seen, profile=FACTS):
-    return STEP_CHECKS[name](seen, profile, Level.MUST)
+def check(name, seen, profile=PROFILE):
+    return broken(STEP_CHECKS[name].judge(seen, profile, Level.MUST))
 
 
-def finding(name, seen, profile=FACTS):
+def finding(name, seen, profile=PROFILE):
     """What the check's one finding says."""
     (found,) = check(name, seen, profile)
     assert isinstance(found, Finding)
     assert found.exchanges
+    return told([found])[0]
+
+
+def unjudged(name, seen, profile=PROFILE):
+    (found,) = check(name, seen, profile)
+    assert isinstance(found, Unjudged)
     return told([found])[0]
 
 
@@ -77,7 +83,7 @@ def test_a_configuration_that_is_listed_as_it_was_created_is_right(entry):
         pytest.param({"URL": SETTINGS["URL"]}, "List does not show Timeout", id="the URL alone"),
     ],
 )
-def test_a_setting_that_is_listed_otherwise_is_told(entry, said):
+def test_a_setting_that_is_listed_otherwise_is_a_finding(entry, said):
     assert said in finding("listed", listed(entry))
 
 
@@ -89,18 +95,18 @@ def test_an_update_that_is_listed_is_right(name, update):
     assert check(name, listed(one_text, changes=changes, name=update)) == []
 
 
-def test_an_update_that_changed_nothing_is_told():
+def test_an_update_that_changed_nothing_is_a_finding():
     seen = listed(SETTINGS, changes={"RetryCount": 6})
     assert finding("updated", seen) == "List shows RetryCount 4, not 6"
 
 
-def test_an_update_that_added_a_configuration_is_told():
+def test_an_update_that_added_a_configuration_is_a_finding():
     changed = SETTINGS | {"RetryCount": 6}
     seen = listed([SETTINGS, changed], changes={"RetryCount": 6})
     assert "two configurations with the URL" in finding("updated", seen)
 
 
-def test_an_update_that_changed_what_it_left_out_is_told():
+def test_an_update_that_changed_what_it_left_out_is_a_finding():
     seen = listed(
         SETTINGS | {"RetryCount": 6, "Timeout": 0}, changes={"RetryCount": 6}, name="Update-only"
     )
@@ -113,22 +119,31 @@ def test_a_setting_that_was_left_out_may_be_listed_as_it_likes():
 
 def refused(said, status=200):
     calls = [called("Config", b"", SETTINGS), called("List", said, status=status, step=1)]
-    return step(
-        *calls, steps=[{"call": {"Config": {}}}, {"call": "List"}], index=1, configured=False
-    )
+    steps = [{"call": {"Config": {}}}, {"call": "List"}]
+    return step(*calls, steps=steps, index=1, configured=False), replace(PROFILE, lists=True)
 
 
-@pytest.mark.parametrize("said", [[], [SETTINGS | {"URL": "http://other/"}], b"<h1>none</h1>"])
+@pytest.mark.parametrize("said", [[], [SETTINGS | {"URL": "http://other/"}]])
 def test_what_was_refused_and_is_not_listed_is_right(said):
-    assert check("unchanged", refused(said)) == []
+    assert check("unchanged", *refused(said)) == []
 
 
-def test_what_was_refused_and_is_listed_all_the_same_is_told():
-    assert finding("unchanged", refused([SETTINGS])) == "the invalid configuration is listed"
+def test_a_refused_configuration_that_is_listed_is_a_finding():
+    assert finding("unchanged", *refused([SETTINGS])) == "the invalid configuration is listed"
+
+
+@pytest.mark.parametrize("status", [500, 404])
+def test_what_is_not_listed_says_nothing_where_list_cannot_be_read(status):
+    assert "List showed no configuration" in unjudged("unchanged", *refused([], status))
+    assert "List showed no configuration" in unjudged("unchanged", *refused(b"<h1>none</h1>"))
+    never, _ = refused([])
+    assert "List showed no configuration" in unjudged("unchanged", never)
+    failing = step(called("List", {"code": 500}, status=status), steps=[{"call": "List"}])
+    assert "List showed no configuration" in unjudged("secret-hidden", failing)
 
 
 def with_secret(shown, secret=SECRET):
-    profile = replace(FACTS, asked=Signer(FACTS.asked.dialect, Secret(secret)))
+    profile = replace(PROFILE, requested=Signer(PROFILE.requested.dialect, Secret(secret)))
     calls = [called("List", shown if isinstance(shown, bytes) else [SETTINGS | {"Secret": shown}])]
     return step(*calls, steps=[{"call": "List"}]), profile
 
@@ -148,7 +163,7 @@ def test_a_masked_secret_is_hidden(shown):
         pytest.param('q"u\\ote', b'q"u\\ote', id="quotes"),
     ],
 )
-def test_a_secret_that_is_shown_is_told(shown, secret):
+def test_a_secret_in_an_answer_is_a_finding(shown, secret):
     assert finding("secret-hidden", *with_secret(shown, secret)) == "List shows the whole Secret"
 
 
@@ -170,17 +185,31 @@ def reports(**changed):
 
 def test_a_test_that_reports_failure_is_right():
     (call,) = reports()[2:]
-    assert check("test-failed", step(call, steps=[{"call": "Test"}])) == []
+    seen = step(call, steps=[{"call": "Test"}])
+    assert check("test-failed", seen, replace(PROFILE, reports_tests=True)) == []
 
 
-def test_a_test_that_reports_success_of_a_failure_is_told():
+def test_a_test_that_never_reports_success_shows_nothing_by_a_failure():
+    (call,) = reports()[2:]
+    assert "reported no success" in unjudged("test-failed", step(call, steps=[{"call": "Test"}]))
+
+
+def test_a_test_that_does_not_answer_reports_nothing():
+    silent = called("Test", fault=Fault.TIMEOUT)
+    seen = step(silent, steps=[{"call": "Test"}])
+    assert unjudged("test-failed", seen, replace(PROFILE, reports_tests=True)).endswith(
+        "did not answer"
+    )
+
+
+def test_a_test_that_reports_success_of_a_failure_is_a_finding():
     call = called("Test", {"data": {"Success": True, "Message": "sent"}})
     said = finding("test-failed", step(call, steps=[{"call": "Test"}]))
     assert said.startswith("Test reports success (sent), though the endpoint did not answer 200")
 
 
-def test_three_failures_that_are_told_apart_are_right():
-    assert told_apart(reports(), FACTS, Level.SHOULD) == []
+def test_three_failures_with_reports_of_their_own_are_right():
+    assert broken(distinguishes_failures(reports(), PROFILE, Level.SHOULD)) == []
 
 
 @pytest.mark.parametrize(
@@ -196,13 +225,13 @@ def test_three_failures_that_are_told_apart_are_right():
         ),
     ],
 )
-def test_failures_that_are_told_alike_are_told(changed, said):
-    (found,) = told_apart(reports(**changed), FACTS, Level.SHOULD)
+def test_failures_with_the_same_report_are_a_finding(changed, said):
+    (found,) = distinguishes_failures(reports(**changed), PROFILE, Level.SHOULD)
     assert said in told([found])[0]
     assert len(found.exchanges) == 2
 
 
-def test_what_differs_from_call_to_call_tells_nothing_apart():
+def test_what_differs_from_call_to_call_distinguishes_nothing():
     alike = {
         name: {
             "Success": False,
@@ -212,13 +241,13 @@ def test_what_differs_from_call_to_call_tells_nothing_apart():
         }
         for n, name in enumerate(REPORTS)
     }
-    (found,) = told_apart(reports(**alike), FACTS, Level.SHOULD)
+    (found,) = distinguishes_failures(reports(**alike), PROFILE, Level.SHOULD)
     assert isinstance(found, Finding)
 
 
-def test_a_test_without_an_answer_tells_nothing():
+def test_a_test_without_an_answer_is_not_judged():
     unanswered = called("Test", case="refused", fault=Fault.TIMEOUT)
-    (found,) = told_apart([*reports()[:2], unanswered], FACTS, Level.SHOULD)
+    (found,) = distinguishes_failures([*reports()[:2], unanswered], PROFILE, Level.SHOULD)
     assert told([found]) == ["no answer of Test (refused)"]
 
 
@@ -227,5 +256,5 @@ def test_a_base_url_with_test_in_its_path_is_no_test():
         replace(each, request=replace(each.request, url=f"{API}/Test/Config"))
         for each in reports(timed_out=REPORTS["unreachable"])
     ]
-    (found,) = told_apart(there, FACTS, Level.SHOULD)
+    (found,) = distinguishes_failures(there, PROFILE, Level.SHOULD)
     assert told([found]) == ["no answer of Test (unreachable)"]

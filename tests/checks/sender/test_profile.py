@@ -17,11 +17,11 @@ from conformance.checks.sender.profile import (
     under_way,
 )
 from conformance.model.exchange import Fault
-from tests.engine.hand_made import FACTS, attempt, attempts
+from tests.engine.hand_made import PROFILE, attempt, attempts
 
 
 def profile(firsts=(), seconds=(), latency=0.0):
-    return replace(FACTS, waits=(firsts, seconds), latency=latency)
+    return replace(PROFILE, waits=(firsts, seconds), latency=latency)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_next_wait_is_worked_out_from_those_that_were_seen(firsts, seconds, 
         pytest.param((), 4, PATIENT, SHORTEST, id="of a sender that was not seen to retry"),
     ],
 )
-def test_what_must_come_is_given_more_time_than_what_must_not(firsts, attempt, patience, quiet):
+def test_a_required_attempt_gets_more_time_than_a_forbidden_one(firsts, attempt, patience, quiet):
     seen = profile(firsts)
     assert (seen.patience(attempt), seen.quiet_after(attempt)) == (patience, quiet)
 
@@ -88,7 +88,7 @@ def due(*came, most=None, **seen):
     return profile(**({"firsts": (2.0,), "seconds": (4.0,)} | seen)).due(came, EMITTED, most)
 
 
-def test_what_never_came_is_waited_for_from_when_it_was_given():
+def test_a_first_attempt_is_due_within_the_arrival_time_of_its_event():
     assert due() == EMITTED + ARRIVAL
 
 

@@ -1,4 +1,4 @@
-"""How a delivery is signed, told from signatures that openssl has worked out."""
+"""How a delivery is signed, judged by signatures of openssl."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ DIGEST = openssl(STAMP + b":" + BODY)
         pytest.param(DIGEST.hex().upper().encode(), id="upper case"),
         pytest.param(b"sha256=" + DIGEST.hex().encode(), id="behind sha256="),
         pytest.param(base64.b64encode(DIGEST), id="in Base64"),
-        pytest.param(b" " + DIGEST.hex().encode() + b" ", id="between blanks"),
+        pytest.param(b" " + DIGEST.hex().encode() + b" ", id="between spaces"),
     ],
 )
 def test_a_signature_that_is_right_but_for_its_spelling_fits(signature):
@@ -96,7 +96,7 @@ def test_another_string_to_sign_is_named(text, said):
         pytest.param(
             json.dumps(json.loads(BODY), separators=(",", ":"), ensure_ascii=False).encode(),
             "JSON.stringify",
-            id="without blanks",
+            id="without spaces",
         ),
         pytest.param(
             json.dumps(json.loads(BODY), separators=(",", ":"), ensure_ascii=False)
@@ -122,8 +122,8 @@ def test_a_body_that_was_written_again_after_signing_is_named(written, said):
     ],
 )
 def test_a_secret_that_was_decoded_first_is_named(secret, key, said):
-    asked = Signer(GUIDE, Secret(secret))
-    scheme = scheme_of(signed(openssl(STAMP + b":" + BODY, key).hex().encode()), asked)
+    requested = Signer(GUIDE, Secret(secret))
+    scheme = scheme_of(signed(openssl(STAMP + b":" + BODY, key).hex().encode()), requested)
     assert said in scheme.description.en
 
 

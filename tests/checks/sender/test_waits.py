@@ -1,4 +1,4 @@
-"""The waits between attempts: what they are told to be, whatever their length and their jitter."""
+"""The waits between attempts are named by their kind, whatever their length and their jitter."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ NO_SCATTER, JITTER, WILD = 0.0, 0.115, 0.58
 
 def kind(*means, scatter=NO_SCATTER):
     found = kind_of(means, scatter)
-    assert found is None or found.zh
-    return None if found is None else found.en.partition(",")[0].partition(" not")[0]
+    assert found is None or found.text.zh
+    return None if found is None else found.text.en.partition(",")[0].partition(" not")[0]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_exponential_waits_are_known_with_a_cap_and_without(means):
         pytest.param((0.001, 0.002, 0.004, 0.008, 0.016), "there is no wait at all", id="as good as none"),
     ],
 )  # fmt: skip
-def test_other_waits_are_told_by_their_kind(means, said):
+def test_waits_are_named_by_their_kind(means, said):
     assert kind(*means) == said
 
 
@@ -185,7 +185,7 @@ def test_few_linear_ones_are_never_exponential_whatever_the_jitter(base, seed):
 @given(BASES, SEEDS)
 def test_constant_is_never_exponential_whatever_the_jitter(base, seed):
     means, scatter = jittered([base] * 5, seed)
-    assert kind_of(means, scatter).en.startswith("constant")
+    assert kind_of(means, scatter).code == "waits-constant"
 
 
 def test_a_wait_is_from_the_end_of_an_attempt_to_the_beginning_of_the_next():
@@ -209,5 +209,5 @@ def test_means_go_as_far_as_all_messages_have_waits():
         pytest.param([0.1, 0.201, 0.4], "0.10, 0.20, 0.40", id="below a second"),
     ],
 )
-def test_figures_are_told_as_exactly_as_they_need(means, said):
+def test_figures_are_as_exact_as_they_need_to_be(means, said):
     assert figures(means) == said

@@ -131,7 +131,7 @@ async def test_the_smallest_example_has_one_oddity_and_nothing_else():
     assert b'"isHistory":false}' in body
 
 
-async def test_failures_are_told_apart_by_status_and_place():
+async def test_failures_are_distinguished_by_status_and_place():
     def process(message):
         if "\0" in message.get("fromUser", ""):
             return Response(500)
@@ -179,7 +179,7 @@ async def test_the_same_seed_makes_the_same_requests_but_for_ids_and_times():
 def bodies(report):
     """What was sent, without ids and times."""
     sent = [e.request.body for e in report.trace if (e.rule or "") in MESSAGES]
-    # A digit in front of a body is the timestamp's last; one within an id may have been damaged.
+    # A digit in front of a body is the timestamp's last; one within an id may have been tampered with.
     return [re.sub(rb"\d{4,}[^\d\"]\d{4,}|\d{10,}|^\d(?={)", b"#", body) for body in sent]
 
 
@@ -189,7 +189,7 @@ async def test_every_message_has_an_id_of_its_own():
     assert len(set(ids)) == len(ids)
 
 
-async def test_time_that_is_too_short_is_told_and_the_rest_is_judged():
+async def test_time_that_is_too_short_is_reported_and_the_rest_is_judged():
     report = await fuzz(rules=(*MESSAGES, "receiver.http.alive"), fuzz=100_000, timeout=8.0)
     assert report.verdict is Verdict.PASS
     assert report.seconds < PATIENCE  # all of them would take minutes
@@ -206,7 +206,7 @@ async def test_a_run_that_is_stopped_leaves_no_thread_behind():
     assert report.verdict in (Verdict.PASS, Verdict.ERROR)
 
 
-async def test_what_fails_now_and_then_is_no_finding_and_is_told():
+async def test_an_unsteady_failure_is_counted_and_no_finding():
     seen = 0
 
     def process(message):
@@ -237,7 +237,7 @@ async def test_a_rate_limit_is_not_judged(kind, status):
     assert str(status) in rule_result.message.en
 
 
-async def test_a_receiver_that_signs_rewritten_json_is_not_told_of_it_again():
+async def test_rewritten_json_is_no_second_finding_of_the_fuzz_rules():
     def rewritten(body):
         parsed = read(body)
         return body if isinstance(parsed, Response) else ENCODINGS["spaced-ascii"](parsed)
@@ -247,7 +247,7 @@ async def test_a_receiver_that_signs_rewritten_json_is_not_told_of_it_again():
     assert {result(report, name).outcome for name in ("valid", "malformed")} == {Outcome.PASS}
 
 
-async def test_a_receiver_of_links_alone_is_told_of_texts_once():
+async def test_a_receiver_that_refuses_every_text_fails_once():
     report = await fuzz(refusing(lambda m: m["msgType"] == 1, Response(400)), MESSAGES[:1])
     assert "msgType 1" in result(report, "valid").message.en
     assert "(2)" not in result(report, "valid").message.en
@@ -270,7 +270,7 @@ async def test_a_hang_must_not_be_whatever_the_body(monkeypatch):
     assert "NaN" in rule_result.message.en
 
 
-async def test_a_late_answer_to_a_valid_message_is_told(monkeypatch):
+async def test_a_late_answer_to_a_valid_message_is_a_finding(monkeypatch):
     monkeypatch.setattr(campaign, "SHRINK_SECONDS", 2.0)
 
     async def receive(request):
@@ -287,7 +287,7 @@ async def test_a_late_answer_to_a_valid_message_is_told(monkeypatch):
     assert "the answer took longer than 0.2 s" in rule_result.message.en
 
 
-async def test_a_target_that_dies_is_told_with_what_it_died_of_and_the_run_ends():
+async def test_a_target_that_dies_ends_the_run_with_the_example_that_killed_it():
     dying = next(each for each in PAIRS if each.name == "process-dies-of-nesting")
     async with pair(dying) as options:
         rules = (*EVERY, "receiver.http.alive")
@@ -356,7 +356,9 @@ async def test_a_sequence_that_was_found_can_be_saved_and_run_again(noted, tmp_p
 
 
 def test_a_sequence_is_as_short_as_it_can_be(noted):
-    assert re.search(r"send: \{as: m\d+, damage: [\w-]+\}; send: \{again: m\d+\}", noted.message.en)
+    assert re.search(
+        r"send: \{as: m\d+, tampering: [\w-]+\}; send: \{again: m\d+\}", noted.message.en
+    )
 
 
 async def test_without_an_observer_the_answers_tell_sequences_too():

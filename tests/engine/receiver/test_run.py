@@ -126,7 +126,7 @@ async def test_refusals_without_a_known_cause_end_as_error(status):
     assert report.summary()[Outcome.ERROR] == 1
 
 
-async def test_a_wrong_secret_is_told_with_what_was_tried():
+async def test_a_wrong_secret_is_reported_with_what_was_tried():
     async with receiver() as base:
         report = await check(base, secret="not-the-secret")
     assert report.verdict is Verdict.ERROR
@@ -134,7 +134,7 @@ async def test_a_wrong_secret_is_told_with_what_was_tried():
     assert "Base64" in report.cause.en
 
 
-async def test_5xx_for_every_plain_message_is_a_failure_told_once():
+async def test_5xx_for_every_plain_message_is_one_failure():
     async with receiver(refusing(500)) as base:
         report = await check(base)
     assert [each.name for each in report.failures] == ["receiver.accepts.documented-type[1]"]
@@ -308,7 +308,7 @@ def _timeless(report):
 
 async def test_a_scenario_of_the_users_that_changes_nothing_is_an_error(tmp_path):
     rule = "rules: [{rule: receiver.own.it, level: MUST, title: T, steps: [%s]}]"
-    step = "{send: {message: image, edit: invalid-utf8}, expect: {status: 4xx}}"
+    step = "{send: {message: image, mutation: invalid-utf8}, expect: {status: 4xx}}"
     (tmp_path / "own.yaml").write_text(rule % step)
     async with receiver() as base:
         report = await check(base, rules=("receiver.own.*",), scenarios=[tmp_path])
@@ -316,14 +316,14 @@ async def test_a_scenario_of_the_users_that_changes_nothing_is_an_error(tmp_path
     assert "finds nothing to change" in report.results[0].message.en
 
 
-async def test_an_unknown_check_is_told_before_the_run(tmp_path):
+async def test_an_unknown_check_is_reported_before_the_run(tmp_path):
     rule = "rules: [{rule: receiver.own.it, level: MUST, title: T, over: ['*'], check: alvie}]"
     (tmp_path / "own.yaml").write_text(rule)
     with pytest.raises(InputError, match=r"own\.yaml.*did you mean alive"):
         await check_receiver("http://127.0.0.1:9/", secret=SECRET, scenarios=[tmp_path])
 
 
-async def test_a_receiver_whose_dedup_cannot_be_seen_is_told_so_beside_the_verdict():
+async def test_a_pass_without_visible_dedup_mentions_the_observer():
     alike = ReceiverBehaviour(acknowledge=lambda arrival, new: Response(200))
     async with receiver(alike) as base:
         report = await check(base, rules=("receiver.duplicate.*", "receiver.accepts.*"))
@@ -343,7 +343,7 @@ async def test_what_a_target_sends_is_not_quoted_in_a_fault(tmp_path):
     assert all(SECRET not in each.detail for each in report.trace)
 
 
-async def test_an_answer_of_blanks_alone_is_looked_through_in_no_time():
+async def test_an_answer_of_newlines_alone_is_searched_quickly():
     async def respond(request, answer):
         return web.Response(status=answer.status, body=b"\n" * 60_000)
 
@@ -363,7 +363,7 @@ async def test_an_answer_of_blanks_alone_is_looked_through_in_no_time():
         pytest.param(gzip.compress(b"key: " + KEY), True, id="compressed"),
     ],
 )
-async def test_what_an_answer_reveals_is_told(body, leak):
+async def test_only_an_answer_that_reveals_internals_is_a_finding(body, leak):
     coding = {"Content-Encoding": "gzip"} if body.startswith(b"\x1f\x8b") else {}
 
     async def respond(request, answer):

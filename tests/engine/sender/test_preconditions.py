@@ -9,7 +9,7 @@ from conformance.options.sender import SenderOptions
 from conformance.protocol.dialect import Secret
 from conformance.scenario.dialects import load
 from conformance.scenario.load import built_in
-from tests.engine.hand_made import FACTS
+from tests.engine.hand_made import PROFILE
 
 
 def reason(rule: str, name: str | None = None, **settings: object) -> str:
@@ -19,7 +19,7 @@ def reason(rule: str, name: str | None = None, **settings: object) -> str:
     )
     scenario = next(each for each in built_in("sender") if each.rule.id == rule)
     case = next(each for each in scenario.cases if each.name == name)
-    skip = skip_reason(scenario, case, options, FACTS, left=1000.0)
+    skip = skip_reason(scenario, case, options, PROFILE, left=1000.0)
     return skip.reason.en if skip is not None else ""
 
 

@@ -96,7 +96,7 @@ async def test_an_answer_that_says_nothing_leaves_no_empty_brackets():
     assert "響應 404；" in report.cause.zh
 
 
-async def test_https_where_the_sender_speaks_plain_http_is_told_so():
+async def test_https_where_the_sender_speaks_plain_http_is_reported():
     async with listening(plain) as api:
         report = await check(api.replace("http:", "https:"))
     assert report.cause.en.endswith("it does not speak TLS: is it http://?")
@@ -126,7 +126,7 @@ async def test_one_whose_certificate_is_not_trusted_ends_as_error_that_names_the
     assert "--ca" in report.cause.en
 
 
-async def test_a_valid_configuration_that_is_refused_is_a_failure_told_once():
+async def test_a_valid_configuration_that_is_refused_is_one_failure():
     async with listening(
         answering(400, b'{"code": 400, "message": "Timeout must be text"}')
     ) as api:
@@ -149,7 +149,7 @@ async def test_a_secret_that_an_answer_gives_back_is_shown_nowhere(tmp_path):
     assert SECRET not in f"{report} {report.cause} {fragment(report)}"
 
 
-async def test_a_secret_that_is_listed_is_told_and_shown_nowhere(tmp_path):
+async def test_a_secret_that_is_listed_is_a_finding_and_shown_nowhere(tmp_path):
     shown = []
 
     async def handle(request):

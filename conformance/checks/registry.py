@@ -1,0 +1,20 @@
+"""All checks that scenarios can name, by side. A new check is one function and one record in its module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from conformance.checks.check import Check, Scope, by_name
+from conformance.checks.receiver import whole_run
+from conformance.checks.sender import endpoint_reports, step_checks, wire
+
+CHECKS: Mapping[str, Mapping[str, Check]] = {
+    "receiver": by_name(whole_run.CHECKS),
+    "sender": by_name([*wire.CHECKS, *endpoint_reports.CHECKS, *step_checks.CHECKS]),
+}
+"""side → name → check."""
+
+
+def names(side: str, scope: Scope) -> list[str]:
+    """The names of one side's checks with this scope."""
+    return [check.name for check in CHECKS[side].values() if check.scope is scope]

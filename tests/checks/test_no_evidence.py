@@ -1,0 +1,73 @@
+"""No check holds on nothing: without exchanges every judgement is `Unjudged`."""
+
+from dataclasses import replace
+
+import pytest
+
+from conformance.checks import registry
+from conformance.checks.check import Scope
+from conformance.checks.receiver.case import judge
+from conformance.checks.receiver.inferred_observer import InferredObserver
+from conformance.checks.receiver.profile import ReceiverProfile
+from conformance.checks.sender import case as sender_case
+from conformance.checks.sender.step import CaseExchanges, StepExchanges
+from conformance.model.rules import NO_EVIDENCE, Held, Level, Unjudged, gravest, held
+from conformance.model.text import NO_TEXT
+from conformance.protocol.schemes import Scheme
+from conformance.scenario.load import built_in
+from tests.engine.hand_made import EMIT, GUIDE, SIGNER, attempt
+from tests.engine.hand_made import PROFILE as SENDER
+from tests.engine.hand_made import sender_case as words
+
+PROFILE = ReceiverProfile(
+    url="http://target/",
+    requested=GUIDE,
+    scheme=Scheme(SIGNER, None, NO_TEXT),
+    accepted=frozenset({200}),
+    deadline=5.0,
+)
+OBSERVED = ReceiverProfile(
+    **{name: getattr(PROFILE, name) for name in PROFILE.__slots__} | {"observed": True}
+)
+INFERRED = replace(PROFILE, inferred=InferredObserver((("status", 200, 409),)))
+CASES = [
+    pytest.param(case, id=f"{scenario.rule.id}-{case.name}")
+    for side in ("receiver", "sender")
+    for scenario in built_in(side)
+    for case in scenario.cases
+    if case.acts
+]
+
+
+def unjudged(judgements):
+    """Whether nothing holds and nothing is accused."""
+    return isinstance(gravest(judgements), Unjudged) and not any(
+        isinstance(each, Held) for each in judgements
+    )
+
+
+@pytest.mark.parametrize(("side", "profile"), [("receiver", PROFILE), ("sender", SENDER)])
+def test_no_check_holds_without_exchanges(side, profile):
+    for name in registry.names(side, Scope.RUN):
+        assert unjudged(registry.CHECKS[side][name].judge([], profile, Level.MUST)), name
+
+
+@pytest.mark.parametrize("name", registry.names("sender", Scope.STEP))
+def test_no_check_of_a_step_holds_without_exchanges(name):
+    step = StepExchanges(words(steps=[EMIT], configure={"RetryCount": 3}), 0, CaseExchanges([]))
+    assert unjudged(registry.CHECKS["sender"][name].judge(step, SENDER, Level.MUST))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_case_holds_without_exchanges(case):
+    if case.steps:
+        for profile in (PROFILE, OBSERVED, INFERRED):
+            assert unjudged(judge(case, [], profile))
+    else:
+        assert unjudged(sender_case.judge(case, [], SENDER))
+
+
+def test_what_holds_names_its_exchanges():
+    one, other = attempt(), attempt()
+    assert held(Level.MUST, [one, other]) == Held(Level.MUST, (one.id, other.id))
+    assert held(Level.MUST, []) is NO_EVIDENCE
