@@ -25,7 +25,7 @@ from conformance.engine.results import decide_result
 from conformance.model.exchange import Exchange, Headers, Masked, Role
 from conformance.model.report import Result
 from conformance.model.rules import Judgement
-from conformance.model.text import NO_TEXT
+from conformance.model.sentence import EMPTY
 from conformance.protocol.dialect import Secret, sign
 from conformance.scenario.records import Case, Scenario
 from conformance.trace import MASK
@@ -121,7 +121,7 @@ def _result_of_sender(  # noqa: PLR0913 - one CaseRecord will take their place
 ) -> Result:
     context = [exchange.id for exchange in exchanges if case.acts]
     result = decide_result(scenario, case, judgements, context, seconds=seconds, strict=strict)
-    figures = describe_pass(case, exchanges, profile) if case.acts else NO_TEXT
+    figures = describe_pass(case, exchanges, profile) if case.acts else EMPTY
     return replace(result, message=result.message or figures)
 
 

@@ -19,7 +19,6 @@ from conformance.model.exchange import Exchange
 from conformance.model.report import Result, in_order
 from conformance.model.rules import Finding, Judgement, Outcome, Unjudged
 from conformance.model.sentence import EMPTY, Sentence
-from conformance.model.text import Text
 from conformance.options.run import RunOptions
 from conformance.scenario import load as scenarios
 from conformance.scenario.records import Case, Scenario
@@ -134,11 +133,12 @@ def _require_checks(place: str, names: Sequence[str], checks: Collection[str]) -
         if name not in checks:
             near = get_close_matches(name, checks, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(checks)}"
-            raise InputError(f"{place}: no check is called {name!r}; {hint}")
+            raise InputError(
+                "{place}: no check is called {name!r}; {hint}", place=place, name=name, hint=hint
+            )
 
 
-_NOT_RUN_ALONE = Text(
-    "the time ran out before this was run by itself (--timeout); beside others: ",
-    "時間用盡，未能單獨再執行一次（--timeout）；與其他項目並行時：",
+_NOT_RUN_ALONE = Sentence(
+    "the time ran out before this was run by itself (--timeout); beside others: "
 )
-_SEE_FIRST = Text("not judged, for the same reason", "未判定，原因相同")
+_SEE_FIRST = Sentence("not judged, for the same reason")

@@ -21,7 +21,7 @@ from conformance.model.exchange import Exchange
 from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
 from conformance.model.rules import Judgement, Unjudged, all_held, verdict
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.protocol.dialect import Dialect, Secret
 from conformance.protocol.validation import problems
 from conformance.scenario.dialects import load
@@ -52,7 +52,9 @@ def judge_again(
         run, results = stored.run, list(stored.results)
         wrong = problems("run", run)
         if wrong:
-            raise InputError(f"{place} is damaged: {wrong[0]}")
+            raise InputError(
+                "{place} is damaged: {problem}", place=place, problem=wrong[0].sentence()
+            )
         rules = list(recorded(stored.rules.values(), place))
     settings = {**run, "strict": run["strict"] if strict is None else strict}
     rejudging = _Rejudging(exchanges, settings, rules, secret)
@@ -73,7 +75,7 @@ def judge_again(
         started=run["started"],
         seconds=run["seconds"],
         results=judged,
-        cause=Text(**run["cause"]),
+        cause=Sentence.from_data(run["cause"]),
         language=language,
         trace=trace,
     )
@@ -112,7 +114,9 @@ class _Rejudging:
             return
         answers = {side.fits(exchange, profile, secret) for exchange in self._exchanges}
         if answers - {None} == {False}:
-            raise InputError(f"--secret: not the one of this run: no signature in {place} fits it")
+            raise InputError(
+                "--secret: not the one of this run: no signature in {place} fits it", place=place
+            )
 
     def result(self, recorded: Result) -> Result:
         """`recorded`, judged again where it can be."""
@@ -198,17 +202,14 @@ class _Rejudging:
         return self._side.judge(scenario, case, exchanges, self._profile)
 
 
-def _unknown(check: str) -> Text:
-    return Text(f"this version has no check called {check}", f"此版本沒有名為 {check} 的檢查")
+def _unknown(check: str) -> Sentence:
+    return Sentence("this version has no check called {check}", check=check)
 
 
 INCOMPLETE = Unjudged(
     "exchanges-missing",
-    Text(
-        "exchanges that this rests on are missing from the trace",
-        "追蹤檔中缺少判定所依據的交換",
-    ),
+    Sentence("exchanges that this rests on are missing from the trace"),
     error=True,
 )
-_NEEDS_SECRET = Text("needs --secret", "需要 --secret")
-_NEEDS_BODIES = Text("needs content that is masked in this trace", "需要此追蹤檔中被遮蔽的內容")
+_NEEDS_SECRET = Sentence("needs --secret")
+_NEEDS_BODIES = Sentence("needs content that is masked in this trace")

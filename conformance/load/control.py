@@ -29,7 +29,7 @@ DRAWS = 3
 
 
 class Control:
-    """One run. `cause` says why it cannot be judged; NO_TEXT as long as it can."""
+    """One run. `cause` says why it cannot be judged; empty as long as it can."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -12,7 +12,7 @@ from conformance.model.exchange import Exchange
 from conformance.model.language import ENGLISH, Language
 from conformance.model.result import Result as Result
 from conformance.model.rules import Outcome, Verdict
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 
 EXIT_STATUS = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.ERROR: 3}
 
@@ -51,7 +51,7 @@ class Report:
     seconds: float
     results: tuple[Result, ...]
     trace: Recording = field(repr=False, compare=False)
-    cause: Text = NO_TEXT
+    cause: Sentence = EMPTY
     language: Language = ENGLISH
 
     @property

@@ -23,14 +23,9 @@ class Text:
     def __str__(self) -> str:
         return self.en
 
-    def __add__(self, other: Text) -> Text:
-        return Text(self.en + other.en, self.zh + other.zh)
-
     def __bool__(self) -> bool:
         return bool(self.en)
 
-
-NO_TEXT = Text("", "")
 
 Statement: TypeAlias = Text | Sentence
 """What is shown in a language: `in_` gives it as text."""

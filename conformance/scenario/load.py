@@ -245,8 +245,8 @@ def _implied_needs(cases: Iterable[Case]) -> Iterable[str]:
 
 def _text(words: str | Mapping[str, str]) -> Text:
     if isinstance(words, str):
-        return Text(words.strip(), words.strip())
-    return Text(words["en"].strip(), words.get("zh-Hant", words["en"]).strip())
+        return Text(words.strip())
+    return Text(words["en"].strip(), words.get("zh-Hant", "").strip())
 
 
 def _check_steps(scenario: Scenario) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from conformance.model.exchange import Answer, Fault, Transport
 from conformance.model.rules import Level, Outcome, Rule, Verdict
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY
+from conformance.model.text import Text
 from conformance.reporting import languages
 from conformance.reporting.html import evidence
 from conformance.reporting.html.overview import ORDER
@@ -322,7 +323,7 @@ def test_the_cause_stands_at_the_top_and_is_not_repeated():
 
 
 def test_there_is_no_cause_where_the_report_has_none():
-    assert 'class="cause' not in page(report(cause=NO_TEXT))
+    assert 'class="cause' not in page(report(cause=EMPTY))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from conformance.engine.results import decide_result
 from conformance.model.exchange import Exchange, Headers, Role
 from conformance.model.report import Result
 from conformance.model.rules import Judgement, Outcome
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.scenario.records import Case, Scenario
 from conformance.wire.curl import curl
 
@@ -23,7 +23,7 @@ class FuzzJudgement:
     lines that show what failed, `target_down` whether the target no longer answers."""
 
     judgements: Sequence[Judgement]
-    summary: Text = NO_TEXT
+    summary: Sentence = EMPTY
     reproduce: str | None = None
     target_down: bool = False
 
@@ -60,14 +60,14 @@ def result_of(  # noqa: PLR0913 - one CaseRecord will take their place
     return result
 
 
-def _pass_evidence(case: Case, exchanges: Sequence[Exchange], profile: ReceiverProfile) -> Text:
+def _pass_evidence(case: Case, exchanges: Sequence[Exchange], profile: ReceiverProfile) -> Sentence:
     """What a passing case has shown, in a few words."""
     probes = [each for each in exchanges if each.role is Role.PROBE and each.status is not None]
     if not probes or not case.acts:
-        return NO_TEXT
+        return EMPTY
     text = answered(probes[-1], profile)
     if case.counting and not profile.observed and profile.inferred is not None:
-        text += Text(" (judged by the answers)", "（依響應內容判定）")
+        text += Sentence(" (judged by the answers)")
     return text
 
 

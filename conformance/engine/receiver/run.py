@@ -44,7 +44,7 @@ from conformance.model.exchange import HELD_UP, Exchange, Fault, Role, Transport
 from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
 from conformance.model.rules import Finding, Judgement, Outcome, Unjudged, all_held, verdict
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.options.receiver import Options, spellings
 from conformance.options.secrets import is_distinctive
 from conformance.protocol.schemes import Scheme
@@ -90,8 +90,8 @@ class ReceiverRun:
         self._stalled: list[tuple[Pair, float]] = []
         self._pace = 0.0  # seconds that a request took while scenarios ran in parallel
         self._until = 0.0
-        self._gone = NO_TEXT  # why nothing more could be sent to the target
-        self._death = NO_TEXT  # what the target died of, if no chosen rule reports it
+        self._gone = EMPTY  # why nothing more could be sent to the target
+        self._death = EMPTY  # what the target died of, if no chosen rule reports it
 
     def listen(self, listener: Listener) -> None:
         """Call `listener`, in place of the previous one, with each result as soon as it is settled."""
@@ -107,7 +107,7 @@ class ReceiverRun:
         started, begin = datetime.now(UTC), self._clock.monotonic()
         self._until = begin + self.options.timeout
         options = self.options
-        scheme = Scheme(Signer(options.dialect, options.secret), None, NO_TEXT)
+        scheme = Scheme(Signer(options.dialect, options.secret), None, EMPTY)
         profile = ReceiverProfile(
             url=options.url,
             requested=options.dialect,
@@ -237,7 +237,7 @@ class ReceiverRun:
             exchanges = [e for rule, case in group for e in self._final[rule.rule.id, case.name]]
             doubtful = any(is_busy(each) or each.fault is Fault.REFUSED for each in exchanges)
 
-    def _note_loss(self, session: Session) -> Text:
+    def _note_loss(self, session: Session) -> Sentence:
         """The reason reported for everything that a dead target left unjudged. It refers to the rule that
         reports the death; when that rule is not in the run, it names what the target died of."""
         if any(scenario.rule.id == AFTER.rule for scenario in self.plan.chosen):
@@ -254,9 +254,9 @@ class ReceiverRun:
         seconds = sum(send.last or send.messages for send in sends) * self._pace
         if seconds <= SHARE * (self._until - self._clock.monotonic()):
             return False
-        reason = Text(
-            f"would take about {seconds:.0f} s at the target's pace: give a longer --timeout",
-            f"依目標的速度約需 {seconds:.0f} 秒：請加長 --timeout",
+        reason = Sentence(
+            "would take about {seconds:.0f} s at the target's pace: give a longer --timeout",
+            seconds=seconds,
         )
         for pair in group:
             self._final[pair[0].rule.id, pair[1].name] = []
@@ -286,7 +286,7 @@ class ReceiverRun:
         except HarnessError as fault:
             exchanges, judgements = (
                 [],
-                [Unjudged("step-failed", Text(str(fault), str(fault)), error=True)],
+                [Unjudged("step-failed", fault.sentence, error=True)],
             )
         except Exception as fault:  # a fault of the suite itself is no verdict on the target
             _LOG.exception("%s could not be judged", rule)
@@ -452,7 +452,7 @@ class ReceiverRun:
 
     def _cause(
         self, profile: ReceiverProfile, stop: Stop | None, results: Sequence[Result]
-    ) -> Text:
+    ) -> Sentence:
         """The statement beside the verdict: why it is no better, or what it leaves open."""
         observed = profile.observed or profile.inferred is not None
         if stop is not None:
@@ -462,14 +462,14 @@ class ReceiverRun:
         if accepts_forgeries(results):
             return _ACCEPTS_FORGERIES
         if self._death:
-            return _NO_MORE + self._death + Text(".", "。")
+            return _NO_MORE + self._death + Sentence(".")
         if profile.blind is not None:
             return profile.blind
         if not observed and any("observer" in scenario.needs for scenario in self.plan.chosen):
             return _NOT_OBSERVED
         if not {result.outcome for result in results} & {Outcome.PASS, Outcome.FAIL}:
             return self._gone or NOTHING_PASSED
-        return NO_TEXT
+        return EMPTY
 
 
 def _limited(trace: Trace) -> bool:
@@ -483,15 +483,11 @@ def _waits(case: Case) -> bool:
     return any(send.transport in (Transport.SLOW, Transport.EXPECT) for send in sends)
 
 
-_NOT_OBSERVED = Text(
-    "Duplicates and lost messages were not judged: give --observer-url.",
-    "未判定重複與遺失的訊息：請提供 --observer-url。",
+_NOT_OBSERVED = Sentence("Duplicates and lost messages were not judged: give --observer-url.")
+_ACCEPTS_FORGERIES = Sentence(
+    "Every forged request was accepted: the signature is not checked at all. Fix that first."
 )
-_ACCEPTS_FORGERIES = Text(
-    "Every forged request was accepted: the signature is not checked at all. Fix that first.",
-    "所有偽造的請求都被接受：完全沒有驗證簽名。請先修正這一點。",
-)
-_NOT_JUDGED = Text("not judged: ", "未判定：")
-_NO_MORE = Text("No more could be judged: ", "無法繼續判定：")
-_GONE = Text("the target no longer accepts plain valid messages", "目標已不再接受普通有效訊息")
-_SEE_ALIVE = Text(f" (see {AFTER.rule})", f"（見 {AFTER.rule}）")
+_NOT_JUDGED = Sentence("not judged: ")
+_NO_MORE = Sentence("No more could be judged: ")
+_GONE = Sentence("the target no longer accepts plain valid messages")
+_SEE_ALIVE = Sentence(" (see {rule})", rule=str(AFTER.rule))

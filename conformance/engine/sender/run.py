@@ -47,7 +47,7 @@ from conformance.model.exchange import Exchange
 from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
 from conformance.model.rules import Judgement, Outcome, Unjudged, all_held, verdict
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.options.secrets import hide, other_secret
 from conformance.options.sender import SenderOptions, spellings
 from conformance.protocol.signing import Signer
@@ -297,7 +297,7 @@ class SenderRun:
             if result.rule.id in BEFORE_ANSWERS and result.outcome in (Outcome.FAIL, Outcome.WARN)
         ]
         if case.sender_case.drawn == "answers" and broken:
-            reason = Text(f"not judged: see {broken[0]} first", f"未判定：請先看 {broken[0]}")
+            reason = Sentence("not judged: see {broken} first", broken=broken[0])
             self._settle(scenario, case, [Unjudged("see-first-result", reason)])
         elif not await self._case(session, scenario, case):
             await self._case(session, scenario, case, last=True)
@@ -328,7 +328,7 @@ class SenderRun:
         except HarnessError as fault:
             exchanges, judgements = (
                 [],
-                [Unjudged("step-failed", Text(str(fault), str(fault)), error=True)],
+                [Unjudged("step-failed", fault.sentence, error=True)],
             )
         except Exception as fault:  # a fault of the suite itself is no verdict on the target
             _LOG.exception("%s could not be judged", rule)
@@ -361,7 +361,7 @@ class SenderRun:
         exchanges: Sequence[Exchange] = (),
         seconds: float = 0.0,
         *,
-        pass_message: Text = NO_TEXT,
+        pass_message: Sentence = EMPTY,
         provisional: bool = False,
         judged: bool = False,
     ) -> None:
@@ -373,10 +373,10 @@ class SenderRun:
         settle = self.plan.settle_provisionally if provisional else self.plan.settle
         settle(replace(result, message=message, judged=judged))
 
-    def _hidden(self, text: Text) -> Text:
+    def _hidden(self, text: Sentence) -> Sentence:
         """`text` without the secrets that a sender may have given away in it."""
         secrets = spellings(self.options)
-        return Text(hide(text.en, secrets), hide(text.zh, secrets))
+        return text.with_text(lambda part: hide(part, secrets))
 
     def _skip(self, scenario: Scenario, case: Case, session: SenderSession) -> Unjudged | None:
         left = self._until - self._clock.monotonic()
@@ -439,7 +439,9 @@ class SenderRun:
         session.trace.mask(spellings(self.options), bytes(self.options.secret))
         return report
 
-    def _cause(self, session: SenderSession, stop: Stop | None, results: Iterable[Result]) -> Text:
+    def _cause(
+        self, session: SenderSession, stop: Stop | None, results: Iterable[Result]
+    ) -> Sentence:
         """The statement beside the verdict: why it is no better, or what it leaves open."""
         if stop is not None:
             return stop.reason
@@ -449,7 +451,7 @@ class SenderRun:
             return _NOT_EMITTED
         if not {each.outcome for each in results} & {Outcome.PASS, Outcome.FAIL}:
             return NOTHING_PASSED
-        return NO_TEXT
+        return EMPTY
 
 
 async def _gather(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -479,7 +481,4 @@ def _tls_of_mock(options: SenderOptions) -> ssl.SSLContext | None:
     return certificates.load(options.tls_cert, options.tls_key)
 
 
-_NOT_EMITTED = Text(
-    "Only what Test shows was judged: give --emit-url or --emit-command.",
-    "只判定了測試所能顯示的部分：請提供 --emit-url 或 --emit-command。",
-)
+_NOT_EMITTED = Sentence("Only what Test shows was judged: give --emit-url or --emit-command.")

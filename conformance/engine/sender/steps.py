@@ -28,7 +28,7 @@ from conformance.engine.sender.session import (
 )
 from conformance.model.exchange import Exchange
 from conformance.model.rules import Unjudged
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.receiver.mock import MockEndpoint, RefusingEndpoint
 from conformance.scenario.records import Case
 from conformance.scenario.sender import Action, Call, Emit
@@ -46,9 +46,8 @@ class ConfigurationRefusedError(Exception):
     def __init__(self, answer: Exchange) -> None:
         words = message(answer) or answer.detail
         detail = f"{answer.status or answer.fault}" + (f": {words}" if words else "")
-        reason = Text(
-            f"not judged: the sender did not accept this configuration ({detail})",
-            f"未判定：發送方未接受這項配置（{detail}）",
+        reason = Sentence(
+            "not judged: the sender did not accept this configuration ({detail})", detail=detail
         )
         temporary = answer.status is None or answer.status == 429 or answer.status >= 500
         self.unjudged = Unjudged(
