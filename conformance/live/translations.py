@@ -1,4 +1,4 @@
-"""The words of the live page, in English and Chinese."""
+"""The words of the live page."""
 
 from conformance.model.sentence import Sentence
 

@@ -1,7 +1,7 @@
 """The languages in which Hookproof shows its sentences, each with its catalogue.
 
 A catalogue is a GNU gettext file under `locale/`. It is read from its compiled form by the standard
-library: that takes a millisecond and no further package, and Babel, which extracts and completes the
+library: that takes a few milliseconds and no further package, and Babel, which extracts and completes the
 catalogue, stays a tool of the developers. The compiled file is committed beside its source, so that a
 checkout works without a build step, and a test shows that the two agree. English has no catalogue.
 """

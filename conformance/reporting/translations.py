@@ -1,4 +1,4 @@
-"""The words of the HTML report and the JUnit file, in English and Chinese."""
+"""The words of the HTML report and the JUnit file."""
 
 from __future__ import annotations
 

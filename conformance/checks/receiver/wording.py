@@ -1,4 +1,4 @@
-"""How findings word statuses and faults, in both languages."""
+"""How findings word statuses and faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words that all pages share, in English and Chinese."""
+"""The words that all pages share."""
 
 from conformance.model.sentence import Sentence
 
