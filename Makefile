@@ -7,9 +7,11 @@ STAMP := $(VENV)/.installed-for-tests
 # What is imported is compiled then; to compile everything beforehand takes as long as the rest. It must
 # be written down, too: the tests start hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=
+LOCALE := conformance/reporting/locale
+POT := .venv/hookproof.pot
 INSTALL := $(BIN)/pip install --quiet --no-compile --editable
 
-.PHONY: demo test selftest soak lint bench check clean
+.PHONY: demo test selftest soak lint messages bench check clean
 
 demo: $(PLAIN)  ## both suites against the embedded reference parts
 	$(BIN)/hookproof demo
@@ -27,6 +29,13 @@ lint: $(STAMP)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+messages: $(STAMP)  ## the catalogue of Chinese texts: new sentences go in, unused ones out; then fill in what is empty
+	$(BIN)/pybabel extract --no-default-keywords --keyword Sentence --keyword InputError --keyword HarnessError \
+		--add-location file --width 100 --output $(POT) conformance
+	$(BIN)/pybabel update --input-file $(POT) --domain hookproof --output-dir $(LOCALE) --locale zh_Hant \
+		--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 100
+	$(BIN)/pybabel compile --domain hookproof --directory $(LOCALE)
 
 bench: $(STAMP)  ## figures, each as a ratio to a bare baseline in the same run
 	$(BIN)/python -m benchmarks.run

@@ -15,12 +15,14 @@ from conformance.engine.events import CaseFinished, Event
 from conformance.engine.receiver.side import ReceiverSide
 from conformance.engine.runner import Runner, Side
 from conformance.engine.sender.side import SenderSide
+from conformance.model.language import Language
 from conformance.model.report import Report as Record
 from conformance.model.report import Result
 from conformance.options.receiver import Options, read_header
 from conformance.options.run import EXAMPLES, FUZZ
 from conformance.options.secrets import read_secret
 from conformance.options.sender import SenderOptions, read_listen
+from conformance.reporting import languages
 from conformance.reporting.notebook.displays import ShownResult
 from conformance.reporting.notebook.progress import live
 from conformance.reporting.terminal import plain
@@ -97,7 +99,7 @@ async def check_receiver(  # noqa: PLR0913 - an argument for each option, until 
         ca=Path(ca) if ca is not None else None,
         scenarios=tuple(Path(folder) for folder in scenarios),
     )
-    return await _report(ReceiverSide(options), language, on_result)
+    return await _report(ReceiverSide(options), languages.load(language), on_result)
 
 
 async def check_sender(  # noqa: PLR0913 - an argument for each option, until one table declares them
@@ -154,10 +156,10 @@ async def check_sender(  # noqa: PLR0913 - an argument for each option, until on
         ca=Path(ca) if ca is not None else None,
         scenarios=tuple(Path(folder) for folder in scenarios),
     )
-    return await _report(SenderSide(options), language, on_result)
+    return await _report(SenderSide(options), languages.load(language), on_result)
 
 
-async def _report(side: Side, language: str, on_result: Callable[[Result], None]) -> Report:
+async def _report(side: Side, language: Language, on_result: Callable[[Result], None]) -> Report:
     """The report on `side`, able to display itself. A notebook shows the progress meanwhile."""
     with live(language) as advance:
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from conformance.model.rules import Judgement, Level
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 
 
 class Scope(StrEnum):
@@ -40,7 +40,7 @@ class Check:
     judge: Judge
     needs: frozenset[Need] = frozenset()
     settled_when: Callable[[Any, Any], float | None] | None = None
-    describe_pass: Callable[[Any, Any], Text] | None = None
+    describe_pass: Callable[[Any, Any], Sentence] | None = None
 
 
 def by_name(checks: Iterable[Check]) -> dict[str, Check]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.protocol.dialect import Dialect, Secret
 from conformance.protocol.schemes import SECRETS, Scheme
 from conformance.protocol.signing import Signer
@@ -17,7 +17,7 @@ def scheme_data(scheme: Scheme) -> dict[str, Any]:
     return {
         "dialect": asdict(scheme.signer.dialect),
         "rewritten": scheme.rewritten,
-        "description": asdict(scheme.description),
+        "description": scheme.description.as_data(),
         "decoded": scheme.decoded,
     }
 
@@ -27,7 +27,7 @@ def read_scheme(data: dict[str, Any], secret: Secret) -> Scheme:
     decoded = data["decoded"]
     key = SECRETS[decoded](secret) if decoded is not None and secret else secret
     signer = Signer(read_dialect(data["dialect"]), Secret(key or b""))
-    return Scheme(signer, data["rewritten"], Text(**data["description"]), decoded)
+    return Scheme(signer, data["rewritten"], Sentence.from_data(data["description"]), decoded)
 
 
 def read_dialect(data: dict[str, Any]) -> Dialect:

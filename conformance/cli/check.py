@@ -31,8 +31,9 @@ class _CheckGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0].startswith(("http://", "https://")):
             raise InputError(
-                f"check: name the side before {args[0]}: did you mean "
-                "`hookproof check receiver URL`, or `hookproof check sender API_URL`?"
+                "check: name the side before {target}: did you mean `hookproof check receiver URL`, "
+                "or `hookproof check sender API_URL`?",
+                target=args[0],
             )
         return super().resolve_command(ctx, args)
 

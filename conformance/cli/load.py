@@ -34,7 +34,7 @@ from conformance.cli.options import FILE, LANGUAGE, VERIFYING_SECRET, dialect_op
 @click.option("--ca", type=FILE, help="Certificates to trust besides the system's.")
 @click.option("--json", type=FILE, help="Write the verdict and the figures as JSON.")
 @click.option("--html", type=FILE, help="Write them as one HTML file, with charts.")
-@click.option("--lang", type=LANGUAGE, default="en", help="Language of texts.")
+@LANGUAGE
 @click.option("--quiet", is_flag=True, help="Print only the verdict.")
 def load(url: str, secret: str, locust: tuple[str, ...], **arguments: Any) -> None:
     """Load the receiver at URL with Locust, then report what was lost, processed twice, or wrongly
@@ -51,7 +51,11 @@ def load(url: str, secret: str, locust: tuple[str, ...], **arguments: Any) -> No
     files.check()
     quiet, seed = arguments.pop("quiet"), read_seed(arguments.pop("seed"))
     options = {name.replace("_", "-"): value for name, value in arguments.items()}
-    options |= {"seed": seed, "progress": int(sys.stderr.isatty() and not quiet)}
+    options |= {
+        "lang": arguments["lang"].code,
+        "seed": seed,
+        "progress": int(sys.stderr.isatty() and not quiet),
+    }
 
     def print_progress(line: str) -> None:
         click.echo(line, err=True)

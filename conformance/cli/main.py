@@ -16,21 +16,24 @@ from conformance import __version__
 from conformance.cli.check import check
 from conformance.cli.demo import demo
 from conformance.cli.load import load
+from conformance.cli.options import LANGUAGE_KEY
 from conformance.cli.rules import rules
 from conformance.cli.selftest import selftest
 from conformance.cli.serve import serve
 from conformance.cli.trace import trace
 from conformance.model.errors import InputError
+from conformance.model.language import ENGLISH
 
 
 class _Group(click.Group):
-    """Reports an InputError as one line, with exit status 2."""
+    """Reports an InputError as one line in the language of --lang, with exit status 2."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except InputError as fault:
-            click.echo(f"hookproof: {fault}", err=True)
+            message = fault.sentence.in_(ctx.meta.get(LANGUAGE_KEY, ENGLISH))
+            click.echo(f"hookproof: {message}", err=True)
             ctx.exit(2)
 
 

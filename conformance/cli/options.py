@@ -11,23 +11,45 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from conformance.model.language import ENGLISH, LANGUAGES, Language
+from conformance.reporting import languages
+
 if TYPE_CHECKING:
     from conformance.reporting.files import Files
 
 FILE = click.Path(path_type=Path)
 PORT = click.IntRange(0, 65535)
-LANGUAGE = click.Choice(["en", "zh-Hant"])
 
 VERIFYING_SECRET = "What it verifies with; or env:NAME, file:PATH."  # noqa: S105 - a help text
 
 Command = Callable[..., None]
+
+LANGUAGE_KEY = f"{__name__}.language"
+"""The key of --lang in a context's `meta`, which the whole command line shares."""
+
+
+def _read_language(context: click.Context, _: click.Parameter, code: str) -> Language:
+    language = languages.load(code)
+    context.meta[LANGUAGE_KEY] = language
+    return language
+
+
+LANGUAGE = click.option(
+    "--lang",
+    type=click.Choice(LANGUAGES),
+    default=ENGLISH.code,
+    callback=_read_language,
+    is_eager=True,  # what is wrong with the other options is reported in this language
+    help="Language of texts.",
+)
+"""The option --lang, whose value is a Language."""
 
 
 def report_options(command: Command) -> Command:
     """Add the options of every command that ends in a report."""
     for option in (
         click.option("--quiet", is_flag=True, help="Print only the verdict."),
-        click.option("--lang", type=LANGUAGE, default="en", help="Language of texts."),
+        LANGUAGE,
         click.option("--redact", is_flag=True, help="Keep contents and names out of the trace."),
         click.option("--trace", type=FILE, help="Write every exchange to this SQLite file."),
         click.option("--html", type=FILE, help="Write the report as one HTML file."),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from conformance.cli.options import LANGUAGE
+from conformance.model.language import Language
 
 
 @click.command()
 @click.option("--json", "shape", flag_value="json", help="The whole catalogue as JSON.")
 @click.option("--markdown", "shape", flag_value="markdown", help="The whole catalogue as a page.")
-@click.option("--lang", type=LANGUAGE, default="en", help="Language of texts.")
-def rules(shape: str | None, lang: str) -> None:
+@LANGUAGE
+def rules(shape: str | None, lang: Language) -> None:
     """The catalogue: id, level, text, source."""
     from conformance.reporting.catalogue import as_data, as_markdown, as_text
 

@@ -10,14 +10,17 @@ import click
 from conformance.cli.event_loop import run_async
 from conformance.cli.options import FILE, LANGUAGE
 from conformance.model.errors import InputError
+from conformance.model.language import Language
 
 
 @click.command(short_help="Prove the suite on faulty and correct peers.")
 @click.option("--only", multiple=True, metavar="GLOB", help="Only these peers (repeatable).")
 @click.option("--record", type=FILE, help="Write the outcome of every rule and case.")
 @click.option("--compare", type=FILE, help="Print what differs from such a record.")
-@click.option("--lang", type=LANGUAGE, default="en", help="Language of texts.")
-def selftest(only: tuple[str, ...], record: Path | None, compare: Path | None, lang: str) -> None:
+@LANGUAGE
+def selftest(
+    only: tuple[str, ...], record: Path | None, compare: Path | None, lang: Language
+) -> None:
     """Run the suite against its gallery of faulty and correct peers: caught, missed, accused.
 
     With --record or --compare each peer meets every rule, without fuzzing. The outcome of each rule
@@ -45,7 +48,7 @@ def selftest(only: tuple[str, ...], record: Path | None, compare: Path | None, l
         sys.exit(0 if matrix.holds else 1)
 
 
-def _record(path: Path, only: tuple[str, ...], lang: str) -> None:
+def _record(path: Path, only: tuple[str, ...], lang: Language) -> None:
     from conformance.gallery.record_run import read, take, write
     from conformance.reporting.files import check_writable
     from conformance.reporting.progress import looks
@@ -59,7 +62,7 @@ def _record(path: Path, only: tuple[str, ...], lang: str) -> None:
     show_recorded(recording, path, lang)
 
 
-def _compare(path: Path, only: tuple[str, ...], lang: str) -> None:
+def _compare(path: Path, only: tuple[str, ...], lang: Language) -> None:
     from conformance.gallery.record_run import compare, read
     from conformance.reporting.progress import looks
     from conformance.reporting.selftest import show_compared

@@ -56,7 +56,7 @@ def serve_sender(host: str, port: int, db: str | None, dialect: str, **arguments
     base, key = arguments["backoff_base"], arguments["api_key"]
     if not 0 < base <= Backoff().cap:
         raise InputError(
-            f"--backoff-base: must be more than 0 and at most {Backoff().cap:g} seconds"
+            "--backoff-base: must be more than 0 and at most {cap:g} seconds", cap=Backoff().cap
         )
     settings = Settings(
         host=host,

@@ -12,6 +12,7 @@ import click
 
 from conformance.cli.options import FILE, LANGUAGE
 from conformance.model.errors import InputError
+from conformance.model.language import Language
 
 if TYPE_CHECKING:
     from conformance.trace import StoredTrace, TraceFilter
@@ -59,7 +60,7 @@ LISTED = 50
 @click.option("--html", type=FILE, help="For --judge: write the report as one HTML file.")
 @click.option("--quiet", is_flag=True, help="For --judge: print only the verdict.")
 @click.option("--diff", is_flag=True, help="Show what changed from the first FILE to the second.")
-@click.option("--lang", type=LANGUAGE, default="en", help="Language of findings.")
+@LANGUAGE
 def trace(files: Sequence[Path], **arguments: Any) -> None:
     """Look into a trace that a run wrote with --trace FILE, or into a capture of deliveries (JSON
     Lines). Without an option it prints a summary."""
@@ -79,13 +80,13 @@ def _check_usage(files: Sequence[Path], arguments: dict[str, Any]) -> None:
     if arguments["diff"] and len(files) != 2:
         raise InputError("--diff: give two traces, the earlier one first")
     if not arguments["diff"] and len(files) > 1:
-        raise InputError(f"{files[1]}: only --diff takes two traces")
+        raise InputError("{file}: only --diff takes two traces", file=str(files[1]))
     views = [name for name in ("show", "follow", "export", "judge", "diff") if arguments[name]]
     if len(views) > 1:
-        raise InputError(f"--{views[0]} and --{views[1]}: give one of them")
+        raise InputError("--{one} and --{other}: give one of them", one=views[0], other=views[1])
     for name in ("secret", "dialect", "strict", "json", "junit", "html", "quiet"):
         if arguments[name] and not arguments["judge"]:
-            raise InputError(f"--{name} needs --judge")
+            raise InputError("--{name} needs --judge", name=name)
 
 
 def _view(stored: StoredTrace, arguments: dict[str, Any]) -> None:
@@ -125,7 +126,11 @@ def _check_rule(stored: StoredTrace, pattern: str) -> None:
     ids = list(dict.fromkeys([*stored.rules, *shipped]))
     if not any(fnmatchcase(rule, glob) for rule in ids for glob in (name, pattern)):
         hint = meant(name, ids)
-        raise InputError(f"--rule: no rule fits {pattern!r}{hint} (see `hookproof rules`)")
+        raise InputError(
+            "--rule: no rule fits {pattern!r}{hint} (see `hookproof rules`)",
+            pattern=pattern,
+            hint=hint,
+        )
 
 
 def _print(lines: Iterable[str]) -> None:
@@ -147,13 +152,17 @@ def _list(stored: StoredTrace, trace_filter: TraceFilter, limit: int) -> None:
         click.echo("nothing fits")
 
 
-def _show(stored: StoredTrace, number: int, language: str) -> None:
+def _show(stored: StoredTrace, number: int, language: Language) -> None:
     from conformance.reporting.trace_view import exchange
 
     try:
         recorded = stored[number]
     except KeyError:
-        raise InputError(f"--show: no exchange in {stored.path} has the id {number}") from None
+        raise InputError(
+            "--show: no exchange in {path} has the id {number}",
+            path=str(stored.path),
+            number=number,
+        ) from None
     epoch = stored.run["epoch"] if stored.run is not None else None
     _print(exchange(recorded, epoch, stored.results, language))
 
@@ -167,7 +176,11 @@ def _follow(stored: StoredTrace, msg_id: str) -> None:
         key=lambda exchange: (exchange.started, exchange.id),
     )
     if not exchanges:
-        raise InputError(f"--follow: no exchange in {stored.path} has the msgId {msg_id}")
+        raise InputError(
+            "--follow: no exchange in {path} has the msgId {msg_id}",
+            path=str(stored.path),
+            msg_id=msg_id,
+        )
     _print(message(exchanges, stored.accepted))
 
 
@@ -180,13 +193,13 @@ def _export(stored: StoredTrace, destination: tuple[str, Path], trace_filter: Tr
         click.echo(f"{path}: {number:,} exchange{'' if number == 1 else 's'}")
 
 
-def _diff(before: StoredTrace, after: StoredTrace, language: str) -> None:
+def _diff(before: StoredTrace, after: StoredTrace, language: Language) -> None:
     from conformance.reporting.compare import compare
     from conformance.reporting.trace_view import comparison
 
     for stored in (before, after):
         if stored.run is None:
-            raise InputError(f"--diff: {stored.path} holds no results of a run")
+            raise InputError("--diff: {path} holds no results of a run", path=str(stored.path))
     sides = {stored.run["side"] for stored in (before, after) if stored.run is not None}
     if len(sides) > 1:
         raise InputError("--diff: one trace is of a receiver, the other of a sender")

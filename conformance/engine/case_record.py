@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from conformance.engine.metadata import Key
 from conformance.model.exchange import Exchange
 from conformance.model.rules import Judgement, Unjudged, all_held
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.scenario.records import Case, Scenario
 
 
@@ -20,7 +20,7 @@ class FuzzJudgement:
     lines that show what failed, `target_down` whether the target no longer answers."""
 
     judgements: Sequence[Judgement]
-    summary: Text = NO_TEXT
+    summary: Sentence = EMPTY
     reproduce: str | None = None
     target_down: bool = False
 
@@ -86,5 +86,5 @@ class CannotRunError(Exception):
     """A case cannot be carried out, by no fault of the harness. `unjudged` is the judgement on it."""
 
     def __init__(self, unjudged: Unjudged) -> None:
-        super().__init__(unjudged.reason.en)
+        super().__init__(str(unjudged.reason))
         self.unjudged = unjudged

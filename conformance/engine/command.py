@@ -54,11 +54,13 @@ async def restart(
     """
     status, _ = await run_command(command)
     if status != 0:
-        raise HarnessError(f"--restart-command ended with status {status}")
+        raise HarnessError("--restart-command ended with status {status}", status=status)
     until = clock.monotonic() + RESTART_SECONDS
     while not await serves():
         if clock.monotonic() >= until:
             raise HarnessError(
-                f"{RESTART_SECONDS:g} s after --restart-command had ended, {complaint}"
+                "{seconds:g} s after --restart-command had ended, {complaint}",
+                seconds=RESTART_SECONDS,
+                complaint=complaint,
             )
         await clock.sleep(POLL_SECONDS)

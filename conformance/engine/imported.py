@@ -20,7 +20,7 @@ from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange
 from conformance.model.result import Result
 from conformance.model.rules import Outcome
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.options.secrets import other_secret
 from conformance.protocol.dialect import Dialect, Secret
 from conformance.protocol.signing import Signer
@@ -42,7 +42,8 @@ def describe_capture(
     captured = deliveries(exchanges)
     if not captured:
         raise InputError(
-            f"{place}: contains neither a run nor deliveries of a sender: see docs/traces.md"
+            "{place}: contains neither a run nor deliveries of a sender: see docs/traces.md",
+            place=place,
         )
     profile = _profile(captured, secret, dialect)
     began, ended = captured[0].started, max(delivery.ended for delivery in captured)
@@ -54,7 +55,7 @@ def describe_capture(
         "spoken": profile.scheme.signer.dialect.name if profile.scheme is not None else None,
         "seed": 0,
         "verdict": "error",
-        "cause": {"en": "", "zh": ""},
+        "cause": [],
         "started": datetime.fromtimestamp(began, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "seconds": ended - began,
         "epoch": 0.0,
@@ -91,7 +92,7 @@ def _verifiable(captured: Sequence[Exchange], dialect: Dialect) -> Iterator[Exch
 def _result(
     scenario: Scenario, captured: Sequence[Exchange], secret: Secret | None, profile: SenderProfile
 ) -> Result:
-    def unjudged(outcome: Outcome, code: str, reason: Text) -> Result:
+    def unjudged(outcome: Outcome, code: str, reason: Sentence) -> Result:
         return Result(scenario.rule, None, scenario.rule.level, outcome, reason, code=code)
 
     if scenario.check == "wire-timestamp-fresh" and all(each.clock is None for each in captured):
@@ -103,11 +104,9 @@ def _result(
     return Result(scenario.rule, None, scenario.rule.level, Outcome.ERROR, judged=True)
 
 
-_NEEDS_TIME = Text(
-    "needs to know when each delivery arrived (`time`)", "需要知道每次投遞的到達時間（`time`）"
-)
-_UNKNOWN_SCHEME = Text(
-    "not judged: no signature matches any known scheme: the secret is another one, the bodies are not "
-    "the original bytes, or the sender uses a scheme that the suite does not know",
-    "未判定：沒有任何簽名與已知方式吻合：可能密鑰不同、請求體並非原始位元組，或是未知的簽名方式",
+_NEEDS_TIME = Sentence("needs to know when each delivery arrived (`time`)")
+_UNKNOWN_SCHEME = Sentence(
+    "not judged: no signature matches any known scheme: the secret is another one, the "
+    "bodies are not the original bytes, or the sender uses a scheme that the suite does "
+    "not know"
 )

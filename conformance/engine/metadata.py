@@ -10,16 +10,15 @@ from typing import Any
 from conformance import __version__
 from conformance.model.exchange import Exchange
 from conformance.model.report import Report
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.trace import Trace
 
 Key = tuple[str, str | None]
 """Identifies a result: the rule's id, and the case's name (None where a rule has a single case)."""
 
-NO_FUZZ = Text("turned off (--fuzz 0)", "已關閉（--fuzz 0）")
-NOTHING_PASSED = Text(
-    "No rule that was chosen passed: a verdict needs one that does (--rules names too few).",
-    "所選的規則沒有一條通過：至少要有一條通過才能下結論（--rules 選得太少）。",
+NO_FUZZ = Sentence("turned off (--fuzz 0)")
+NOTHING_PASSED = Sentence(
+    "No rule that was chosen passed: a verdict needs one that does (--rules names too few)."
 )
 
 
@@ -55,7 +54,7 @@ def describe_report(report: Report) -> dict[str, Any]:
         "spoken": report.spoken,
         "seed": report.seed,
         "verdict": report.verdict.value,
-        "cause": {"en": report.cause.en, "zh": report.cause.zh},
+        "cause": report.cause.as_data(),
         "started": report.started,
         "seconds": report.seconds,
     }

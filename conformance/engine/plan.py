@@ -17,7 +17,7 @@ from conformance.engine.stop import Stop
 from conformance.model.errors import InputError
 from conformance.model.report import Result, in_order
 from conformance.model.rules import Finding, Judgement, Outcome, Unjudged
-from conformance.model.text import Text
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.options.run import RunOptions
 from conformance.scenario import load as scenarios
 from conformance.scenario.records import Scenario
@@ -32,7 +32,7 @@ class Plan:
     def __init__(self, side: str, options: RunOptions) -> None:
         loaded = scenarios.load(side, options.scenarios, options.scenario_files)
         own = options.scenarios or options.scenario_files
-        hint = "" if own else "; rules of your own need --scenarios"
+        hint = EMPTY if own else Sentence("; rules of your own need --scenarios")
         self.chosen = scenarios.select(loaded, options.rules, hint)
         self._results: dict[Key, Result] = {}
         self._provisional: set[Key] = set()
@@ -115,11 +115,12 @@ def _require_checks(place: str, names: Sequence[str], checks: Collection[str]) -
         if name not in checks:
             near = get_close_matches(name, checks, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(checks)}"
-            raise InputError(f"{place}: no check is called {name!r}; {hint}")
+            raise InputError(
+                "{place}: no check is called {name!r}; {hint}", place=place, name=name, hint=hint
+            )
 
 
-_NOT_RUN_ALONE = Text(
-    "the time ran out before this was run by itself (--timeout); beside others: ",
-    "時間用盡，未能單獨再執行一次（--timeout）；與其他項目並行時：",
+_NOT_RUN_ALONE = Sentence(
+    "the time ran out before this was run by itself (--timeout); beside others: "
 )
-_SEE_FIRST = Text("not judged, for the same reason", "未判定，原因相同")
+_SEE_FIRST = Sentence("not judged, for the same reason")

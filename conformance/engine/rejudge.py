@@ -20,9 +20,10 @@ from conformance.engine.receiver.judge import ReceiverJudge
 from conformance.engine.sender.judge import SenderJudge
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange
+from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
 from conformance.model.rules import Unjudged, verdict
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.protocol.dialect import Dialect, Secret
 from conformance.protocol.validation import problems
 from conformance.scenario.dialects import load
@@ -43,7 +44,7 @@ def judge_again(
     *,
     dialect: Dialect | None = None,
     strict: bool | None = None,
-    language: str = "en",
+    language: Language = ENGLISH,
 ) -> Report:
     """The report of a recorded run, with results that are judged anew from its exchanges; or of a
     capture of deliveries, judged as a sender's in `dialect` (default: the guide's).
@@ -59,7 +60,9 @@ def judge_again(
         run, results = stored.run, list(stored.results)
         wrong = problems("run", run)
         if wrong:
-            raise InputError(f"{place} is damaged: {wrong[0]}")
+            raise InputError(
+                "{place} is damaged: {problem}", place=place, problem=wrong[0].sentence()
+            )
         rules = list(recorded(stored.rules.values(), place))
     settings = {**run, "strict": run["strict"] if strict is None else strict}
     rejudging = _Rejudging(exchanges, settings, rules, secret)
@@ -80,7 +83,7 @@ def judge_again(
         started=run["started"],
         seconds=run["seconds"],
         results=judged,
-        cause=Text(**run["cause"]),
+        cause=Sentence.from_data(run["cause"]),
         language=language,
         trace=trace,
     )
@@ -112,7 +115,9 @@ class _Rejudging:
     def check_secret(self, place: str, secret: Secret) -> None:
         """Raise InputError when the exchanges show that `secret` is not the run's."""
         if {self._judge.fits(each, secret) for each in self._exchanges} - {None} == {False}:
-            raise InputError(f"--secret: not the one of this run: no signature in {place} fits it")
+            raise InputError(
+                "--secret: not the one of this run: no signature in {place} fits it", place=place
+            )
 
     def result(self, recorded: Result) -> Result:
         """`recorded`, judged again where it can be."""
@@ -186,17 +191,14 @@ class _Rejudging:
         ]
 
 
-def _unknown(check: str) -> Text:
-    return Text(f"this version has no check called {check}", f"此版本沒有名為 {check} 的檢查")
+def _unknown(check: str) -> Sentence:
+    return Sentence("this version has no check called {check}", check=check)
 
 
 INCOMPLETE = Unjudged(
     "exchanges-missing",
-    Text(
-        "exchanges that this rests on are missing from the trace",
-        "追蹤檔中缺少判定所依據的交換",
-    ),
+    Sentence("exchanges that this rests on are missing from the trace"),
     error=True,
 )
-_NEEDS_SECRET = Text("needs --secret", "需要 --secret")
-_NEEDS_BODIES = Text("needs content that is masked in this trace", "需要此追蹤檔中被遮蔽的內容")
+_NEEDS_SECRET = Sentence("needs --secret")
+_NEEDS_BODIES = Sentence("needs content that is masked in this trace")

@@ -21,11 +21,9 @@ from conformance.model.rules import (
     Outcome,
     Unjudged,
 )
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence, clauses
 
-TIME_RAN_OUT = Text(
-    "the time ran out before this was judged (--timeout)", "時間用盡，未能判定（--timeout）"
-)
+TIME_RAN_OUT = Sentence("the time ran out before this was judged (--timeout)")
 _PACKAGE = Path(__file__).parents[1]
 MOST_EXCHANGES = 20
 """Exchanges that a result cites at most."""
@@ -47,15 +45,13 @@ def decide_result(
     """
     findings = [each for each in judgements if isinstance(each, Finding)]
     unjudged = [each for each in judgements if isinstance(each, Unjudged)]
-    level, outcome, code, message = record.case.level, Outcome.PASS, None, NO_TEXT
+    level, outcome, code, message = record.case.level, Outcome.PASS, None, EMPTY
     evidence: tuple[int, ...] = ()
     if findings:
         worst = max(findings, key=lambda finding: GRAVITY[finding.level])
         level, outcome, evidence = worst.level, BROKEN[worst.level, strict], worst.exchanges
         code = worst.code
-        message = join_texts(
-            [finding.message for finding in findings if finding.level is worst.level]
-        )
+        message = clauses(finding.message for finding in findings if finding.level is worst.level)
     elif unjudged or not judgements:
         gravest = max(unjudged, key=lambda reason: reason.error, default=NO_EVIDENCE)
         outcome = Outcome.ERROR if gravest.error else Outcome.SKIP
@@ -89,16 +85,11 @@ def judge_as_far_as_run(judgements: Sequence[Judgement], *, complete: bool) -> l
     return [Unjudged("time-ran-out", TIME_RAN_OUT, error=True)]
 
 
-def own_fault(fault: Exception) -> Text:
+def own_fault(fault: Exception) -> Sentence:
     """How a report describes a fault of Hookproof itself, which is no verdict on the target: its type and the
     innermost place in this package. The exception's message is left out: it may quote anything."""
     frames = traceback.extract_tb(fault.__traceback__)
     own = [frame for frame in frames if _PACKAGE in Path(frame.filename).parents]
     place = f" at {Path(own[-1].filename).relative_to(_PACKAGE)}:{own[-1].lineno}" if own else ""
     kind = f"{type(fault).__name__}{place}"
-    return Text(f"a fault of Hookproof itself: {kind}", f"Hookproof 自身的錯誤：{kind}")
-
-
-def join_texts(texts: Sequence[Text]) -> Text:
-    """Several statements as one, on one line."""
-    return Text("; ".join(text.en for text in texts), "；".join(text.zh for text in texts))
+    return Sentence("a fault of Hookproof itself: {kind}", kind=kind)

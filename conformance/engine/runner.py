@@ -33,9 +33,10 @@ from conformance.engine.stop import Stop
 from conformance.model.clock import Clock
 from conformance.model.errors import HarnessError
 from conformance.model.exchange import Exchange
+from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
 from conformance.model.rules import Judgement, Outcome, Unjudged, verdict
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.options.run import RunOptions
 from conformance.scenario.records import Scenario
 from conformance.trace import Trace
@@ -87,7 +88,7 @@ class Side(Protocol):
     ) -> list[Exchange]:
         """The exchanges in the order in which they are shown. `final` are those of each case's last run."""
 
-    def cause(self, results: Sequence[Result]) -> Text:
+    def cause(self, results: Sequence[Result]) -> Sentence:
         """What the report says beside the verdict; empty when there is nothing to say."""
 
     @property
@@ -111,7 +112,7 @@ class Runner:
         side: Side,
         listener: Listener = ignore,
         clock: Clock | None = None,
-        language: str = "en",
+        language: Language = ENGLISH,
     ) -> None:
         self.side = side
         self.clock = clock or Clock()
@@ -160,7 +161,7 @@ class Runner:
         except CannotRunError as reason:
             attempted = replace(fresh, judgements=[reason.unjudged])
         except HarnessError as fault:
-            unjudged = Unjudged("step-failed", Text(str(fault), str(fault)), error=True)
+            unjudged = Unjudged("step-failed", fault.sentence, error=True)
             attempted = replace(fresh, judgements=[unjudged])
         except Exception as fault:  # a fault of the suite itself is no verdict on the target
             _LOG.exception("%s could not be judged", rule)
@@ -293,7 +294,7 @@ class Runner:
         side.mask(trace)  # only now: the metadata may contain a secret too
         return report
 
-    def _cause(self, results: Sequence[Result]) -> Text:
+    def _cause(self, results: Sequence[Result]) -> Sentence:
         """The statement beside the verdict: why it is no better, or what it leaves open."""
         state, stop = self.lifecycle.state, self.lifecycle.stop
         if state in (State.STOPPED, State.OUT_OF_TIME) and stop is not None:

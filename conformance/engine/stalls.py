@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 from conformance.model.clock import Clock
 from conformance.model.rules import GRAVITY, Finding, Judgement, Unjudged
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 
 INTERVAL = 0.1
 """Seconds between two readings of the clock."""
@@ -121,8 +121,7 @@ def as_stalled(judgements: Sequence[Judgement]) -> list[Judgement]:
     )
 
 
-_STALLED = Text(
-    "not judged: Hookproof itself was stalled every time it ran this, so what seemed late may have been "
-    "in time: give a longer --timeout, or use a less busy machine",
-    "未判定：每次執行時 Hookproof 自己都被耽擱，看似遲到的可能其實準時：請加長 --timeout，或換較不忙碌的機器",
+_STALLED = Sentence(
+    "not judged: Hookproof itself was stalled every time it ran this, so what seemed "
+    "late may have been in time: give a longer --timeout, or use a less busy machine"
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from conformance.model.exchange import Exchange, Fault
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 
-NO_TLS = Text("it does not speak TLS: is it http://?", "它使用的不是 TLS：是否應為 http://？")
+NO_TLS = Sentence("it does not speak TLS: is it http://?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Stop:
     learnt of it. The failure is reported under `rule`, or under the first rule of the run for None."""
 
     code: str
-    reason: Text
+    reason: Sentence
     exchanges: tuple[int, ...]
     fail: bool = False
     rule: str | None = None

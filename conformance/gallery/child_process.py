@@ -61,7 +61,9 @@ class Child:
         except TimeoutError:
             line = b""
         if not line:
-            raise HarnessError(f"{shlex.join(self._command)} did not start to serve")
+            raise HarnessError(
+                "{command} did not start to serve", command=shlex.join(self._command)
+            )
         self.url = line.decode().strip()
 
     async def kill(self) -> None:

@@ -197,7 +197,9 @@ async def _apart(peers: Sequence[Peer]) -> list[Row]:
     try:
         written = await child.stdout.read()
         if await child.wait():
-            raise HarnessError(f"a process that judged peers exited with {child.returncode}")
+            raise HarnessError(
+                "a process that judged peers exited with {status}", status=str(child.returncode)
+            )
     finally:
         child.stdin.close()
         await child.wait()
@@ -216,7 +218,11 @@ def chosen(only: Sequence[str]) -> list[Peer]:
     for pattern in only:
         if not any(fnmatchcase(name, pattern) for name in names):
             near = get_close_matches(pattern, names, n=1, cutoff=0.0)
-            raise InputError(f"--only: no peer matches {pattern!r}; did you mean {near[0]}?")
+            raise InputError(
+                "--only: no peer matches {pattern!r}; did you mean {near}?",
+                pattern=pattern,
+                near=near[0],
+            )
     return [p for p in PEERS if not only or any(fnmatchcase(p.name, pattern) for pattern in only)]
 
 
@@ -250,8 +256,8 @@ async def _judge(peer: Peer) -> Row:
         caught=tuple(rule for rule in peer.caught_by if rule in found),
         missed=missed,
         accused=tuple(dict.fromkeys(each.rule.id for each in unnamed)),
-        messages=tuple(f"{e.name}: {e.outcome}: {e.message.en}" for e in wrong),
-        errors=tuple(f"{e.name}: {e.message.en}" for e in report.having(Outcome.ERROR)),
+        messages=tuple(f"{e.name}: {e.outcome}: {e.message}" for e in wrong),
+        errors=tuple(f"{e.name}: {e.message}" for e in report.having(Outcome.ERROR)),
         seconds=time.monotonic() - begin,
     )
 

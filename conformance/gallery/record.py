@@ -126,10 +126,10 @@ def parse(data: bytes) -> Record:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as fault:
-        raise InputError(f"is not JSON: {fault}") from None
+        raise InputError("is not JSON: {reason}", reason=str(fault)) from None
     wrong = problems("selftest", document)
     if wrong:
-        raise InputError(f"is not a record of a self-test: {wrong[0]}")
+        raise InputError("is not a record of a self-test: {problem}", problem=wrong[0].sentence())
     return {side: _parse_side(document[side]) for side in SIDES if side in document}
 
 

@@ -169,11 +169,18 @@ def read(path: Path, option: str) -> Record:
     try:
         data = path.read_bytes()
     except OSError as fault:
-        raise InputError(f"{option}: {path} cannot be read: {fault.strerror}") from None
+        raise InputError(
+            "{option}: {path} cannot be read: {reason}",
+            option=option,
+            path=str(path),
+            reason=str(fault.strerror),
+        ) from None
     try:
         return parse(data)
     except InputError as fault:
-        raise InputError(f"{option}: {path} {fault}") from None
+        raise InputError(
+            "{option}: {path} {reason}", option=option, path=str(path), reason=fault.sentence
+        ) from None
 
 
 def write(path: Path, record: Record, kept: Record) -> None:

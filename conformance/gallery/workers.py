@@ -97,7 +97,11 @@ async def _ask(worker: asyncio.subprocess.Process, name: str) -> Look:
     worker.stdin.write(name.encode() + b"\n")
     line = await worker.stdout.readline()
     if not line:
-        raise HarnessError(f"the process that judged {name} exited with {await worker.wait()}")
+        raise HarnessError(
+            "the process that judged {name} exited with {status}",
+            name=name,
+            status=await worker.wait(),
+        )
     answer = json.loads(line)
     return Look(answer["outcomes"], answer["obstacle"])
 

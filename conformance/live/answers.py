@@ -78,14 +78,14 @@ class AnswerQueue:
             raise InputError("the answers are not JSON") from None
         faults = problems("answers", script)
         if faults:
-            raise InputError(str(faults[0]))
+            raise InputError(faults[0].sentence())
         answers = [
             QueuedAnswer(_as_int(entry.get("status")), entry.get("delay", 0), entry.get("fault"))
             for entry in script["answers"]
             for _ in range(int(entry.get("times", 1)))
         ]
         if len(self) + len(answers) > MOST:
-            raise InputError(f"more than {MOST:,} answers would wait: clear them first")
+            raise InputError("more than {limit:,} answers would wait: clear them first", limit=MOST)
         self._queue += answers
 
 

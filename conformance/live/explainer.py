@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from conformance.model.exchange import Headers
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.protocol.dialect import Dialect, verify
 from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.fast_validation import message_fits
@@ -54,9 +54,9 @@ class Explanation:
     `problems` are its deviations from the guide, at most MOST_PROBLEMS."""
 
     signature: Signature
-    signature_text: Text
+    signature_text: Sentence
     body: Body
-    body_text: Text
+    body_text: Sentence
     problems: tuple[str, ...]
     message: dict[str, Any]
 
@@ -74,7 +74,7 @@ class Explainer:
         """Explain a request that arrived at `received` (Unix seconds). `whole` is whether `body` is the
         complete body."""
         if not whole:
-            text = Text("too large to be examined", "太大，未逐一檢查")
+            text = Sentence("too large to be examined")
             return Explanation(Signature.WRONG, text, Body.UNREADABLE, text, (), {})
         value, unreadable = _parsed(body)
         signature, text = self._signature(headers, body, received, value)
@@ -88,7 +88,7 @@ class Explainer:
 
     def _signature(
         self, headers: Headers, body: bytes, received: float, value: Any
-    ) -> tuple[Signature, Text]:
+    ) -> tuple[Signature, Sentence]:
         dialect, secret = self._signer.dialect, self._signer.secret
         presented = credentials(headers, dialect)
         if isinstance(presented, Response):
@@ -103,28 +103,27 @@ class Explainer:
             return Signature.OTHER, _WITH_SECRET + near_miss
         return self._other_scheme(headers, body, value) or (Signature.WRONG, _UNKNOWN)
 
-    def _near_miss(self, stamp: bytes, signature: bytes, body: bytes, value: Any) -> Text:
+    def _near_miss(self, stamp: bytes, signature: bytes, body: bytes, value: Any) -> Sentence:
         """What is wrong with a signature of the expected scheme that is misspelt or over the timestamp
         in the body; empty for any other."""
         dialect, secret = self._signer.dialect, self._signer.secret
         if dialect.encoding == "hex" and verify(dialect, secret, stamp, body, signature.lower()):
-            return Text("but written in upper case", "但寫成了大寫")
+            return Sentence("but written in upper case")
         bare = signature.removeprefix(_PREFIX)
         if bare != signature and verify(dialect, secret, stamp, body, bare):
-            return Text("but with sha256= in front of it", "但前面多了 sha256=")
+            return Sentence("but with sha256= in front of it")
         inner = value.get("timestamp") if isinstance(value, dict) else None
         if type(inner) is int and abs(inner) < 1 << 63:
             other = b"%d" % inner
             if other != stamp and verify(dialect, secret, other, body, signature):
-                return Text(
-                    "but over the timestamp in the body, which is not that of the header",
-                    "但簽的是請求體中的時間戳，與請求頭不同",
+                return Sentence(
+                    "but over the timestamp in the body, which is not that of the header"
                 )
-        return NO_TEXT
+        return EMPTY
 
     def _other_scheme(
         self, headers: Headers, body: bytes, value: Any
-    ) -> tuple[Signature, Text] | None:
+    ) -> tuple[Signature, Sentence] | None:
         """How another scheme with the same secret explains the signature; None if none does."""
         if len(body) > LONGEST_SEARCH:
             return None
@@ -160,34 +159,31 @@ class Explainer:
         return tuple(others(self._signer, built_in))
 
 
-_RIGHT = Signature.RIGHT, Text("correctly signed", "簽名正確")
-_FITS = Text("follows the guide", "符合指南的格式")
-_WITH_SECRET = Text("signed with the secret, ", "以此密鑰簽名，")
-_UNKNOWN = Text(
-    "not made with this secret, or in an unknown way",
-    "不是以此密鑰簽的，或簽名方式不明",
-)
+_RIGHT = Signature.RIGHT, Sentence("correctly signed")
+_FITS = Sentence("follows the guide")
+_WITH_SECRET = Sentence("signed with the secret, ")
+_UNKNOWN = Sentence("not made with this secret, or in an unknown way")
 
 
-def _body_kind(problems: int) -> tuple[Body, Text]:
-    text = Text(f"{problems} × contrary to the guide", f"{problems} 處不符合指南")
+def _body_kind(problems: int) -> tuple[Body, Sentence]:
+    text = Sentence("{problems} × contrary to the guide", problems=problems)
     return (Body.PROBLEMS, text) if problems else (Body.FITS, _FITS)
 
 
-def _parsed(body: bytes) -> tuple[Any, Text]:
+def _parsed(body: bytes) -> tuple[Any, Sentence]:
     """The JSON object in `body`, and why there is none; empty if there is one."""
     try:
         value = json.loads(body.decode())
     except UnicodeDecodeError:
-        return None, Text("the body is not UTF-8", "請求體不是 UTF-8")
+        return None, Sentence("the body is not UTF-8")
     except RecursionError:
-        return None, Text("the body is nested too deeply", "請求體的巢狀層級過深")
+        return None, Sentence("the body is nested too deeply")
     except ValueError:
-        empty = Text("the body is empty", "請求體是空的")
-        return None, Text("the body is not JSON", "請求體不是 JSON") if body else empty
+        empty = Sentence("the body is empty")
+        return None, Sentence("the body is not JSON") if body else empty
     if not isinstance(value, dict):
-        return value, Text("the body is not a JSON object", "請求體不是 JSON 物件")
-    return value, NO_TEXT
+        return value, Sentence("the body is not a JSON object")
+    return value, EMPTY
 
 
 def _encode(encoding: str, value: Any) -> bytes:
@@ -197,46 +193,43 @@ def _encode(encoding: str, value: Any) -> bytes:
         return b""
 
 
-def _difference(expected: Dialect, scheme: Scheme) -> Text:
+def _difference(expected: Dialect, scheme: Scheme) -> Sentence:
     """How a signature by `scheme` differs from one in the `expected` dialect."""
     dialect = scheme.signer.dialect
     with_colon = expected.string_to_sign == "{timestamp}:{body}"
     colon = with_colon and dialect.encoding == expected.encoding
     if colon and dialect.string_to_sign == "{timestamp}{body}" and scheme.rewritten is None:
-        text = Text("but without the colon", "但少了冒號")
+        text = Sentence("but without the colon")
     else:
-        text = Text("but over ", "但簽的是：") + scheme.description
+        text = Sentence("but over ") + scheme.description
     if dialect.signature_header.lower() == expected.signature_header.lower():
         return text
     name = dialect.signature_header
-    return text + Text(f", in the header {name}", f"，放在請求頭 {name}")
+    return text + Sentence(", in the header {name}", name=name)
 
 
-def _missing(headers: Headers, dialect: Dialect) -> Text:
+def _missing(headers: Headers, dialect: Dialect) -> Sentence:
     """Which header of the signature is missing, repeated or empty."""
     for name in (dialect.timestamp_header, dialect.signature_header):
         values = [value for key, value in headers if key.lower() == name.lower().encode()]
         if not values:
-            return Text(f"there is no {name} header", f"沒有 {name} 請求頭")
+            return Sentence("there is no {name} header", name=name)
         if len(values) > 1:
-            return Text(
-                f"there are {len(values)} {name} headers", f"{name} 出現了 {len(values)} 次"
-            )
+            return Sentence("there are {count} {name} headers", count=len(values), name=name)
         if not values[0]:
-            return Text(f"{name} is empty", f"{name} 是空的")
-    return NO_TEXT
+            return Sentence("{name} is empty", name=name)
+    return EMPTY
 
 
-def _stale(stamp: bytes, received: float, dialect: Dialect) -> Text:
+def _stale(stamp: bytes, received: float, dialect: Dialect) -> Sentence:
     unit = 1000 if dialect.timestamp_unit == "milliseconds" else 1
     if not stamp.isdigit() or len(stamp) > 20:
-        return Text(
-            "correctly signed, over a timestamp that is not a number", "簽名正確，但時間戳不是數字"
-        )
+        return Sentence("correctly signed, over a timestamp that is not a number")
     ahead = int(stamp) / unit - received
-    seconds = f"{abs(ahead):,.0f}"
-    side = ("ahead of", "快") if ahead > 0 else ("behind", "慢")
-    return Text(
-        f"correctly signed, {seconds} s {side[0]} the receiver's clock",
-        f"簽名正確，但比接收端的時鐘{side[1]} {seconds} 秒",
+    if ahead > 0:
+        return Sentence(
+            "correctly signed, {seconds:,.0f} s ahead of the receiver's clock", seconds=ahead
+        )
+    return Sentence(
+        "correctly signed, {seconds:,.0f} s behind the receiver's clock", seconds=-ahead
     )

@@ -23,6 +23,7 @@ from conformance.live.feed import MOST, Feed
 from conformance.live.translations import FAULTS, WORDS
 from conformance.live.view import RequestView
 from conformance.model.errors import InputError
+from conformance.model.language import ENGLISH
 from conformance.protocol.signing import Signer
 from conformance.receiver.events import DeliveryNotice
 from conformance.reporting.pages.templates import asset, environment, policy
@@ -197,7 +198,7 @@ def _page(dialect: str) -> tuple[str, str]:
         .render(
             css=css,
             script=script,
-            language="en",
+            language=ENGLISH,
             dialect=dialect,
             version=__version__,
             w=WORDS,

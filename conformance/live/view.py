@@ -8,9 +8,10 @@ from typing import Any
 from conformance.live.explainer import Explainer, Explanation
 from conformance.live.feed import LARGEST, MOST, FeedEntry
 from conformance.model.escaping import visible
-from conformance.model.text import Text
+from conformance.model.text import Statement
 from conformance.protocol.signing import Signer
 from conformance.receiver.masking import Mask
+from conformance.reporting.languages import in_chinese, in_english
 from conformance.reporting.pages.escaped_text import decode, escape_runs
 
 _LONGEST_ID, _PREVIEW = 200, 120
@@ -90,5 +91,5 @@ class RequestView:
         return escape_runs(decode(self._mask(value), _LONGEST_HEADER), lines=False)
 
 
-def _pair(text: Text) -> list[str]:
-    return [visible(text.en), visible(text.zh)]
+def _pair(text: Statement) -> list[str]:
+    return [visible(in_english(text)), visible(in_chinese(text))]

@@ -17,7 +17,7 @@ from conformance.load.observer import Audit, Observer
 from conformance.load.settings import Settings
 from conformance.load.verdict import LoadRun
 from conformance.load.worker import TIMEOUT_DEADLINES, request_head
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.protocol.dialect import sign
 from conformance.protocol.encodings import compact
 from conformance.protocol.message import build
@@ -29,11 +29,11 @@ DRAWS = 3
 
 
 class Control:
-    """One run. `cause` says why it cannot be judged; NO_TEXT as long as it can."""
+    """One run. `cause` says why it cannot be judged; empty as long as it can."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.cause = NO_TEXT
+        self.cause = EMPTY
         self.observer = (
             Observer(settings.observer_url, settings.ca) if settings.observer_url else None
         )
@@ -89,53 +89,50 @@ class Control:
         """The id of the last message that was sent from here."""
         return msg_id(self.run_id, MASTER, self._sent)
 
-    def _check_new_id(self) -> Text:
+    def _check_new_id(self) -> Sentence:
         """Check that the observer counts 0 for a message that was never sent."""
         if self.observer is None:
-            return NO_TEXT
+            return EMPTY
         for _ in range(DRAWS):
             number = self.observer.count_with_retries(msg_id(self.run_id, MASTER, 1))
             if number is None:
-                return Text(
-                    '--observer-url does not answer {"count": N}: open it in a browser',
-                    '--observer-url 沒有回應 {"count": N}：請用瀏覽器打開確認',
+                return Sentence(
+                    '--observer-url does not answer {{"count": N}}: open it in a browser'
                 )
             if number == 0:
-                return NO_TEXT
+                return EMPTY
             self.run_id = random.SystemRandom().randrange(RUNS)
-        return Text(
-            "the observer counts messages that were never sent: {msgId} must select one message",
-            "觀察端計入了從未送出的訊息：{msgId} 必須只選出一則訊息",
+        return Sentence(
+            "the observer counts messages that were never sent: {{msgId}} must select one message"
         )
 
-    def _check_receiver(self) -> Text:
+    def _check_receiver(self) -> Sentence:
         """Check that a valid message is answered 200."""
         reply = self._deliver(self.settings.signer)
         if reply.status == 200:
-            return NO_TEXT
+            return EMPTY
         if reply.status is None:
-            return Text(
-                f"the receiver gave no answer ({reply.fault}): check the URL, and that it runs",
-                f"接收端沒有響應（{reply.fault}）：請檢查網址，並確認服務已啟動",
+            return Sentence(
+                "the receiver gave no answer ({fault}): check the URL, and that it runs",
+                fault=reply.fault,
             )
         dialect = self._detect_dialect() if reply.status in (400, 401, 403) else None
         if dialect is not None:
-            return Text(
-                f"the receiver speaks the dialect {dialect}: give --dialect {dialect}",
-                f"接收端使用的方言是 {dialect}：請加上 --dialect {dialect}",
+            return Sentence(
+                "the receiver speaks the dialect {dialect}: give --dialect {dialect}",
+                dialect=dialect,
             )
-        return Text(
-            f"a valid message was answered {reply.status}: check the path, the secret and the dialect",
-            f"有效訊息得到 {reply.status} 響應：請檢查路徑、密鑰與方言",
+        return Sentence(
+            "a valid message was answered {status}: check the path, the secret and the dialect",
+            status=reply.status,
         )
 
-    def _check_observer(self) -> Text:
+    def _check_observer(self) -> Sentence:
         """Check that the observer shows that message."""
         if self.observer is None or self.observer.wait_for_effect(self._id()):
-            return NO_TEXT
-        return Text(
-            "the observer does not show a message that was answered 200: check --observer-url",
-            "觀察端沒有顯示一則已得到 200 響應的訊息：請檢查 --observer-url",
+            return EMPTY
+        return Sentence(
+            "the observer does not show a message that was answered 200: check --observer-url"
         )
 
     def _detect_dialect(self) -> str | None:

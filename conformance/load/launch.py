@@ -81,7 +81,10 @@ def load(
 
 def _check_run_time(run_time: object) -> None:
     if run_time is not None and not _RUN_TIME.fullmatch(str(run_time)):
-        raise InputError(f"--run-time: {run_time!r} is not a time: give one like 90s, 5m or 1h30m")
+        raise InputError(
+            "--run-time: {run_time!r} is not a time: give one like 90s, 5m or 1h30m",
+            run_time=str(run_time),
+        )
 
 
 def _run(

@@ -31,6 +31,7 @@ from conformance.load.users import USERS, Sender
 from conformance.load.verdict import judge
 from conformance.load.worker import TIMEOUT_DEADLINES, Worker
 from conformance.model.errors import InputError
+from conformance.model.language import ENGLISH, LANGUAGES, Language
 from conformance.model.report import EXIT_STATUS
 from conformance.model.rules import Verdict
 
@@ -46,11 +47,14 @@ ReportHandler = Callable[[dict[str, Any]], None]
 """Receives the report of a run that has ended."""
 
 
-def attach(make_handler: Callable[[Environment], ReportHandler]) -> None:
+def attach(
+    make_handler: Callable[[Environment], ReportHandler], language: Callable[[str], Language]
+) -> None:
     """Register with Locust's events.
 
     `make_handler` is called once, when the options are known; the handler that it returns gets the
     report of each run. It may raise InputError, for instance for a file that cannot be written.
+    `language` finds the language of --lang.
     """
 
     def begin(environment: Environment, **_: Any) -> None:
@@ -58,9 +62,9 @@ def attach(make_handler: Callable[[Environment], ReportHandler]) -> None:
         try:
             if options.headless and not options.worker:
                 read(environment.host, vars(options))
-            plugin = Plugin(environment, make_handler(environment))
+            plugin = Plugin(environment, make_handler(environment), language)
         except InputError as fault:
-            _print_error(fault)
+            _print_error(fault, language, options.lang)
             sys.exit(2)
         plugin.listen()
         # Otherwise the run time would count from the loop's last turn, before all the imports.
@@ -94,20 +98,27 @@ def _to_place(secret: str) -> str:
     return f"env:{SECRET}"
 
 
-def _print_error(fault: InputError) -> None:
-    click.echo(f"{MARK}{fault}", err=True)
+def _print_error(fault: InputError, language: Callable[[str], Language], code: str) -> None:
+    spoken = language(code) if code in LANGUAGES else ENGLISH
+    click.echo(MARK + fault.sentence.in_(spoken), err=True)
 
 
 class Plugin:
     """Handles Locust's events in this process, which leads a run, sends its requests, or both."""
 
-    def __init__(self, environment: Environment, handle_report: ReportHandler) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        handle_report: ReportHandler,
+        language: Callable[[str], Language],
+    ) -> None:
         self._environment = environment
         self._runner: Any = environment.runner
         self._options: Any = environment.parsed_options
         self._leads = not isinstance(self._runner, WorkerRunner)
         self._sends = not isinstance(self._runner, MasterRunner)
         self._handle_report = handle_report
+        self._language = language
         self._control: Control | None = None
         self._greenlets: list[gevent.Greenlet[[], None]] = []
         self._started_workers: set[int] = set()
@@ -135,7 +146,7 @@ class Plugin:
         try:
             settings = read(environment.host, vars(self._options))
         except InputError as fault:
-            _print_error(fault)
+            _print_error(fault, self._language, self._options.lang)
             self._give_up(status=2)
         # Users may finish their requests when they are stopped, so that every request is judged.
         environment.stop_timeout = max(
@@ -166,7 +177,9 @@ class Plugin:
     def _send(self, settings: Settings) -> None:
         options, index = self._options, self._runner.worker_index
         if not 0 <= index < MASTER:
-            raise InputError(f"worker {index}: a run has at most {MASTER} workers")
+            raise InputError(
+                "worker {index}: a run has at most {limit} workers", index=index, limit=MASTER
+            )
         Sender.worker = Worker(settings, options.run_id, index, options.run_workers)
         self._greenlets.append(gevent.spawn(Sender.worker.clock.run))
         if not self._leads:
@@ -218,7 +231,7 @@ class Plugin:
         ledgers = list(self._ledgers.values())
         run = control.conclude(ledgers, missing_workers, self._query_progress())
         self._control = None
-        report = load_report(run, judge(run))
+        report = load_report(run, judge(run), self._language(run.settings.language))
         self._environment.process_exit_code = EXIT_STATUS[Verdict(report["verdict"])]
         self._handle_report(report)
         self._observer = None

@@ -9,14 +9,17 @@ from conformance import __version__
 from conformance.load import histogram
 from conformance.load.ledger import ACKNOWLEDGED, FORGED, Effects, Figures, Kind, ResponseClass
 from conformance.load.verdict import LoadFinding, LoadRun, checks, count_messages
+from conformance.model.language import ENGLISH, Language
 from conformance.model.rules import verdict
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
-def load_report(run: LoadRun, findings: Sequence[LoadFinding]) -> dict[str, Any]:
-    """The report that `schemas/load.schema.json` describes, with texts in the run's language."""
-    settings, figures, language = run.settings, run.figures, run.settings.language
+def load_report(
+    run: LoadRun, findings: Sequence[LoadFinding], language: Language = ENGLISH
+) -> dict[str, Any]:
+    """The report that `schemas/load.schema.json` describes, with texts in `language`."""
+    settings, figures = run.settings, run.figures
     seconds = max(run.seconds, 1e-9)
     right = sum(second.right for second in figures.seconds.values())
     return {
@@ -24,7 +27,7 @@ def load_report(run: LoadRun, findings: Sequence[LoadFinding]) -> dict[str, Any]
         "target": settings.url,
         "dialect": settings.dialect.name,
         "seed": settings.seed,
-        "language": language,
+        "language": language.code,
         "verdict": verdict((finding.outcome for finding in findings), complete=True).value,
         "started": run.started,
         "seconds": round(run.seconds, 3),
@@ -65,7 +68,7 @@ def load_report(run: LoadRun, findings: Sequence[LoadFinding]) -> dict[str, Any]
     }
 
 
-def _check(finding: LoadFinding, language: str) -> dict[str, Any]:
+def _check(finding: LoadFinding, language: Language) -> dict[str, Any]:
     check = checks()[finding.check]
     return {
         "check": check.name,

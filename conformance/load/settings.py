@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from conformance.model.errors import InputError
-from conformance.model.text import LANGUAGES
+from conformance.model.language import LANGUAGES
+from conformance.model.sentence import Sentence
 from conformance.options.secrets import read_secret
 from conformance.options.urls import check_observer, check_url
 from conformance.protocol.dialect import Dialect
@@ -98,7 +99,7 @@ def read(host: str | None, options: Mapping[str, Any]) -> Settings:
     host, path = host.rstrip("/"), str(options["path"])
     check_url("--host", host)
     if not path.startswith("/"):
-        raise InputError(f"--path: {path!r} must start with a slash")
+        raise InputError("--path: {path!r} must start with a slash", path=path)
     check_url("--path", host + path)
     if not options["secret"]:
         raise InputError("--secret: give what the receiver verifies with; or env:NAME, file:PATH")
@@ -109,10 +110,14 @@ def read(host: str | None, options: Mapping[str, Any]) -> Settings:
         check_observer(observer_url)
     language = str(options["lang"])
     if language not in LANGUAGES:
-        raise InputError(f"--lang: {language!r} is none of {', '.join(LANGUAGES)}")
+        raise InputError(
+            "--lang: {language!r} is none of {languages}",
+            language=language,
+            languages=", ".join(LANGUAGES),
+        )
     ca = Path(str(options["ca"])) if options["ca"] else None
     if ca is not None and not ca.is_file():
-        raise InputError(f"--ca: there is no file {ca}")
+        raise InputError("--ca: there is no file {ca}", ca=str(ca))
     return Settings(
         host=host,
         path=path,
@@ -132,7 +137,7 @@ def read(host: str | None, options: Mapping[str, Any]) -> Settings:
 
 def split(url: str) -> tuple[str, str]:
     """Split an endpoint's URL into the host and the path that Locust takes. Raises InputError."""
-    check_url("the endpoint", url)
+    check_url(Sentence("the endpoint"), url)
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return f"{parts.scheme}://{parts.netloc}", path
@@ -145,7 +150,11 @@ def _number(options: Mapping[str, Any], name: str) -> float:
         number = -1.0
     if not 0 <= number < float("inf"):
         option = name.replace("_", "-")
-        raise InputError(f"--{option}: {options[name]!r} must be a number, and not below 0")
+        raise InputError(
+            "--{option}: {value!r} must be a number, and not below 0",
+            option=option,
+            value=options[name],
+        )
     return number
 
 
@@ -155,9 +164,14 @@ def _mix(text: str) -> dict[str, float]:
         name, _, weight = (word.strip() for word in entry.partition("="))
         if name not in mix:
             near = get_close_matches(name, USERS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(USERS)}"
-            raise InputError(f"--mix: there are no users called {name!r}; {hint}")
+            known = Sentence("there are {names}", names=", ".join(USERS))
+            hint = Sentence("did you mean {name}?", name=near[0]) if near else known
+            raise InputError(
+                "--mix: there are no users called {name!r}; {hint}", name=name, hint=hint
+            )
         mix[name] = _number({"mix": weight}, "mix")
     if not any(mix.values()):
-        raise InputError(f"--mix: {text!r} leaves no users; the default is {MIX}")
+        raise InputError(
+            "--mix: {text!r} leaves no users; the default is {mix}", text=text, mix=MIX
+        )
     return mix

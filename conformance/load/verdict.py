@@ -15,7 +15,8 @@ from conformance.load import histogram
 from conformance.load.ledger import ACKNOWLEDGED, Effects, Figures, Kind, Ledger, ResponseClass
 from conformance.load.settings import Settings
 from conformance.model.rules import Outcome
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
+from conformance.model.text import Text
 from conformance.protocol.resources import PACKAGE
 
 VALID = (Kind.MESSAGE, Kind.REPEAT, Kind.RETRY)
@@ -49,7 +50,7 @@ class LoadFinding:
 
     check: str
     outcome: Outcome
-    message: Text
+    message: Sentence
     count: int = 0
     examples: tuple[str, ...] = ()
 
@@ -69,7 +70,7 @@ class LoadRun:
     figures: Figures
     ledgers: Sequence[Ledger]
     effects: Effects | None
-    cause: Text = NO_TEXT
+    cause: Sentence = EMPTY
     missing_workers: int = 0
 
 
@@ -84,21 +85,26 @@ def _answered(run: LoadRun) -> LoadFinding:
     figures, settings = run.figures, run.settings
     sent = figures.count(VALID)
     if not sent:
-        return LoadFinding("answered", Outcome.ERROR, Text("nothing was sent", "沒有送出任何請求"))
+        return LoadFinding("answered", Outcome.ERROR, Sentence("nothing was sent"))
     bad = sent - figures.count(VALID, ResponseClass.RIGHT)
     share = bad / sent
     if not bad:
-        message = Text(
-            f"all of {sent:,} valid requests were answered 200 within {settings.deadline:g} s",
-            f"{sent:,} 個有效請求全部在 {settings.deadline:g} 秒內得到 200 響應",
+        message = Sentence(
+            "all of {sent:,} valid requests were answered 200 within {deadline:g} s",
+            sent=sent,
+            deadline=settings.deadline,
         )
         return LoadFinding("answered", Outcome.PASS, message)
     answers = _failures(figures)
-    message = Text(
-        f"{bad:,} of {sent:,} valid requests were not answered 200 within {settings.deadline:g} s "
-        f"({share:.2%}, at most {settings.max_fail_ratio:.2%} may): {answers}",
-        f"{sent:,} 個有效請求中有 {bad:,} 個未在 {settings.deadline:g} 秒內得到 200 響應"
-        f"（{share:.2%}，上限 {settings.max_fail_ratio:.2%}）：{answers}",
+    message = Sentence(
+        "{bad:,} of {sent:,} valid requests were not answered 200 within {deadline:g} s "
+        "({share:.2%}, at most {max_fail_ratio:.2%} may): {answers}",
+        bad=bad,
+        sent=sent,
+        deadline=settings.deadline,
+        share=share,
+        max_fail_ratio=settings.max_fail_ratio,
+        answers=answers,
     )
     if not figures.count(VALID, ResponseClass.RIGHT):
         return LoadFinding("answered", Outcome.ERROR, message, bad)
@@ -109,20 +115,21 @@ def _answered(run: LoadRun) -> LoadFinding:
 def _p99(run: LoadRun) -> LoadFinding:
     p99 = histogram.percentile(run.figures.times, 0.99)
     if p99 is None:
-        return LoadFinding("p99", Outcome.ERROR, Text("nothing was answered", "沒有任何響應"))
+        return LoadFinding("p99", Outcome.ERROR, Sentence("nothing was answered"))
     limit = run.settings.max_p99
     generator_delay = histogram.percentile(run.figures.ticks, 0.99) or 0.0
-    message = Text(
-        f"99 % of answers took at most {_time(p99)}; {_time(limit)} are allowed",
-        f"99% 的響應在 {_time(p99)} 以內；上限 {_time(limit)}",
+    message = Sentence(
+        "99 % of answers took at most {p99}; {limit} are allowed",
+        p99=_time(p99),
+        limit=_time(limit),
     )
     over = histogram.count_above(run.figures.times, limit)
     if p99 <= limit:
         return LoadFinding("p99", Outcome.PASS, message)
     if p99 - generator_delay <= limit:
-        message += Text(
-            f", of which the load generator's own delay is {_time(generator_delay)}: use more workers",
-            f"，其中負載產生器自身延遲 {_time(generator_delay)}：請增加 worker",
+        message += Sentence(
+            ", of which the load generator's own delay is {generator_delay}: use more workers",
+            generator_delay=_time(generator_delay),
         )
         return LoadFinding("p99", Outcome.ERROR, message, over)
     return LoadFinding("p99", Outcome.FAIL, message, over)
@@ -136,24 +143,22 @@ def _forged(run: LoadRun) -> LoadFinding:
     accepted = figures.count([Kind.FORGERY], ResponseClass.ACCEPTED)
     ids = sorted(effects.forged) if effects else []
     if accepted or ids:
-        message = Text(
-            f"{accepted:,} of {sent:,} forgeries were answered 2xx"
-            + (f", {len(ids):,} took effect" if effects else ""),
-            f"{sent:,} 個偽造請求中有 {accepted:,} 個得到 2xx 響應"
-            + (f"，{len(ids):,} 個被處理" if effects else ""),
+        message = Sentence(
+            "{accepted:,} of {sent:,} forgeries were answered 2xx{count}",
+            accepted=accepted,
+            sent=sent,
+            count=(Sentence(", {count:,} took effect", count=len(ids)) if effects else EMPTY),
         )
         return LoadFinding("forged", Outcome.FAIL, message, max(accepted, len(ids)), _examples(ids))
     unanswered = figures.count([Kind.FORGERY], ResponseClass.UNANSWERED)
     if unanswered == sent:
-        message = Text("no forgery was answered at all", "所有偽造請求都沒有得到響應")
+        message = Sentence("no forgery was answered at all")
         return LoadFinding("forged", Outcome.ERROR, message, unanswered)
-    message = Text(f"all of {sent:,} were refused", f"{sent:,} 個全部被拒絕")
+    message = Sentence("all of {sent:,} were refused", sent=sent)
     if effects and effects.complete:
-        message += Text(", and none took effect", "，且都未被處理")
+        message += Sentence(", and none took effect")
     if unanswered:
-        message += Text(
-            f", {unanswered:,} of them without an answer", f"，其中 {unanswered:,} 個沒有響應"
-        )
+        message += Sentence(", {unanswered:,} of them without an answer", unanswered=unanswered)
     return LoadFinding("forged", Outcome.PASS, message)
 
 
@@ -165,16 +170,18 @@ def _lost(run: LoadRun) -> LoadFinding:
     promised = count_messages(run.ledgers, ACKNOWLEDGED)
     if effects.lost:
         ids = sorted(effects.lost)
-        message = Text(
-            f"{len(ids):,} of {promised:,} messages that were answered 200 took no effect",
-            f"{promised:,} 則得到 200 響應的訊息中有 {len(ids):,} 則未被處理",
+        message = Sentence(
+            "{count:,} of {promised:,} messages that were answered 200 took no effect",
+            count=len(ids),
+            promised=promised,
         )
         return LoadFinding("lost", Outcome.FAIL, message, len(ids), _examples(ids))
-    message = Text(f"all of {promised:,} took effect", f"{promised:,} 則全部被處理")
+    message = Sentence("all of {promised:,} took effect", promised=promised)
     if effects.late:
-        message += Text(
-            f", {effects.late:,} of them up to {effects.behind:.1f} s after the end",
-            f"，其中 {effects.late:,} 則在結束後 {effects.behind:.1f} 秒內才完成",
+        message += Sentence(
+            ", {late:,} of them up to {behind:.1f} s after the end",
+            late=effects.late,
+            behind=effects.behind,
         )
     return LoadFinding("lost", Outcome.PASS, message)
 
@@ -187,24 +194,19 @@ def _doubled(run: LoadRun) -> LoadFinding:
     repeats = run.figures.count((Kind.REPEAT, Kind.RETRY))
     if effects.doubled:
         ids = sorted(effects.doubled)
-        message = Text(
-            f"{len(ids):,} messages took effect more than once; {repeats:,} repeats were sent",
-            f"{len(ids):,} 則訊息被處理多次；共送出 {repeats:,} 次重複",
+        message = Sentence(
+            "{count:,} messages took effect more than once; {repeats:,} repeats were sent",
+            count=len(ids),
+            repeats=repeats,
         )
         return LoadFinding("doubled", Outcome.FAIL, message, len(ids), _examples(ids))
     if not repeats:
         return LoadFinding("doubled", Outcome.SKIP, _none_sent("repeats"))
-    message = Text(
-        f"none took effect twice; {repeats:,} repeats were sent",
-        f"沒有訊息被處理兩次；共送出 {repeats:,} 次重複",
-    )
+    message = Sentence("none took effect twice; {repeats:,} repeats were sent", repeats=repeats)
     return LoadFinding("doubled", Outcome.PASS, message)
 
 
-_NO_OBSERVER = Text(
-    "needs --observer-url: answers alone do not show what took effect",
-    "需要 --observer-url：響應無法說明是否被處理",
-)
+_NO_OBSERVER = Sentence("needs --observer-url: answers alone do not show what took effect")
 
 
 def _unjudged(check: str, run: LoadRun) -> LoadFinding | None:
@@ -213,26 +215,24 @@ def _unjudged(check: str, run: LoadRun) -> LoadFinding | None:
     if effects is None:
         return LoadFinding(check, Outcome.SKIP, _NO_OBSERVER)
     if run.missing_workers:
-        message = Text(
-            f"{run.missing_workers} worker(s) left without reporting what they had sent",
-            f"有 {run.missing_workers} 個 worker 離開前未回報已送出的訊息",
+        message = Sentence(
+            "{missing_workers} worker(s) left without reporting what they had sent",
+            missing_workers=run.missing_workers,
         )
         return LoadFinding(check, Outcome.ERROR, message)
     if not effects.complete:
         counted = effects.queries - effects.unread
-        message = Text(
-            f"the observer reported only {counted:,} of {effects.messages:,} messages",
-            f"觀察端只回報了 {effects.messages:,} 則訊息中的 {counted:,} 則",
+        message = Sentence(
+            "the observer reported only {counted:,} of {messages:,} messages",
+            counted=counted,
+            messages=effects.messages,
         )
         return LoadFinding(check, Outcome.ERROR, message)
     return None
 
 
-def _none_sent(name: str) -> Text:
-    return Text(
-        f"there were no {name}: give more users, or more of them in --mix",
-        f"沒有 {name}：請增加使用者數，或在 --mix 中提高其比重",
-    )
+def _none_sent(name: str) -> Sentence:
+    return Sentence("there were no {name}: give more users, or more of them in --mix", name=name)
 
 
 def count_messages(ledgers: Iterable[Ledger], flag: int) -> int:

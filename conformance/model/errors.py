@@ -5,8 +5,23 @@ the report. `InputError` means that the run cannot be set up as the user asked, 
 case cannot be carried out.
 """
 
+from __future__ import annotations
 
-class InputError(Exception):
+from conformance.model.sentence import Sentence, Value
+
+
+class _ExplainedError(Exception):
+    """An exception that holds a sentence: `InputError("{path} is not a trace", path=str(path))`.
+
+    A whole sentence may take the template's place. `str` is the English text.
+    """
+
+    def __init__(self, template: str | Sentence, /, **parameters: Value) -> None:
+        self.sentence = Sentence(template, **parameters) if isinstance(template, str) else template
+        super().__init__(self.sentence)
+
+
+class InputError(_ExplainedError):
     """The user's input is wrong: an option, a file, a scenario or a dialect.
 
     The text is one line that names the thing, the place and the next step. The command line prints
@@ -14,5 +29,5 @@ class InputError(Exception):
     """
 
 
-class HarnessError(Exception):
+class HarnessError(_ExplainedError):
     """A step failed for a reason that is not the target's fault: the outcome of its case is `error`."""

@@ -14,4 +14,8 @@ def extra(module: str, name: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as missing:
-        raise InputError(f"this needs {missing.name}: pip install 'hookproof[{name}]'") from None
+        raise InputError(
+            "this needs {missing}: pip install 'hookproof[{name}]'",
+            missing=str(missing.name),
+            name=name,
+        ) from None

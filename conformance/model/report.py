@@ -9,9 +9,10 @@ from typing import Any, Protocol, Self
 
 from conformance import __version__
 from conformance.model.exchange import Exchange
+from conformance.model.language import ENGLISH, Language
 from conformance.model.result import Result as Result
 from conformance.model.rules import Outcome, Verdict
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 
 EXIT_STATUS = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.ERROR: 3}
 
@@ -50,8 +51,8 @@ class Report:
     seconds: float
     results: tuple[Result, ...]
     trace: Recording = field(repr=False, compare=False)
-    cause: Text = NO_TEXT
-    language: str = "en"
+    cause: Sentence = EMPTY
+    language: Language = ENGLISH
 
     @property
     def failures(self) -> list[Result]:
@@ -71,7 +72,7 @@ class Report:
         """How many results have each outcome."""
         return {outcome: len(self.having(outcome)) for outcome in Outcome}
 
-    def as_json(self, language: str | None = None) -> dict[str, Any]:
+    def as_json(self, language: Language | None = None) -> dict[str, Any]:
         """The report as `schemas/report.schema.json` describes it, with texts in `language`."""
         language = language or self.language
         return {
@@ -89,7 +90,7 @@ class Report:
         }
 
 
-def _result(result: Result, language: str) -> dict[str, Any]:
+def _result(result: Result, language: Language) -> dict[str, Any]:
     return {
         "rule": result.rule.id,
         "case": result.case,

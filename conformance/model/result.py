@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from conformance.model.rules import Level, Outcome, Rule
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Result:
     case: str | None
     level: Level
     outcome: Outcome
-    message: Text = NO_TEXT
+    message: Sentence = EMPTY
     seconds: float = 0.0
     exchanges: tuple[int, ...] = ()
     reproduce: str | None = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from conformance.model.exchange import Exchange
+from conformance.model.sentence import Sentence
 from conformance.model.text import Text
 
 
@@ -96,7 +97,7 @@ class Finding:
 
     level: Level
     code: str
-    message: Text
+    message: Sentence
     exchanges: tuple[int, ...] = ()
     slack: float | None = None
 
@@ -108,7 +109,7 @@ class Unjudged:
     skip). `code` and `slack` are as in `Finding`."""
 
     code: str
-    reason: Text
+    reason: Sentence
     error: bool = False
     exchanges: tuple[int, ...] = ()
     slack: float | None = None
@@ -117,9 +118,7 @@ class Unjudged:
 Judgement = Held | Finding | Unjudged
 """What a check concludes about an expectation."""
 
-NO_EVIDENCE = Unjudged(
-    "no-evidence", Text("no exchange was recorded that could show it", "沒有記錄到能夠判定的交換")
-)
+NO_EVIDENCE = Unjudged("no-evidence", Sentence("no exchange was recorded that could show it"))
 """The judgement where nothing was seen: an empty set of exchanges holds nothing."""
 
 

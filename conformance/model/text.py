@@ -1,28 +1,31 @@
-"""A text in both of Hookproof's languages."""
+"""A text of a rule or of a dialect, in the languages in which its YAML file has it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
-LANGUAGES = ("en", "zh-Hant")
+from conformance.model.language import Language
+from conformance.model.sentence import Sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The same statement in English and in Traditional Chinese."""
+    """The same statement in English and in Traditional Chinese, which users' files may leave out."""
 
     en: str
-    zh: str
+    zh: str = ""
 
-    def in_(self, language: str) -> str:
-        """The text in `language`, one of LANGUAGES."""
-        return self.zh if language == "zh-Hant" else self.en
+    def in_(self, language: Language) -> str:
+        """The text in `language`; in English where it has no other."""
+        return (language.code == "zh-Hant" and self.zh) or self.en
 
-    def __add__(self, other: Text) -> Text:
-        return Text(self.en + other.en, self.zh + other.zh)
+    def __str__(self) -> str:
+        return self.en
 
     def __bool__(self) -> bool:
         return bool(self.en)
 
 
-NO_TEXT = Text("", "")
+Statement: TypeAlias = Text | Sentence
+"""What is shown in a language: `in_` gives it as text."""

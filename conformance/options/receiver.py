@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from conformance.model.errors import InputError
 from conformance.model.exchange import Headers
+from conformance.model.sentence import Sentence
 from conformance.options.run import RunOptions
 from conformance.options.secrets import encoded_forms
 from conformance.options.urls import check_observer, check_url
@@ -33,7 +34,7 @@ class Options(RunOptions):
 
     def __post_init__(self) -> None:
         RunOptions.__post_init__(self)
-        check_url("the endpoint", self.url)
+        check_url(Sentence("the endpoint"), self.url)
         if self.also_url is not None:
             check_url("--also-url", self.also_url)
         if self.observer_url is not None:
@@ -47,9 +48,9 @@ def read_header(text: str) -> tuple[bytes, bytes]:
     if not colon or not name or not name.isascii() or any(c in " \t\r\n" for c in name):
         raise InputError("--header: write it as 'Name: value'")
     if name.lower() in RESERVED:
-        raise InputError(f"--header: {name} is set by the suite itself")
+        raise InputError("--header: {name} is set by the suite itself", name=name)
     if not value.isascii() or any(c in "\r\n\0" for c in value):
-        raise InputError(f"--header: the value of {name} must be ASCII, on one line")
+        raise InputError("--header: the value of {name} must be ASCII, on one line", name=name)
     return name.encode(), value.encode()
 
 

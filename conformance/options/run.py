@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.model.errors import InputError
-from conformance.options.secrets import EMPTY
+from conformance.options.secrets import no_secret
 from conformance.protocol.dialect import Dialect, Secret
 
 EXAMPLES = Path(".hookproof", "examples")
@@ -40,7 +40,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if not self.secret:
-            raise InputError(EMPTY)
+            raise no_secret()
         if self.concurrency < 1:
             raise InputError("--concurrency: must be at least 1")
         if self.fuzz < 0:
@@ -56,4 +56,4 @@ def read_seed(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise InputError(f"--seed: {text!r} is neither a number nor `random`") from None
+        raise InputError("--seed: {text!r} is neither a number nor `random`", text=text) from None

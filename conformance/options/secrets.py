@@ -13,7 +13,6 @@ from conformance.model.errors import InputError
 from conformance.protocol.dialect import Secret
 from conformance.protocol.encodings import in_json
 
-EMPTY = "--secret: the secret is empty; pass the one that messages are signed with"
 MASK = "(secret)"
 SHORTEST_BEGINNING = 3
 """The fewest characters that reveal something about a secret."""
@@ -26,7 +25,9 @@ def read_secret(text: str, option: str = "--secret") -> Secret:
     if text.startswith("env:"):
         name = text.removeprefix("env:")
         if name not in os.environ:
-            raise InputError(f"{option}: the environment variable {name} is not set")
+            raise InputError(
+                "{option}: the environment variable {name} is not set", option=option, name=name
+            )
         value = os.environ[name].encode("utf-8", "surrogateescape")
     elif text.startswith("file:"):
         path = text.removeprefix("file:")
@@ -34,12 +35,24 @@ def read_secret(text: str, option: str = "--secret") -> Secret:
             # An editor adds a newline at the end, which is not part of the secret.
             value = Path(path).read_bytes().removesuffix(b"\n").removesuffix(b"\r")
         except OSError as fault:
-            raise InputError(f"{option}: {path} cannot be read: {fault.strerror}") from None
+            raise InputError(
+                "{option}: {path} cannot be read: {reason}",
+                option=option,
+                path=path,
+                reason=str(fault.strerror),
+            ) from None
     else:
         value = text.encode("utf-8", "surrogateescape")
     if not value:
-        raise InputError(EMPTY.replace("--secret", option))
+        raise no_secret(option)
     return Secret(value)
+
+
+def no_secret(option: str = "--secret") -> InputError:
+    """The fault of an empty secret."""
+    return InputError(
+        "{option}: the secret is empty; pass the one that messages are signed with", option=option
+    )
 
 
 def other_secret(secret: Secret) -> Secret:

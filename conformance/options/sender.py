@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from conformance.model.errors import InputError
+from conformance.model.sentence import Sentence
 from conformance.options.run import RunOptions
 from conformance.options.secrets import encoded_forms, other_secret
 from conformance.options.urls import check_url
@@ -32,7 +33,7 @@ class SenderOptions(RunOptions):
 
     def __post_init__(self) -> None:
         RunOptions.__post_init__(self)
-        check_url("the API", self.api_url)
+        check_url(Sentence("the API"), self.api_url)
         if set(self.api_url) & set("?#"):
             raise InputError(
                 "the API: its URL must end before any `?`, as in http://localhost:8080/v1/webhook; "
@@ -79,7 +80,7 @@ def read_listen(text: str) -> tuple[str, int]:
     except ValueError:
         host, port = None, None
     if not host or port is None or f"//{text}" != f"//{parts.netloc}":
-        raise InputError(f"--listen: {text!r} must be HOST:PORT, as in 0.0.0.0:8080")
+        raise InputError("--listen: {text!r} must be HOST:PORT, as in 0.0.0.0:8080", text=text)
     return host, port
 
 

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 from yarl import URL
 
 from conformance.model.errors import InputError
+from conformance.model.sentence import Sentence, clauses
 from conformance.protocol.dialect import Secret
-from conformance.protocol.validation import WHOLE, Problem, problems, validator
+from conformance.protocol.validation import Problem, problems, validator
 
 ALL = "*"
 """The message type that stands for every type."""
@@ -142,13 +143,15 @@ def _properties() -> dict[str, Any]:
     return properties
 
 
-def _sentence(wrong: list[Problem]) -> str:
-    return "; ".join(str(problem).replace(WHOLE, "the body", 1) for problem in wrong)
+def _sentence(wrong: list[Problem]) -> Sentence:
+    return clauses(problem.sentence(Sentence("the body")) for problem in wrong)
 
 
 def _secret(text: str) -> Secret:
     if text == MASK:
-        raise InputError(f"Secret is {MASK}, which List shows in its place: send the secret itself")
+        raise InputError(
+            "Secret is {mask}, which List shows in its place: send the secret itself", mask=MASK
+        )
     try:
         return Secret(text.encode())
     except UnicodeEncodeError:

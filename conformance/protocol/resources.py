@@ -18,7 +18,7 @@ def folder(name: str) -> Path:
         if place.is_dir():
             return place
     raise InputError(
-        f"the folder {name}/ is missing from this installation: install hookproof again"
+        "the folder {name}/ is missing from this installation: install hookproof again", name=name
     )
 
 

@@ -11,55 +11,38 @@ import binascii
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence, verbatim
 from conformance.protocol.dialect import Dialect, Secret, parse_template
 from conformance.protocol.signing import Signer
 
 _TEMPLATES = {
-    "{timestamp}{body}": Text(
-        "timestamp and body without a separator", "時間戳與請求體直接相接，沒有分隔符"
-    ),
-    "{timestamp}.{body}": Text("timestamp, a dot and the body", "時間戳、一個點、請求體"),
-    "{timestamp}:{body}": Text("timestamp, a colon and the body", "時間戳、冒號、請求體"),
-    "{timestamp}\n{body}": Text("timestamp, a newline and the body", "時間戳、換行、請求體"),
-    "{body}": Text("the body alone, without the timestamp", "只有請求體，沒有時間戳"),
-    "{body}{timestamp}": Text("the body first, then the timestamp", "請求體在前，時間戳在後"),
-    "{body}:{timestamp}": Text(
-        "the body first, a colon, the timestamp", "請求體在前，冒號，時間戳在後"
-    ),
+    "{timestamp}{body}": Sentence("timestamp and body without a separator"),
+    "{timestamp}.{body}": Sentence("timestamp, a dot and the body"),
+    "{timestamp}:{body}": Sentence("timestamp, a colon and the body"),
+    "{timestamp}\n{body}": Sentence("timestamp, a newline and the body"),
+    "{body}": Sentence("the body alone, without the timestamp"),
+    "{body}{timestamp}": Sentence("the body first, then the timestamp"),
+    "{body}:{timestamp}": Sentence("the body first, a colon, the timestamp"),
 }
 
 REWRITTEN = {
-    "compact": Text(
-        "JSON written again without spaces (as JSON.stringify writes it)",
-        "重新序列化、不帶空格的 JSON（如 JSON.stringify 的輸出）",
+    "compact": Sentence("JSON written again without spaces (as JSON.stringify writes it)"),
+    "spaced": Sentence("JSON written again with spaces after commas and colons"),
+    "spaced-ascii": Sentence(
+        "JSON written again with spaces and \\uXXXX escapes (Python's json.dumps by default)"
     ),
-    "spaced": Text(
-        "JSON written again with spaces after commas and colons",
-        "重新序列化、逗號與冒號後帶空格的 JSON",
+    "ascii-only": Sentence(
+        "JSON written again with \\uXXXX escapes for everything that is not ASCII"
     ),
-    "spaced-ascii": Text(
-        "JSON written again with spaces and \\uXXXX escapes (Python's json.dumps by default)",
-        "重新序列化、帶空格與 \\uXXXX 轉義的 JSON（Python json.dumps 的預設輸出）",
+    "html-escaped": Sentence(
+        "JSON written again with <, > and & escaped (as Go's encoder writes it)"
     ),
-    "ascii-only": Text(
-        "JSON written again with \\uXXXX escapes for everything that is not ASCII",
-        "重新序列化、非 ASCII 字符轉為 \\uXXXX 的 JSON",
+    "ascii-slash-escaped": Sentence(
+        "JSON written again with \\uXXXX and \\/ escapes (as PHP's json_encode writes it)"
     ),
-    "html-escaped": Text(
-        "JSON written again with <, > and & escaped (as Go's encoder writes it)",
-        "重新序列化、<、>、& 被轉義的 JSON（如 Go 編碼器的輸出）",
-    ),
-    "ascii-slash-escaped": Text(
-        "JSON written again with \\uXXXX and \\/ escapes (as PHP's json_encode writes it)",
-        "重新序列化、非 ASCII 字符與斜線被轉義的 JSON（如 PHP json_encode 的輸出）",
-    ),
-    "sorted-keys": Text(
-        "JSON written again with its keys sorted", "重新序列化、鍵按字母排序的 JSON"
-    ),
-    "sorted-html-escaped": Text(
-        "JSON written again with its keys sorted and <, > and & escaped (as Go writes a map)",
-        "重新序列化、鍵按字母排序且 <、>、& 被轉義的 JSON（如 Go 對 map 的輸出）",
+    "sorted-keys": Sentence("JSON written again with its keys sorted"),
+    "sorted-html-escaped": Sentence(
+        "JSON written again with its keys sorted and <, > and & escaped (as Go writes a map)"
     ),
 }
 """encoding → how to describe a receiver that checks the signature over that encoding."""
@@ -73,7 +56,7 @@ class Scheme:
 
     signer: Signer
     rewritten: str | None
-    description: Text
+    description: Sentence
     decoded: str | None = None
 
 
@@ -110,20 +93,18 @@ def _with_other_texts(requested: Signer, dialect: Dialect) -> Iterator[Scheme]:
     description = describe_dialect(dialect)
     encoding = "base64" if requested.dialect.encoding == "hex" else "hex"
     other = replace(dialect, name=f"{dialect.name} in {encoding}", encoding=encoding)
-    note = Text(f", with the digest in {encoding}", f"，摘要以 {encoding} 編碼")
+    note = Sentence(", with the digest in {encoding}", encoding=encoding)
     yield Scheme(replace(requested, dialect=other), None, description + note)
     for source, decode in SECRETS.items():
         key = decode(requested.secret)
         if key is not None:
-            note = Text(
-                f", with the secret decoded from {source} first", f"，密鑰先以 {source} 解碼"
-            )
+            note = Sentence(", with the secret decoded from {source} first", source=source)
             yield Scheme(Signer(dialect, Secret(key)), None, description + note, source)
 
 
-def describe_dialect(dialect: Dialect) -> Text:
+def describe_dialect(dialect: Dialect) -> Sentence:
     """What a dialect signs, in words."""
-    plain = Text(dialect.summary, dialect.summary)
+    plain = verbatim(dialect.summary)
     return _TEMPLATES.get(dialect.string_to_sign, plain)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -23,6 +23,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 
+from conformance.model.sentence import EMPTY, Sentence, joined, verbatim
 from conformance.protocol import resources
 
 SUFFIX = ".schema.json"
@@ -30,18 +31,25 @@ WHOLE = "(whole)"
 LONGEST = 80
 
 _NOUNS = {
-    "array": "an array",
-    "boolean": "a boolean",
-    "integer": "an integer",
-    "null": "null",
-    "number": "a number",
-    "object": "an object",
-    "string": "a string",
+    "array": Sentence("an array"),
+    "boolean": Sentence("a boolean"),
+    "integer": Sentence("an integer"),
+    "null": Sentence("null"),
+    "number": Sentence("a number"),
+    "object": Sentence("an object"),
+    "string": Sentence("a string"),
 }
-_BOUNDS = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}
+_BOUNDS: dict[str, Callable[[int], Sentence]] = {
+    "minimum": lambda limit: Sentence("at least {limit}", limit=limit),
+    "maximum": lambda limit: Sentence("at most {limit}", limit=limit),
+    "exclusiveMinimum": lambda limit: Sentence("more than {limit}", limit=limit),
+}
 
 
-@dataclass(frozen=True, slots=True, order=True)
+_WHOLE = verbatim(WHOLE)
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong with a document.
 
@@ -51,10 +59,15 @@ class Problem:
     """
 
     path: str
-    message: str
+    message: Sentence
+
+    def sentence(self, whole: Sentence = _WHOLE) -> Sentence:
+        """Path and message; a problem of the document itself is one of `whole`."""
+        subject = whole if self.path == WHOLE else verbatim(self.path)
+        return Sentence("{subject} {message}", subject=subject, message=self.message)
 
     def __str__(self) -> str:
-        return f"{self.path} {self.message}"
+        return str(self.sentence())
 
 
 @cache
@@ -80,9 +93,10 @@ def problems(name: str, instance: object) -> list[Problem]:
     """
     try:
         errors = validator(name).iter_errors(instance)
-        return sorted({problem for error in errors for problem in _problems(error)})
+        found = {problem for error in errors for problem in _problems(error)}
     except RecursionError:
-        return [Problem(WHOLE, "is nested too deeply to be validated")]
+        return [Problem(WHOLE, Sentence("is nested too deeply to be validated"))]
+    return sorted(found, key=lambda problem: (problem.path, str(problem.message)))
 
 
 def message_problems(message: object) -> list[Problem]:
@@ -130,12 +144,14 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
         case "required":
             for name in constraint:
                 if name not in value:
-                    yield Problem(_path(*place, name), "is missing")
+                    yield Problem(_path(*place, name), Sentence("is missing"))
         case "additionalProperties":
             for name in _unknown(error.schema, value):
                 known: Any = error.schema
                 hint = _near(name, known.get("properties", ()))
-                yield Problem(_path(*place, name), f"is not a known field{hint}")
+                yield Problem(
+                    _path(*place, name), Sentence("is not a known field{hint}", hint=hint)
+                )
         case "anyOf" | "oneOf" if branch := _branch_meant(error):
             for inner in branch:
                 yield from _problems(inner)
@@ -149,10 +165,10 @@ def _unknown(schema: Any, value: dict[Any, object]) -> list[Any]:
     return [name for name in unlisted if not any(re.search(p, name) for p in patterns)]
 
 
-def _near(word: object, known: Iterable[str]) -> str:
+def _near(word: object, known: Iterable[str]) -> Sentence:
     """A hint at the known word that was probably meant; empty when none is similar."""
     near = get_close_matches(word, list(known), n=1) if isinstance(word, str) else []
-    return f" (did you mean {near[0]}?)" if near else ""
+    return Sentence(" (did you mean {name}?)", name=near[0]) if near else EMPTY
 
 
 def _branch_meant(error: ValidationError) -> list[ValidationError]:
@@ -168,48 +184,59 @@ def _is_other_type(error: ValidationError) -> bool:
     return error.validator == "type" and not error.relative_path
 
 
-def _predicate(error: ValidationError) -> str:
+def _predicate(error: ValidationError) -> Sentence:
     schema: Any = error.schema
     constraint: Any = error.validator_value
     match error.validator:
         case "type":
             types = [constraint] if isinstance(constraint, str) else constraint
-            expected = " or ".join(_NOUNS[name] for name in types)
+            expected = joined(Sentence(" or "), (_NOUNS[name] for name in types))
         case "const":
-            expected = _cut(json.dumps(constraint, ensure_ascii=False))
+            expected = verbatim(_cut(json.dumps(constraint, ensure_ascii=False)))
         case "enum":
             near = _near(error.instance, map(str, constraint))
-            expected = _cut("one of " + ", ".join(map(str, constraint))) + near
+            expected = (
+                Sentence("one of {values}", values=_cut(", ".join(map(str, constraint)))) + near
+            )
         case "pattern":
-            expected = schema.get("title") or _cut(f"a text that matches {constraint}")
+            title = schema.get("title")
+            pattern = Sentence("a text that matches {pattern}", pattern=_cut(constraint))
+            expected = verbatim(title) if title else pattern
         case "minimum" | "maximum" | "exclusiveMinimum" as bound:
-            expected = f"{_BOUNDS[bound]} {constraint}"
+            expected = _BOUNDS[bound](constraint)
         case "minLength" | "minItems" if constraint == 1:
-            return "must not be empty"
+            return Sentence("must not be empty")
         case "anyOf" | "oneOf":
-            return f"fits none, or more than one, of the {len(constraint)} forms allowed here"
+            return Sentence(
+                "fits none, or more than one, of the {count} forms allowed here",
+                count=len(constraint),
+            )
         case "not" if constraint == {}:
-            return "is not allowed here"
+            return Sentence("is not allowed here")
         case None:  # a plain `false`
-            return "contains something that is not allowed"
+            return Sentence("contains something that is not allowed")
         case keyword:
-            return _cut(f"breaks {keyword}: {json.dumps(constraint, ensure_ascii=False)}")
-    actual = "" if schema.get("writeOnly") else f", not {_describe(error.instance)}"
-    return f"must be {expected}{actual}"
+            limit = _cut(json.dumps(constraint, ensure_ascii=False))
+            return Sentence("breaks {keyword}: {limit}", keyword=str(keyword), limit=limit)
+    if schema.get("writeOnly"):
+        return Sentence("must be {expected}", expected=expected)
+    return Sentence(
+        "must be {expected}, not {actual}", expected=expected, actual=_describe(error.instance)
+    )
 
 
-def _describe(value: object) -> str:
+def _describe(value: object) -> Sentence:
     match value:
         case dict():
-            return "an object"
+            return _NOUNS["object"]
         case list():
-            return "an array"
+            return _NOUNS["array"]
         case str():
-            return repr(_cut(value))
+            return verbatim(repr(_cut(value)))
         case None | bool() | int() | float():
-            return _cut(json.dumps(value))
+            return verbatim(_cut(json.dumps(value)))
         case _:  # YAML has types that JSON lacks
-            return f"a {type(value).__name__}"
+            return Sentence("a {kind}", kind=type(value).__name__)
 
 
 def _path(*place: object) -> str:

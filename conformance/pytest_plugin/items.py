@@ -159,11 +159,11 @@ def wait_for_result(item: RuleItem, target: Target | SenderTarget, observer: str
         pytest.fail(str(fault), pytrace=False)
     result = run.result(item.key)
     if result.outcome is Outcome.ERROR:
-        pytest.fail(visible(result.message.en), pytrace=False)
+        pytest.fail(visible(str(result.message)), pytrace=False)
     if result.outcome is Outcome.SKIP:
-        pytest.skip(visible(result.message.en))
+        pytest.skip(visible(str(result.message)))
     if result.outcome is Outcome.NOTE:
-        item.config.stash[LINES].append(f"note: {result.name}: {visible(result.message.en)}")
+        item.config.stash[LINES].append(f"note: {result.name}: {visible(str(result.message))}")
     return result
 
 
@@ -193,10 +193,10 @@ def explanation(result: Result) -> str:
     """The finding, the rule, why it matters, how to fix it, and how to reproduce it."""
     rule = result.rule
     paragraphs = [
-        visible(result.message.en),
-        f"{result.name} ({result.level}, {rule.source or 'beyond the guide'}): {rule.title.en}",
-        _paragraph("why", rule.why.en),
-        _paragraph("fix", rule.fix.en),
+        visible(str(result.message)),
+        f"{result.name} ({result.level}, {rule.source or 'beyond the guide'}): {rule.title}",
+        _paragraph("why", str(rule.why)),
+        _paragraph("fix", str(rule.fix)),
     ]
     if result.reproduce is not None:
         paragraphs.append(result.reproduce)  # never wrapped: it must work when pasted

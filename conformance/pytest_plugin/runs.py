@@ -94,7 +94,7 @@ class TargetRun:
         if report is None:
             return lines
         if report.cause:
-            lines.append(report.cause.en)
+            lines.append(str(report.cause))
         if self._trace is not None:
             try:
                 Files(trace=self._trace).write(report)

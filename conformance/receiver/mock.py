@@ -323,8 +323,11 @@ async def listening(
         bound = _bind(addresses[0][0], addresses[0][4], reuse=True)
     except OSError as fault:
         raise InputError(
-            f"--listen: {host}:{port} is not available ({fault.strerror}): give an address of this "
-            "machine and a free port, or port 0"
+            "--listen: {host}:{port} is not available ({reason}): give an address of this "
+            "machine and a free port, or port 0",
+            host=host,
+            port=port,
+            reason=str(fault.strerror),
         ) from None
     if ipaddress.ip_address(bound.getsockname()[0]).is_unspecified:
         host = "127.0.0.1" if bound.family == socket.AF_INET else "::1"

@@ -6,14 +6,15 @@ import json
 import re
 from collections.abc import Iterator
 
-from conformance.model.text import Text
+from conformance.model.language import Language
+from conformance.model.sentence import Sentence
 from conformance.scenario.load import built_in
 from conformance.scenario.records import Scenario
 
 SIDES = ("receiver", "sender")
 
 
-def as_text(language: str) -> str:
+def as_text(language: Language) -> str:
     """A line for each rule: id, level, title, source."""
     lines = []
     for scenario in _scenarios():
@@ -23,7 +24,7 @@ def as_text(language: str) -> str:
     return "\n".join(lines)
 
 
-def as_data(language: str) -> str:
+def as_data(language: Language) -> str:
     """The catalogue as a JSON array of objects."""
     return json.dumps(
         [
@@ -44,7 +45,7 @@ def as_data(language: str) -> str:
     )
 
 
-def as_markdown(language: str) -> str:
+def as_markdown(language: Language) -> str:
     """The catalogue as a Markdown page: a chapter for each group, a section for each rule."""
     lines = [f"# {_TITLE.in_(language)}", "", _NOTE.in_(language)]
     chapter = ""
@@ -70,14 +71,13 @@ def _escape(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text)
 
 
-_TITLE = Text("The rules", "規則")
-_NOTE = Text(
-    "Made by `hookproof rules --markdown` from `scenarios/`. For each rule: what it requires, how binding "
-    "it is, the section of the guide, what judging it needs; why it matters; how to fix it.",
-    "由 `hookproof rules --markdown --lang zh-Hant` 從 `scenarios/` 產生。每條規則依次列出：要求、層級、"
-    "指南的章節、判定所需的條件；為什麼重要；如何修正。",
+_TITLE = Sentence("The rules")
+_NOTE = Sentence(
+    "Made by `hookproof rules --markdown` from `scenarios/`. For each rule: what it "
+    "requires, how binding it is, the section of the guide, what judging it needs; why "
+    "it matters; how to fix it."
 )
-_NEEDS = Text("needs", "需要")
+_NEEDS = Sentence("needs")
 
 
 def _scenarios() -> Iterator[Scenario]:

@@ -75,7 +75,10 @@ def check_writable(option: str, path: Path) -> None:
                 pass
     except OSError as fault:
         raise InputError(
-            f"--{option}: {path} cannot be written: {fault.strerror or fault}"
+            "--{option}: {path} cannot be written: {reason}",
+            option=option,
+            path=str(path),
+            reason=str(fault.strerror or fault),
         ) from None
 
 
@@ -98,4 +101,9 @@ def put(option: str, path: Path, text: str | bytes) -> None:
     try:
         path.write_bytes(data)
     except OSError as fault:
-        raise InputError(f"--{option}: {path} cannot be written: {fault.strerror}") from None
+        raise InputError(
+            "--{option}: {path} cannot be written: {reason}",
+            option=option,
+            path=str(path),
+            reason=str(fault.strerror),
+        ) from None

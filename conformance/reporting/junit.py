@@ -9,6 +9,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from conformance import __version__
 from conformance.model.escaping import visible
+from conformance.model.language import Language
 from conformance.model.report import Report, Result
 from conformance.model.rules import Outcome
 from conformance.reporting.translations import WORDS, statement
@@ -50,7 +51,7 @@ def _properties(report: Report) -> Iterator[tuple[str, str]]:
         yield "cause", report.cause.in_(report.language)
 
 
-def _case(result: Result, language: str) -> TestCase:
+def _case(result: Result, language: Language) -> TestCase:
     group, _, name = result.rule.id.rpartition(".")
     if result.case is not None:
         name += f"[{result.case}]"
@@ -72,7 +73,7 @@ def _case(result: Result, language: str) -> TestCase:
     return case
 
 
-def _text(result: Result, language: str) -> str:
+def _text(result: Result, language: Language) -> str:
     """The finding, why it matters, how to fix it, and how to reproduce it."""
     rule = result.rule
     source = f" ({WORDS['source'].in_(language)} {rule.source})" if rule.source else ""

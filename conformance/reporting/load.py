@@ -14,8 +14,10 @@ from typing import Any
 import click
 
 from conformance.model.escaping import visible
+from conformance.model.language import Language
 from conformance.model.rules import Outcome, Verdict
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
+from conformance.reporting import languages
 from conformance.reporting.files import Files, put
 from conformance.reporting.load_charts import latencies, rates
 from conformance.reporting.pages.templates import environment
@@ -26,27 +28,27 @@ PLACE = "/hookproof"
 """Where Locust's web UI shows the verdict of its last run."""
 
 _WORDS = {
-    "rate": Text("rate", "速率"),
-    "latency": Text("latency", "延遲"),
-    "late": Text("late", "遲發"),
-    "fix": Text("fix", "修正"),
-    "offered": Text("offered", "應發"),
-    "sent": Text("sent", "已送"),
-    "achieved": Text("answered correctly", "正確響應"),
-    "wrong": Text("failed", "出錯"),
-    "unpaced": Text("as fast as answers came", "隨響應速度發送"),
-    "per-second": Text("requests per second", "每秒請求數"),
-    "how-long": Text("response times", "響應時間"),
-    "users": Text("users", "使用者"),
-    "workers": Text("workers", "worker"),
-    "dialect": Text("dialect", "方言"),
-    "seed": Text("seed", "種子"),
-    "started": Text("started", "開始"),
-    "took": Text("took", "歷時"),
-    "report": Text("load report", "負載報告"),
-    "examples": Text("for instance", "例如"),
-    "none": Text("No run has ended yet.", "尚無結束的測試。"),
-    "nothing": Text("Nothing was measured.", "沒有測量到任何資料。"),
+    "rate": Sentence("rate"),
+    "latency": Sentence("latency"),
+    "late": Sentence("late"),
+    "fix": Sentence("fix"),
+    "offered": Sentence("offered"),
+    "sent": Sentence("sent"),
+    "achieved": Sentence("answered correctly"),
+    "wrong": Sentence("failed"),
+    "unpaced": Sentence("as fast as answers came"),
+    "per-second": Sentence("requests per second"),
+    "how-long": Sentence("response times"),
+    "users": Sentence("users"),
+    "workers": Sentence("workers"),
+    "dialect": Sentence("dialect"),
+    "seed": Sentence("seed"),
+    "started": Sentence("started"),
+    "took": Sentence("took"),
+    "report": Sentence("load report"),
+    "examples": Sentence("for instance"),
+    "none": Sentence("No run has ended yet."),
+    "nothing": Sentence("Nothing was measured."),
 }
 
 
@@ -58,7 +60,7 @@ def plain(report: dict[str, Any], *, quiet: bool = False) -> str:
 
 def page(report: dict[str, Any]) -> str:
     """The run as one HTML page, without scripts and without anything from the network."""
-    language = report["language"]
+    language = _language(report)
     template = environment("reporting").get_template("load.html.j2")
     checks = sorted(report["checks"], key=lambda check: ORDER.index(check["outcome"]))
     return template.render(
@@ -100,7 +102,7 @@ def faces(environment: Any) -> Callable[[dict[str, Any]], None]:
         @environment.web_ui.app.route(PLACE)  # type: ignore[untyped-decorator]
         @environment.web_ui.auth_required_if_enabled  # type: ignore[untyped-decorator]
         def hookproof() -> str:
-            return page(last[0]) if last else _WORDS["none"].in_(options.lang)
+            return page(last[0]) if last else _WORDS["none"].in_(languages.load(options.lang))
 
     def show(report: dict[str, Any]) -> None:
         last[:] = [report]
@@ -123,7 +125,7 @@ def _figures(report: dict[str, Any]) -> list[str]:
 
 def _pairs(report: dict[str, Any]) -> list[str]:
     """Lines of a name and its measured values, separated by two spaces."""
-    language, rate, latency = report["language"], report["rate"], report["latency"]
+    language, rate, latency = _language(report), report["rate"], report["latency"]
     word = {name: text.in_(language) for name, text in _WORDS.items()}
     if not report["users"]:
         return []
@@ -138,20 +140,21 @@ def _pairs(report: dict[str, Any]) -> list[str]:
     late = report["late_starts"]
     if rate["paced"]:
         held, own = late["held_up"], late["generator"]
-        text = Text(
-            f"of {late['starts']:,} starts {held['count']:,} were held up by an earlier answer "
-            f"(p99 {_time(held['p99'])}), {own['count']:,} by the load generator itself "
-            f"(p99 {_time(own['p99'])})",
-            f"{late['starts']:,} 次啟動中有 {held['count']:,} 次因先前的響應而延後"
-            f"（p99 {_time(held['p99'])}），{own['count']:,} 次因負載產生器自身而延後"
-            f"（p99 {_time(own['p99'])}）",
+        text = Sentence(
+            "of {starts:,} starts {count:,} were held up by an earlier answer (p99 {p99}), "
+            "{own_count:,} by the load generator itself (p99 {own_p99})",
+            starts=late["starts"],
+            count=held["count"],
+            p99=_time(held["p99"]),
+            own_count=own["count"],
+            own_p99=_time(own["p99"]),
         )
         lines.append(f"{word['late']}  {text.in_(language)}")
     return lines
 
 
 def _checks(report: dict[str, Any]) -> list[str]:
-    language, lines = report["language"], []
+    language, lines = _language(report), []
     if len({each["message"] for each in report["checks"]}) == 1:
         return []  # one cause, which is in the last line
     for check in sorted(report["checks"], key=lambda one: ORDER.index(one["outcome"])):
@@ -175,7 +178,11 @@ def _last(report: dict[str, Any]) -> str:
     failed = [each["check"] for each in report["checks"] if each["outcome"] == "fail"]
     errors = [each["message"] for each in report["checks"] if each["outcome"] == "error"]
     rest = ", ".join(failed) if failed else visible(errors[0]) if errors else ""
-    return f"{text.in_(report['language'])}  {report['seconds']:.1f} s  {rest}".rstrip()
+    return f"{text.in_(_language(report))}  {report['seconds']:.1f} s  {rest}".rstrip()
+
+
+def _language(report: dict[str, Any]) -> Language:
+    return languages.load(report["language"])
 
 
 def _time(seconds: float | None) -> str:

@@ -15,25 +15,26 @@ from conformance.gallery.matrix import Matrix, Row
 from conformance.gallery.record import ABSENT, Difference
 from conformance.gallery.record_run import Compared, Taken
 from conformance.model.escaping import visible
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.language import Language
+from conformance.model.sentence import EMPTY, Sentence
 
-HOLDS, BREAKS, SKIPPED = Text("ok", "成立"), Text("FAIL", "失敗"), Text("skip", "略過")
+HOLDS, BREAKS, SKIPPED = Sentence("ok"), Sentence("FAIL"), Sentence("skip")
 _CORRECT = {
-    "receiver": Text("a correct receiver", "正確的接收端"),
-    "sender": Text("a correct sender", "正確的發送端"),
+    "receiver": Sentence("a correct receiver"),
+    "sender": Sentence("a correct sender"),
 }
-_CAUGHT, _MISSED = Text("caught", "抓到"), Text("missed", "漏掉")
-_ACCUSED, _ERROR = Text("accused", "誤判"), Text("could not judge", "無法判定")
+_CAUGHT, _MISSED = Sentence("caught"), Sentence("missed")
+_ACCUSED, _ERROR = Sentence("accused"), Sentence("could not judge")
 _NAME_WIDTH = 30
 
-_NEW_PEER = Text("a new peer, not in the record", "新的對象，記錄中沒有")
-_GONE_PEER = Text("a peer of the record that no longer exists", "記錄中的對象已不存在")
-_NOT_RUN = Text("not run", "未執行")
+_NEW_PEER = Sentence("a new peer, not in the record")
+_GONE_PEER = Sentence("a peer of the record that no longer exists")
+_NOT_RUN = Sentence("not run")
 _MOST_LISTED = 8
 """Peers that a summary lists by name."""
 
 
-def show(matrix: Matrix, language: str, console: Console | None = None) -> None:
+def show(matrix: Matrix, language: Language, console: Console | None = None) -> None:
     """Print the matrix, by default on standard output; lines are not wrapped."""
     console = console or Console(highlight=False)
     for row in matrix.rows:
@@ -41,7 +42,7 @@ def show(matrix: Matrix, language: str, console: Console | None = None) -> None:
     console.print(_matrix_summary(matrix, language), soft_wrap=True)
 
 
-def _row(row: Row, language: str) -> Line:
+def _row(row: Row, language: Language) -> Line:
     mark, style = (HOLDS, "green") if row.holds else (BREAKS, "bold red")
     if row.skipped is not None:
         mark, style = SKIPPED, "dim"
@@ -65,41 +66,45 @@ def _row(row: Row, language: str) -> Line:
     return line
 
 
-def _matrix_summary(matrix: Matrix, language: str) -> Line:
+def _matrix_summary(matrix: Matrix, language: Language) -> Line:
     expected = matrix.caught + matrix.missed
-    counts = Text(
-        f"caught {matrix.caught} of {expected}, missed {matrix.missed}, accused {matrix.accused}",
-        f"應抓 {expected}，抓到 {matrix.caught}，漏掉 {matrix.missed}，誤判 {matrix.accused}",
+    counts = Sentence(
+        "caught {caught} of {expected}, missed {missed}, accused {accused}",
+        caught=matrix.caught,
+        expected=expected,
+        missed=matrix.missed,
+        accused=matrix.accused,
     )
     skipped = sum(row.skipped is not None for row in matrix.rows)
-    rest = Text(
-        f"  ({len(matrix.rows)} peers, {skipped} skipped, {matrix.seconds:.0f} s)",
-        f"（{len(matrix.rows)} 個對象，略過 {skipped} 個，{matrix.seconds:.0f} 秒）",
+    rest = Sentence(
+        "  ({count} peers, {skipped} skipped, {seconds:.0f} s)",
+        count=len(matrix.rows),
+        skipped=skipped,
+        seconds=matrix.seconds,
     )
     style = "bold green" if matrix.holds else "bold red"
     return Line.assemble((counts.in_(language), style), (rest.in_(language), "dim"))
 
 
 def show_recorded(
-    recording: Taken, path: Path, language: str, console: Console | None = None
+    recording: Taken, path: Path, language: Language, console: Console | None = None
 ) -> None:
     """Print what was recorded, by default on standard output; lines are not wrapped."""
     peers = sum(map(len, recording.record.values()))
-    unstable = Text(
-        "; outcomes varied: " + _listed(recording.unstable),
-        "；每次判定不盡相同：" + _listed(recording.unstable),
+    unstable = Sentence("; outcomes varied: {unstable}", unstable=_listed(recording.unstable))
+    summary = Sentence(
+        "recorded {peers} peers in {path} ({seconds:.0f} s",
+        peers=peers,
+        path=str(path),
+        seconds=recording.seconds,
     )
-    summary = Text(
-        f"recorded {peers} peers in {path} ({recording.seconds:.0f} s",
-        f"已將 {peers} 個對象記錄於 {path}（{recording.seconds:.0f} 秒",
-    )
-    summary += unstable if recording.unstable else NO_TEXT
-    lines = [*_obstacles(recording.obstacles), summary + Text(")", "）")]
+    summary += unstable if recording.unstable else EMPTY
+    lines = [*_obstacles(recording.obstacles), summary + Sentence(")")]
     _print(lines, language, console)
 
 
 def show_compared(
-    comparison: Compared, path: Path, language: str, console: Console | None = None
+    comparison: Compared, path: Path, language: Language, console: Console | None = None
 ) -> None:
     """Print the differences, by default on standard output; lines are not wrapped."""
     lines = [_difference(difference) for difference in comparison.differences]
@@ -107,43 +112,41 @@ def show_compared(
     _print([*lines, *_obstacles(comparison.obstacles), summary], language, console)
 
 
-def _comparison_summary(comparison: Compared, path: Path) -> Text:
+def _comparison_summary(comparison: Compared, path: Path) -> Sentence:
     number = len(comparison.differences)
     if number:
         peers = len({difference.peer for difference in comparison.differences})
-        summary = Text(
-            f"{number} differences from {path}, in {peers} peers",
-            f"與 {path} 有 {number} 處不同，涉及 {peers} 個對象",
+        summary = Sentence(
+            "{number} differences from {path}, in {peers} peers",
+            number=number,
+            path=str(path),
+            peers=peers,
         )
     else:
-        summary = Text(f"no difference from {path}", f"與 {path} 沒有不同")
-    summary += Text(
-        f"  ({comparison.peers} peers, {comparison.seconds:.0f} s",
-        f"（{comparison.peers} 個對象，{comparison.seconds:.0f} 秒",
+        summary = Sentence("no difference from {path}", path=str(path))
+    summary += Sentence(
+        "  ({peers} peers, {seconds:.0f} s", peers=comparison.peers, seconds=comparison.seconds
     )
     if not comparison.confirmed:
-        summary += Text(
-            "; too many to judge again: each was seen once",
-            "；為數過多，未再次判定：各只判定一次",
-        )
+        summary += Sentence("; too many to judge again: each was seen once")
     elif comparison.again:
         peers_listed = _listed(comparison.again)
-        summary += Text(f"; judged again: {peers_listed}", f"；再次判定：{peers_listed}")
-    return summary + Text(")", "）")
+        summary += Sentence("; judged again: {peers_listed}", peers_listed=peers_listed)
+    return summary + Sentence(")")
 
 
-def _difference(difference: Difference) -> Text:
-    peer = Text(f"{difference.peer}  ", f"{difference.peer}  ")
+def _difference(difference: Difference) -> Sentence:
+    peer = Sentence("{peer}  ", peer=difference.peer)
     if difference.name is None:
         return peer + (_GONE_PEER if difference.before else _NEW_PEER)
     before, after = _joined(difference.before), _joined(difference.after)
-    name = Text(f"{difference.name}: ", f"{difference.name}：")
+    name = Sentence("{difference}: ", difference=difference.name)
     if difference.before == {ABSENT}:
-        change = Text(f"new: {after}", f"新增：{after}")
+        change = Sentence("new: {after}", after=after)
     elif difference.after == {ABSENT}:
-        change = Text(f"gone (was {before})", f"已不存在（原為 {before}）")
+        change = Sentence("gone (was {before})", before=before)
     else:
-        change = Text(f"was {before}, now {after}", f"原為 {before}，現為 {after}")
+        change = Sentence("was {before}, now {after}", before=before, after=after)
     return peer + name + change
 
 
@@ -151,9 +154,9 @@ def _joined(outcomes: Iterable[str]) -> str:
     return "|".join(sorted(outcomes))
 
 
-def _obstacles(obstacles: Mapping[str, str]) -> list[Text]:
+def _obstacles(obstacles: Mapping[str, str]) -> list[Sentence]:
     return [
-        Text(f"{peer}  {_NOT_RUN.en}: {reason}", f"{peer}  {_NOT_RUN.zh}：{reason}")
+        Sentence("{peer}  {not_run}: {reason}", peer=peer, not_run=_NOT_RUN, reason=reason)
         for peer, reason in sorted(obstacles.items())
     ]
 
@@ -163,7 +166,7 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names[:_MOST_LISTED]) + rest
 
 
-def _print(lines: Iterable[Text], language: str, console: Console | None) -> None:
+def _print(lines: Iterable[Sentence], language: Language, console: Console | None) -> None:
     console = console or Console(highlight=False)
     for line in lines:
         console.print(visible(line.in_(language)), markup=False, soft_wrap=True)

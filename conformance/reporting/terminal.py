@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text as Line
 
 from conformance.model.escaping import visible
+from conformance.model.language import Language
 from conformance.model.report import Report, Result
 from conformance.model.rules import Outcome, Verdict
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 
 STYLES = {
     Outcome.PASS: "green",
@@ -26,26 +27,26 @@ STYLES = {
     Outcome.ERROR: "bold magenta",
 }
 NAMES = {
-    Outcome.PASS: Text("pass", "通過"),
-    Outcome.FAIL: Text("fail", "失敗"),
-    Outcome.WARN: Text("warn", "警告"),
-    Outcome.NOTE: Text("note", "提示"),
-    Outcome.SKIP: Text("skip", "略過"),
-    Outcome.ERROR: Text("error", "無法判定"),
+    Outcome.PASS: Sentence("pass"),
+    Outcome.FAIL: Sentence("fail"),
+    Outcome.WARN: Sentence("warn"),
+    Outcome.NOTE: Sentence("note"),
+    Outcome.SKIP: Sentence("skip"),
+    Outcome.ERROR: Sentence("error"),
 }
 VERDICTS = {
-    Verdict.PASS: (Text("PASS", "通過"), "bold green"),
-    Verdict.FAIL: (Text("FAIL", "失敗"), "bold red"),
-    Verdict.ERROR: (Text("ERROR: could not be judged", "無法判定"), "bold magenta"),
+    Verdict.PASS: (Sentence("PASS"), "bold green"),
+    Verdict.FAIL: (Sentence("FAIL"), "bold red"),
+    Verdict.ERROR: (Sentence("ERROR: could not be judged"), "bold magenta"),
 }
 IN_FULL = (Outcome.FAIL, Outcome.WARN)
 IN_SHORT = (Outcome.ERROR, Outcome.NOTE, Outcome.SKIP, Outcome.PASS)
 MOST_ON_SHARED_LINE, MOST_ON_LAST_LINE = 3, 6
 """Rules listed by name on a line that several share, and on the last line."""
 
-_WHAT, _WHY = Text("what", "情況"), Text("why", "原因")
-_FIX, _REPRODUCE = Text("fix", "修正"), Text("reproduce", "重現")
-_CASES = Text("cases", "個案例")
+_WHAT, _WHY = Sentence("what"), Sentence("why")
+_FIX, _REPRODUCE = Sentence("fix"), Sentence("reproduce")
+_CASES = Sentence("cases")
 
 
 def plain(report: Report, *, quiet: bool = False) -> str:
@@ -81,9 +82,7 @@ def show(report: Report, console: Console, *, quiet: bool = False) -> None:
 def _head(report: Report, console: Console) -> None:
     spoken = ""
     if report.spoken not in (None, report.dialect):
-        spoken = Text(f" (it speaks {report.spoken})", f"（實際使用 {report.spoken}）").in_(
-            report.language
-        )
+        spoken = Sentence(" (it speaks {spoken})", spoken=report.spoken).in_(report.language)
     line = Line.assemble(
         ("hookproof ", "bold"),
         f"{report.side} {visible(report.target)}  dialect {report.dialect}{visible(spoken)}"
@@ -97,7 +96,7 @@ def _head(report: Report, console: Console) -> None:
         console.print()
 
 
-def _in_full(results: list[Result], language: str, console: Console) -> None:
+def _in_full(results: list[Result], language: Language, console: Console) -> None:
     """One block for a rule: the finding of each of its cases, then why it matters and how to fix it."""
     first = results[0]
     rule = first.rule
@@ -128,7 +127,7 @@ def _in_full(results: list[Result], language: str, console: Console) -> None:
     console.print()
 
 
-def _by_message(results: list[Result], language: str) -> dict[str, list[str]]:
+def _by_message(results: list[Result], language: Language) -> dict[str, list[str]]:
     """Message → the cases with it."""
     cases: dict[str, list[str]] = {}
     for result in results:
@@ -136,11 +135,11 @@ def _by_message(results: list[Result], language: str) -> dict[str, list[str]]:
     return cases
 
 
-def _count(rule: str, cases: int, language: str) -> str:
+def _count(rule: str, cases: int, language: Language) -> str:
     return f"{rule} ({cases} {_CASES.in_(language)})"
 
 
-def _label(text: Text, language: str) -> str:
+def _label(text: Sentence, language: Language) -> str:
     """A word padded for the first column; a full-width character takes two cells."""
     return set_cell_size(text.in_(language), 5) + " "
 

@@ -14,6 +14,7 @@ from click import style
 from conformance.checks.receiver.case import count
 from conformance.model.escaping import visible
 from conformance.model.exchange import Exchange, Headers, Role
+from conformance.model.language import Language
 from conformance.model.result import Result
 from conformance.model.rules import Outcome, Verdict
 from conformance.reporting.compare import Change, Comparison
@@ -34,7 +35,7 @@ COLOURS = {
 
 
 def summary(
-    numbers: Summary, results: Sequence[Result], path: object, language: str
+    numbers: Summary, results: Sequence[Result], path: object, language: Language
 ) -> Iterator[str]:
     """What is in a trace, in `numbers`, and the findings of its run."""
     run = numbers.run
@@ -68,7 +69,7 @@ def _verdict(run: Mapping[str, Any], outcomes: Mapping[Outcome, int]) -> str:
     return f"{style(verdict.upper(), fg=COLOURS[Outcome(verdict)], bold=True)}  {counts}"
 
 
-def _result(result: Result, language: str) -> str:
+def _result(result: Result, language: Language) -> str:
     where = f"  #{result.exchanges[0]}" if result.exchanges else ""
     message = visible(result.message.in_(language))
     return f"{_outcome(result.outcome)}  {result.name}  {message}{where}"
@@ -99,7 +100,7 @@ def _ending(exchange: Exchange) -> str:
 
 
 def exchange(
-    recorded: Exchange, epoch: float | None, results: Iterable[Result], language: str
+    recorded: Exchange, epoch: float | None, results: Iterable[Result], language: Language
 ) -> Iterator[str]:
     """One exchange as it was on the wire, and the results that rest on it."""
     yield style(f"#{recorded.id} {recorded.role} {recorded.name or ''}".rstrip(), bold=True)
@@ -215,7 +216,7 @@ _TITLES = {
 }
 
 
-def comparison(changes_by_kind: Comparison, language: str) -> Iterator[str]:
+def comparison(changes_by_kind: Comparison, language: Language) -> Iterator[str]:
     """The changes between two runs, the worst first."""
     for name, title in _TITLES.items():
         changes: list[Change] = getattr(changes_by_kind, name)
@@ -227,7 +228,7 @@ def comparison(changes_by_kind: Comparison, language: str) -> Iterator[str]:
     yield ", ".join(counts)
 
 
-def _change(change: Change, language: str) -> str:
+def _change(change: Change, language: Language) -> str:
     before = change.before.outcome if change.before is not None else "-"
     after = change.after.outcome if change.after is not None else "-"
     result = change.after or change.before

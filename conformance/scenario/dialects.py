@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from conformance.model.errors import InputError
+from conformance.model.sentence import Sentence
 from conformance.protocol.dialect import Dialect, parse_template
 from conformance.protocol.resources import PACKAGE
 from conformance.protocol.validation import problems
@@ -30,8 +31,13 @@ def load(name: str) -> Dialect:
     if name.endswith(SUFFIXES) or "/" in name:
         return read(Path(name))
     near = get_close_matches(name, names(), n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names())}"
-    raise InputError(f"--dialect: no dialect is called {name!r}; {hint} (or pass a .yaml file)")
+    known = Sentence("known: {names}", names=", ".join(names()))
+    hint = Sentence("did you mean {name!r}?", name=near[0]) if near else known
+    raise InputError(
+        "--dialect: no dialect is called {name!r}; {hint} (or pass a .yaml file)",
+        name=name,
+        hint=hint,
+    )
 
 
 def read(path: Path) -> Dialect:
@@ -39,7 +45,12 @@ def read(path: Path) -> Dialect:
     data = yaml_file.read(path, "dialect")
     wrong = problems("dialect", data)
     if wrong:
-        raise InputError(f"{path}: {wrong[0].path}: {wrong[0].message}")
+        raise InputError(
+            "{path}: {location}: {message}",
+            path=str(path),
+            location=wrong[0].path,
+            message=wrong[0].message,
+        )
     return Dialect(
         name=data["name"],
         title=data["title"],

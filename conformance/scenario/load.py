@@ -18,6 +18,7 @@ import yaml
 
 from conformance.model.errors import InputError
 from conformance.model.rules import Level, Rule
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.model.text import Text
 from conformance.protocol.resources import folder
 from conformance.protocol.validation import problems
@@ -55,7 +56,10 @@ def load(
     for place in folders:
         inside = sorted([*place.rglob("*.yaml"), *place.rglob("*.yml")])
         if not inside and not place.is_file():
-            raise InputError(f"--scenarios: there is no YAML file, or folder of them, at {place}")
+            raise InputError(
+                "--scenarios: there is no YAML file, or folder of them, at {place}",
+                place=str(place),
+            )
         paths += inside or [place]
     for path in paths:
         scenarios += [own for own in read(path) if own.rule.id.startswith(f"{side}.")]
@@ -63,8 +67,10 @@ def load(
     for scenario in scenarios:
         if scenario.rule.id in places:
             raise InputError(
-                f"{scenario.place}: the rule {scenario.rule.id} is already defined in "
-                f"{places[scenario.rule.id]}: give this one another id"
+                "{place}: the rule {rule} is already defined in {places}: give this one another id",
+                place=scenario.place,
+                rule=scenario.rule.id,
+                places=places[scenario.rule.id],
             )
         places[scenario.rule.id] = scenario.place
     return tuple(scenarios)
@@ -76,7 +82,12 @@ def read(path: Path) -> tuple[Scenario, ...]:
     _check_size(data, path)
     wrong = problems("scenario", data)
     if wrong:
-        raise InputError(f"{path}:{_line(path, wrong[0].path)}: {wrong[0]}")
+        raise InputError(
+            "{path}:{line}: {problem}",
+            path=str(path),
+            line=_line(path, wrong[0].path),
+            problem=wrong[0].sentence(),
+        )
     scenarios = tuple(_scenarios(data, path, str(path)))
     for scenario in scenarios:
         _check_steps(scenario)
@@ -89,7 +100,7 @@ def recorded(records: Iterable[Mapping[str, Any]], place: str) -> tuple[Scenario
     _check_size(data, Path(place))
     wrong = problems("scenario", data)
     if wrong:
-        raise InputError(f"{place}: {wrong[0]}")
+        raise InputError("{place}: {problem}", place=place, problem=wrong[0].sentence())
     scenarios = tuple(_scenario(record, place) for record in data["rules"])
     for scenario in scenarios:
         _check_steps(scenario)
@@ -97,7 +108,7 @@ def recorded(records: Iterable[Mapping[str, Any]], place: str) -> tuple[Scenario
 
 
 def select(
-    scenarios: Iterable[Scenario], globs: Iterable[str], more: str = ""
+    scenarios: Iterable[Scenario], globs: Iterable[str], more: Sentence = EMPTY
 ) -> tuple[Scenario, ...]:
     """The scenarios whose rule id matches one of `globs`; without globs, all but those on request.
 
@@ -113,25 +124,28 @@ def select(
         if not matching:
             hint = meant(pattern, [each.rule.id for each in candidates])
             raise InputError(
-                f"--rules: no rule fits {pattern!r}{hint} (see `hookproof rules`{more})"
+                "--rules: no rule fits {pattern!r}{hint} (see `hookproof rules`{more})",
+                pattern=pattern,
+                hint=hint,
+                more=more,
             )
         ids |= {each.rule.id for each in matching if not each.on_request or each.rule.id == pattern}
     return tuple(scenario for scenario in candidates if scenario.rule.id in ids)
 
 
-def meant(pattern: str, ids: list[str]) -> str:
+def meant(pattern: str, ids: list[str]) -> Sentence:
     """A hint at the glob that was probably meant by `pattern`: one that matches `ids`, or the most similar
     one; empty when there is none."""
     sides = dict.fromkeys(rule_id.partition(".")[0] for rule_id in ids)
     prefixed = [f"{side}.{pattern}{more}" for side in sides for more in ("", ".*")]
     for glob in (f"{pattern}*", f"{pattern}.*", *prefixed):
         if any(fnmatchcase(rule_id, glob) for rule_id in ids):
-            return f"; did you mean {glob}?"
+            return Sentence("; did you mean {name}?", name=glob)
     groups = {rule_id.rsplit(".", 1)[0] + ".*" for rule_id in ids} | {
         rule_id.split(".")[0] + ".*" for rule_id in ids
     }
     near = get_close_matches(pattern, [*sorted(groups), *ids], n=1, cutoff=0.4)
-    return f"; did you mean {near[0]}?" if near else ""
+    return Sentence("; did you mean {name}?", name=near[0]) if near else EMPTY
 
 
 def _check_size(data: Any, path: Path) -> None:
@@ -142,8 +156,11 @@ def _check_size(data: Any, path: Path) -> None:
         nodes += 1
         if nodes > MOST_NODES or depth > DEEPEST:
             raise InputError(
-                f"{path}: the file expands to more than {MOST_NODES:,} values, or deeper than "
-                f"{DEEPEST} levels: write it without so many aliases"
+                "{path}: the file expands to more than {limit:,} values, or deeper than {deepest} "
+                "levels: write it without so many aliases",
+                path=str(path),
+                limit=MOST_NODES,
+                deepest=DEEPEST,
             )
         inner = (
             value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -169,7 +186,9 @@ def _scenario(record: Mapping[str, Any], place: str) -> Scenario:
     try:
         cases = _cases(record, rule.level)
     except InputError as wrong:
-        raise InputError(f"{place}: {rule.id}: {wrong}") from None
+        raise InputError(
+            "{place}: {rule}: {reason}", place=place, rule=rule.id, reason=wrong.sentence
+        ) from None
     scenario = Scenario(
         rule=rule,
         cases=cases,
@@ -185,7 +204,9 @@ def _scenario(record: Mapping[str, Any], place: str) -> Scenario:
     judged = scenario.check is not None or scenario.fuzz is not None
     if not judged and not all(case.acts for case in cases):
         raise InputError(
-            f"{place}: {rule.id}: every case needs `steps`, or the rule needs a `check`"
+            "{place}: {rule}: every case needs `steps`, or the rule needs a `check`",
+            place=place,
+            rule=rule.id,
         )
     return scenario
 
@@ -224,8 +245,8 @@ def _implied_needs(cases: Iterable[Case]) -> Iterable[str]:
 
 def _text(words: str | Mapping[str, str]) -> Text:
     if isinstance(words, str):
-        return Text(words.strip(), words.strip())
-    return Text(words["en"].strip(), words.get("zh-Hant", words["en"]).strip())
+        return Text(words.strip())
+    return Text(words["en"].strip(), words.get("zh-Hant", "").strip())
 
 
 def _check_steps(scenario: Scenario) -> None:
@@ -234,7 +255,12 @@ def _check_steps(scenario: Scenario) -> None:
         try:
             check_steps(case.steps)
         except InputError as wrong:
-            raise InputError(f"{scenario.place}: {scenario.rule.id}: {wrong}") from None
+            raise InputError(
+                "{place}: {rule}: {reason}",
+                place=scenario.place,
+                rule=scenario.rule.id,
+                reason=wrong.sentence,
+            ) from None
 
 
 def _line(path: Path, where: str) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from conformance.model.errors import InputError
 from conformance.model.exchange import Transport
 from conformance.model.rules import Level
+from conformance.model.sentence import Sentence
 from conformance.protocol.message import build
 
 
@@ -164,19 +165,26 @@ def _check_send(send: Send, names: set[str]) -> None:
         raise InputError("`body` is sent unchanged: leave out the words that build a message")
     unknown = set(send.without) - set(build("text", "0", 0).fields()) - set(send.fields)
     if unknown:
-        raise InputError(f"`without` names {min(unknown)!r}, which is not a field of a message")
+        raise InputError(
+            "`without` names {unknown!r}, which is not a field of a message", unknown=min(unknown)
+        )
     for name, value in send.fields.items():
         if not _is_json(value):
             raise InputError(
-                f"`with` sets {name} to {value}, which JSON cannot represent: quote it"
+                "`with` sets {name} to {value}, which JSON cannot represent: quote it",
+                name=name,
+                value=value,
             )
 
 
 def _check_name(name: str, names: set[str]) -> None:
     if name not in names:
-        hint = f"known here: {', '.join(sorted(names))}" if names else "no step has a name"
+        known = Sentence("known here: {names}", names=", ".join(sorted(names)))
+        hint = known if names else Sentence("no step has a name")
         raise InputError(
-            f"no earlier step is called {name!r} ({hint}); name it there with `as: {name}`"
+            "no earlier step is called {name!r} ({hint}); name it there with `as: {name}`",
+            name=name,
+            hint=hint,
         )
 
 

@@ -181,7 +181,7 @@ def read(words: Mapping[str, Any], shared: Mapping[str, Any], level: Level) -> S
         if verb in words:
             if not with_verb:
                 raise InputError(
-                    f"the case's `{verb}` completes that of a step, but no step has one"
+                    "the case's `{verb}` completes that of a step, but no step has one", verb=verb
                 )
             merges = verb == "emit"
             step = with_verb[0]
@@ -217,7 +217,7 @@ def _check_retry_count(sender_case: SenderCase) -> None:
     checks = [e.check for action in sender_case.actions for e in action.expectations]
     counted = sender_case.drawn == "answers" or "as-answered" in checks
     if counted and "RetryCount" not in sender_case.endpoint.configure:
-        raise InputError("`drawn: answers` and `as-answered` need `configure: {RetryCount: …}`")
+        raise InputError("`drawn: answers` and `as-answered` need `configure: {{RetryCount: …}}`")
 
 
 def _check_emit(emit: Emit, names: set[str]) -> None:
@@ -225,7 +225,7 @@ def _check_emit(emit: Emit, names: set[str]) -> None:
     if emit.repeat_of is not None:
         if emit.repeat_of not in names:
             raise InputError(
-                f"no earlier step is called {emit.repeat_of!r}: name it with `as: {emit.repeat_of}`"
+                "no earlier step is called {name!r}: name it with `as: {name}`", name=emit.repeat_of
             )
         if replace(emit, repeat_of=None, name=None) != Emit():
             raise InputError(
@@ -247,7 +247,7 @@ def _check_expectation(expectation: Expectation, action: Action) -> None:
     if arrives is not None and action.emit is None and action.call is None:
         raise InputError("`arrives` goes with an `emit` or a `call` in the same step")
     if call is not None and action.call is None:
-        raise InputError("`expect: {call: …}` goes with a `call`: the step has none")
+        raise InputError("`expect: {{call: …}}` goes with a `call`: the step has none")
 
 
 def _action(words: Mapping[str, Any], level: Level) -> Action:

@@ -30,17 +30,34 @@ def read(path: Path, kind: str) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as fault:
-        raise InputError(f"{path}: the {kind} file cannot be read: {fault}") from None
+        raise InputError(
+            "{path}: the {kind} file cannot be read: {reason}",
+            path=str(path),
+            kind=kind,
+            reason=str(fault),
+        ) from None
     try:
         return _load(text, path)
     except yaml.YAMLError as fault:
         mark = getattr(fault, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        raise InputError(f"{path}:{line}: not YAML: {getattr(fault, 'problem', fault)}") from None
+        raise InputError(
+            "{path}:{line}: not YAML: {reason}",
+            path=str(path),
+            line=line,
+            reason=str(getattr(fault, "problem", fault)),
+        ) from None
     except RecursionError:
-        raise InputError(f"{path}: not a {kind} file: nested too deeply") from None
+        raise InputError(
+            "{path}: not a {kind} file: nested too deeply", path=str(path), kind=kind
+        ) from None
     except ValueError as fault:
-        raise InputError(f"{path}: not a {kind} file: {type(fault).__name__}") from None
+        raise InputError(
+            "{path}: not a {kind} file: {reason}",
+            path=str(path),
+            kind=kind,
+            reason=type(fault).__name__,
+        ) from None
 
 
 def _load(text: str, path: Path) -> Any:
@@ -54,7 +71,11 @@ def _load(text: str, path: Path) -> Any:
             if isinstance(inner, yaml.MappingNode):
                 _check_keys(inner, path)
             elif inner.tag == _FLOAT and not isfinite(loader.construct_yaml_float(inner)):
-                raise InputError(f"{_place(path, inner)}: {_quote(inner)} is not a finite number")
+                raise InputError(
+                    "{place}: {value} is not a finite number",
+                    place=_place(path, inner),
+                    value=_quote(inner),
+                )
         return loader.construct_document(node)
     finally:
         loader.dispose()
@@ -80,13 +101,16 @@ def _check_keys(node: yaml.MappingNode, path: Path) -> None:
     for key, _ in node.value:
         if key.tag not in (_STR, _MERGE):
             raise InputError(
-                f"{_place(path, key)}: the key {_quote(key)} is not read as a string: "
-                "put it in quotes"
+                "{place}: the key {key} is not read as a string: put it in quotes",
+                place=_place(path, key),
+                key=_quote(key),
             )
         if key.value in lines:
             raise InputError(
-                f"{_place(path, key)}: the key {_quote(key)} is already in line "
-                f"{lines[key.value]}: remove one of them"
+                "{place}: the key {key} is already in line {line}: remove one of them",
+                place=_place(path, key),
+                key=_quote(key),
+                line=lines[key.value],
             )
         lines[key.value] = key.start_mark.line + 1
 

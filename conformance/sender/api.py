@@ -220,9 +220,9 @@ class Api:
         status = parameter(request, "status")
         limit = parameter(request, "limit") or str(DEFAULT_LIMIT)
         if status is not None and status.lower() not in states:
-            raise InputError(f"status must be one of {', '.join(states)}")
+            raise InputError("status must be one of {states}", states=", ".join(states))
         if not limit.isdecimal() or not 1 <= int(limit[:9]) <= LARGEST_LIMIT:
-            raise InputError(f"limit must be a number from 1 to {LARGEST_LIMIT}")
+            raise InputError("limit must be a number from 1 to {limit}", limit=LARGEST_LIMIT)
         if status is None:
             entries = self._queue.newest(int(limit))
         else:

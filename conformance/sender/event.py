@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.model.errors import InputError
+from conformance.model.sentence import Sentence, clauses, verbatim
 from conformance.protocol.message import CONTENT, TYPES, build
-from conformance.protocol.validation import WHOLE, message_problems
+from conformance.protocol.validation import WHOLE, Problem, message_problems
 
 FIELDS = tuple(build("text", "0", 0).fields())
 _EVENT = frozenset(FIELDS) - {"timestamp"}
@@ -65,21 +66,25 @@ def read(data: object) -> Iterator[MessageEvent]:
 
 def _event(item: object, place: str) -> MessageEvent:
     if not isinstance(item, dict):
-        raise InputError(f"{place or 'the body'} must be a message event, a JSON object")
+        problem = Problem(WHOLE, Sentence("must be a message event, a JSON object"))
+        raise InputError(_at(place, problem))
     fields = _in_order(item)
     if not plainly_fits(fields):
         problems = message_problems(fields)
         if problems:
-            raise InputError("; ".join(_at(place, str(problem)) for problem in problems))
+            raise InputError(clauses(_at(place, problem) for problem in problems))
     try:
         fields["msgId"].encode()  # a lone surrogate is not text, and cannot be a key
         body = _body(fields)
     except UnicodeEncodeError:
-        raise InputError(_at(place, "msgId must be Unicode text")) from None
+        problem = Problem("msgId", Sentence("must be Unicode text"))
+        raise InputError(_at(place, problem)) from None
     except ValueError:  # Python reads 1e400 as infinity, which JSON cannot express
-        raise InputError(_at(place, f"{WHOLE} holds a number that is too large")) from None
+        problem = Problem(WHOLE, Sentence("holds a number that is too large"))
+        raise InputError(_at(place, problem)) from None
     except RecursionError:
-        raise InputError(_at(place, f"{WHOLE} is nested too deeply")) from None
+        problem = Problem(WHOLE, Sentence("is nested too deeply"))
+        raise InputError(_at(place, problem)) from None
     return MessageEvent(fields["msgId"], fields, body)
 
 
@@ -101,11 +106,10 @@ def plainly_fits(fields: Mapping[str, Any]) -> bool:
     )
 
 
-def _at(place: str, problem: str) -> str:
-    if problem.startswith(WHOLE):
-        problem = problem.removeprefix(WHOLE).strip()
-        return f"{place or 'the body'} {problem}"
-    return f"{place}.{problem}" if place else problem
+def _at(place: str, problem: Problem) -> Sentence:
+    if place and problem.path != WHOLE:
+        problem = replace(problem, path=f"{place}.{problem.path}")
+    return problem.sentence(verbatim(place) if place else Sentence("the body"))
 
 
 def _in_order(fields: dict[str, Any]) -> dict[str, Any]:

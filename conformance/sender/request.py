@@ -62,7 +62,7 @@ async def json_body(request: web.Request, limit: int, empty: Any = None) -> Any:
     except RecursionError:
         raise InputError("the body is nested too deeply") from None
     except ValueError as fault:
-        raise InputError(f"the body is not JSON: {fault}") from None
+        raise InputError("the body is not JSON: {reason}", reason=str(fault)) from None
 
 
 def _no_constant(name: str) -> NoReturn:

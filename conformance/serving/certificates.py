@@ -44,7 +44,10 @@ def load(certificate: Path, key: Path) -> ssl.SSLContext:
         context.load_cert_chain(certificate, key, password="")
     except (OSError, ssl.SSLError) as fault:
         raise InputError(
-            f"--tls-cert and --tls-key: {certificate} and {key} cannot be used ({fault}): give a PEM "
-            "certificate and its key, without a password"
+            "--tls-cert and --tls-key: {certificate} and {key} cannot be used ({reason}): give a "
+            "PEM certificate and its key, without a password",
+            certificate=str(certificate),
+            key=str(key),
+            reason=str(fault),
         ) from None
     return context

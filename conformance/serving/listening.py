@@ -34,7 +34,7 @@ async def listening(
         try:
             await web.TCPSite(runner, host, port, ssl_context=tls, backlog=BACKLOG).start()
         except OSError as fault:
-            raise InputError(_no_address(host, port, fault)) from None
+            raise _no_address(host, port, fault) from None
         address = runner.addresses[0]
         name = f"[{address[0]}]" if ":" in address[0] else address[0]
         yield f"{'https' if tls else 'http'}://{name}:{address[1]}"
@@ -64,9 +64,19 @@ def _collect_less() -> None:
     gc.set_threshold(20_000, 50, 100)
 
 
-def _no_address(host: str, port: int, fault: OSError) -> str:
+def _no_address(host: str, port: int, fault: OSError) -> InputError:
     if fault.errno == errno.EADDRINUSE:
-        return f"--port: {port} on {host} is already in use: give another, or 0 for a free one"
+        return InputError(
+            "--port: {port} on {host} is already in use: give another, or 0 for a free one",
+            port=port,
+            host=host,
+        )
     if fault.errno == errno.EACCES:
-        return f"--port: {port} needs more rights: give one above 1023, or 0 for a free one"
-    return f"--host: {host} is not an address of this machine ({fault.strerror}): try 127.0.0.1"
+        return InputError(
+            "--port: {port} needs more rights: give one above 1023, or 0 for a free one", port=port
+        )
+    return InputError(
+        "--host: {host} is not an address of this machine ({reason}): try 127.0.0.1",
+        host=host,
+        reason=str(fault.strerror),
+    )

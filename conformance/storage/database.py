@@ -97,7 +97,9 @@ def _open(path: str, tables: Tables) -> sqlite3.Connection:
         if db is not None:
             db.close()
         raise InputError(
-            f"--db: {path} cannot be used as a database ({fault}): give a file that can be written"
+            "--db: {path} cannot be used as a database ({reason}): give a file that can be written",
+            path=path,
+            reason=str(fault),
         ) from None
     return db
 
@@ -115,7 +117,9 @@ def _claim(path: str, tables: Tables) -> int:
         descriptor = os.open(path, os.O_RDWR)
     except OSError as fault:
         raise InputError(
-            f"--db: {path} cannot be opened ({fault.strerror}): give a file that can be written"
+            "--db: {path} cannot be opened ({reason}): give a file that can be written",
+            path=path,
+            reason=str(fault.strerror),
         ) from None
     try:
         # Processes that share a file open it one at a time: SQLite does not wait for a lock when it
@@ -138,11 +142,14 @@ def _lock(path: str, descriptor: int, patience: float) -> None:
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 raise InputError(
-                    f"--db: {path} is in use by another process: stop it, or give another file"
+                    "--db: {path} is in use by another process: stop it, or give another file",
+                    path=path,
                 ) from None
         except OSError as fault:
             raise InputError(
-                f"--db: {path} cannot be locked ({fault.strerror}): give a file on a local disk"
+                "--db: {path} cannot be locked ({reason}): give a file on a local disk",
+                path=path,
+                reason=str(fault.strerror),
             ) from None
         time.sleep(BUSY_PAUSE)
 
@@ -152,10 +159,16 @@ def _refuse_foreign(path: str, header: bytes, tables: Tables) -> None:
         return
     whole = len(header) == 100 and header.startswith(_MAGIC)
     if not whole or struct.unpack_from(">I", header, 68) != (tables.application,):
-        raise InputError(f"--db: {path} is not {tables.name}: give another file")
+        raise InputError(
+            "--db: {path} is not {tables}: give another file", path=path, tables=tables.name
+        )
     (version,) = struct.unpack_from(">I", header, 60)
     if version != tables.version:
         raise InputError(
-            f"--db: {path} is {tables.name} of version {version}, and this Hookproof reads version "
-            f"{tables.version}: give another file"
+            "--db: {path} is {tables} of version {version}, and this Hookproof reads version "
+            "{supported}: give another file",
+            path=path,
+            tables=tables.name,
+            version=version,
+            supported=tables.version,
         )

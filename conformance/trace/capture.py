@@ -41,7 +41,9 @@ def is_capture(path: Path) -> bool:
                 == b"{"
             )
     except OSError as fault:
-        raise InputError(f"{path} cannot be read: {fault.strerror}") from None
+        raise InputError(
+            "{path} cannot be read: {reason}", path=str(path), reason=str(fault.strerror)
+        ) from None
 
 
 def read(path: Path) -> Iterator[Exchange]:
@@ -58,14 +60,18 @@ def read(path: Path) -> Iterator[Exchange]:
                     previous = exchange.started
                     yield exchange
     except OSError as fault:
-        raise InputError(f"{path} cannot be read: {fault.strerror}") from None
+        raise InputError(
+            "{path} cannot be read: {reason}", path=str(path), reason=str(fault.strerror)
+        ) from None
 
 
 def _exchange(number: int, line: bytes, place: str, previous: float) -> Exchange:
     try:
         data = json.loads(line.decode())
     except (ValueError, RecursionError) as fault:
-        raise InputError(f"{place}: not a line of JSON: {fault}") from None
+        raise InputError(
+            "{place}: not a line of JSON: {reason}", place=place, reason=str(fault)
+        ) from None
     # Only a line that cannot be read is validated against the schema, which describes what is wrong
     # but is slow.
     try:
@@ -73,11 +79,16 @@ def _exchange(number: int, line: bytes, place: str, previous: float) -> Exchange
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError, OSError) as fault:
         if isinstance(data, dict) and "headers" not in data:
             raise InputError(
-                f"{place}: no `headers`, so it is not a capture (docs/traces.md says how to write one); "
-                "the output of --export jsonl cannot be read back, but the trace itself can"
+                "{place}: no `headers`, so it is not a capture (docs/traces.md says how to write "
+                "one); the output of --export jsonl cannot be read back, but the trace itself can",
+                place=place,
             ) from None
         violations = problems("capture", data)
-        raise InputError(f"{place}: {violations[0] if violations else fault}") from None
+        raise InputError(
+            "{place}: {violations}",
+            place=place,
+            violations=str(violations[0] if violations else fault),
+        ) from None
 
 
 def _delivery(number: int, data: dict[str, Any], previous: float) -> Exchange:

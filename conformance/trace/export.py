@@ -30,9 +30,11 @@ def export(stored: StoredTrace, kind: str, path: Path, trace_filter: TraceFilter
     that exists already or cannot be written, and then no file is left.
     """
     if path == STDOUT and kind not in TEXTS:
-        raise InputError(f"--export: {kind} is not a text format: give a file in place of `-`")
+        raise InputError(
+            "--export: {kind} is not a text format: give a file in place of `-`", kind=kind
+        )
     if path != STDOUT and path.exists():
-        raise InputError(f"--export: {path} exists already: choose another name")
+        raise InputError("--export: {path} exists already: choose another name", path=str(path))
     KINDS[kind](stored, path, trace_filter)
     return stored.count(trace_filter)
 

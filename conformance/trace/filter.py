@@ -31,7 +31,8 @@ class TraceFilter:
         for word in self.statuses:
             if not _STATUS.fullmatch(word):
                 raise InputError(
-                    f"--status: {word!r} is not a status: give one like 404, 5xx or `none`"
+                    "--status: {word!r} is not a status: give one like 404, 5xx or `none`",
+                    word=word,
                 )
 
     def __bool__(self) -> bool:

@@ -86,7 +86,7 @@ def _findings(results: Sequence[Result]) -> dict[int, str]:
     """The text of the report's findings, by exchange."""
     findings: dict[int, str] = {}
     for result in (result for result in results if result.outcome in _FINDING_OUTCOMES):
-        text = f"{result.outcome} {result.name}: {result.message.en}"
+        text = f"{result.outcome} {result.name}: {result.message}"
         for ident in result.exchanges:
             findings[ident] = f"{findings[ident]}; {text}" if ident in findings else text
     return findings

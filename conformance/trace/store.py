@@ -42,7 +42,9 @@ def check_place(path: Path) -> None:
         try:
             check_file(path)
         except InputError as fault:
-            raise InputError(f"{fault}. It was left as it is: choose another name") from None
+            raise InputError(
+                "{reason}. It was left as it is: choose another name", reason=fault.sentence
+            ) from None
 
 
 def check_file(path: Path) -> None:
@@ -52,27 +54,42 @@ def check_file(path: Path) -> None:
             head = file.read(_HEAD)
             size = file.seek(0, os.SEEK_END)
     except OSError as fault:
-        raise InputError(f"{path} cannot be read: {fault.strerror}") from None
+        raise InputError(
+            "{path} cannot be read: {reason}", path=str(path), reason=str(fault.strerror)
+        ) from None
     if not head.startswith(_MAGIC) or len(head) < _HEAD:
-        raise InputError(f"{path} is not a trace (`--trace FILE` of a run writes one)")
+        raise InputError(
+            "{path} is not a trace (`--trace FILE` of a run writes one)", path=str(path)
+        )
     application, version = struct.unpack(">I", head[68:72])[0], struct.unpack(">I", head[60:64])[0]
     if application != APPLICATION_ID:
-        raise InputError(f"{path} is not a trace, but an SQLite file of another program")
+        raise InputError(
+            "{path} is not a trace, but an SQLite file of another program", path=str(path)
+        )
     if version > VERSION:
         raise InputError(
-            f"{path} was written by a newer Hookproof (format {version}; this one reads {VERSION}): "
-            "upgrade with `pip install --upgrade hookproof`"
+            "{path} was written by a newer Hookproof (format {version}; this one reads "
+            "{supported}): upgrade with `pip install --upgrade hookproof`",
+            path=str(path),
+            version=version,
+            supported=VERSION,
         )
     if version < VERSION:
         raise InputError(
-            f"{path} was written by an older Hookproof (format {version}; this one reads {VERSION}): "
-            "record the run again"
+            "{path} was written by an older Hookproof (format {version}; this one reads "
+            "{supported}): record the run again",
+            path=str(path),
+            version=version,
+            supported=VERSION,
         )
     page = struct.unpack(">H", head[16:18])[0]
     whole = struct.unpack(">I", head[28:32])[0] * (65536 if page == 1 else page)
     if size < whole:
         raise InputError(
-            f"{path} is damaged: it has {size:,} bytes of {whole:,}. Was it copied completely?"
+            "{path} is damaged: it has {size:,} bytes of {whole:,}. Was it copied completely?",
+            path=str(path),
+            size=size,
+            whole=whole,
         )
 
 
@@ -127,7 +144,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     exception. Raises InputError when it cannot, and leaves everything as it was."""
     path = path.resolve()  # write to the target of a link, and keep the link
     if path.exists() and not path.is_file():
-        raise InputError(f"{path} cannot be written: it is not a regular file")
+        raise InputError("{path} cannot be written: it is not a regular file", path=str(path))
     part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}")
     created = False
     try:
@@ -139,7 +156,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.replace(path)
     except (OSError, sqlite3.Error) as fault:
         reason = getattr(fault, "strerror", None) or fault
-        raise InputError(f"{path} cannot be written: {reason}") from None
+        raise InputError(
+            "{path} cannot be written: {reason}", path=str(path), reason=str(reason)
+        ) from None
     finally:
         if created:
             part.unlink(missing_ok=True)
@@ -162,8 +181,8 @@ def _result(number: int, result: Result) -> tuple[object, ...]:
         result.level.value,
         result.outcome.value,
         result.code,
-        escape_surrogates(result.message.en),
-        escape_surrogates(result.message.zh),
+        escape_surrogates(str(result.message)),
+        json.dumps(result.message.as_data()),
         result.seconds,
         result.reproduce,
         result.judged,

@@ -19,6 +19,7 @@ from conformance.model.exchange import Exchange
 from conformance.model.extras import extra
 from conformance.model.result import Result
 from conformance.model.rules import Level, Outcome, Rule
+from conformance.model.sentence import Sentence
 from conformance.model.text import Text
 from conformance.trace.capture import is_capture, read
 from conformance.trace.filter import TraceFilter
@@ -58,7 +59,11 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
             store.execute("PRAGMA trusted_schema = OFF")
             tables = {name for (name,) in store.execute(_TABLES_THERE)}
         if not tables >= _TABLES:
-            raise InputError(f"{path} is damaged: it has no {', '.join(sorted(_TABLES - tables))}")
+            raise InputError(
+                "{path} is damaged: it has no {tables}",
+                path=str(path),
+                tables=", ".join(sorted(_TABLES - tables)),
+            )
         return opened
 
     @classmethod
@@ -206,7 +211,7 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
             return tuple(self._result(row, tuple(evidence.get(row[0], ()))) for row in rows)
 
     def _result(self, row: Row, exchanges: tuple[int, ...]) -> Result:
-        _, rule, case, level, outcome, code, message, message_zh, seconds, reproduce, judged = row
+        _, rule, case, level, outcome, code, _, sentence, seconds, reproduce, judged = row
         record = self.rules.get(rule, {})
         return Result(
             rule=Rule(
@@ -221,7 +226,7 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
             level=Level(level),
             outcome=Outcome(outcome),
             code=code,
-            message=Text(message, message_zh),
+            message=Sentence.from_data(json.loads(sentence)),
             seconds=seconds,
             exchanges=exchanges,
             reproduce=reproduce,
@@ -282,8 +287,11 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
             sqlite3.DatabaseError, ValueError, TypeError, LookupError, RecursionError
         ) as fault:  # fmt: skip
             raise InputError(
-                f"{self.path or 'the trace'} is damaged: {fault}. Recover what is left of it with "
-                f"`sqlite3 {self.path} .recover`"
+                "{trace} is damaged: {reason}. Recover what is left of it with `sqlite3 {path} "
+                ".recover`",
+                trace=str(self.path or "the trace"),
+                reason=str(fault),
+                path=str(self.path),
             ) from fault
 
 
@@ -293,8 +301,8 @@ def _columns(names: Sequence[str]) -> str:
 
 def _text(words: str | dict[str, str]) -> Text:
     if isinstance(words, str):
-        return Text(words, words)
-    return Text(words["en"], words.get("zh-Hant", words["en"]))
+        return Text(words)
+    return Text(words["en"], words.get("zh-Hant", ""))
 
 
 _TABLES_THERE = "SELECT name FROM sqlite_master WHERE type = 'table'"

@@ -42,7 +42,7 @@ CREATE TABLE results (
   outcome TEXT NOT NULL,
   code TEXT,
   message TEXT NOT NULL,
-  message_zh TEXT NOT NULL,
+  sentence TEXT NOT NULL,
   seconds REAL NOT NULL,
   reproduce TEXT,
   judged INTEGER NOT NULL

@@ -96,5 +96,7 @@ def tls_context(ca: Path | None, *, system: bool = True) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=ca)
         except OSError as fault:  # ssl.SSLError is one
-            raise InputError(f"--ca: {ca} holds no usable certificate: {fault}") from None
+            raise InputError(
+                "--ca: {ca} holds no usable certificate: {reason}", ca=str(ca), reason=str(fault)
+            ) from None
     return context

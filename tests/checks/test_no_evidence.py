@@ -12,7 +12,7 @@ from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.sender import case as sender_case
 from conformance.checks.sender.step import CaseExchanges, StepExchanges
 from conformance.model.rules import NO_EVIDENCE, Held, Level, Unjudged, gravest, held
-from conformance.model.text import NO_TEXT
+from conformance.model.sentence import EMPTY
 from conformance.protocol.schemes import Scheme
 from conformance.scenario.load import built_in
 from tests.engine.hand_made import EMIT, GUIDE, SIGNER, attempt
@@ -22,7 +22,7 @@ from tests.engine.hand_made import sender_case as words
 PROFILE = ReceiverProfile(
     url="http://target/",
     requested=GUIDE,
-    scheme=Scheme(SIGNER, None, NO_TEXT),
+    scheme=Scheme(SIGNER, None, EMPTY),
     accepted=frozenset({200}),
     deadline=5.0,
 )

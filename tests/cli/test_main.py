@@ -267,6 +267,34 @@ def test_texts_come_in_traditional_chinese(base):
     assert result.output.splitlines()[-1].startswith("通過")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(
+            ["check", "receiver", DEAD, "--secret", ""],
+            "--secret：密鑰是空的；請傳入用來為訊息簽名的密鑰",
+            id="an option of the run",
+        ),
+        pytest.param(
+            ["check", "receiver", "h", "--secret", "s"],
+            "端點：'h' 必須以 http:// 或 https:// 開頭",
+            id="an argument",
+        ),
+        pytest.param(
+            ["check", "receiver", DEAD, "--secret", "s", "--dialect", "gide"],
+            "--dialect：沒有名為 'gide' 的方言；是否指 'guide'？（也可指定 .yaml 檔案）",
+            id="a hint",
+        ),
+        pytest.param(
+            ["trace", "nowhere.db"], "無法讀取 nowhere.db：No such file or directory", id="a file"
+        ),
+    ],
+)
+def test_a_usage_error_comes_in_the_language_of_the_command(arguments, message):
+    result = hookproof(*arguments, "--lang", "zh-Hant")
+    assert (result.exit_code, result.output) == (2, f"hookproof: {message}\n")
+
+
 def test_the_catalogue_is_printed_as_text_and_as_json():
     text = hookproof("rules").output
     data = json.loads(hookproof("rules", "--json").output)

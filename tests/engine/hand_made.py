@@ -14,11 +14,12 @@ from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.step import CaseExchanges, StepExchanges
 from conformance.model.exchange import Answer, Exchange, Headers, Request, Role
 from conformance.model.rules import Finding, Held, Judgement, Level, Unjudged
-from conformance.model.text import NO_TEXT
+from conformance.model.sentence import EMPTY
 from conformance.protocol.dialect import Secret, sign
 from conformance.protocol.message import build
 from conformance.protocol.schemes import Scheme
 from conformance.protocol.signing import Signer
+from conformance.reporting.languages import in_chinese
 from conformance.scenario import dialects
 from conformance.scenario import sender as emission
 from conformance.scenario.records import Case
@@ -29,7 +30,7 @@ GUIDE = dialects.load("guide")
 SECRET = Secret("a lighthouse, 燈塔".encode())
 OTHER = Secret(b"the other endpoint's")
 SIGNER = Signer(GUIDE, SECRET)
-SCHEME = Scheme(SIGNER, None, NO_TEXT)
+SCHEME = Scheme(SIGNER, None, EMPTY)
 API = "http://sender/v1/webhook"
 
 PROFILE = SenderProfile(
@@ -140,5 +141,5 @@ def broken(judgements: Iterable[Judgement]) -> list[Finding | Unjudged]:
 def told(found: Iterable[Finding | Unjudged]) -> list[str]:
     """The messages in English. Both languages must have one that can be encoded."""
     texts = [each.message if isinstance(each, Finding) else each.reason for each in found]
-    assert all(text.zh.encode() and text.en.encode() for text in texts)
-    return [text.en for text in texts]
+    assert all(in_chinese(text).encode() and str(text).encode() for text in texts)
+    return [str(text) for text in texts]

@@ -6,10 +6,10 @@ import pytest
 
 from conformance.engine.lifecycle import TRANSITIONS, Change, Lifecycle, State
 from conformance.engine.stop import Stop
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 
-GONE = Stop("target-gone", Text("gone", "消失"), ())
-LATE = Stop("time-ran-out", Text("late", "晚了"), ())
+GONE = Stop("target-gone", Sentence("gone"), ())
+LATE = Stop("time-ran-out", Sentence("late"), ())
 
 
 def after(*changes):

@@ -111,7 +111,7 @@ def test_what_needs_the_secret_or_a_body_is_skipped_without_it(name, needing, pa
     for each, was in zip(masked.results, whole, strict=True):
         assert each.outcome in (was.outcome, Outcome.SKIP)
         if each.outcome is not was.outcome:
-            assert "masked" in each.message.en
+            assert "masked" in str(each.message)
 
 
 async def test_results_of_drawn_examples_stay_as_they_were(path):
@@ -155,7 +155,7 @@ async def test_a_skipped_rule_keeps_its_reason(path):
         again = judge_again(stored, KEY)
     (told,) = (each for each in again.results if each.rule.id.endswith("survives-restart"))
     assert told.outcome is Outcome.SKIP
-    assert told.message.en == "needs --restart-command"
+    assert str(told.message) == "needs --restart-command"
 
 
 async def test_an_unreachable_target_keeps_its_cause(path):
@@ -182,7 +182,7 @@ async def test_a_rule_of_one_s_own_is_judged_again_without_its_file(path, tmp_pa
 
 async def test_effects_that_were_read_off_the_answers_are_read_again(path):
     report = await judged(observer=False, rules=["receiver.duplicate.processed-once"])
-    assert any("judged by the answers" in each.message.en for each in report.results)
+    assert any("judged by the answers" in str(each.message) for each in report.results)
     with recorded(report, path) as stored:
         assert list(judge_again(stored, KEY).results) == list(report.trace.results)
     with recorded(replace(report, trace=report.trace.redacted()), path) as stored:

@@ -16,7 +16,7 @@ from conformance.engine.stalls import (
 )
 from conformance.model.clock import Clock
 from conformance.model.rules import Finding, Held, Level, Unjudged
-from conformance.model.text import NO_TEXT
+from conformance.model.sentence import EMPTY
 
 
 class Late(Clock):
@@ -79,11 +79,11 @@ def test_without_watching_there_are_no_stalls():
 
 
 SURE = Held(Level.MUST, (1,))
-CLEAR = Finding(Level.MUST, "late", NO_TEXT)
-LIGHT = Finding(Level.MAY, "late", NO_TEXT)
-SKIPPED = Unjudged("no-evidence", NO_TEXT)
-STOPPED = Unjudged("no-evidence", NO_TEXT, error=True)
-CLOSE = Finding(Level.MUST, "late", NO_TEXT, slack=0.5)
+CLEAR = Finding(Level.MUST, "late", EMPTY)
+LIGHT = Finding(Level.MAY, "late", EMPTY)
+SKIPPED = Unjudged("no-evidence", EMPTY)
+STOPPED = Unjudged("no-evidence", EMPTY, error=True)
+CLOSE = Finding(Level.MUST, "late", EMPTY, slack=0.5)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from conformance.gallery.matrix import PEERS, Matrix, Row, as_row, chosen, judge
 from conformance.gallery.receivers.process import PAIRS, Pair, pair
 from conformance.model.errors import HarnessError, InputError
 from conformance.model.rules import Level
+from conformance.reporting import languages
 from conformance.reporting.selftest import show
 from conformance.scenario.load import built_in
 from tests.gallery.parts import check, judge_selected, one_for_each_rule, peers_of, rules_of
@@ -148,7 +149,7 @@ BROKEN = Matrix(
 
 def shown(language):
     out = io.StringIO()
-    show(BROKEN, language, Console(file=out, width=40))
+    show(BROKEN, languages.load(language), Console(file=out, width=40))
     return re.sub(" +", " ", out.getvalue()).splitlines()
 
 
@@ -163,7 +164,7 @@ def test_the_matrix_is_shown_with_a_line_for_each_peer():
 
 
 def test_the_matrix_is_shown_in_chinese():
-    assert shown("zh-Hant")[-1] == "應抓 3，抓到 2，漏掉 1，誤判 1（4 個對象，略過 1 個，61 秒）"
+    assert shown("zh-Hant")[-1] == "應抓 3，抓到 2，漏掉 1，誤判 1（4 個對端，略過 1 個，61 秒）"
 
 
 def connected(url):

@@ -35,6 +35,7 @@ from conformance.gallery.record_run import LOOKED_AT_AGAIN, WORKERS, compare, re
 from conformance.gallery.workers import judge, judge_in_workers
 from conformance.model.errors import HarnessError, InputError
 from conformance.protocol.validation import problems
+from conformance.reporting import languages
 from conformance.reporting.selftest import show_compared, show_recorded
 from conformance.scenario.load import built_in, select
 
@@ -333,7 +334,8 @@ def test_other_peers_of_the_file_are_kept(tmp_path: Path) -> None:
 
 def shown(show: Any, *arguments: Any) -> list[str]:
     out = io.StringIO()
-    show(*arguments, Console(file=out, width=40))
+    *values, language = arguments
+    show(*values, languages.load(language), Console(file=out, width=40))
     return out.getvalue().splitlines()
 
 
@@ -372,7 +374,7 @@ def test_differences_are_shown_in_chinese() -> None:
         "peer  r[b]：新增：pass",
         "peer  r[c]：已不存在（原為 warn）",
         r"node-http  未執行：needs node\x1b",
-        "與 record.json 有 5 處不同，涉及 3 個對象（4 個對象，61 秒；再次判定：peer）",
+        "與 record.json 有 5 處不同，涉及 3 個對端（4 個對端，61 秒；再次判定：peer）",
     ]
 
 
@@ -383,8 +385,8 @@ def test_differences_that_rest_on_one_look_are_marked() -> None:
         "(4 peers, 61 s; too many to judge again: each was seen once)"
     )
     assert shown(show_compared, result, PLACE, "zh-Hant")[-1] == (
-        "與 record.json 有 5 處不同，涉及 3 個對象"
-        "（4 個對象，61 秒；為數過多，未再次判定：各只判定一次）"
+        "與 record.json 有 5 處不同，涉及 3 個對端"
+        "（4 個對端，61 秒；為數過多，未再次判定：各只判定一次）"
     )
 
 
@@ -394,7 +396,7 @@ def test_no_difference_is_shown_as_one_line() -> None:
         "no difference from record.json  (2 peers, 10 s)"
     ]
     assert shown(show_compared, result, PLACE, "zh-Hant") == [
-        "與 record.json 沒有不同（2 個對象，10 秒）"
+        "與 record.json 沒有不同（2 個對端，10 秒）"
     ]
 
 
@@ -405,7 +407,7 @@ def test_a_recording_is_shown_as_one_line() -> None:
         "recorded 1 peers in record.json (10 s; outcomes varied: p0, p1, p2, p3, p4, p5, p6, p7 +2)"
     ]
     assert shown(show_recorded, taken, PLACE, "zh-Hant") == [
-        "已將 1 個對象記錄於 record.json（10 秒；每次判定不盡相同：p0, p1, p2, p3, p4, p5, p6, p7 +2）"
+        "已將 1 個對端記錄於 record.json（10 秒；每次判定不盡相同：p0, p1, p2, p3, p4, p5, p6, p7 +2）"
     ]
 
 

@@ -348,7 +348,7 @@ def test_a_type_schema_asks_for_the_whole_envelope() -> None:
 
 def test_a_long_value_is_cut() -> None:
     (problem,) = message_problems(TEXT | {"isHistory": "7" * 1_000_000})
-    assert len(problem.message) < 2 * LONGEST
+    assert len(str(problem.message)) < 2 * LONGEST
 
 
 def test_a_long_field_name_is_cut() -> None:
@@ -364,7 +364,7 @@ def test_a_secret_of_the_wrong_type_is_not_quoted() -> None:
 
 def test_a_lone_surrogate_is_quoted_in_text_that_can_be_written() -> None:
     (problem,) = message_problems(TEXT | {"isHistory": "\ud83d"})
-    assert problem.message.encode() == b"must be a boolean, not '\\ud83d'"
+    assert str(problem.message).encode() == b"must be a boolean, not '\\ud83d'"
 
 
 def test_a_value_nested_too_deeply_to_be_shown_is_a_problem_and_no_crash() -> None:

@@ -7,7 +7,7 @@ import pytest
 from conformance.model.exchange import Fault, Role
 from conformance.model.result import Result
 from conformance.model.rules import Level, Outcome, Rule
-from conformance.model.text import NO_TEXT
+from conformance.model.text import Text
 from conformance.protocol.delivery import Backoff
 from conformance.trace import Trace
 from tests.trace.parts import attempt, exchange
@@ -121,7 +121,7 @@ def test_rules_are_drawn_by_group_and_outcome():
         ("a.c.one", "skip"),
     ]
     results = [
-        Result(Rule(rule, Level.MUST, None, NO_TEXT, NO_TEXT, NO_TEXT), None, Level.MUST,
+        Result(Rule(rule, Level.MUST, None, Text(""), Text(""), Text("")), None, Level.MUST,
                Outcome(outcome))
         for rule, outcome in outcomes
     ]  # fmt: skip

@@ -4,7 +4,7 @@ import pytest
 
 from conformance.model.result import Result
 from conformance.model.rules import Level, Outcome, Rule
-from conformance.model.text import NO_TEXT
+from conformance.model.text import Text
 from conformance.reporting.compare import compare
 
 NAMES = ("fixed", "regressed", "still", "appeared", "unjudged")
@@ -13,7 +13,7 @@ NAMES = ("fixed", "regressed", "still", "appeared", "unjudged")
 def results(outcome):
     if outcome is None:
         return ()
-    rule = Rule("receiver.body.empty", Level.MUST, None, NO_TEXT, NO_TEXT, NO_TEXT)
+    rule = Rule("receiver.body.empty", Level.MUST, None, Text(""), Text(""), Text(""))
     return (Result(rule, None, Level.MUST, Outcome(outcome)),)
 
 

@@ -15,7 +15,9 @@ import pytest
 
 from conformance.model.exchange import Answer, Fault, Transport
 from conformance.model.rules import Level, Outcome, Rule, Verdict
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY
+from conformance.model.text import Text
+from conformance.reporting import languages
 from conformance.reporting.html import evidence
 from conformance.reporting.html.overview import ORDER
 from conformance.reporting.html.page import fragment, page
@@ -293,13 +295,13 @@ def test_what_passed_is_a_folded_line_each():
         ("receiver", Verdict.FAIL, "en", "This receiver does not conform."),
         ("sender", Verdict.ERROR, "en", "This sender could not be judged."),
         ("receiver", Verdict.FAIL, "zh-Hant", "此接收端不符合規範。"),
-        ("sender", Verdict.PASS, "zh-Hant", "此發送方符合規範。"),
+        ("sender", Verdict.PASS, "zh-Hant", "此發送端符合規範。"),
     ],
 )
 def test_the_verdict_is_a_plain_statement(
     side: str, verdict: Verdict, language: str, statement: str
 ):
-    made = report(side=side, verdict=verdict, language=language)
+    made = report(side=side, verdict=verdict, language=languages.load(language))
     tree = Tree(page(made))
     assert statement in tree.spoken(language)
     assert tree.all("html") == [{"lang": language}]
@@ -321,7 +323,7 @@ def test_the_cause_stands_at_the_top_and_is_not_repeated():
 
 
 def test_there_is_no_cause_where_the_report_has_none():
-    assert 'class="cause' not in page(report(cause=NO_TEXT))
+    assert 'class="cause' not in page(report(cause=EMPTY))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from conformance.protocol.signing import Signer
 from conformance.receiver import behaviour as behaviour
 from conformance.receiver.app import ENDPOINT, OBSERVER, serving
 from conformance.receiver.inbox import Inbox
+from conformance.reporting import languages
 from conformance.reporting.html.page import fragment, page
 from conformance.scenario.dialects import load
 from conformance.storage.database import MEMORY
@@ -271,7 +272,7 @@ def test_the_language_switches(shown: Any) -> None:
 
 
 def test_a_report_in_chinese_begins_in_chinese(shown: Any) -> None:
-    opened = shown(replace(mixed()[0], language="zh-Hant"))
+    opened = shown(replace(mixed()[0], language=languages.load("zh-Hant")))
     assert opened.locator("h1").inner_text() == "此接收端不符合規範。"
     assert opened.locator("[value=zh-Hant]").is_checked()
 

@@ -14,6 +14,7 @@ from junitparser import JUnitXml
 from conformance.model.report import Report, Result
 from conformance.model.rules import Level, Outcome, Rule, Verdict
 from conformance.model.text import Text
+from conformance.reporting import languages
 from conformance.reporting.junit import junit
 from conformance.trace import Trace
 
@@ -55,7 +56,7 @@ def suite(made: Report) -> ElementTree.Element:
 
 
 def case(made: Result, language: str = "en") -> ElementTree.Element:
-    (found,) = suite(report(made, language=language)).findall("testcase")
+    (found,) = suite(report(made, language=languages.load(language))).findall("testcase")
     return found
 
 

@@ -232,7 +232,7 @@ def test_texts_may_be_plain_and_most_may_be_left_out(written):
             "    steps: [{send: {}, expect: {status: accepted}}]\n"
         )
     )[0].rule
-    assert rule.title == Text("It works", "It works")
+    assert rule.title == Text("It works")
     assert (rule.source, rule.why.en) == (None, "")
 
 

@@ -9,18 +9,19 @@ from conformance.model.errors import InputError
 from conformance.model.exchange import Answer, Fault, Request, Role
 from conformance.model.result import Result
 from conformance.model.rules import Level, Outcome, Rule
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import Sentence
+from conformance.model.text import Text
 from conformance.trace import Trace
 from tests.trace.parts import attempt, exchange
 
 pd = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
 
-RULE = Rule("receiver.body.empty", Level.SHOULD, None, NO_TEXT, NO_TEXT, NO_TEXT)
+RULE = Rule("receiver.body.empty", Level.SHOULD, None, Text(""), Text(""), Text(""))
 
 
 def result(outcome, *ids, rule=RULE, case=None):
-    text = Text("answered 200; expected 4xx", "")
+    text = Sentence("answered 200; expected 4xx")
     return Result(rule, case, Level.SHOULD, outcome, text, exchanges=ids)
 
 

@@ -13,7 +13,7 @@ from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.wording import RATE_LIMIT, answered, listed
 from conformance.model.exchange import HELD_UP, Exchange, Fault, Role, Transport
 from conformance.model.rules import NO_EVIDENCE, Finding, Held, Judgement, Unjudged, gravest, held
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.scenario.receiver import Expect, Step
 from conformance.scenario.records import Case
 
@@ -88,12 +88,9 @@ def _refused_control(exchanges: Sequence[Exchange], profile: ReceiverProfile) ->
     if refused is None:
         return None
     reason = (
-        Text(
-            "not judged: a plain valid message sent beside it was not accepted (",
-            "無法判定：同時發送的普通有效訊息未被接受（",
-        )
+        Sentence("not judged: a plain valid message sent beside it was not accepted (")
         + answered(refused, profile)
-        + Text(")", "）")
+        + Sentence(")")
     )
     return Unjudged("control-refused", reason, error=True, exchanges=(refused.id,))
 
@@ -169,10 +166,7 @@ def _unexpected(
         return Unjudged("rate-limit", RATE_LIMIT, error=True, exchanges=(first.id,))
     message = answered(first, profile) + _expected(expect.status, first)
     if total > 1:
-        message = (
-            Text(f"{len(wrong)} of {total} requests: ", f"{total} 個請求中有 {len(wrong)} 個：")
-            + message
-        )
+        message = Sentence("{count} of {total} requests: ", count=len(wrong), total=total) + message
     ids = tuple(probe.id for probe in wrong[:10])
     code = "unexpected-answer" if first.status is not None else "unanswered"
     return Finding(expect.level, code, message, ids, _slack(wrong, profile))
@@ -216,21 +210,17 @@ def _fits_word(word: str | int, exchange: Exchange, profile: ReceiverProfile) ->
             return status == word
 
 
-def _expected(words: tuple[str | int, ...], exchange: Exchange) -> Text:
+def _expected(words: tuple[str | int, ...], exchange: Exchange) -> Sentence:
     status = exchange.status or 0
     if not (exchange.rule or "").startswith("receiver.body."):
-        return Text("; expected ", "；預期 ") + listed(words)
+        return Sentence("; expected ") + listed(words)
     if words == ("4xx",) and 200 <= status < 300:
-        return Text(
-            "; expected 4xx: a success acknowledges what cannot be processed, and it is lost",
-            "；預期 4xx：響應成功等於確認了無法處理的訊息，訊息就此遺失",
+        return Sentence(
+            "; expected 4xx: a success acknowledges what cannot be processed, and it is lost"
         )
     if words == ("4xx",) and status >= 500:
-        return Text(
-            "; expected 4xx: a 5xx makes the sender repeat what can never succeed",
-            "；預期 4xx：5xx 會讓發送方一再重試永遠不會成功的請求",
-        )
-    return Text("; expected ", "；預期 ") + listed(words)
+        return Sentence("; expected 4xx: a 5xx makes the sender repeat what can never succeed")
+    return Sentence("; expected ") + listed(words)
 
 
 def _within(expect: Expect, probes: Sequence[Exchange]) -> Judgement:
@@ -241,11 +231,12 @@ def _within(expect: Expect, probes: Sequence[Exchange]) -> Judgement:
         return held(expect.level, [probe for probe in measured if probe.status is not None])
     slowest = max(late, key=lambda probe: probe.seconds)
     slack = slowest.seconds - limit
-    count = f"{len(late)} of {len(probes)} answers" if len(probes) > 1 else "the answer"
-    zh = f"{len(probes)} 個響應中有 {len(late)} 個" if len(probes) > 1 else "響應"
-    message = Text(
-        f"{count} took longer than {limit:g} s (up to {slowest.seconds:.2f} s)",
-        f"{zh}超過 {limit:g} 秒（最長 {slowest.seconds:.2f} 秒）",
+    some = Sentence("{count} of {total} answers", count=len(late), total=len(probes))
+    message = Sentence(
+        "{answers} took longer than {limit:g} s (up to {seconds:.2f} s)",
+        answers=some if len(probes) > 1 else Sentence("the answer"),
+        limit=limit,
+        seconds=slowest.seconds,
     )
     return Finding(expect.level, "late", message, tuple(probe.id for probe in late[:10]), slack)
 
@@ -402,13 +393,11 @@ def _miscounted(
 ) -> Finding:
     """The finding for `wrong` out of `messages`: the gravest of them is described."""
     worst = max(wrong, key=lambda miscount: miscount.effects)
-    several = Text(
-        f"{len(wrong)} of {messages} messages: ", f"{messages} 則訊息中有 {len(wrong)} 則："
-    )
+    several = Sentence("{count} of {messages} messages: ", count=len(wrong), messages=messages)
     probes = [e.id for e in exchanges if e.msg_id == worst.msg_id and e.role is Role.PROBE]
     forgotten = step.observe is not None and worst.effects < worst.expected
     description = _FORGOTTEN if forgotten else _times(worst.effects, worst.expected)
-    message = (several if messages > 1 else NO_TEXT) + description
+    message = (several if messages > 1 else EMPTY) + description
     code = "lost" if worst.effects < worst.expected else "too-many-effects"
     return Finding(expect.level, code, message, tuple(probes[:10]))
 
@@ -425,86 +414,49 @@ def count(exchange: Exchange) -> int | None:
     return number if is_count else None
 
 
-def _times(effects: int, expected: int = 1) -> Text:
+def _times(effects: int, expected: int = 1) -> Sentence:
     """How often a message took effect, compared with how often it should have."""
     if effects == 0:
-        return Text(
-            "answered 200, but had no effect within 5 s", "響應 200，但 5 秒內沒有產生任何效果"
-        )
+        return Sentence("answered 200, but had no effect within 5 s")
     if expected == 0:
-        return Text(
-            f"took effect ({effects}×), though it must not be processed",
-            f"產生了效果（{effects} 次），但它不應被處理",
-        )
-    return Text(
-        f"took effect {effects} times instead of {expected}",
-        f"產生了 {effects} 次效果，應為 {expected} 次",
+        return Sentence("took effect ({actual}×), though it must not be processed", actual=effects)
+    return Sentence(
+        "took effect {actual} times instead of {expected}", actual=effects, expected=expected
     )
 
 
 _CUT = (Transport.CUT, Transport.OVERLONG)
-_FORGOTTEN = Text(
-    "answered 200 earlier, and the observer shows no effect now (lost, or counted in memory alone)",
-    "先前已響應 200，觀察端點現在卻看不到效果（訊息遺失，或只在內存中計數）",
+_FORGOTTEN = Sentence(
+    "answered 200 earlier, and the observer shows no effect now (lost, or counted in memory alone)"
 )
-_BY_ANSWERS = Text(" (judged by the answers)", "（依響應內容判定）")
-_NEITHER = Text(
-    "an answer fits neither a first message nor a repeat: pass --observer-url",
-    "有響應既不像首次訊息的響應，也不像重複訊息的響應：請提供 --observer-url",
+_BY_ANSWERS = Sentence(" (judged by the answers)")
+_NEITHER = Sentence("an answer fits neither a first message nor a repeat: pass --observer-url")
+_ROLLED_BACK = Sentence(
+    "the resent message was answered as a first one; the answers cannot show whether the "
+    "abandoned attempt took effect: pass --observer-url"
 )
-_ROLLED_BACK = Text(
-    "the resent message was answered as a first one; the answers cannot show whether the abandoned attempt "
-    "took effect: pass --observer-url",
-    "重發的訊息得到首次訊息的響應；無法從響應看出先前放棄的嘗試是否已產生效果：請提供 --observer-url",
+_TAKEN_FOR_REPEAT = Sentence(
+    "answered as a repeat, though it had never been accepted: the message is lost"
 )
-_TAKEN_FOR_REPEAT = Text(
-    "answered as a repeat, though it had never been accepted: the message is lost",
-    "被當成重複訊息響應，但它從未被接受過：訊息已遺失",
+UNMEASURED = Sentence("not judged: Hookproof itself was held up when the answer came")
+_NO_CONTROL = Sentence(
+    "not judged: no plain valid message was sent beside it, so nothing shows that it was "
+    "refused for what it is"
 )
-UNMEASURED = Text(
-    "not judged: Hookproof itself was held up when the answer came",
-    "未判定：響應返回時 Hookproof 自己被耽擱",
+_NO_REFUSAL = Sentence(": that is no refusal; --observer-url would show whether it had an effect")
+_NOT_ACCEPTED = Sentence("not judged: no attempt for this message was accepted")
+_NO_EFFECT_SEEN = Sentence("not judged: the observer showed no effect of any message of this step")
+_PLAIN_REFUSED = Sentence("not judged: the same message in its plain form is not accepted: ")
+_NOT_NO = Sentence(', which means "not now", not "no": the target answers refusals differently')
+_NEVER_BUSY = Sentence(
+    "every valid message was accepted at once: there was no 429, 5xx or time-out"
 )
-_NO_CONTROL = Text(
-    "not judged: no plain valid message was sent beside it, so nothing shows that it was refused for what "
-    "it is",
-    "未判定：旁邊沒有發送普通有效訊息，無從得知它是因自身內容而被拒絕",
+_STAYED_BUSY = Sentence("the messages that were refused temporarily were refused again when resent")
+_OBSERVER_SILENT = Sentence('the observer did not answer {{"count": N}}')
+_NO_LATER_EFFECT = Sentence(
+    "not judged: a plain valid message sent afterwards was accepted, but had no effect within 5 s"
 )
-_NO_REFUSAL = Text(
-    ": that is no refusal; --observer-url would show whether it had an effect",
-    "：這不算拒絕；提供 --observer-url 才能看出它是否產生了效果",
-)
-_NOT_ACCEPTED = Text(
-    "not judged: no attempt for this message was accepted",
-    "未判定：這則訊息的任何一次嘗試都未被接受",
-)
-_NO_EFFECT_SEEN = Text(
-    "not judged: the observer showed no effect of any message of this step",
-    "未判定：觀察端點沒有顯示這一步任何訊息的效果",
-)
-_PLAIN_REFUSED = Text(
-    "not judged: the same message in its plain form is not accepted: ",
-    "未判定：同樣的訊息以普通形式發送也未被接受：",
-)
-_NOT_NO = Text(
-    ', which means "not now", not "no": the target answers refusals differently',
-    "：這表示「暫時不行」而非「拒絕」；正常的拒絕不是這樣響應",
-)
-_NEVER_BUSY = Text(
-    "every valid message was accepted at once: there was no 429, 5xx or time-out",
-    "所有有效訊息都一次成功：沒有出現 429、5xx 或超時",
-)
-_STAYED_BUSY = Text(
-    "the messages that were refused temporarily were refused again when resent",
-    "暫時被拒的訊息在重發後仍被拒絕",
-)
-_OBSERVER_SILENT = Text('the observer did not answer {"count": N}', '觀察端點沒有響應 {"count": N}')
-_NO_LATER_EFFECT = Text(
-    "not judged: a plain valid message sent afterwards was accepted, but had no effect within 5 s",
-    "無法判定：之後發送的普通有效訊息已被接受，但 5 秒內沒有產生效果",
-)
-_BELATED = Text(
-    "not judged: an earlier message with the same msgId was accepted and had no effect by then; "
-    "the effect seen now may be its own",
-    "無法判定：先前已接受的同一 msgId 的訊息當時尚未產生效果；現在看到的效果可能就是它的",
+_BELATED = Sentence(
+    "not judged: an earlier message with the same msgId was accepted and had no effect "
+    "by then; the effect seen now may be its own"
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from conformance.model.exchange import Exchange, Fault, Role
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 
 MOST = 5
 """The number of suspects that a message lists."""
@@ -35,18 +35,18 @@ def suspects(exchanges: Iterable[Exchange], url: str) -> list[Exchange]:
     return sorted(under_way, key=lambda exchange: (_is_unread(exchange), exchange.sent))
 
 
-def describe_suspects(exchanges: Sequence[Exchange]) -> Text:
+def describe_suspects(exchanges: Sequence[Exchange]) -> Sentence:
     """The suspects, as a clause that follows what happened to the target; empty for none."""
     names = list(dict.fromkeys(str(exchange.name) for exchange in exchanges))
     if not names:
-        return NO_TEXT
+        return EMPTY
     if len(names) == 1:
-        return Text(f"; the answers stopped at {names[0]}", f"；響應停止於 {names[0]}")
+        return Sentence("; the answers stopped at {names}", names=names[0])
     rest = f" +{len(names) - MOST}" if len(names) > MOST else ""
     listed = ", ".join(names[:MOST]) + rest
-    return Text(
-        f"; the answers stopped while these were under way, the likeliest cause first: {listed}",
-        f"；響應停止時，以下請求正在處理（最可能的原因在前）：{listed}",
+    return Sentence(
+        "; the answers stopped while these were under way, the likeliest cause first: {listed}",
+        listed=listed,
     )
 
 

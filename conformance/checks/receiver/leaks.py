@@ -10,7 +10,7 @@ from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.wording import places
 from conformance.model.exchange import Answer, Exchange, Masked, Role
 from conformance.model.rules import Finding, Judgement, Level, held
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.options.secrets import is_distinctive
 from conformance.protocol.dialect import sign
 from conformance.protocol.encodings import in_json
@@ -19,38 +19,36 @@ from conformance.protocol.encodings import in_json
 _CODE = rb"(?:py|js|mjs|cjs|ts|go|php|rb|java|kt|cs|rs|ex)"
 _ROOTS = rb"/(?:home|var|usr|srv|app|opt|root|Users|tmp|mnt|private)/"
 _PATTERNS = [
-    ("a Python traceback", "Python 錯誤堆疊", rb"Traceback \(most recent call last\)"),
-    ("a stack trace", "錯誤堆疊", rb"\n[ \t]{1,64}at [^\n]{1,200}:\d+:?\d*\)?"),
+    (Sentence("a Python traceback"), rb"Traceback \(most recent call last\)"),
+    (Sentence("a stack trace"), rb"\n[ \t]{1,64}at [^\n]{1,200}:\d+:?\d*\)?"),
     (
-        "a stack trace",
-        "錯誤堆疊",
+        Sentence("a stack trace"),
         rb"(?:<br>|\\n)(?:\s|&nbsp;|\\t){0,64}at [^\n<]{1,200}?:\d+",
     ),
-    ("a stack trace", "錯誤堆疊", rb"goroutine \d+ \[running\]"),
+    (Sentence("a stack trace"), rb"goroutine \d+ \[running\]"),
     (
-        "a file path",
-        "檔案路徑",
+        Sentence("a file path"),
         rb"(?<![\w./:=\"'-])" + _ROOTS + rb"[\w.@+-]{1,80}(?:/[\w.@+-]{1,80}){0,20}\.\w{1,8}\b",
     ),
     (
-        "a file path",
-        "檔案路徑",
+        Sentence("a file path"),
         rb"(?<![\w./:=-])(?:/[\w.@+-]{1,80}){2,20}\." + _CODE + rb"(?::\d+|\"?,? (?:on )?line \d+)",
     ),
     (
-        "a file path",
-        "檔案路徑",
+        Sentence("a file path"),
         rb"\b[A-Za-z]:\\{1,2}(?:[\w .@+-]{1,80}\\{1,2}){1,20}[\w.@+-]{1,80}\.\w{2,4}\b",
     ),
 ]
-_LEAKS = [(Text(en, zh), re.compile(pattern)) for en, zh, pattern in _PATTERNS]
+_LEAKS = [(leak, re.compile(pattern)) for leak, pattern in _PATTERNS]
 
 
 def reveals_nothing(
     over: Sequence[Exchange], profile: ReceiverProfile, level: Level
 ) -> list[Judgement]:
     """No answer contains the secret, the right signature of a forged request, a stack trace or a path."""
-    matches: dict[bytes, list[tuple[Text, bytes]]] = {}  # most answers are alike: search each once
+    matches: dict[
+        bytes, list[tuple[Sentence, bytes]]
+    ] = {}  # most answers are alike: search each once
     texts = [
         (exchange, _text(exchange.answer))
         for exchange in over
@@ -62,36 +60,39 @@ def reveals_nothing(
         leak = _leak(exchange, text, matches[text], profile)
         if leak is not None:
             place = places([exchange])
-            message = Text("an answer holds ", "響應中含有") + leak
+            message = Sentence("an answer holds ") + leak
             return [
                 Finding(
-                    level, "leak", message + Text(f" ({place})", f"（{place}）"), (exchange.id,)
+                    level, "leak", message + Sentence(" ({place})", place=place), (exchange.id,)
                 )
             ]
     return [held(level, [exchange for exchange, _ in texts])]
 
 
 def _leak(
-    exchange: Exchange, text: bytes, matches: Iterable[tuple[Text, bytes]], profile: ReceiverProfile
-) -> Text | None:
+    exchange: Exchange,
+    text: bytes,
+    matches: Iterable[tuple[Sentence, bytes]],
+    profile: ReceiverProfile,
+) -> Sentence | None:
     """What the answer `text` reveals, or None."""
     signer = profile.scheme.signer
     if Masked.SECRET in exchange.masked or (
         is_distinctive(signer.secret)
         and any(encoded in text for encoded in in_json(bytes(signer.secret)))
     ):
-        return Text("the secret", "密鑰")
+        return Sentence("the secret")
     sent = _sent(exchange)
     signing = exchange.signing
     if signing is not None and not signing.authentic:
         stamp = exchange.header(signer.dialect.timestamp_header.encode()) or b""
         right = sign(signer.dialect, signer.secret, stamp, exchange.request.body)
         if right in text and right not in sent:
-            return Text("the signature that would have been right", "正確的簽名")
+            return Sentence("the signature that would have been right")
     return next((leak for leak, match in matches if match not in sent), None)
 
 
-def _matches(text: bytes) -> Iterable[tuple[Text, bytes]]:
+def _matches(text: bytes) -> Iterable[tuple[Sentence, bytes]]:
     """What the patterns find in `text`: what kind of leak it is, and the bytes."""
     for leak, pattern in _LEAKS:
         match = pattern.search(text)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from conformance.checks.receiver.inferred_observer import InferredObserver
 from conformance.model.exchange import Fault
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.protocol.dialect import Dialect
 from conformance.protocol.schemes import Scheme
 
@@ -32,7 +32,7 @@ class ReceiverProfile:
     plain: str = "text"
     observed: bool = False
     inferred: InferredObserver | None = None
-    blind: Text | None = None
+    blind: Sentence | None = None
     certificate: str = ""
     refusal: tuple[int | None, Fault | None] = (None, None)
 

@@ -9,7 +9,7 @@ from conformance.checks.receiver.inferred_observer import InferredObserver
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.recorded_scheme import read_dialect, read_scheme, scheme_data
 from conformance.model.exchange import Fault
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.protocol.dialect import Secret
 
 
@@ -25,7 +25,7 @@ def as_data(profile: ReceiverProfile) -> dict[str, Any]:
         "plain": profile.plain,
         "observed": profile.observed,
         "inferred": list(profile.inferred.traits) if profile.inferred is not None else None,
-        "blind": asdict(profile.blind) if profile.blind is not None else None,
+        "blind": profile.blind.as_data() if profile.blind is not None else None,
         "certificate": profile.certificate,
         "refusal": [status, fault],
     }
@@ -45,7 +45,7 @@ def from_data(data: dict[str, Any], secret: Secret) -> ReceiverProfile:
         plain=data["plain"],
         observed=data["observed"],
         inferred=InferredObserver(tuple(map(_trait, inferred))) if inferred is not None else None,
-        blind=Text(**blind) if blind is not None else None,
+        blind=Sentence.from_data(blind) if blind is not None else None,
         certificate=data["certificate"],
         refusal=(status, Fault(fault) if fault is not None else None),
     )

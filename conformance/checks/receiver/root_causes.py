@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.model.exchange import Exchange, Role
 from conformance.model.rules import Finding, Held, Judgement, Level, Unjudged
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 
 RAW_BYTES = "receiver.signature.raw-bytes"
 TIMESTAMP_FORM = "receiver.signature.timestamp-form"
@@ -38,15 +38,13 @@ def without_root_cause(
 
 def _rewritten(exchanges: Sequence[Exchange], profile: ReceiverProfile) -> Finding:
     message = (
-        Text("the signature is checked over ", "簽名是對")
+        Sentence("the signature is checked over ")
         + profile.scheme.description
-        + Text(", not over the bytes as received", "計算的，而不是對收到的原始位元組")
+        + Sentence(", not over the bytes as received")
     )
     probes = tuple(exchange.id for exchange in exchanges if exchange.role is Role.PROBE)
     return Finding(Level.MUST, "body-rewritten", message, probes)
 
 
 def _same_cause(rule: str) -> Unjudged:
-    return Unjudged(
-        "same-cause", Text(f"the same cause as the failure of {rule}", f"與 {rule} 的失敗原因相同")
-    )
+    return Unjudged("same-cause", Sentence("the same cause as the failure of {rule}", rule=rule))

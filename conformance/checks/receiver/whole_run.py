@@ -18,7 +18,7 @@ from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.wording import RATE_LIMIT, answered, places
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.model.rules import NO_EVIDENCE, Finding, Judgement, Level, Unjudged, held
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence, clauses
 from conformance.protocol.schemes import describe_dialect
 
 FAST = 0.5
@@ -39,10 +39,12 @@ def status_exactly_200(
             held(level, [exchange for exchange in plain if exchange.status == 200], _NONE_ACCEPTED)
         ]
     status = other[0].status
-    message = Text(
-        f"{len(other)} of {len(plain)} plain valid messages were answered {status}: the sender "
-        "treats that as a failure and sends again",
-        f"{len(plain)} 則普通有效訊息中有 {len(other)} 則得到 {status}：發送方會視為失敗並重發",
+    message = Sentence(
+        "{count} of {total} plain valid messages were answered {status}: the sender treats "
+        "that as a failure and sends again",
+        count=len(other),
+        total=len(plain),
+        status=status or 0,
     )
     return [Finding(level, "other-2xx", message, _ids(other))]
 
@@ -56,12 +58,14 @@ def dialect(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) ->
         accepted = [exchange for exchange in plain if exchange.status in profile.accepted]
         return [held(level, accepted, _NONE_ACCEPTED)]
     message = (
-        Text("the target signs ", "目標所簽的是：")
+        Sentence("the target signs ")
         + (describe_dialect(spoken) if rewritten else profile.scheme.description)
-        + Text(
-            f" (dialect {spoken.name}), not {profile.requested.name}: {profile.requested.summary} "
-            "Everything else was judged in the dialect that it speaks.",
-            f"（方言 {spoken.name}），而不是 {profile.requested.name}。其餘規則已按它所說的方言判定。",
+        + Sentence(
+            " (dialect {spoken}), not {requested}: {summary} Everything else was judged in the "
+            "dialect that it speaks.",
+            spoken=spoken.name,
+            requested=profile.requested.name,
+            summary=profile.requested.summary,
         )
     )
     accepted = [e for e in plain if e.role is Role.PREFLIGHT and e.status in profile.accepted]
@@ -80,11 +84,7 @@ def signature_refusal_status(
     # A "not now" counts as a refusal only where the target answers every forgery with it.
     refused = [e for e in refused if e.status not in NOT_NOW or (e.status, None) == profile.refusal]
     if not refused:
-        return [
-            Unjudged(
-                "nothing-refused", Text("no forged request was refused", "沒有任何偽造請求被拒絕")
-            )
-        ]
+        return [Unjudged("nothing-refused", Sentence("no forged request was refused"))]
     wrong = [e for e in refused if e.status is None or not 400 <= e.status < 500]
     other = [e for e in refused if e not in wrong and e.status != 401]
     judgements: list[Judgement] = []
@@ -110,7 +110,7 @@ def body_refusal_status(
         return [
             Unjudged(
                 "nothing-refused",
-                Text("no malformed body was refused by 4xx", "沒有任何錯誤的請求體被 4xx 拒絕"),
+                Sentence("no malformed body was refused by 4xx"),
             )
         ]
     allowed = {("receiver.body.invalid-utf8", 401)}
@@ -126,9 +126,7 @@ def body_answered(
     """Every request with a malformed body gets an answer."""
     probes = [exchange for exchange in over if exchange.role is Role.PROBE]
     if not probes:
-        return [
-            Unjudged("no-evidence", Text("no malformed body was sent", "沒有發送任何錯誤的請求體"))
-        ]
+        return [Unjudged("no-evidence", Sentence("no malformed body was sent"))]
     silent = [probe for probe in probes if probe.fault in _UNANSWERED]
     if silent:
         return [Finding(level, "unanswered", _by_status(silent, profile, None), _ids(silent))]
@@ -147,11 +145,14 @@ def within_deadline(
         return [held(level, [exchange for exchange in timed if exchange.status is not None])]
     slowest = max(late, key=lambda exchange: exchange.seconds)
     where = places(late)
-    message = Text(
-        f"{len(late)} of {len(timed)} requests had no whole answer within {profile.deadline:g} s "
-        f"(up to {slowest.seconds:.1f} s): {where}",
-        f"{len(timed)} 個請求中有 {len(late)} 個未在 {profile.deadline:g} 秒內完整響應"
-        f"（最長 {slowest.seconds:.1f} 秒）：{where}",
+    message = Sentence(
+        "{count} of {total} requests had no whole answer within {deadline:g} s (up to "
+        "{seconds:.1f} s): {where}",
+        count=len(late),
+        total=len(timed),
+        deadline=profile.deadline,
+        seconds=slowest.seconds,
+        where=where,
     )
     return [Finding(level, "late", message, _ids(late))]
 
@@ -165,15 +166,15 @@ def fast_ack(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -
         return [
             Unjudged(
                 "too-few-answers",
-                Text("too few plain messages were answered", "得到響應的普通訊息太少"),
+                Sentence("too few plain messages were answered"),
             )
         ]
     median = statistics.median(exchange.seconds for exchange in alone)
     if median <= FAST:
         return [held(level, alone)]
-    message = Text(
-        f"the median answer to a plain message took {median * 1000:.0f} ms, sent one at a time",
-        f"逐一發送時，普通訊息響應時間的中位數為 {median * 1000:.0f} 毫秒",
+    message = Sentence(
+        "the median answer to a plain message took {milliseconds:.0f} ms, sent one at a time",
+        milliseconds=median * 1000,
     )
     return [Finding(level, "slow", message, _ids(alone))]
 
@@ -182,20 +183,14 @@ def alive(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> l
     """A plain valid message is still accepted after the whole run."""
     after = [each for each in over if each.role is Role.PLAIN and each.case == "after"]
     if not after:
-        return [
-            Unjudged(
-                "run-unfinished", Text("the run did not finish", "測試沒有執行到最後"), error=True
-            )
-        ]
+        return [Unjudged("run-unfinished", Sentence("the run did not finish"), error=True)]
     if after[-1].status in profile.accepted:
         return [held(level, after[-1:])]
     if after[-1].status == 429:
         return [Unjudged("rate-limit", RATE_LIMIT, error=True, exchanges=_ids(after))]
     if after[-1].fault is Fault.GIVEN_UP:
         return [Unjudged("unmeasured", UNMEASURED, error=True, exchanges=_ids(after))]
-    message = Text(
-        "after the run, a plain valid message: ", "測試結束後的普通有效訊息："
-    ) + answered(after[-1], profile)
+    message = Sentence("after the run, a plain valid message: ") + answered(after[-1], profile)
     lost = suspects(over, after[-1].request.url) if after[-1].status is None else []
     return [Finding(level, "dead", message + describe_suspects(lost), _ids([*after[-1:], *lost]))]
 
@@ -205,10 +200,10 @@ def https(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> l
     if not over:
         return [NO_EVIDENCE]
     if profile.certificate:
-        message = Text(
-            f"the certificate does not verify: {profile.certificate} (a private authority is trusted "
-            "with --ca FILE)",
-            f"憑證無法通過驗證：{profile.certificate}（私有憑證機構可用 --ca FILE 加入信任）",
+        message = Sentence(
+            "the certificate does not verify: {reason} (a private authority is trusted with --ca "
+            "FILE)",
+            reason=profile.certificate,
         )
         return [Finding(level, "certificate-untrusted", message, _ids(over))]
     if urlsplit(profile.url).scheme == "https":
@@ -218,14 +213,14 @@ def https(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> l
         return [
             Unjudged(
                 "on-loopback",
-                Text("an endpoint on loopback needs no https", "本機回送位址不需要 HTTPS"),
+                Sentence("an endpoint on loopback needs no https"),
             )
         ]
     return [
         Finding(
             level,
             "plain-http",
-            Text("the endpoint is plain http", "端點使用未加密的 http"),
+            Sentence("the endpoint is plain http"),
             _ids(over),
         )
     ]
@@ -244,25 +239,25 @@ def _is_loopback(host: str) -> bool:
 
 def _by_status(
     exchanges: Sequence[Exchange], profile: ReceiverProfile, expected: str | None
-) -> Text:
+) -> Sentence:
     """Exchanges grouped by answer: "answered 403: a, b; answered 500: c (instead of 401)"."""
-    groups: dict[Text, list[Exchange]] = {}
+    groups: dict[Sentence, list[Exchange]] = {}
     for exchange in exchanges:
         groups.setdefault(answered(exchange, profile), []).append(exchange)
-    en = "; ".join(f"{answer.en}: {places(group)}" for answer, group in groups.items())
-    zh = "；".join(f"{answer.zh}：{places(group)}" for answer, group in groups.items())
+    answers = clauses(
+        Sentence("{answer}: {places}", answer=answer, places=places(group))
+        for answer, group in groups.items()
+    )
     if expected is None:
-        return Text(en, zh)
-    return Text(en, zh) + Text(f" (instead of {expected})", f"（應為 {expected}）")
+        return answers
+    return answers + Sentence(" (instead of {expected})", expected=expected)
 
 
 def _ids(exchanges: Sequence[Exchange]) -> tuple[int, ...]:
     return tuple(exchange.id for exchange in exchanges[:10])
 
 
-_NONE_ACCEPTED = Unjudged(
-    "none-accepted", Text("no plain valid message was accepted", "沒有任何普通有效訊息被接受")
-)
+_NONE_ACCEPTED = Unjudged("none-accepted", Sentence("no plain valid message was accepted"))
 
 CHECKS = (
     Check("status-exactly-200", Scope.RUN, status_exactly_200),

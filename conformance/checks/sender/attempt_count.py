@@ -11,7 +11,7 @@ from conformance.checks.sender.profile import SenderProfile, under_way
 from conformance.checks.sender.step import StepExchanges
 from conformance.model.exchange import Exchange, Fault
 from conformance.model.rules import NO_EVIDENCE, Finding, Judgement, Level, Unjudged, held
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence, listed
 
 
 def expected_attempts(attempts: Sequence[Exchange], retry_count: int) -> int:
@@ -38,10 +38,7 @@ def as_answered(step: StepExchanges, profile: SenderProfile, level: Level) -> li
             held(level, seen, Unjudged("not-given-up", _NOT_GIVEN_UP) if step.ids else NO_EVIDENCE)
         ]
     attempts = by_message[wrong[0]]
-    count = Text(
-        f"{len(wrong)} of {len(step.ids)} messages: ",
-        f"{len(step.ids)} 條訊息中有 {len(wrong)} 條：",
-    )
+    count = Sentence("{count} of {total} messages: ", count=len(wrong), total=len(step.ids))
     evidence = tuple(each.id for each in attempts[:10]) or step.evidence_ids(wrong[:1])
     many = len(attempts) > expected_attempts(attempts, retry_count)
     slack = (slack_of_many if many else slack_of_few)(attempts, step.deadline)
@@ -66,33 +63,30 @@ def slack_of_few(attempts: Sequence[Exchange], deadline: float) -> float | None:
     return left[0] if left and left[0] > 0 else None
 
 
-def _described(attempts: Sequence[Exchange], retry_count: int, profile: SenderProfile) -> Text:
+def _described(attempts: Sequence[Exchange], retry_count: int, profile: SenderProfile) -> Sentence:
     if not attempts:
-        return Text(
-            f"did not arrive within {profile.arrival:g} s", f"在 {profile.arrival:g} 秒內沒有送達"
-        )
+        return Sentence("did not arrive within {seconds:g} s", seconds=profile.arrival)
     number, expected = len(attempts), expected_attempts(attempts, retry_count)
-    answers = _joined([_answer(each) for each in attempts])
+    answers = listed(_answer(each) for each in attempts)
     if number < expected:
         return (
-            Text(
-                f"{number} attempts, and no more, for RetryCount {retry_count} and the answers ",
-                f"RetryCount 為 {retry_count}，只嘗試了 {number} 次；響應依序為：",
+            Sentence(
+                "{number} attempts, and no more, for RetryCount {retry_count} and the answers ",
+                number=number,
+                retry_count=retry_count,
             )
             + answers
         )
     return (
-        Text(
-            f"{expected} attempts expected, {number} seen, for RetryCount {retry_count} and the answers ",
-            f"RetryCount 為 {retry_count}，預期 {expected} 次嘗試，實際 {number} 次；響應依序為：",
+        Sentence(
+            "{expected} attempts expected, {actual} seen, for RetryCount {retry_count} and the "
+            "answers ",
+            expected=expected,
+            actual=number,
+            retry_count=retry_count,
         )
         + answers
     )
-
-
-def _joined(texts: Sequence[Text]) -> Text:
-    """The texts as a list."""
-    return Text(", ".join(each.en for each in texts), "、".join(each.zh for each in texts))
 
 
 def _is_good(each: Exchange) -> bool:
@@ -103,16 +97,13 @@ def _is_given_up(each: Exchange) -> bool:
     return each.fault is Fault.TIMEOUT
 
 
-def _answer(each: Exchange) -> Text:
+def _answer(each: Exchange) -> Sentence:
     if each.status is not None:
-        return Text(str(each.status), str(each.status))
+        return Sentence("{status}", status=each.status)
     if _is_given_up(each):
         passed = each.ended - each.sent
-        return Text(f"none (given up after {passed:.1f} s)", f"無（{passed:.1f} 秒後放棄）")
-    return Text("a broken connection", "連接中斷")
+        return Sentence("none (given up after {seconds:.1f} s)", seconds=passed)
+    return Sentence("a broken connection")
 
 
-_NOT_GIVEN_UP = Text(
-    "not judged: no attempt was given up (see sender.time.deadline)",
-    "未判定：沒有任何嘗試被放棄（見 sender.time.deadline）",
-)
+_NOT_GIVEN_UP = Sentence("not judged: no attempt was given up (see sender.time.deadline)")

@@ -18,7 +18,7 @@ from conformance.checks.sender.step_checks import CHECKS
 from conformance.checks.sender.waits import BLUR
 from conformance.model.exchange import Exchange, Fault
 from conformance.model.rules import NO_EVIDENCE, Finding, Judgement, Unjudged, held
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence, clauses, verbatim
 from conformance.scenario.records import Case
 from conformance.scenario.sender import Expectation
 
@@ -56,7 +56,7 @@ def _judge(
     return judgements
 
 
-def describe_pass(case: Case, exchanges: Sequence[Exchange], profile: SenderProfile) -> Text:
+def describe_pass(case: Case, exchanges: Sequence[Exchange], profile: SenderProfile) -> Sentence:
     """What a pass of the case rests on: the number of attempts, how long none followed them, the waits."""
     texts = []
     indexed = CaseExchanges(exchanges)
@@ -72,24 +72,27 @@ def describe_pass(case: Case, exchanges: Sequence[Exchange], profile: SenderProf
             check = STEP_CHECKS.get(expectation.check or "")
             if check is not None and check.describe_pass is not None:
                 texts.append(check.describe_pass(step, profile))
-    return Text("; ".join(text.en for text in texts), "；".join(text.zh for text in texts))
+    return clauses(texts)
 
 
 def _not_accepted(step: StepExchanges) -> Unjudged:
     first = step.refused_events[0]
-    en = f"answered {first.status}" if first.status is not None else first.detail or first.fault
-    zh = f"響應 {first.status}" if first.status is not None else first.detail or str(first.fault)
-    subject = (
-        f"{len(step.refused_events)} of {len(step.events)} messages were"
-        if len(step.events) > 1
-        else "it was"
-    )
+    if first.status is not None:
+        answer = Sentence("answered {status}", status=first.status)
+    else:
+        answer = verbatim(first.detail or str(first.fault))
+    if len(step.events) > 1:
+        reason = Sentence(
+            "not judged: {count} of {total} messages were not accepted by the sender ({answer})",
+            count=len(step.refused_events),
+            total=len(step.events),
+            answer=answer,
+        )
+    else:
+        reason = Sentence("not judged: it was not accepted by the sender ({answer})", answer=answer)
     return Unjudged(
         "event-refused",
-        Text(
-            f"not judged: {subject} not accepted by the sender ({en})",
-            f"未判定：{len(step.events)} 條訊息中有 {len(step.refused_events)} 條未被發送方接受（{zh}）",
-        ),
+        reason,
         exchanges=(first.id,),
     )
 
@@ -106,10 +109,10 @@ def _arrives(expectation: Expectation, step: StepExchanges, profile: SenderProfi
     evidence = step.evidence_ids(missing)
     if not evidence:
         return NO_EVIDENCE
-    where = Text(" at the other endpoint", "（另一個端點）") if expectation.other else NO_TEXT
-    count = Text(f"{len(missing)} of {total} messages ", f"{total} 條訊息中有 {len(missing)} 條")
-    text = (count if total > 1 else NO_TEXT) + Text(
-        f"did not arrive within {profile.arrival:g} s", f"在 {profile.arrival:g} 秒內沒有送達"
+    where = Sentence(" at the other endpoint") if expectation.other else EMPTY
+    count = Sentence("{count} of {total} messages ", count=len(missing), total=total)
+    text = (count if total > 1 else EMPTY) + Sentence(
+        "did not arrive within {seconds:g} s", seconds=profile.arrival
     )
     return Finding(expectation.level, "not-delivered", text + where, evidence)
 
@@ -142,7 +145,7 @@ def _call(expectation: Expectation, step: StepExchanges) -> Judgement:
         return NO_EVIDENCE
     call = step.call
     if call.answer is None or call.fault is not None:
-        text = Text(f"no answer ({call.fault})", f"沒有響應（{call.fault}）")
+        text = Sentence("no answer ({fault})", fault=str(call.fault))
         slack = BLUR if call.fault is Fault.TIMEOUT else None
         return Finding(expectation.level, "call-unanswered", text, (call.id,), slack)
     ok = succeeded(call)
@@ -150,9 +153,9 @@ def _call(expectation: Expectation, step: StepExchanges) -> Judgement:
         return held(expectation.level, [call])
     status = f"{call.status}: {message(call)}"
     text = (
-        Text(f"reported an error ({status})", f"報告了錯誤（{status}）")
+        Sentence("reported an error ({status})", status=status)
         if expectation.call == "ok"
-        else Text(f"reported success ({call.status})", f"報告成功（{call.status}）")
+        else Sentence("reported success ({status})", status=call.status or 0)
     )
     code = "call-failed" if expectation.call == "ok" else "call-succeeded"
     return Finding(expectation.level, code, text, (call.id,))
@@ -168,15 +171,12 @@ def _attempts(expectation: Expectation, step: StepExchanges, profile: SenderProf
         return held(expectation.level, seen, slack=_slack_of_giving_up(expectation, step))
     msg_id = (few or many)[0]
     attempts = by_message[msg_id]
-    count = Text(
-        f"{len(few or many)} of {len(step.ids)} messages: ",
-        f"{len(step.ids)} 條訊息中有 {len(few or many)} 條：",
-    )
+    count = Sentence("{count} of {total} messages: ", count=len(few or many), total=len(step.ids))
     text = (
         _too_few(attempts, (least, most), step, profile) if few else _too_many(attempts, most, step)
     )
     evidence = tuple(attempt.id for attempt in attempts[:10]) or step.evidence_ids([msg_id])
-    text = (count if len(step.ids) > 1 else NO_TEXT) + text
+    text = (count if len(step.ids) > 1 else EMPTY) + text
     slack = (slack_of_few if few else slack_of_many)(attempts, step.deadline)
     code = "too-few-attempts" if few else "too-many-attempts"
     return Finding(expectation.level, code, text, evidence, slack)
@@ -207,93 +207,84 @@ def _too_few(
     expected: tuple[int, int | None],
     step: StepExchanges,
     profile: SenderProfile,
-) -> Text:
+) -> Sentence:
     """Describes fewer attempts than `expected` (least, most)."""
     least, most = expected
     number = len(attempts)
     if not attempts:
-        return Text(
-            f"did not arrive within {profile.arrival:g} s", f"在 {profile.arrival:g} 秒內沒有送達"
-        )
+        return Sentence("did not arrive within {seconds:g} s", seconds=profile.arrival)
     last = attempts[-1]
     if under_way(last):
-        return Text(
-            f"still waits for an answer {UNDER_WAY:g} s after attempt {number}: it does not give up",
-            f"第 {number} 次嘗試之後 {UNDER_WAY:g} 秒仍在等待響應，沒有放棄",
+        return Sentence(
+            "still waits for an answer {seconds:g} s after attempt {number}: it does not give up",
+            seconds=UNDER_WAY,
+            number=number,
         )
     within = profile.patience(number)
     if most is None and number == 1:
-        return Text(
-            f"{_answered(last)}, and not sent again within {within:.1f} s",
-            f"{_answered_zh(last)}，{within:.1f} 秒內沒有重發",
+        return Sentence(
+            "{answer}, and not sent again within {seconds:.1f} s",
+            answer=_answered(last),
+            seconds=within,
         )
-    text = Text(
-        f"{least} attempts expected, {number} seen (none in the {within:.1f} s after the last)",
-        f"預期 {least} 次嘗試，實際 {number} 次（最後一次之後 {within:.1f} 秒內沒有）",
+    text = Sentence(
+        "{expected} attempts expected, {actual} seen (none in the {seconds:.1f} s after the last)",
+        expected=least,
+        actual=number,
+        seconds=within,
     )
     if step.retry_count is not None and number == step.retry_count and least == number + 1:
         text += _COUNTED_AS_ATTEMPTS
     elif most is not None and attempts[0].ended - attempts[0].sent > 1:
         whole = last.ended - attempts[0].started
-        text += Text(
-            f": given up {whole:.1f} s after the first, as if all attempts shared one deadline",
-            f"：第一次之後 {whole:.1f} 秒便放棄，像是所有嘗試共用一個期限",
+        text += Sentence(
+            ": given up {whole:.1f} s after the first, as if all attempts shared one deadline",
+            whole=whole,
         )
     return text
 
 
-def _too_many(attempts: Sequence[Exchange], most: int | None, step: StepExchanges) -> Text:
+def _too_many(attempts: Sequence[Exchange], most: int | None, step: StepExchanges) -> Sentence:
     """Describes more attempts than `most`."""
     number = len(attempts)
     good = next((n for n, attempt in enumerate(attempts, 1) if attempt.status == 200), None)
     if good is not None and good < number:
         wait = attempts[good].started - attempts[good - 1].ended
-        return Text(
-            f"answered 200 at attempt {good}, and sent again {wait:.1f} s later",
-            f"第 {good} 次嘗試已響應 200，{wait:.1f} 秒後又再次發送",
+        return Sentence(
+            "answered 200 at attempt {good}, and sent again {wait:.1f} s later",
+            good=good,
+            wait=wait,
         )
     first = attempts[0]
     if first.fault is Fault.TIMEOUT and step.expected_answer(first) is not None:
         held = first.ended - first.sent
-        return Text(
-            f"given up after {held:.1f} s, before the deadline, and sent again",
-            f"{held:.1f} 秒後便放棄並重發，早於期限",
+        return Sentence(
+            "given up after {seconds:.1f} s, before the deadline, and sent again", seconds=held
         )
-    text = Text(f"{most} attempts expected, {number} seen", f"預期 {most} 次嘗試，實際 {number} 次")
+    text = Sentence(
+        "{expected} attempts expected, {actual} seen", expected=most or 0, actual=number
+    )
     if step.retry_count is not None and most == step.retry_count + 1:
-        text += Text(f" for RetryCount {step.retry_count}", f"（RetryCount 為 {step.retry_count}）")
+        text += Sentence(" for RetryCount {retry_count}", retry_count=step.retry_count)
     return text
 
 
-def _answered(each: Exchange) -> str:
+def _answered(each: Exchange) -> Sentence:
     if each.status is not None:
-        return f"answered {each.status}"
-    return _FAULTS.get(each.detail, f"no whole answer ({each.detail or each.fault})")
-
-
-def _answered_zh(each: Exchange) -> str:
-    if each.status is not None:
-        return f"響應 {each.status}"
-    return f"沒有完整響應（{each.detail or each.fault}）"
+        return Sentence("answered {status}", status=each.status)
+    reason = each.detail or str(each.fault)
+    return _FAULTS.get(each.detail, Sentence("no whole answer ({reason})", reason=reason))
 
 
 _FAULTS = {
-    "reset": "the connection was reset",
-    "close": "the connection was closed without an answer",
-    "half": "the answer broke off in the middle",
+    "reset": Sentence("the connection was reset"),
+    "close": Sentence("the connection was closed without an answer"),
+    "half": Sentence("the answer broke off in the middle"),
 }
-_NO_HANDSHAKE = Text(
-    "not judged: the sender did not connect to the endpoint with the untrusted certificate",
-    "未判定：發送方沒有連線到憑證不受信任的端點",
+_NO_HANDSHAKE = Sentence(
+    "not judged: the sender did not connect to the endpoint with the untrusted certificate"
 )
-_NOTHING_ARRIVED = Text(
-    "not judged: no other message arrived in this case either",
-    "未判定：這個案例中也沒有其他訊息送達",
-)
-_UNWANTED = Text("arrived, but must not", "送達了，但不應送達")
-_UNWANTED_THERE = Text(
-    "arrived at the other endpoint, but must not", "送達了另一個端點，但不應送達"
-)
-_COUNTED_AS_ATTEMPTS = Text(
-    ": RetryCount is treated as the number of attempts", "：RetryCount 被當成了嘗試的總次數"
-)
+_NOTHING_ARRIVED = Sentence("not judged: no other message arrived in this case either")
+_UNWANTED = Sentence("arrived, but must not")
+_UNWANTED_THERE = Sentence("arrived at the other endpoint, but must not")
+_COUNTED_AS_ATTEMPTS = Sentence(": RetryCount is treated as the number of attempts")

@@ -12,7 +12,7 @@ from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.step import StepExchanges, is_call
 from conformance.model.exchange import Exchange, Role
 from conformance.model.rules import Finding, Judgement, Level, Unjudged, held
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 
 APART = ("unreachable", "timed-out", "refused")
 """The cases whose reports must differ."""
@@ -32,9 +32,9 @@ def test_failed(step: StepExchanges, profile: SenderProfile, level: Level) -> li
             if profile.reports_tests
             else Unjudged("test-never-succeeds", _NEVER_REPORTS)
         ]
-    text = Text(
-        f"Test reports success ({message(call)}), though the endpoint did not answer 200",
-        f"端點沒有響應 200，測試卻報告成功（{message(call)}）",
+    text = Sentence(
+        "Test reports success ({message}), though the endpoint did not answer 200",
+        message=message(call),
     )
     return [Finding(level, "test-reports-success", text, (call.id,))]
 
@@ -54,14 +54,16 @@ def distinguishes_failures(
         return [
             Unjudged(
                 "no-answer",
-                Text(f"no answer of Test ({silent[0]})", f"測試沒有響應（{silent[0]}）"),
+                Sentence("no answer of Test ({silent})", silent=silent[0]),
             )
         ]
     for one, other in combinations(APART, 2):
         if _report(tests[one]) == _report(tests[other]):
-            text = Text(
-                f"Test says the same of {one} and {other}: {message(tests[one])!r}",
-                f"測試對 {one} 與 {other} 的說明相同：{message(tests[one])!r}",
+            text = Sentence(
+                "Test says the same of {one} and {other}: {message!r}",
+                one=one,
+                other=other,
+                message=message(tests[one]),
             )
             return [Finding(level, "reports-alike", text, (tests[one].id, tests[other].id))]
     return [held(level, tests.values())]
@@ -73,10 +75,10 @@ def _report(test: Exchange) -> tuple[int | None, str]:
     return test.status, _VOLATILE.sub("", body.decode("utf-8", "replace").lower())
 
 
-_NO_ANSWER = Text("not judged: Test did not answer", "未判定：測試沒有響應")
-_NEVER_REPORTS = Text(
-    "not judged: Test reported no success for an endpoint that answered 200 either (see sender.config.test)",
-    "未判定：端點響應 200 時，測試也沒有報告成功（見 sender.config.test）",
+_NO_ANSWER = Sentence("not judged: Test did not answer")
+_NEVER_REPORTS = Sentence(
+    "not judged: Test reported no success for an endpoint that answered 200 either (see "
+    "sender.config.test)"
 )
 
 CHECKS = (

@@ -7,7 +7,7 @@ import json
 import re
 
 from conformance.model.exchange import Exchange
-from conformance.model.text import NO_TEXT
+from conformance.model.sentence import EMPTY
 from conformance.protocol.dialect import Dialect, Secret, verify
 from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.schemes import Scheme, others
@@ -49,7 +49,7 @@ def fits(scheme: Scheme, each: Exchange, requested: Dialect, secret: Secret | No
 def scheme_of(each: Exchange, requested: Signer) -> Scheme | None:
     """The scheme that a delivery is signed with: the requested one, or else another known one; None when
     no known scheme fits."""
-    plain = Scheme(requested, None, NO_TEXT)
+    plain = Scheme(requested, None, EMPTY)
     if fits(plain, each, requested.dialect):
         return plain
     known = [dialects.load(name) for name in dialects.names()]

@@ -32,7 +32,7 @@ from conformance.checks.sender.waits import (
 )
 from conformance.model.exchange import Exchange, Masked
 from conformance.model.rules import NO_EVIDENCE, Finding, Judgement, Level, Unjudged, gravest, held
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.options.secrets import is_distinctive
 from conformance.protocol.dialect import Secret
 from conformance.protocol.encodings import in_json
@@ -62,12 +62,12 @@ def faithful(step: StepExchanges, profile: SenderProfile, level: Level) -> list[
         return [held(level, firsts.values())]
     text, first = wrong[0]
     if len(events) > 1:
-        zh = f"{len(events)} 條訊息中有 {len(wrong)} 條："
-        text = Text(f"{len(wrong)} of {len(events)} messages: ", zh) + text
+        count, total = len(wrong), len(events)
+        text = Sentence("{count} of {total} messages: ", count=count, total=total) + text
     return [Finding(level, "message-changed", text, (first,))]
 
 
-def _first_change(emitted: Fields, delivered: Fields) -> Text:
+def _first_change(emitted: Fields, delivered: Fields) -> Sentence:
     """The first field that was changed on the way; empty when none was."""
     for name, value in emitted.items():
         arrived = delivered.get(name)
@@ -76,7 +76,7 @@ def _first_change(emitted: Fields, delivered: Fields) -> Text:
         is_float = isinstance(value, int) and isinstance(arrived, float)
         if is_float or (type(arrived) is type(value) and not _same(value, arrived)):
             return _changed(name, value, delivered)
-    return NO_TEXT
+    return EMPTY
 
 
 def same_message(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
@@ -94,7 +94,7 @@ def same_message(step: StepExchanges, profile: SenderProfile, level: Level) -> l
             names = dict.fromkeys([*first, *fields])
             differing = [n for n in names if not _same(first.get(n), fields.get(n))]
             if differing:
-                place = Text(f"attempt {number}: ", f"第 {number} 次嘗試：")
+                place = Sentence("attempt {number}: ", number=number)
                 change = _changed(differing[0], first.get(differing[0]), fields)
                 return [
                     Finding(level, "message-changed", place + change, (each.id, attempts[0].id))
@@ -112,9 +112,9 @@ def _stale(attempts: Sequence[Exchange], profile: SenderProfile, level: Level) -
     for number, each in enumerate(attempts[1:], 2):
         signed = signature_of(each, profile.requested.dialect) is not None and has_whole_body(each)
         if signed and not fits(profile.scheme, each, profile.requested.dialect):
-            text = Text(
-                f"attempt {number}: the signature does not match its timestamp and body",
-                f"第 {number} 次嘗試：簽名與時間戳及請求體不符",
+            text = Sentence(
+                "attempt {number}: the signature does not match its timestamp and body",
+                number=number,
             )
             return Finding(level, "signature-stale", text, (each.id, attempts[0].id))
     return None
@@ -147,7 +147,7 @@ def _signed_with(
     attempts: Sequence[Exchange],
     profile: SenderProfile,
     level: Level,
-    otherwise: Text,
+    otherwise: Sentence,
 ) -> Judgement:
     """Whether `attempts` are signed with `secret`; `otherwise` describes the run's other one."""
     if profile.scheme is None:
@@ -171,7 +171,7 @@ def distinct_ids(step: StepExchanges, profile: SenderProfile, level: Level) -> l
         return [Unjudged("no-message-id", _NO_ID)]
     if ids[0] != ids[1]:
         return [held(level, firsts)]
-    text = Text(f"both tests carry the msgId {ids[0]!r}", f"兩次測試的 msgId 都是 {ids[0]!r}")
+    text = Sentence("both tests carry the msgId {msg_id!r}", msg_id=str(ids[0]))
     return [Finding(level, "same-message-id", text, tuple(attempt.id for attempt in firsts))]
 
 
@@ -201,7 +201,7 @@ def exponential_waits(step: StepExchanges, profile: SenderProfile, level: Level)
     if spread > A_ROUND and SAME_AS_ROUND[0] < median(means) / spread < SAME_AS_ROUND[1]:
         return [Unjudged("lost-in-crowd", _LOST_IN_CROWD, slack=spread - A_ROUND)]
     listed_waits = figures(means)
-    text = Text(f"waits were {listed_waits} s: ", f"間隔為 {listed_waits} 秒：") + kind.text
+    text = Sentence("waits were {waits} s: ", waits=listed_waits) + kind.text
     return [
         Finding(level, kind.code, text, tuple(each.id for each in messages[0]), slack_of(means))
     ]
@@ -217,9 +217,10 @@ def retry_after_respected(
             delay = retry_after(each)
             asking += [each] if delay else []
             if wait < delay - 0.1:
-                text = Text(
-                    f"sent again after {wait:.1f} s, though Retry-After asked for {delay:g} s",
-                    f"{wait:.1f} 秒後便重發，而 Retry-After 要求 {delay:g} 秒",
+                text = Sentence(
+                    "sent again after {wait:.1f} s, though Retry-After asked for {delay:g} s",
+                    wait=wait,
+                    delay=delay,
                 )
                 return [Finding(level, "sent-too-soon", text, (each.id,), delay - wait)]
     return [held(level, asking, Unjudged("no-retry-after", _NO_RETRY_AFTER))]
@@ -239,9 +240,9 @@ def prompt(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Ju
         latest = max(first.started - events[key].started for key, first in firsts.items())
         slack = PROMPT - delays[msg_id] if latest > PROMPT else None
         return [held(level, firsts.values(), slack=slack)]
-    text = Text(
-        f"the first attempt came {delays[msg_id]:.1f} s after the message was accepted",
-        f"訊息被接受後 {delays[msg_id]:.1f} 秒才有首次嘗試",
+    text = Sentence(
+        "the first attempt came {delays:.1f} s after the message was accepted",
+        delays=delays[msg_id],
     )
     return [
         Finding(level, "first-attempt-late", text, (firsts[msg_id].id,), delays[msg_id] - PROMPT)
@@ -256,9 +257,10 @@ def delivered_after_restart(
     lost = [i for i in events if not any(attempt.status == 200 for attempt in by_message[i])]
     if not lost:
         return [held(level, [attempt for i in events for attempt in by_message[i]])]
-    text = Text(
-        f"{len(lost)} of {len(events)} accepted messages did not arrive after the restart",
-        f"{len(events)} 條已接受的訊息中有 {len(lost)} 條在重啟後沒有送達",
+    text = Sentence(
+        "{count} of {total} accepted messages did not arrive after the restart",
+        count=len(lost),
+        total=len(events),
     )
     return [Finding(level, "not-delivered", text, tuple(events[i].id for i in lost[:10]))]
 
@@ -273,9 +275,8 @@ def not_sent_again(step: StepExchanges, profile: SenderProfile, level: Level) ->
     if not repeated:
         done = [each for attempts in step.attempts().values() for each in attempts]
         return [held(level, [attempt for attempt in done if attempt.status == 200])]
-    text = Text(
-        f"{len(repeated)} messages were sent again after they had been answered 200",
-        f"{len(repeated)} 條訊息在響應 200 之後再次送來",
+    text = Sentence(
+        "{count} messages were sent again after they had been answered 200", count=len(repeated)
     )
     return [Finding(level, "sent-again", text, tuple(attempt.id for attempt in repeated[0]))]
 
@@ -328,13 +329,15 @@ def _judge_list(step: StepExchanges, level: Level, changes: Fields) -> list[Judg
         if expected.get(name) is None:
             continue
         if name.lower() not in entry:
-            text = Text(f"List does not show {name}", f"列表沒有顯示 {name}")
+            text = Sentence("List does not show {name}", name=name)
             return [Finding(level, "setting-missing", text, (call.id,))]
         value = entry[name.lower()]
         if not _is_same_setting(value, expected[name]):
-            text = Text(
-                f"List shows {name} {_short(value)}, not {_short(expected[name])}",
-                f"列表顯示 {name} 為 {_short(value)}，而不是 {_short(expected[name])}",
+            text = Sentence(
+                "List shows {name} {value}, not {expected}",
+                name=name,
+                value=_short(value),
+                expected=_short(expected[name]),
             )
             return [Finding(level, "setting-differs", text, (call.id,))]
     return [held(level, [call])]
@@ -348,7 +351,7 @@ def unchanged(step: StepExchanges, profile: SenderProfile, level: Level) -> list
     url = fields_of(step.config_call).get("URL", "") if step.config_call is not None else ""
     if configuration_of(call, url) is None:
         return [held(level, [call])]
-    text = Text("the invalid configuration is listed", "無效的配置出現在列表中")
+    text = Sentence("the invalid configuration is listed")
     return [Finding(level, "invalid-listed", text, (call.id,))]
 
 
@@ -368,7 +371,7 @@ def secret_hidden(step: StepExchanges, profile: SenderProfile, level: Level) -> 
         Finding(
             level,
             "secret-shown",
-            Text("List shows the whole Secret", "列表顯示了完整的 Secret"),
+            Sentence("List shows the whole Secret"),
             (call.id,),
         )
     ]
@@ -385,14 +388,11 @@ def _without_timestamp(attempt: Exchange) -> Fields:
     return {n: value for n, value in fields_of(attempt).items() if n.lower() != "timestamp"}
 
 
-def _changed(name: str, original: object, delivered: Fields) -> Text:
+def _changed(name: str, original: object, delivered: Fields) -> Sentence:
     if name not in delivered:
-        return Text(f"{name} is missing", f"缺少 {name}")
+        return Sentence("{name} is missing", name=name)
     was, now = _differing(_visible_json(original), _visible_json(delivered[name]))
-    return Text(
-        f"{name} was {was}, and arrived as {now}",
-        f"{name} 原為 {was}，送達時變成 {now}",
-    )
+    return Sentence("{name} was {was}, and arrived as {now}", name=name, was=was, now=now)
 
 
 def _visible_json(value: object) -> str:
@@ -439,40 +439,23 @@ def _sorted_texts(values: list[Any]) -> list[str]:
     return sorted(str(value).strip() for value in values)
 
 
-_UNKNOWN_SCHEME = Text(
-    "not judged: the signing scheme is unknown (see sender.wire.signature)",
-    "未判定：簽名方式未知（見 sender.wire.signature）",
+_UNKNOWN_SCHEME = Sentence("not judged: the signing scheme is unknown (see sender.wire.signature)")
+_OTHERS_SECRET = Sentence("signed with the Secret of another configuration, not with its own")
+_OLD_SECRET = Sentence("still signed with the Secret from before the Update")
+_NEITHER_SECRET = Sentence("the signature matches no Secret")
+_NO_ID = Sentence("not judged: a test message has no readable msgId (see sender.wire.schema)")
+_ONE_TEST = Sentence("only one test message arrived")
+_NO_RETRY_AFTER = Sentence("no answer with Retry-After was given")
+_LIST_UNREAD = Sentence(
+    "not judged: List showed no configuration that the suite had created (see "
+    "sender.config.create-list)"
 )
-_OTHERS_SECRET = Text(
-    "signed with the Secret of another configuration, not with its own",
-    "以另一個配置的 Secret 簽名，而不是自己的",
+_TOO_FEW_WAITS = Sentence("too few attempts to see how the waits grow")
+_ADDED = Sentence("List shows two configurations with the URL: Update has added one")
+_LOST_IN_CROWD = Sentence(
+    "the waits are no longer than it takes to send all messages: needs a longer first wait"
 )
-_OLD_SECRET = Text(
-    "still signed with the Secret from before the Update", "仍以更新之前的 Secret 簽名"
-)
-_NEITHER_SECRET = Text("the signature matches no Secret", "簽名與任何 Secret 都不符")
-_NO_ID = Text(
-    "not judged: a test message has no readable msgId (see sender.wire.schema)",
-    "未判定：測試訊息沒有可讀取的 msgId（見 sender.wire.schema）",
-)
-_ONE_TEST = Text("only one test message arrived", "只收到一條測試訊息")
-_NO_RETRY_AFTER = Text("no answer with Retry-After was given", "沒有給出帶 Retry-After 的響應")
-_LIST_UNREAD = Text(
-    "not judged: List showed no configuration that the suite had created (see sender.config.create-list)",
-    "未判定：列表沒有顯示測試套件建立的任何配置（見 sender.config.create-list）",
-)
-_TOO_FEW_WAITS = Text(
-    "too few attempts to see how the waits grow", "嘗試次數太少，看不出間隔如何增長"
-)
-_ADDED = Text(
-    "List shows two configurations with the URL: Update has added one",
-    "列表中有兩個配置使用這個 URL：更新時新增了一個",
-)
-_LOST_IN_CROWD = Text(
-    "the waits are no longer than it takes to send all messages: needs a longer first wait",
-    "間隔不比送出全部訊息所需的時間長：需要較長的首次間隔",
-)
-_NOT_LISTED = Text("List does not show the configuration", "列表沒有顯示這個配置")
+_NOT_LISTED = Sentence("List does not show the configuration")
 
 _BODIES = frozenset({Need.BODIES})
 CHECKS = (

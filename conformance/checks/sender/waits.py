@@ -14,7 +14,7 @@ from itertools import combinations, dropwhile, pairwise
 from statistics import fmean, pstdev
 
 from conformance.model.exchange import Exchange
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 
 GROWTH, GROWTH_OF_FOUR = 1.36, 1.46
 FLAT, WILDLY_FLAT = 1.15, 1.35
@@ -42,7 +42,7 @@ class Kind:
     """A kind of waits that are not exponential: the code of the finding, and its words."""
 
     code: str
-    text: Text
+    text: Sentence
 
 
 def waits(attempts: Sequence[Exchange]) -> list[float]:
@@ -147,8 +147,8 @@ def _keeps_its_factor(free: Sequence[float]) -> bool:
     return last >= max(GROWTH, FALLING * first)
 
 
-_NO_WAIT = Kind("no-wait", Text("there is no wait at all", "完全沒有間隔"))
-_CONSTANT = Kind("waits-constant", Text("constant, not exponential", "固定不變，而非指數增長"))
-_SHRINKING = Kind("waits-shrink", Text("shrinking, not growing", "越來越短，而非增長"))
-_RANDOM = Kind("waits-random", Text("random, not growing with each attempt", "隨機，沒有逐次增長"))
-_LINEAR = Kind("waits-linear", Text("linear, not exponential", "線性增長，而非指數增長"))
+_NO_WAIT = Kind("no-wait", Sentence("there is no wait at all"))
+_CONSTANT = Kind("waits-constant", Sentence("constant, not exponential"))
+_SHRINKING = Kind("waits-shrink", Sentence("shrinking, not growing"))
+_RANDOM = Kind("waits-random", Sentence("random, not growing with each attempt"))
+_LINEAR = Kind("waits-linear", Sentence("linear, not exponential"))

@@ -20,7 +20,7 @@ from conformance.checks.sender.signing import (
 from conformance.checks.sender.step import fields_of, has_whole_body, is_call
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.model.rules import Finding, Judgement, Level, Unjudged, held
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.protocol.delivery import deadline
 from conformance.protocol.dialect import Dialect
 from conformance.protocol.schemes import Scheme
@@ -37,13 +37,10 @@ FROZEN = 3.0
 """Seconds after which a retry with the first attempt's timestamp was not given a new one."""
 UNSEEN = ("sender.retry.on-connection-fault", "refused")
 """The case whose first attempts cannot be observed."""
-NOTHING = Unjudged("no-delivery", Text("no delivery arrived", "沒有收到任何投遞"), error=True)
+NOTHING = Unjudged("no-delivery", Sentence("no delivery arrived"), error=True)
 UNSIGNED = Unjudged(
     "unsigned",
-    Text(
-        "not judged: no delivery was signed (see sender.wire.always-signed)",
-        "未判定：沒有任何投遞帶有簽名（見 sender.wire.always-signed）",
-    ),
+    Sentence("not judged: no delivery was signed (see sender.wire.always-signed)"),
 )
 
 
@@ -55,7 +52,7 @@ def deliveries(over: Sequence[Exchange]) -> list[Exchange]:
 
 def _for_each(
     code: str,
-    problem: Callable[[Exchange, SenderProfile], Text | None],
+    problem: Callable[[Exchange, SenderProfile], Sentence | None],
     shows: Callable[[Exchange, SenderProfile], object] = lambda each, profile: True,
 ) -> Judge:
     """A judge of each delivery that `shows` what it is about. `problem` describes what is wrong with one,
@@ -73,68 +70,62 @@ def _for_each(
 
 
 def _judgement(
-    level: Level, code: str, wrong: Sequence[tuple[Exchange, Text]], attempts: Sequence[Exchange]
+    level: Level,
+    code: str,
+    wrong: Sequence[tuple[Exchange, Sentence]],
+    attempts: Sequence[Exchange],
 ) -> Judgement:
     """One finding for the `wrong` attempts; NOTHING when there are no attempts at all."""
     return _finding(level, code, wrong, len(attempts)) if wrong else held(level, attempts, NOTHING)
 
 
 def _finding(
-    level: Level, code: str, wrong: Sequence[tuple[Exchange, Text]], total: int
+    level: Level, code: str, wrong: Sequence[tuple[Exchange, Sentence]], total: int
 ) -> Finding:
     """The finding for `wrong` out of `total` deliveries: the first of them is described."""
-    count = Text(f"{len(wrong)} of {total} deliveries: ", f"{total} 次投遞中有 {len(wrong)} 次：")
+    count = Sentence("{count} of {total} deliveries: ", count=len(wrong), total=total)
     return Finding(level, code, count + wrong[0][1], tuple(each.id for each, _ in wrong[:10]))
 
 
-def _method(each: Exchange, profile: SenderProfile) -> Text | None:
+def _method(each: Exchange, profile: SenderProfile) -> Sentence | None:
     method = each.request.method
-    return (
-        None
-        if method == "POST"
-        else Text(f"sent by {method}, not POST", f"以 {method} 發送，而非 POST")
-    )
+    return None if method == "POST" else Sentence("sent by {method}, not POST", method=method)
 
 
-def _content_type(each: Exchange, profile: SenderProfile) -> Text | None:
+def _content_type(each: Exchange, profile: SenderProfile) -> Sentence | None:
     value = each.header(b"content-type") or b""
     if value.partition(b";")[0].strip().lower() == b"application/json":
         return None
     kind = _excerpt(value)
-    return Text(f"Content-Type is {kind!r}", f"Content-Type 為 {kind!r}")
+    return Sentence("Content-Type is {kind!r}", kind=kind)
 
 
-def _timestamp(each: Exchange, profile: SenderProfile) -> Text | None:
+def _timestamp(each: Exchange, profile: SenderProfile) -> Sentence | None:
     dialect = profile.requested.dialect
     if stamp_time(each, dialect) is not None:
         return None
     stamp = stamp_of(each, dialect) or b""
     what = _excerpt(stamp)
     if dialect.timestamp_unit == "milliseconds":
-        return Text(
-            f"the timestamp is {what!r}, not Unix milliseconds",
-            f"時間戳為 {what!r}，不是 Unix 毫秒數",
-        )
+        return Sentence("the timestamp is {what!r}, not Unix milliseconds", what=what)
     if re.fullmatch(rb"\d{13}", stamp):
-        return Text(f"the timestamp is in milliseconds ({what})", f"時間戳以毫秒為單位（{what}）")
-    return Text(
-        f"the timestamp is {what!r}, not whole Unix seconds", f"時間戳為 {what!r}，不是 Unix 整數秒"
-    )
+        return Sentence("the timestamp is in milliseconds ({what})", what=what)
+    return Sentence("the timestamp is {what!r}, not whole Unix seconds", what=what)
 
 
-def _signature_form(each: Exchange, profile: SenderProfile) -> Text | None:
+def _signature_form(each: Exchange, profile: SenderProfile) -> Sentence | None:
     dialect = profile.requested.dialect
     signature = signature_of(each, dialect) or b""
-    pattern, en, zh = _FORMS[dialect.encoding]
+    pattern, form = _FORMS[dialect.encoding]
     if re.fullmatch(pattern, signature):
         return None
     what = _excerpt(signature)
-    return Text(f"the signature is {what!r}, not {en}", f"簽名為 {what!r}，不是 {zh}")
+    return Sentence("the signature is {what!r}, not {form}", what=what, form=form)
 
 
 _FORMS = {
-    "hex": (rb"[0-9a-f]{64}", "64 lower-case hex digits", "64 位小寫十六進位"),
-    "base64": (rb"[A-Za-z0-9+/]{43}=", "32 bytes in Base64", "32 位元組的 Base64"),
+    "hex": (rb"[0-9a-f]{64}", Sentence("64 lower-case hex digits")),
+    "base64": (rb"[A-Za-z0-9+/]{43}=", Sentence("32 bytes in Base64")),
 }
 
 
@@ -151,7 +142,7 @@ def _excerpt(value: bytes) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
-def _always_signed(each: Exchange, profile: SenderProfile) -> Text | None:
+def _always_signed(each: Exchange, profile: SenderProfile) -> Sentence | None:
     missing = [
         name
         for name, value in (
@@ -166,7 +157,7 @@ def _always_signed(each: Exchange, profile: SenderProfile) -> Text | None:
     if not missing:
         return None
     names = ", ".join(missing)
-    return Text(f"without {names}", f"缺少 {names}")
+    return Sentence("without {names}", names=names)
 
 
 def whole_body(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
@@ -189,7 +180,9 @@ def _is_given_up(each: Exchange) -> bool:
     return each.fault is Fault.CLOSED and each.ended - each.started > GIVEN_UP
 
 
-def _describe_loss(each: Exchange, attempts: Sequence[Exchange], profile: SenderProfile) -> Text:
+def _describe_loss(
+    each: Exchange, attempts: Sequence[Exchange], profile: SenderProfile
+) -> Sentence:
     """How many bytes were sent, and how many were signed if another attempt shows it."""
     sent = len(each.request.body)
     same_message = [e for e in attempts if e.msg_id == each.msg_id and e.msg_id is not None]
@@ -199,13 +192,10 @@ def _describe_loss(each: Exchange, attempts: Sequence[Exchange], profile: Sender
             profile.scheme, replace(other, request=request), profile.requested.dialect
         ):
             signed = len(other.request.body)
-            return Text(
-                f"signed {signed} bytes, sent {sent}", f"簽名 {signed} 位元組，只送出 {sent}"
-            )
-    return Text(
-        f"signed, and sent with {sent} bytes of body, " + ("cut off" if sent else "none"),
-        f"已簽名，但只送出 {sent} 位元組的請求體",
-    )
+            return Sentence("signed {signed} bytes, sent {sent}", signed=signed, sent=sent)
+    if sent:
+        return Sentence("signed, and sent with {sent} bytes of body, cut off", sent=sent)
+    return Sentence("signed, and sent with {sent} bytes of body, none", sent=sent)
 
 
 def signature(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
@@ -218,7 +208,7 @@ def signature(over: Sequence[Exchange], profile: SenderProfile, level: Level) ->
         and stamp_of(each, requested.dialect)
         and signature_of(each, requested.dialect)
     ]
-    plain = Scheme(requested, None, NO_TEXT)
+    plain = Scheme(requested, None, EMPTY)
     wrong = [
         each
         for each in signed
@@ -252,13 +242,13 @@ def schema(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> li
     return [_judgement(level, "schema-violated", wrong, whole)]
 
 
-def _schema_problem(each: Exchange) -> Text | None:
+def _schema_problem(each: Exchange) -> Sentence | None:
     try:
         fields = json.loads(each.request.body.decode())
     except (ValueError, RecursionError):
-        return Text("the body is not UTF-8 JSON", "請求體不是 UTF-8 JSON")
+        return Sentence("the body is not UTF-8 JSON")
     wrong = message_problems(fields)
-    return Text(str(wrong[0]), str(wrong[0])) if wrong else None
+    return wrong[0].sentence() if wrong else None
 
 
 def timestamp_fresh(
@@ -273,7 +263,7 @@ def timestamp_fresh(
     judgements: list[Judgement] = []
     for first, own_level in ((True, level), (False, Level.SHOULD)):
         wrong = [
-            (each, _describe_age(age, "the first attempt" if first else "a retry"))
+            (each, _describe_age(age, _FIRST if first else _RETRY))
             for each, age in stale
             if (firsts[_message(each)] == each.id) is first
         ]
@@ -292,7 +282,7 @@ def _message(each: Exchange) -> tuple[str, str | None]:
 
 def _frozen(
     attempts: Sequence[Exchange], profile: SenderProfile
-) -> Iterator[tuple[Exchange, Text]]:
+) -> Iterator[tuple[Exchange, Sentence]]:
     """Retries with the first attempt's timestamp, though the attempt before them ended well after it: after
     a long outage their timestamps will be too old. When they arrive does not count, since a delivery
     may be held up after it was stamped."""
@@ -307,9 +297,9 @@ def _frozen(
         if passed < FROZEN or stamp_of(each, dialect) != stamp_of(before[0], dialect):
             continue
         later = each.started - before[0].started
-        text = Text(
-            f"the timestamp of a retry {later:.0f} s later is still that of the first attempt",
-            f"{later:.0f} 秒後的重試仍使用首次嘗試的時間戳",
+        text = Sentence(
+            "the timestamp of a retry {seconds:.0f} s later is still that of the first attempt",
+            seconds=later,
         )
         yield each, text
 
@@ -319,16 +309,18 @@ def _age(each: Exchange, profile: SenderProfile) -> float | None:
     return None if stamp is None or each.clock is None else each.clock - stamp
 
 
-def _describe_age(age: float, attempt: str) -> Text:
-    """`attempt` is a key of _ATTEMPTS; a negative `age` is one in the future."""
-    en, zh = ("old", "前的") if age > 0 else ("ahead", "後的")
-    return Text(
-        f"the timestamp is {abs(age):.0f} s {en} on {attempt}",
-        f"{_ATTEMPTS[attempt]}的時間戳是 {abs(age):.0f} 秒{zh}",
+def _describe_age(age: float, attempt: Sentence) -> Sentence:
+    """`attempt` is _FIRST or _RETRY; a negative `age` is one in the future."""
+    if age > 0:
+        return Sentence(
+            "the timestamp is {seconds:.0f} s old on {attempt}", seconds=age, attempt=attempt
+        )
+    return Sentence(
+        "the timestamp is {seconds:.0f} s ahead on {attempt}", seconds=-age, attempt=attempt
     )
 
 
-_ATTEMPTS = {"the first attempt": "首次嘗試", "a retry": "重試"}
+_FIRST, _RETRY = Sentence("the first attempt"), Sentence("a retry")
 
 
 def timestamp_agrees(
@@ -339,7 +331,7 @@ def timestamp_agrees(
     attempts = deliveries(over)
     unseen = _UnseenAttempts(over)
     compared: list[Exchange] = []
-    wrong: list[tuple[Exchange, Text]] = []
+    wrong: list[tuple[Exchange, Sentence]] = []
     for each in {_message(each): each for each in reversed(attempts)}.values():
         stamp, fields = stamp_time(each, profile.requested.dialect), fields_of(each)
         body, created = fields.get("timestamp"), fields.get("createTime")
@@ -350,7 +342,7 @@ def timestamp_agrees(
         compared.append(each)
         if not _agree(body, stamp, profile.requested.dialect):
             what = _excerpt(str(body).encode())
-            text = Text(f"body {what}, header {stamp:.0f}", f"請求體 {what}，請求頭 {stamp:.0f}")
+            text = Sentence("body {what}, header {stamp:.0f}", what=what, stamp=stamp)
             wrong.append((each, text))
         elif each.rule == "sender.config.test" and isinstance(created, int) and created > body:
             wrong.append((each, _LATER))
@@ -391,9 +383,9 @@ def link_content(over: Sequence[Exchange], profile: SenderProfile, level: Level)
     """Messages of type 49 carry a title, a description and a URL, under any common name."""
     links = [each for each in deliveries(over) if fields_of(each).get("msgType") == 49]
     if not links:
-        return [Unjudged("no-link", Text("no link message arrived", "沒有收到鏈接訊息"))]
+        return [Unjudged("no-link", Sentence("no link message arrived"))]
     wrong = [
-        (each, Text(f"type 49 without {missing}", f"類型 49 缺少 {missing}"))
+        (each, Sentence("type 49 without {missing}", missing=missing))
         for each in links
         if (missing := _missing_parts(fields_of(each).get("content")))
     ]
@@ -412,25 +404,21 @@ def _missing_parts(content: object) -> str:
     return ", ".join(part for part, names in parts.items() if not keys & set(names))
 
 
-_NO_SCHEME = Text("the signature fits no known scheme", "簽名與任何已知方式都不吻合")
-_FITS = Text("the signature fits ", "簽名吻合的是：")
-_NOT_ASKED = Text(", not the requested scheme", "，而不是所要求的方式")
+_NO_SCHEME = Sentence("the signature fits no known scheme")
+_FITS = Sentence("the signature fits ")
+_NOT_ASKED = Sentence(", not the requested scheme")
 _NO_AGE = Unjudged(
     "no-timestamp",
-    Text(
-        "not judged: no delivery carries a timestamp in the right format (see sender.wire.timestamp-header)",
-        "未判定：沒有任何投遞帶有格式正確的時間戳（見 sender.wire.timestamp-header）",
+    Sentence(
+        "not judged: no delivery carries a timestamp in the right format (see "
+        "sender.wire.timestamp-header)"
     ),
 )
-_LATER = Text("createTime is later than timestamp", "createTime 晚於 timestamp")
-_NO_TIMES = Text(
-    "not judged: no first attempt carries a timestamp in both its header and its body",
-    "未判定：沒有任何首次嘗試同時在請求頭與請求體中帶有時間戳",
+_LATER = Sentence("createTime is later than timestamp")
+_NO_TIMES = Sentence(
+    "not judged: no first attempt carries a timestamp in both its header and its body"
 )
-_NO_BODY = Text(
-    "not judged: no delivery had a whole body (see sender.wire.whole-body)",
-    "未判定：沒有任何投遞帶有完整的請求體（見 sender.wire.whole-body）",
-)
+_NO_BODY = Sentence("not judged: no delivery had a whole body (see sender.wire.whole-body)")
 
 _BODIES = frozenset({Need.BODIES})
 CHECKS = (

@@ -124,7 +124,9 @@ def _tamper(name: str, signed: Signed, signer: Signer) -> Signed:
     if (tampered.timestamp, tampered.signatures, tampered.body) == (
         (signed.timestamp, signed.signatures, signed.body)
     ):
-        raise HarnessError(f"the tampering {name} finds nothing to change in this message")
+        raise HarnessError(
+            "the tampering {name} finds nothing to change in this message", name=name
+        )
     return tampered
 
 
@@ -172,7 +174,10 @@ def _body(send: Send, fields: dict[str, Any], form: str, literal: str | None) ->
         return body
     mutated = MUTATIONS[send.mutation](body)
     if mutated == body:
-        raise HarnessError(f"the mutation {send.mutation} finds nothing to change in this message")
+        raise HarnessError(
+            "the mutation {mutation} finds nothing to change in this message",
+            mutation=send.mutation,
+        )
     return mutated
 
 

@@ -25,7 +25,7 @@ from conformance.model.rules import (
     gravest,
     held,
 )
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.protocol.dialect import verify
 from conformance.protocol.signing import Signed, Signer
 from conformance.scenario.load import built_in
@@ -53,8 +53,8 @@ class ExampleEvidence:
     example: Example
     exchange: Exchange
     level: Level
-    message: Text
-    where: Text
+    message: Sentence
+    where: Sentence
 
 
 class ExampleRunner:
@@ -131,11 +131,11 @@ class ExampleRunner:
             exchange = second
         return await self._failure(example, exchange, judgement.message)
 
-    def _target_down(self, example: Example, exchange: Exchange, message: Text) -> TargetDown:
+    def _target_down(self, example: Example, exchange: Exchange, message: Sentence) -> TargetDown:
         recorded = exchange if exchange.id else self._session.trace.add(exchange)
         return TargetDown(ExampleEvidence(example, recorded, Level.MUST, message, example.where))
 
-    async def _failure(self, example: Example, exchange: Exchange, message: Text) -> Failure:
+    async def _failure(self, example: Example, exchange: Exchange, message: Sentence) -> Failure:
         symptom = self._symptom(exchange)
         piece, levels = await self._smallest_piece(example, symptom)
         # Whatever the shape of a message, a complete answer must come in time.
@@ -143,8 +143,8 @@ class ExampleRunner:
         level = Level.MUST if grave else min(levels, key=GRAVITY.__getitem__)
         return Failure(
             what=symptom,
-            marks=frozenset({piece.where.en}),
-            origin=f"{symptom} {piece.where.en}",
+            marks=frozenset({str(piece.where)}),
+            origin=f"{symptom} {piece.where}",
             size=ODDITY_SIZE * len(example.oddities) + len(exchange.request.body),
             evidence=ExampleEvidence(example, exchange, level, message, piece.where),
         )
@@ -221,15 +221,13 @@ def _is_authentic(signed: Signed, signer: Signer) -> bool:
     )
 
 
-_NO_ANSWER = Text("the target stopped answering", "目標已停止響應")
-_REFUSES_PLAIN = Text(
-    "the target no longer accepts plain valid messages", "目標已不再接受普通有效訊息"
-)
+_NO_ANSWER = Sentence("the target stopped answering")
+_REFUSES_PLAIN = Sentence("the target no longer accepts plain valid messages")
 
 
-def _rate_limit(exchange: Exchange) -> Text:
-    return Text(
-        f"not judged: a rate limit or a lockout answers every message {exchange.status}; test an instance "
-        "without one",
-        f"無法判定：速率限制或封鎖對任何請求都返回 {exchange.status}；請測試沒有限制的環境",
+def _rate_limit(exchange: Exchange) -> Sentence:
+    return Sentence(
+        "not judged: a rate limit or a lockout answers every message {status}; test an "
+        "instance without one",
+        status=exchange.status or 0,
     )

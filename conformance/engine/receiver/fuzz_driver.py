@@ -21,7 +21,7 @@ from conformance.fuzz.campaign.model import Actions, one_by_one, shortest
 from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, TargetDown
 from conformance.model.exchange import Role
 from conformance.model.rules import Unjudged
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.scenario.records import Scenario
 
 CONFIRMATIONS = 3
@@ -160,7 +160,4 @@ def _keep_out_of_git(folder: Path) -> None:
         ignore.write_text(GITIGNORE, encoding="utf-8")
 
 
-_PLAIN_REFUSED = Text(
-    "not judged: a plain valid message sent afterwards was not accepted",
-    "無法判定：之後發送的普通有效訊息未被接受",
-)
+_PLAIN_REFUSED = Sentence("not judged: a plain valid message sent afterwards was not accepted")

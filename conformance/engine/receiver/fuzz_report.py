@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 import shlex
-from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -25,7 +24,7 @@ from conformance.model.errors import HarnessError
 from conformance.model.escaping import visible
 from conformance.model.exchange import Role
 from conformance.model.rules import GRAVITY, Finding, Judgement, Level, Unjudged, held
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence, joined
 from conformance.scenario.records import Scenario
 from conformance.wire.curl import curl
 
@@ -46,7 +45,7 @@ async def judge_by_fuzzing(session: Session, scenario: Scenario, seconds: float)
     try:
         result = await run_campaign(session, scenario, seconds)
     except HarnessError as fault:
-        return FuzzJudgement([Unjudged("step-failed", Text(str(fault), str(fault)), error=True)])
+        return FuzzJudgement([Unjudged("step-failed", fault.sentence, error=True)])
     except Exception as fault:  # a fault of the suite itself is no verdict on the target
         _LOG.exception("%s could not be judged", scenario.rule.id)
         return FuzzJudgement([Unjudged("own-fault", own_fault(fault), error=True)])
@@ -72,8 +71,8 @@ def judgement_of(result: CampaignResult, scenario: Scenario, session: Session) -
         )
     texts = [_describe(each) for each in evidence]
     if len(texts) > 1:
-        texts = [Text(f"({n}) ", f"（{n}）") + text for n, text in enumerate(texts, 1)]
-    message = _join_lines([*texts, summary(result, session)])
+        texts = [Sentence("({number}) ", number=n) + text for n, text in enumerate(texts, 1)]
+    message = joined(Sentence("\n"), [*texts, summary(result, session)])
     ids = tuple(exchange for each in evidence for exchange in _exchanges(each))
     return Finding(evidence[0].level, "examples-fail", message, ids)
 
@@ -91,29 +90,26 @@ def evidence_of(result: CampaignResult) -> list[Evidence]:
     return [*last, *(failure.evidence for failure in failures)]
 
 
-def summary(result: CampaignResult, session: Session) -> Text:
+def summary(result: CampaignResult, session: Session) -> Sentence:
     """How many examples were tried and with which seed; and whether the time or failures ended the
     campaign early."""
     seed = session.options.seed
-    text = Text(
-        f"{result.attempted} examples, seed {seed}", f"{result.attempted} 個範例，種子 {seed}"
-    )
+    text = Sentence("{attempted} examples, seed {seed}", attempted=result.attempted, seed=seed)
     if result.attempted < result.planned and not result.out_of_time:
-        text += Text(
-            f" (of {result.planned}: stopped early because of the failures)",
-            f"（原定 {result.planned} 個，因已找到的問題而結束）",
+        text += Sentence(
+            " (of {planned}: stopped early because of the failures)", planned=result.planned
         )
     if result.out_of_time:
-        text = Text(
-            f"cut short by the time: {result.attempted} of {result.planned} examples, seed {seed} (a "
-            "longer --timeout tries more)",
-            f"因時間不足而提前結束：{result.planned} 個範例中只試了 {result.attempted} 個，種子 {seed}"
-            "（加長 --timeout 可試更多）",
+        text = Sentence(
+            "cut short by the time: {attempted} of {planned} examples, seed {seed} (a longer "
+            "--timeout tries more)",
+            attempted=result.attempted,
+            planned=result.planned,
+            seed=seed,
         )
     if result.unsteady:
-        text += Text(
-            f"; {result.unsteady} failed once, and not when sent again",
-            f"；{result.unsteady} 個失敗過一次，重發後未再出現",
+        text += Sentence(
+            "; {unsteady} failed once, and not when sent again", unsteady=result.unsteady
         )
     return text
 
@@ -131,15 +127,15 @@ def shell_lines(result: CampaignResult, scenario: Scenario, session: Session) ->
     return "\n".join(line for line in lines if line is not None) or None
 
 
-def _describe(evidence: Evidence) -> Text:
-    level = Text(f" ({evidence.level})", f"（{evidence.level}）")
+def _describe(evidence: Evidence) -> Sentence:
+    level = Sentence(" ({level})", level=evidence.level)
     if isinstance(evidence, SequenceEvidence):
         steps = "; ".join(_in_short(step) for step in evidence.steps)
-        return evidence.message + level + Text(f": {steps}", f"：{steps}")
+        return evidence.message + level + Sentence(": {steps}", steps=steps)
     body = _readable(evidence.exchange.request.body)
     where = evidence.where
-    text = evidence.message + level + Text(f", with {where.en}", f"，{where.zh}")
-    return text + Text(f": {body}", f"：{body}")
+    text = evidence.message + level + Sentence(", with {where}", where=where)
+    return text + Sentence(": {body}", body=body)
 
 
 def _readable(body: bytes) -> str:
@@ -198,13 +194,8 @@ def scenario_file(evidence: SequenceEvidence, scenario: Scenario, rule_id: str) 
         f"  - rule: {rule_id}\n"
         f"    level: {Level.MUST}\n"
         f"    source: {rule.source or 'null'}\n"
-        f"    title: {_flow({'en': rule.title.en, 'zh-Hant': rule.title.zh})}\n"
+        f"    title: {_flow({'en': rule.title.en, 'zh-Hant': rule.title.zh or rule.title.en})}\n"
         "    needs: [observer]\n"
         "    alone: true\n"
         f"    steps:\n{steps}\n"
     )
-
-
-def _join_lines(texts: Sequence[Text]) -> Text:
-    """Several statements as one, a line each."""
-    return Text("\n".join(text.en for text in texts), "\n".join(text.zh for text in texts))

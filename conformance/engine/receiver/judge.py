@@ -19,7 +19,7 @@ from conformance.engine.results import decide_result
 from conformance.model.exchange import Exchange, Headers, Masked, Role
 from conformance.model.report import Result
 from conformance.model.rules import Judgement, Level, Outcome
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.protocol.dialect import Secret, sign
 from conformance.scenario.records import Case
 from conformance.wire.curl import curl
@@ -96,14 +96,14 @@ class ReceiverJudge:
             first=record.case is record.scenario.cases[0],
         )
 
-    def _pass_evidence(self, record: CaseRecord) -> Text:
+    def _pass_evidence(self, record: CaseRecord) -> Sentence:
         """What a passing case has shown, in a few words."""
         probes = [e for e in record.exchanges if e.role is Role.PROBE and e.status is not None]
         if not probes or not record.case.acts:
-            return NO_TEXT
+            return EMPTY
         text = answered(probes[-1], self.profile)
         if record.case.counting and not self.profile.observed and self.profile.inferred is not None:
-            text += Text(" (judged by the answers)", "（依響應內容判定）")
+            text += Sentence(" (judged by the answers)")
         return text
 
     def _reproduce(self, ids: Sequence[int], record: CaseRecord) -> str | None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.engine.metadata import NO_FUZZ
-from conformance.engine.results import join_texts
 from conformance.model.rules import Unjudged
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence, clauses
 from conformance.options.receiver import Options
 from conformance.scenario.records import Scenario
 
@@ -30,27 +29,22 @@ def skip_reason(scenario: Scenario, options: Options, profile: ReceiverProfile) 
         if not available[need] and not (profile.blind is not None and need.startswith("observer"))
     ]
     if missing:
-        return Unjudged(f"needs-{missing[0]}", join_texts([NEEDS[need] for need in missing]))
+        return Unjudged(f"needs-{missing[0]}", clauses([NEEDS[need] for need in missing]))
     if profile.blind is not None and observes:
         return Unjudged("observer-unreliable", profile.blind, error=True)
     return None
 
 
 NEEDS = {
-    "observer": Text(
-        "needs --observer-url, or answers that tell a repeat from a first message",
-        "需要 --observer-url，或能區分重複與首次訊息的響應",
+    "observer": Sentence(
+        "needs --observer-url, or answers that tell a repeat from a first message"
     ),
-    "observer-url": Text("needs --observer-url", "需要 --observer-url"),
-    "restart": Text("needs --restart-command", "需要 --restart-command"),
-    "also-url": Text("needs --also-url", "需要 --also-url"),
-    "signed-timestamp": Text(
-        "does not apply in a dialect that does not sign the timestamp",
-        "不簽時間戳的方言不適用",
-    ),
-    "separator": Text(
-        "does not apply in a dialect without a separator between timestamp and body",
-        "時間戳與請求體之間沒有分隔符的方言不適用",
+    "observer-url": Sentence("needs --observer-url"),
+    "restart": Sentence("needs --restart-command"),
+    "also-url": Sentence("needs --also-url"),
+    "signed-timestamp": Sentence("does not apply in a dialect that does not sign the timestamp"),
+    "separator": Sentence(
+        "does not apply in a dialect without a separator between timestamp and body"
     ),
 }
 """What a scenario needs → the message when it is missing."""

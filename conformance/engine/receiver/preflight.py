@@ -19,7 +19,7 @@ from conformance.engine.receiver.compose import ComposedRequest
 from conformance.engine.receiver.session import BETWEEN, PLAIN, Session
 from conformance.engine.stop import NO_TLS, Stop, speaks_no_tls
 from conformance.model.exchange import Answer, Exchange, Fault, Role
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import TYPES
 from conformance.protocol.schemes import REWRITTEN, Scheme, others
@@ -184,17 +184,13 @@ async def _look_at_observer(session: Session, plain: Sequence[Exchange]) -> None
     exchange = (await session.effects([str(probe.msg_id)], 1, BEFORE))[0]
     effects = count(exchange)
     if effects is None:
-        expected = Text(
-            ' instead of 200 and {"count": N}: check --observer-url',
-            '，而不是 200 與 {"count": N}：請檢查 --observer-url',
-        )
-        blind = Text("the observer ", "觀察端點") + answered(exchange, session.profile) + expected
+        expected = Sentence(' instead of 200 and {{"count": N}}: check --observer-url')
+        blind = Sentence("the observer ") + answered(exchange, session.profile) + expected
     elif effects == 0:
-        blind = Text(
-            "a plain message was accepted, but the observer shows no effect of it within 5 s: either "
-            "--observer-url points elsewhere, or the target acknowledges what it does not process",
-            "普通訊息已被接受，但觀察端點在 5 秒內看不到效果：若非 --observer-url 指向別處，"
-            "就是目標確認了卻沒有處理訊息",
+        blind = Sentence(
+            "a plain message was accepted, but the observer shows no effect of it within 5 s: "
+            "either --observer-url points elsewhere, or the target acknowledges what it does not "
+            "process"
         )
     else:
         session.profile = replace(session.profile, observed=True)
@@ -220,63 +216,55 @@ async def _learn_observer(session: Session) -> None:
         session.profile = replace(session.profile, inferred=infer_observer(firsts, repeats))
 
 
-def _unreached(last: Exchange, session: Session) -> Text:
+def _unreached(last: Exchange, session: Session) -> Sentence:
     url = session.options.url
     hints = {
-        Fault.DNS: Text("check the host name", "請檢查主機名稱"),
-        Fault.REFUSED: Text("is the receiver running, on this port?", "接收端是否已在此埠口啟動？"),
-        Fault.TLS: Text(
-            "check the certificate, or whether it speaks https", "請檢查憑證，或它是否支援 https"
+        Fault.DNS: Sentence("check the host name"),
+        Fault.REFUSED: Sentence("is the receiver running, on this port?"),
+        Fault.TLS: Sentence("check the certificate, or whether it speaks https"),
+        Fault.TIMEOUT: Sentence(
+            "it accepts connections but does not answer: is something else listening there?"
         ),
-        Fault.TIMEOUT: Text(
-            "it accepts connections but does not answer: is something else listening there?",
-            "它接受連線但不響應：是否有其他程式在監聽？",
-        ),
-        Fault.GARBAGE: Text("is it an HTTP server?", "它是 HTTP 伺服器嗎？"),
-        Fault.CLOSED: Text(
-            "is it an HTTP server, and does it speak http rather than https?",
-            "它是 HTTP 伺服器嗎？應使用 http 還是 https？",
-        ),
+        Fault.GARBAGE: Sentence("is it an HTTP server?"),
+        Fault.CLOSED: Sentence("is it an HTTP server, and does it speak http rather than https?"),
     }
     hint = hints.get(last.fault or Fault.CLOSED, hints[Fault.CLOSED])
     if speaks_no_tls(last):
         reason = NO_TLS
     else:
-        reason = answered(last, session.profile) + Text(f"; {hint.en}", f"；{hint.zh}")
-    return Text(f"{url} cannot be judged: ", f"無法判定 {url}：") + reason
+        reason = answered(last, session.profile) + Sentence("; {hint}", hint=hint)
+    return Sentence("{url} cannot be judged: ", url=url) + reason
 
 
-def _refused(last: Exchange, session: Session) -> Text:
+def _refused(last: Exchange, session: Session) -> Sentence:
     url, status = session.options.url, last.status or 0
     match status:
         case 404:
-            hint = Text("check the path of the URL", "請檢查 URL 的路徑")
+            hint = Sentence("check the path of the URL")
         case 405:
-            hint = Text("the path does not accept POST: check it", "此路徑不接受 POST：請檢查")
+            hint = Sentence("the path does not accept POST: check it")
         case 429:
-            hint = Text("a rate limit: lift it for the suite", "觸發了限流：請為測試解除限制")
+            hint = Sentence("a rate limit: lift it for the suite")
         case _ if 300 <= status < 400:
-            hint = Text("use the URL that it redirects to", "請改用它重新導向的 URL")
+            hint = Sentence("use the URL that it redirects to")
         case _ if status >= 500:
-            hint = Text("look at the receiver's log", "請查看接收端的日誌")
+            hint = Sentence("look at the receiver's log")
         case _:
             hint = _TRIED
-    return Text(
-        f"every plain valid message to {url} was answered {status}: {hint.en}",
-        f"發送到 {url} 的每則普通有效訊息都得到 {status}：{hint.zh}",
+    return Sentence(
+        "every plain valid message to {url} was answered {status}: {hint}",
+        url=url,
+        status=status,
+        hint=hint,
     )
 
 
-_TRIED = Text(
-    "check the secret, the clocks of both machines, an IP allow list, or headers that a gateway "
-    "requires (--header). Tried without success: the dialects guide and timestamp-body; a dot, a "
-    "newline or nothing between timestamp and body; the body alone or first; JSON serialized again "
-    "(compact, with spaces, ASCII only, sorted, HTML or slash escapes); a secret decoded from hex "
-    "or Base64; a Base64 digest",
-    "請檢查密鑰、兩端的時鐘、IP 白名單，或閘道要求的請求頭（--header）。已嘗試但未成功："
-    "方言 guide 與 timestamp-body；時間戳與請求體之間用點、換行或不分隔；只簽請求體或請求體在前；"
-    "重新序列化的 JSON（緊湊、帶空格、純 ASCII、鍵排序、HTML 或斜線轉義）；"
-    "先以 hex 或 Base64 解碼密鑰；Base64 摘要",
+_TRIED = Sentence(
+    "check the secret, the clocks of both machines, an IP allow list, or headers that a "
+    "gateway requires (--header). Tried without success: the dialects guide and "
+    "timestamp-body; a dot, a newline or nothing between timestamp and body; the body "
+    "alone or first; JSON serialized again (compact, with spaces, ASCII only, sorted, "
+    "HTML or slash escapes); a secret decoded from hex or Base64; a Base64 digest"
 )
 
 

@@ -14,7 +14,7 @@ from conformance.fuzz.campaign.model import Action, Actions, Model, ScenarioStep
 from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, TargetDown
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.model.rules import Finding, Judgement, Level, Unjudged, gravest
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.scenario.receiver import Expect, Step, parse_step
 from conformance.scenario.records import Case, Scenario
 
@@ -33,7 +33,7 @@ class SequenceEvidence:
     steps: tuple[Words, ...]
     exchanges: tuple[int, ...]
     level: Level
-    message: Text
+    message: Sentence
 
 
 class SequenceRunner:
@@ -180,7 +180,7 @@ class SequenceRunner:
         sequence: ScenarioSteps,
         exchanges: Sequence[Exchange],
         level: Level,
-        message: Text,
+        message: Sentence,
     ) -> SequenceEvidence:
         ids = dict.fromkeys(each.id for each in exchanges if each.id and each.role is Role.PROBE)
         return SequenceEvidence(
@@ -201,4 +201,4 @@ def _symptom(expect: Expect, index: int, exchanges: Sequence[Exchange]) -> str:
     return "lost" if effects < int(expect.processed) else "processed too often"
 
 
-_NO_ANSWER = Text("the target stopped answering", "目標已停止響應")
+_NO_ANSWER = Sentence("the target stopped answering")

@@ -17,7 +17,7 @@ from conformance.engine.receiver.compose import ComposedRequest, SendContext, co
 from conformance.engine.stalls import Stalls
 from conformance.model.clock import Clock
 from conformance.model.exchange import HELD_UP, Exchange, Fault, Request, Role
-from conformance.model.text import NO_TEXT
+from conformance.model.sentence import EMPTY
 from conformance.options.receiver import Options
 from conformance.options.urls import PLACE
 from conformance.protocol.schemes import Scheme
@@ -56,7 +56,7 @@ class Session:
         self.profile = ReceiverProfile(
             url=options.url,
             requested=options.dialect,
-            scheme=Scheme(Signer(options.dialect, options.secret), None, NO_TEXT),
+            scheme=Scheme(Signer(options.dialect, options.secret), None, EMPTY),
             accepted=frozenset(options.dialect.success),
             deadline=options.dialect.deadline,
         )

@@ -31,7 +31,7 @@ from conformance.model.clock import Clock
 from conformance.model.exchange import Exchange, Fault, Role, Transport
 from conformance.model.report import Result
 from conformance.model.rules import Unjudged
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.options.receiver import Options, spellings
 from conformance.options.secrets import is_distinctive
 from conformance.scenario.records import Case
@@ -61,7 +61,7 @@ class ReceiverSide:
         self._send = send
         self._tls = tls_context(options.ca, system=options.secure)
         self._pace = 0.0  # seconds that a request took while scenarios ran in parallel
-        self._death = NO_TEXT  # what the target died of, if no chosen rule reports it
+        self._death = EMPTY  # what the target died of, if no chosen rule reports it
 
     @asynccontextmanager
     async def open(self, runner: Runner) -> AsyncIterator[None]:
@@ -176,9 +176,9 @@ class ReceiverSide:
         seconds = sum(send.last or send.messages for send in sends) * self._pace
         if seconds <= SHARE * self._runner.seconds_left:
             return False
-        reason = Text(
-            f"would take about {seconds:.0f} s at the target's pace: give a longer --timeout",
-            f"依目標的速度約需 {seconds:.0f} 秒：請加長 --timeout",
+        reason = Sentence(
+            "would take about {seconds:.0f} s at the target's pace: give a longer --timeout",
+            seconds=seconds,
         )
         for record in group:
             self._runner.settle(record.unjudged(Unjudged("too-little-time", reason)))
@@ -208,11 +208,11 @@ class ReceiverSide:
             )
             runner.settle(fuzzed)
 
-    def _reason_of_loss(self) -> Text:
+    def _reason_of_loss(self) -> Sentence:
         stop = self._runner.lifecycle.stop
         return stop.reason if stop is not None else self._note_loss()
 
-    def _note_loss(self) -> Text:
+    def _note_loss(self) -> Sentence:
         """The reason reported for everything that a dead target left unjudged. It refers to the rule that
         reports the death; when that rule is not in the run, it names what the target died of."""
         if any(scenario.rule.id == AFTER.rule for scenario in self._runner.plan.chosen):
@@ -239,19 +239,19 @@ class ReceiverSide:
 
         return sorted(exchanges, key=position)
 
-    def cause(self, results: Sequence[Result]) -> Text:
+    def cause(self, results: Sequence[Result]) -> Sentence:
         """What the whole run showed, or left open."""
         profile, chosen = self._session.profile, self._runner.plan.chosen
         if accepts_forgeries(results):
             return _ACCEPTS_FORGERIES
         if self._death:
-            return _NO_MORE + self._death + Text(".", "。")
+            return _NO_MORE + self._death + Sentence(".")
         if profile.blind is not None:
             return profile.blind
         observed = profile.observed or profile.inferred is not None
         if not observed and any("observer" in scenario.needs for scenario in chosen):
             return _NOT_OBSERVED
-        return NO_TEXT
+        return EMPTY
 
     @property
     def spoken(self) -> str | None:
@@ -297,15 +297,11 @@ def _waits(case: Case) -> bool:
     return any(send.transport in (Transport.SLOW, Transport.EXPECT) for send in sends)
 
 
-_NOT_OBSERVED = Text(
-    "Duplicates and lost messages were not judged: give --observer-url.",
-    "未判定重複與遺失的訊息：請提供 --observer-url。",
+_NOT_OBSERVED = Sentence("Duplicates and lost messages were not judged: give --observer-url.")
+_ACCEPTS_FORGERIES = Sentence(
+    "Every forged request was accepted: the signature is not checked at all. Fix that first."
 )
-_ACCEPTS_FORGERIES = Text(
-    "Every forged request was accepted: the signature is not checked at all. Fix that first.",
-    "所有偽造的請求都被接受：完全沒有驗證簽名。請先修正這一點。",
-)
-_NOT_JUDGED = Text("not judged: ", "未判定：")
-_NO_MORE = Text("No more could be judged: ", "無法繼續判定：")
-_GONE = Text("the target no longer accepts plain valid messages", "目標已不再接受普通有效訊息")
-_SEE_ALIVE = Text(f" (see {AFTER.rule})", f"（見 {AFTER.rule}）")
+_NOT_JUDGED = Sentence("not judged: ")
+_NO_MORE = Sentence("No more could be judged: ")
+_GONE = Sentence("the target no longer accepts plain valid messages")
+_SEE_ALIVE = Sentence(" (see {rule})", rule=str(AFTER.rule))

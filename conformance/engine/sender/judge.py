@@ -18,7 +18,7 @@ from conformance.engine.results import decide_result
 from conformance.model.exchange import Exchange, Masked, Role
 from conformance.model.report import Result
 from conformance.model.rules import Judgement, Level
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.options.secrets import hide
 from conformance.protocol.dialect import Secret
 from conformance.scenario.records import Case
@@ -73,9 +73,9 @@ class SenderJudge:
             return None
         return fits(self.profile.scheme, exchange, self.profile.requested.dialect)
 
-    def hidden(self, text: Text) -> Text:
+    def hidden(self, text: Sentence) -> Sentence:
         """`text` without the secrets."""
-        return Text(hide(text.en, self.secrets), hide(text.zh, self.secrets))
+        return text.with_text(lambda part: hide(part, self.secrets))
 
 
 def _differs_from_signed(exchange: Exchange) -> bool:

@@ -8,10 +8,9 @@ from typing import Any
 
 from conformance.checks.sender.profile import UNDER_WAY, SenderProfile
 from conformance.engine.metadata import NO_FUZZ
-from conformance.engine.results import join_texts
 from conformance.engine.sender.registrations import SETTINGS
 from conformance.model.rules import Unjudged
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence, clauses
 from conformance.options.sender import SenderOptions
 from conformance.scenario.records import Case, Scenario
 from conformance.serving import certificates
@@ -34,7 +33,7 @@ def skip_reason(
         needs.append("local")  # its port is not the one that a tunnel leads to
     missing = [need for need in needs if not available[need]]
     if missing:
-        return Unjudged(f"needs-{missing[0]}", join_texts([NEEDS[need] for need in missing]))
+        return Unjudged(f"needs-{missing[0]}", clauses([NEEDS[need] for need in missing]))
     if case.sender_case.drawn and not options.fuzz:
         return Unjudged("fuzz-off", NO_FUZZ)
     if case.sender_case.retried and not profile.retries and not _shows_no_retry(scenario, case):
@@ -46,10 +45,11 @@ def skip_reason(
         return None
     return Unjudged(
         "too-little-time",
-        Text(
-            f"would take about {needed:.0f} s at the sender's pace, but only {max(left, 0):.0f} s are left: "
-            "give a longer --timeout",
-            f"依發送方的速度約需 {needed:.0f} 秒，只剩 {max(left, 0):.0f} 秒：請加長 --timeout",
+        Sentence(
+            "would take about {needed:.0f} s at the sender's pace, but only {left:.0f} s are "
+            "left: give a longer --timeout",
+            needed=needed,
+            left=max(left, 0),
         ),
     )
 
@@ -100,25 +100,16 @@ def _shows_no_retry(scenario: Scenario, case: Case) -> bool:
 
 
 NEEDS = {
-    "emit": Text(
-        "needs --emit-url or --emit-command, to give the sender messages",
-        "需要 --emit-url 或 --emit-command，以便把訊息交給發送方",
-    ),
-    "several": Text(
-        "does not apply: the sender keeps one configuration", "不適用：發送方只保留一個配置"
-    ),
-    "restart": Text("needs --restart-command", "需要 --restart-command"),
-    "tls": Text("needs --tls-cert and --tls-key", "需要 --tls-cert 與 --tls-key"),
-    "openssl": Text("needs openssl, to make a certificate", "需要 openssl 以產生證書"),
-    "local": Text("cannot be observed behind --public-url", "使用 --public-url 時無法觀察"),
+    "emit": Sentence("needs --emit-url or --emit-command, to give the sender messages"),
+    "several": Sentence("does not apply: the sender keeps one configuration"),
+    "restart": Sentence("needs --restart-command"),
+    "tls": Sentence("needs --tls-cert and --tls-key"),
+    "openssl": Sentence("needs openssl, to make a certificate"),
+    "local": Sentence("cannot be observed behind --public-url"),
 }
 """What a case needs → the message when it is missing."""
 
-_OVER_TOO_SOON = Text(
-    "cannot be observed: the retries follow so quickly that they end before the endpoint listens",
-    "無法觀察：重試過於密集，在端點開始監聽之前就已用盡",
+_OVER_TOO_SOON = Sentence(
+    "cannot be observed: the retries follow so quickly that they end before the endpoint listens"
 )
-_NO_RETRY = Text(
-    "not judged: the sender never retried (see sender.retry.on-non-200)",
-    "未判定：完全沒有重發（見 sender.retry.on-non-200）",
-)
+_NO_RETRY = Sentence("not judged: the sender never retried (see sender.retry.on-non-200)")

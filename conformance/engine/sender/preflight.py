@@ -20,7 +20,7 @@ from conformance.engine.sender.session import BEFORE, SenderSession
 from conformance.engine.sender.steps import by_message
 from conformance.engine.stop import NO_TLS, Stop, speaks_no_tls
 from conformance.model.exchange import Exchange, Fault
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence, verbatim
 from conformance.protocol.message import TYPES
 from conformance.receiver.mock import MockEndpoint
 from conformance.scenario.sender import OK, Emit, Endpoint, ScriptedAnswer
@@ -80,7 +80,7 @@ def _unusable_api(session: SenderSession) -> Stop | None:
         each for each in session.trace if each.request.url.partition("?")[0].endswith("Config")
     ]
     created = calls[-1]  # the call over http, where https has failed
-    text = Text(f"POST {created.request.url}: ", f"POST {created.request.url}：")
+    text = Sentence("POST {url}: ", url=created.request.url)
     if succeeded(created):
         page = created.answer is not None and created.answer.body.lstrip().startswith(b"<")
         return Stop("api-answers-page", text + _PAGE + _BASE, (created.id,)) if page else None
@@ -88,8 +88,8 @@ def _unusable_api(session: SenderSession) -> Stop | None:
         reason = NO_TLS if speaks_no_tls(created) else _FAULTS.get(created.fault, _NO_ANSWER)
         return Stop("api-unreached", text + reason, (created.id,))
     words = message(created)
-    text += Text(f"answered {created.status}", f"響應 {created.status}")
-    text += Text(f" ({words})", f"（{words}）") if words else NO_TEXT
+    text += Sentence("answered {status}", status=created.status)
+    text += Sentence(" ({answer})", answer=words) if words else EMPTY
     if created.status in (401, 403):
         return Stop("api-refuses-key", text + _KEY, (created.id,))
     if created.status in (404, 405):
@@ -120,7 +120,7 @@ async def _reach(peer: SenderPeer, registration: Registration) -> Stop | None:
     if session.options.emits and "http" not in session.mocks:
         return None
     words = message(tested) or str(tested.status or tested.detail)
-    text = Text(f"Test answered: {words}. ", f"測試的響應：{words}。")
+    text = Sentence("Test answered: {answer}. ", answer=words)
     return Stop(
         "nothing-arrived", _NOTHING_ARRIVED + text + _where(session, registration), (tested.id,)
     )
@@ -265,46 +265,37 @@ def _learn_scheme(session: SenderSession, delivery: Exchange) -> None:
     session.profile = replace(session.profile, scheme=scheme)
 
 
-def _answer_to(emitted: Exchange) -> Text:
+def _answer_to(emitted: Exchange) -> Sentence:
     if emitted.fault is None:
         words = message(emitted)
         text = f"{emitted.status}: {words}" if words else f"{emitted.status}"
-        return Text(text, text)
-    return _FAULTS.get(emitted.fault, Text(emitted.detail, emitted.detail))
+        return verbatim(text)
+    return _FAULTS.get(emitted.fault, verbatim(emitted.detail))
 
 
-def _where(session: SenderSession, registration: Registration) -> Text:
+def _where(session: SenderSession, registration: Registration) -> Sentence:
     url = registration.endpoint.url
-    text = Text(f"It should send to {url}. ", f"它應發送到 {url}。")
+    text = Sentence("It should send to {url}. ", url=url)
     if session.options.public_url is None and session.options.is_remote:
         return text + _LISTEN
     return text + _CHECK if session.options.emits else text
 
 
-_FAULTS: dict[Fault | None, Text] = {
-    Fault.DNS: Text("the host name does not resolve", "無法解析主機名稱"),
-    Fault.REFUSED: Text("nothing listens there", "沒有程式在監聽"),
-    Fault.TIMEOUT: Text("no answer in time", "沒有及時響應"),
-    Fault.TLS: Text("the TLS handshake failed (--ca)", "TLS 交握失敗（--ca）"),
+_FAULTS: dict[Fault | None, Sentence] = {
+    Fault.DNS: Sentence("the host name does not resolve"),
+    Fault.REFUSED: Sentence("nothing listens there"),
+    Fault.TIMEOUT: Sentence("no answer in time"),
+    Fault.TLS: Sentence("the TLS handshake failed (--ca)"),
 }
-_NO_ANSWER = Text("no HTTP answer", "沒有 HTTP 響應")
-_PAGE = Text("answered with a web page", "響應是一個網頁")
-_KEY = Text("; it may need --api-key", "；可能需要 --api-key")
-_BASE = Text(
-    "; API_URL is the base of Config, List, Test and Update, as in http://localhost:8080/v1/webhook",
-    "；API_URL 是 Config、List、Test、Update 的共同前綴，例如 http://localhost:8080/v1/webhook",
+_NO_ANSWER = Sentence("no HTTP answer")
+_PAGE = Sentence("answered with a web page")
+_KEY = Sentence("; it may need --api-key")
+_BASE = Sentence(
+    "; API_URL is the base of Config, List, Test and Update, as in http://localhost:8080/v1/webhook"
 )
-_NOTHING_ARRIVED = Text("Nothing arrived. ", "沒有收到任何請求。")
-_NOT_ACCEPTED = Text("A message event was not accepted: ", "訊息事件未被接受：")
-_EMIT = Text(". Check --emit-url or --emit-command.", "。請檢查 --emit-url 或 --emit-command。")
-_LOST = Text(
-    "A message event was accepted, but no delivery arrived. ", "訊息事件已被接受，但沒有送達。"
-)
-_LISTEN = Text(
-    "Can it reach this machine? See --listen and --public-url.",
-    "它能連到這台機器嗎？請見 --listen 與 --public-url。",
-)
-_CHECK = Text(
-    "Does --emit-url or --emit-command hand the event to the service under test?",
-    "--emit-url 或 --emit-command 是否確實把事件交給了受測的服務？",
-)
+_NOTHING_ARRIVED = Sentence("Nothing arrived. ")
+_NOT_ACCEPTED = Sentence("A message event was not accepted: ")
+_EMIT = Sentence(". Check --emit-url or --emit-command.")
+_LOST = Sentence("A message event was accepted, but no delivery arrived. ")
+_LISTEN = Sentence("Can it reach this machine? See --listen and --public-url.")
+_CHECK = Sentence("Does --emit-url or --emit-command hand the event to the service under test?")

@@ -32,7 +32,7 @@ from conformance.engine.stop import Stop
 from conformance.model.exchange import Exchange
 from conformance.model.report import Result
 from conformance.model.rules import Outcome, Unjudged
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.options.sender import SenderOptions, spellings
 from conformance.receiver.mock import Mock, listening
 from conformance.serving import certificates
@@ -260,7 +260,7 @@ class SenderSide:
             if result.rule.id in BEFORE_ANSWERS and result.outcome in (Outcome.FAIL, Outcome.WARN)
         ]
         if record.case.sender_case.drawn == "answers" and broken:
-            reason = Text(f"not judged: see {broken[0]} first", f"未判定：請先看 {broken[0]}")
+            reason = Sentence("not judged: see {broken} first", broken=broken[0])
             self._runner.settle(record.unjudged(Unjudged("see-first-result", reason)))
             return
         again = await self._run(record)
@@ -273,9 +273,9 @@ class SenderSide:
         """The exchanges in the order in which they began."""
         return sorted(exchanges, key=lambda exchange: (exchange.started, exchange.id))
 
-    def cause(self, results: Sequence[Result]) -> Text:
+    def cause(self, results: Sequence[Result]) -> Sentence:
         """What the whole run left open."""
-        return NO_TEXT if self._session.profile.emits else _NOT_EMITTED
+        return EMPTY if self._session.profile.emits else _NOT_EMITTED
 
     @property
     def spoken(self) -> str | None:
@@ -318,7 +318,4 @@ def _tls_of_mock(options: SenderOptions) -> ssl.SSLContext | None:
     return certificates.load(options.tls_cert, options.tls_key)
 
 
-_NOT_EMITTED = Text(
-    "Only what Test shows was judged: give --emit-url or --emit-command.",
-    "只判定了測試所能顯示的部分：請提供 --emit-url 或 --emit-command。",
-)
+_NOT_EMITTED = Sentence("Only what Test shows was judged: give --emit-url or --emit-command.")

@@ -25,7 +25,7 @@ from conformance.engine.sender.registrations import CHANNELS, Registration, scri
 from conformance.engine.sender.session import Settled
 from conformance.model.exchange import Exchange
 from conformance.model.rules import Unjudged
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.receiver.mock import MockEndpoint, RefusingEndpoint
 from conformance.scenario.records import Case
 from conformance.scenario.sender import Action, Call, Emit
@@ -300,9 +300,8 @@ def _require_active(registration: Registration) -> None:
         return
     words = message(answer) or answer.detail
     detail = f"{answer.status or answer.fault}" + (f": {words}" if words else "")
-    reason = Text(
-        f"not judged: the sender did not accept this configuration ({detail})",
-        f"未判定：發送方未接受這項配置（{detail}）",
+    reason = Sentence(
+        "not judged: the sender did not accept this configuration ({detail})", detail=detail
     )
     temporary = answer.status is None or answer.status == 429 or answer.status >= 500
     code = "configuration-refused"

@@ -6,28 +6,28 @@ import json
 import re
 from typing import NoReturn
 
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+|\s+', re.DOTALL)
 
-BROKEN: dict[str, tuple[Text, bytes | None]] = {
-    "left-out": (Text("JSON with a character or a value missing", "少了一個字符或值的 JSON"), b""),
-    "doubled": (Text("JSON with a character or a value too many", "多了一個字符或值的 JSON"), None),
-    "quotes": (Text("JSON with single quotes", "使用單引號的 JSON"), b"'x'"),
-    "bare": (Text("JSON with an unquoted word", "字詞沒有引號的 JSON"), b"undefined"),
-    "constant": (Text("NaN or Infinity in JSON", "JSON 中的 NaN 或 Infinity"), b"NaN"),
-    "infinity": (Text("NaN or Infinity in JSON", "JSON 中的 NaN 或 Infinity"), b"-Infinity"),
-    "python": (Text("Python keywords in JSON", "JSON 中的 Python 字詞"), b"None"),
-    "zeros": (Text("JSON with a leading zero", "數字有前導零的 JSON"), b"007"),
-    "plus": (Text("JSON with a plus sign before a number", "數字帶正號的 JSON"), b"+1"),
-    "hex": (Text("JSON with a hexadecimal number", "含十六進位數字的 JSON"), b"0x1F"),
-    "point": (Text("JSON with a number that ends in a point", "數字以小數點結尾的 JSON"), b"1."),
-    "escape": (Text("JSON with an undefined escape", "含未定義轉義的 JSON"), b'"\\x41"'),
-    "half-escape": (Text("JSON with an incomplete escape", "轉義不完整的 JSON"), b'"\\u12"'),
-    "raw-control": (Text("JSON with a raw newline in a string", "字串中有換行的 JSON"), b'"a\nb"'),
-    "raw-nul": (Text("JSON with a raw NUL in a string", "字串中有 NUL 的 JSON"), b'"a\0b"'),
-    "comment": (Text("JSON with a comment", "含註解的 JSON"), b"/* x */"),
-    "open": (Text("JSON with an unterminated string", "字串沒有結尾的 JSON"), b'"x'),
+BROKEN: dict[str, tuple[Sentence, bytes | None]] = {
+    "left-out": (Sentence("JSON with a character or a value missing"), b""),
+    "doubled": (Sentence("JSON with a character or a value too many"), None),
+    "quotes": (Sentence("JSON with single quotes"), b"'x'"),
+    "bare": (Sentence("JSON with an unquoted word"), b"undefined"),
+    "constant": (Sentence("NaN or Infinity in JSON"), b"NaN"),
+    "infinity": (Sentence("NaN or Infinity in JSON"), b"-Infinity"),
+    "python": (Sentence("Python keywords in JSON"), b"None"),
+    "zeros": (Sentence("JSON with a leading zero"), b"007"),
+    "plus": (Sentence("JSON with a plus sign before a number"), b"+1"),
+    "hex": (Sentence("JSON with a hexadecimal number"), b"0x1F"),
+    "point": (Sentence("JSON with a number that ends in a point"), b"1."),
+    "escape": (Sentence("JSON with an undefined escape"), b'"\\x41"'),
+    "half-escape": (Sentence("JSON with an incomplete escape"), b'"\\u12"'),
+    "raw-control": (Sentence("JSON with a raw newline in a string"), b'"a\nb"'),
+    "raw-nul": (Sentence("JSON with a raw NUL in a string"), b'"a\0b"'),
+    "comment": (Sentence("JSON with a comment"), b"/* x */"),
+    "open": (Sentence("JSON with an unterminated string"), b'"x'),
 }
 """mark → its description, and the replacement for one of the body's tokens (None: the token twice)."""
 

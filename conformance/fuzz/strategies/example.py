@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence, joined
 from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import build
 from conformance.protocol.tampering import Tampering
@@ -40,7 +40,7 @@ class Oddity:
     """
 
     place: str
-    where: Text
+    where: Sentence
     shape: Shape | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     without: tuple[str, ...] = ()
@@ -63,13 +63,10 @@ class Example:
         return next((odd.tampering for odd in self.oddities if odd.tampering is not None), None)
 
     @property
-    def where(self) -> Text:
+    def where(self) -> Sentence:
         """The descriptions of its oddities."""
         descriptions = [oddity.where for oddity in self.oddities]
-        return Text(
-            " and ".join(text.en for text in descriptions) or "a plain message",
-            "、".join(text.zh for text in descriptions) or "普通訊息",
-        )
+        return joined(Sentence(" and "), descriptions) or Sentence("a plain message")
 
     def fields(self, digits: str, now: float, kind: str = "text") -> dict[str, Any]:
         """The message's fields. `digits` make its id unique, `now` is in Unix seconds, `kind` is that of the
@@ -105,22 +102,22 @@ class Example:
 _MARKUP = frozenset("<>&\"'\\/`$%{}")
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "RLE", "RLO", "RLI", "LRE", "LRO", "LRI", "PDF", "PDI"})
 
-KINDS: tuple[tuple[Text, Callable[[str], bool]], ...] = (
-    (Text("U+0000", "U+0000"), lambda c: c == "\0"),
-    (Text("control characters", "控制字符"), lambda c: unicodedata.category(c) == "Cc"),
-    (Text("half a surrogate pair", "不成對的代理字符"), lambda c: "\ud800" <= c <= "\udfff"),
-    (Text("characters beyond U+FFFF", "U+FFFF 以外的字符"), lambda c: c > "\uffff"),
+KINDS: tuple[tuple[Sentence, Callable[[str], bool]], ...] = (
+    (Sentence("U+0000"), lambda c: c == "\0"),
+    (Sentence("control characters"), lambda c: unicodedata.category(c) == "Cc"),
+    (Sentence("half a surrogate pair"), lambda c: "\ud800" <= c <= "\udfff"),
+    (Sentence("characters beyond U+FFFF"), lambda c: c > "\uffff"),
     (
-        Text("right-to-left text, or marks of direction", "由右至左的文字或方向標記"),
+        Sentence("right-to-left text, or marks of direction"),
         lambda c: unicodedata.bidirectional(c) in _RIGHT_TO_LEFT or unicodedata.category(c) == "Cf",
     ),
-    (Text("combining marks", "組合字符"), lambda c: unicodedata.category(c)[0] == "M"),
+    (Sentence("combining marks"), lambda c: unicodedata.category(c)[0] == "M"),
     (
-        Text("unassigned or private characters", "未定義或私用字符"),
+        Sentence("unassigned or private characters"),
         lambda c: unicodedata.category(c)[0] == "C",
     ),
-    (Text("quotes, backslashes or markup", "引號、反斜線或標記"), lambda c: c in _MARKUP),
-    (Text("characters beyond ASCII", "非 ASCII 字符"), lambda c: c > "\x7f"),
+    (Sentence("quotes, backslashes or markup"), lambda c: c in _MARKUP),
+    (Sentence("characters beyond ASCII"), lambda c: c > "\x7f"),
 )
 """Kinds of characters; a character belongs to the first kind that fits."""
 
@@ -144,9 +141,9 @@ def _pieces(oddity: Oddity) -> Iterator[Oddity]:
         name = KINDS[kind][0]
         yield replace(
             oddity,
-            where=Text(f"{oddity.place} with {name.en}", f"{oddity.place} 含{name.zh}"),
+            where=Sentence("{place} with {name}", place=oddity.place, name=name),
             fields=_mapped(oddity.fields, kind),
-            shape=NUL if name.en == "U+0000" else oddity.shape,
+            shape=NUL if str(name) == "U+0000" else oddity.shape,
         )
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from conformance.fuzz.strategies.example import ID, Example, Oddity
 from conformance.fuzz.strategies.valid import Oddities
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.protocol.dialect import Dialect, sign
 from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import build
@@ -49,7 +49,7 @@ _PADDING = (b" ", b"\n", b"\t", b"\r\n", b"\0", b"\xef\xbb\xbf")
 _UNDECODABLE = (b"\xff", b"\x80", b"\xc3", b"\xe6\xb8", b"\xed\xa0\xbd")
 
 
-def _forged(what: Text, rule: str, tampering: Tampering, **more: object) -> Oddity:
+def _forged(what: Sentence, rule: str, tampering: Tampering, **more: object) -> Oddity:
     return Oddity("forged", what, (f"receiver.signature.{rule}", None), tampering=tampering, **more)  # type: ignore[arg-type]
 
 
@@ -66,7 +66,7 @@ def _character(at: int) -> Oddity:
         changed = (correct[:place] + other + correct[place + 1 :]).encode()
         return replace(signed, signatures=(changed,), signing=shell(signed, signatures=(words,)))
 
-    where = Text("a signature with one character changed", "改了一個字符的簽名")
+    where = Sentence("a signature with one character changed")
     return _forged(where, "one-character", tamper)
 
 
@@ -79,11 +79,11 @@ def _truncated(percent: int) -> Oddity:
             signed, signatures=(correct[:length],), signing=shell(signed, signatures=(words,))
         )
 
-    return _forged(Text("a truncated signature", "截斷的簽名"), "truncated", tamper)
+    return _forged(Sentence("a truncated signature"), "truncated", tamper)
 
 
 def _longer(tail: str) -> Oddity:
-    where = Text("a signature with extra characters at its end", "後面多出字符的簽名")
+    where = Sentence("a signature with extra characters at its end")
     words = "${SIG}" + quoted(tail)
     return _forged(
         where, "overlong", on_signature(lambda signature: (signature + tail.encode(),), words)
@@ -93,9 +93,9 @@ def _longer(tail: str) -> Oddity:
 def _replaced(value: str) -> Oddity:
     is_digest = re.fullmatch("[0-9a-f]{64}", value) is not None
     where = (
-        Text("a signature of other hex digits", "其他十六進位數字的簽名")
+        Sentence("a signature of other hex digits")
         if is_digest
-        else Text("a word in place of the signature", "以字詞代替的簽名")
+        else Sentence("a word in place of the signature")
     )
     rule = "wrong-secret" if is_digest else "non-hex"
     return _forged(where, rule, on_signature(lambda _: (value.encode(),), quoted(value)))
@@ -107,18 +107,18 @@ def _other_secret(secret: str, content_type: str | None = "application/json") ->
         wrong = sign(signer.dialect, other.encode(), signed.signing.timestamp, signed.body)
         return replace(signed, signatures=(wrong,), signing=shell(signed, secret=other))
 
-    where = Text("a signature made with another secret", "以其他密鑰簽名")
+    where = Sentence("a signature made with another secret")
     if content_type != "application/json":
-        where += Text(f" (Content-Type {content_type})", f"（Content-Type 為 {content_type}）")
+        where += Sentence(" (Content-Type {content_type})", content_type=str(content_type))
     return _forged(where, "wrong-secret", tamper, headers={"Content-Type": content_type})
 
 
 def _stamp(before: str, after: str) -> Oddity:
     # Whether int() or Number() would read it as the signed time.
     equal = before in ("", "0", "+") and after in ("", ".0")
-    where = Text("a timestamp that differs from the signed one", "與簽名不同的時間戳")
+    where = Sentence("a timestamp that differs from the signed one")
     if equal:
-        where = Text("the signed time in another notation", "以其他寫法表示的簽名時間")
+        where = Sentence("the signed time in another notation")
 
     def tamper(signed: Signed, signer: Signer) -> Signed:
         stamp = before.encode() + signed.signing.timestamp + after.encode()
@@ -134,7 +134,7 @@ def _shifted(seconds: int) -> Oddity:
         words = shell(signed, stamp=f"$((TS+{seconds}))")
         return replace(signed, timestamp=stamp, signing=words)
 
-    where = Text("a timestamp that differs from the signed one", "與簽名不同的時間戳")
+    where = Sentence("a timestamp that differs from the signed one")
     return _forged(where, "tampered-timestamp", tamper)
 
 
@@ -142,11 +142,11 @@ def _fixed_stamp(value: str) -> Oddity:
     def tamper(signed: Signed, signer: Signer) -> Signed:
         return replace(signed, timestamp=value.encode(), signing=shell(signed, stamp=quoted(value)))
 
-    where = Text("a timestamp that differs from the signed one", "與簽名不同的時間戳")
+    where = Sentence("a timestamp that differs from the signed one")
     return _forged(where, "tampered-timestamp" if value else "missing-timestamp", tamper)
 
 
-def _tampered(what: Text, change: Callable[[bytes], bytes]) -> Oddity:
+def _tampered(what: Sentence, change: Callable[[bytes], bytes]) -> Oddity:
     return _forged(what, "tampered-body", on_body(change))
 
 
@@ -155,16 +155,14 @@ def _flipped(at: int, bit: int) -> Oddity:
         place = at % len(body)
         return body[:place] + bytes([body[place] ^ 1 << bit]) + body[place + 1 :]
 
-    return _tampered(Text("a body with one bit flipped", "請求體翻轉了一個位元"), change)
+    return _tampered(Sentence("a body with one bit flipped"), change)
 
 
 def _field(name: str, value: object) -> Oddity:
     def change(body: bytes) -> bytes:
         return ENCODINGS["compact"]({**json.loads(body), name: value})
 
-    return _tampered(
-        Text(f"a {name} that differs from the signed one", f"與簽名不同的 {name}"), change
-    )
+    return _tampered(Sentence("a {name} that differs from the signed one", name=name), change)
 
 
 def _without(name: str) -> Oddity:
@@ -173,39 +171,39 @@ def _without(name: str) -> Oddity:
         fields.pop(name)
         return ENCODINGS["compact"](fields)
 
-    return _tampered(Text(f"{name} removed from the body", f"請求體被刪去 {name}"), change)
+    return _tampered(Sentence("{name} removed from the body", name=name), change)
 
 
 def _appended(text: bytes) -> Oddity:
-    where = Text("extra bytes after the signed body", "簽名的請求體之後多出內容")
+    where = Sentence("extra bytes after the signed body")
     return _tampered(where, lambda body: body + text)
 
 
-def _equal(what: Text, change: Callable[[bytes], bytes], **more: object) -> Oddity:
+def _equal(what: Sentence, change: Callable[[bytes], bytes], **more: object) -> Oddity:
     return _forged(what, "equal-meaning", on_body(change), **more)
 
 
 def _padded(padding: bytes, *, before: bool) -> Oddity:
-    where = Text("whitespace around the signed body", "簽名的請求體旁多出空白")
+    where = Sentence("whitespace around the signed body")
     return _equal(where, lambda body: padding + body if before else body + padding)
 
 
 def _reencoded(form: str) -> Oddity:
-    where = Text("the signed JSON in another encoding", "簽名的 JSON 改以其他形式書寫")
+    where = Sentence("the signed JSON in another encoding")
     # With characters to escape, so that every encoding differs from the compact one.
     fields = {"content": "測試 <1 & 2/3>"}
     return _equal(where, lambda body: ENCODINGS[form](json.loads(body)), fields=fields)
 
 
 def _doubled(name: str) -> Oddity:
-    where = Text(f"a second {name} before the signed one", f"簽名的 {name} 之前多出另一個")
+    where = Sentence("a second {name} before the signed one", name=name)
     key = json.dumps(name).encode()
     return _equal(where, lambda body: b"{" + key + b':"x",' + body[1:])
 
 
 def _lossy(piece: bytes, *, replaced: bool) -> Oddity:
     """Bytes that a lossy decoder drops, or that it decodes to the U+FFFD that was signed."""
-    where = Text("bytes that a lossy decoder makes equal", "經有損解碼後才相同的位元組")
+    where = Sentence("bytes that a lossy decoder makes equal")
     mark = "\N{REPLACEMENT CHARACTER}".encode()
     if replaced:
         return _equal(
@@ -215,19 +213,19 @@ def _lossy(piece: bytes, *, replaced: bool) -> Oddity:
 
 
 _TAMPERINGS = {
-    "missing-signature": Text("no signature", "沒有簽名"),
-    "missing-both": Text("neither timestamp nor signature", "沒有時間戳與簽名"),
-    "empty-signature": Text("an empty signature", "空的簽名"),
-    "non-hex": Text("a word in place of the signature", "以字詞代替的簽名"),
-    "non-ascii": Text("a signature with bytes beyond ASCII", "含非 ASCII 位元組的簽名"),
+    "missing-signature": Sentence("no signature"),
+    "missing-both": Sentence("neither timestamp nor signature"),
+    "empty-signature": Sentence("an empty signature"),
+    "non-hex": Sentence("a word in place of the signature"),
+    "non-ascii": Sentence("a signature with bytes beyond ASCII"),
 }
 
 
-def _by_name(name: str, what: Text, rule: str | None = None) -> Oddity:
+def _by_name(name: str, what: Sentence, rule: str | None = None) -> Oddity:
     return _forged(what, rule or name, TAMPERINGS[name])
 
 
-_TWO = Text("two signatures, one of them wrong", "兩個簽名，其中一個錯誤")
+_TWO = Sentence("two signatures, one of them wrong")
 _HEADERS: Oddities = st.one_of(
     st.one_of(st.sampled_from((63, 62, 61, 0, 1, 31, 32)), st.integers(0, 63)).map(_character),
     st.integers(0, 99).map(_truncated),
@@ -241,7 +239,7 @@ _HEADERS: Oddities = st.one_of(
         [
             *(_by_name(name, what) for name, what in _TAMPERINGS.items()),
             _by_name(
-                "of-unsent", Text("the signature of another body", "另一請求體的簽名"), "other-message"
+                "of-unsent", Sentence("the signature of another body"), "other-message"
             ),
             *(_by_name(name, _TWO, "duplicate-header") for name in ("wrong-first", "wrong-last")),
         ]
@@ -256,9 +254,9 @@ _STAMPS: Oddities = st.one_of(
     st.sampled_from(("", "0", "null", "NaN", "9999999999", "2026-01-02T03:04:05Z")).map(
         _fixed_stamp
     ),
-    st.just(_by_name("missing-timestamp", Text("no timestamp", "沒有時間戳"))),
+    st.just(_by_name("missing-timestamp", Sentence("no timestamp"))),
 )
-_DIGIT_MOVED = Text("the timestamp's last digit in the body", "時間戳的末位移入請求體")
+_DIGIT_MOVED = Sentence("the timestamp's last digit in the body")
 _MOVED_DIGIT = _by_name("moved-digit", _DIGIT_MOVED)
 _BODIES: Oddities = st.one_of(
     st.builds(_flipped, st.integers(0, 2000), st.integers(0, 7)),
@@ -302,7 +300,7 @@ def _in_message(oddity: Oddity, kind: str | None) -> Oddity:
         for name, value in build(kind, ID, 0).fields().items()
         if value != plain[name] and name != "createTime"
     }
-    where = oddity.where + Text(f" ({_EXEMPT_KINDS[kind]})", f"（{_EXEMPT_KINDS[kind]}）")
+    where = oddity.where + Sentence(" ({kinds})", kinds=_EXEMPT_KINDS[kind])
     return replace(oddity, where=where, fields=fields, simpler=oddity)
 
 

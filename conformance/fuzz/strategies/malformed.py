@@ -24,20 +24,20 @@ from conformance.fuzz.strategies.broken import (
 from conformance.fuzz.strategies.example import ID, Example, Oddity, Shape
 from conformance.fuzz.strategies.valid import FIELDS
 from conformance.fuzz.strategies.values import OBJECTS, SCALARS
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence, verbatim
 
 MAX_DEPTH = 10_000
 """The deepest nesting of arrays or objects."""
 
 _TEXT_FIELDS = ("key", "fromUser", "toUser", "content")
-_KINDS: dict[str, tuple[Text, tuple[Any, ...]]] = {
-    "null": (Text("null", "null"), (None,)),
-    "boolean": (Text("a boolean", "布林值"), (True, False)),
-    "number": (Text("a number", "數字"), (0, 1, -1, 2**53)),
-    "fraction": (Text("a fraction", "小數"), (0.5, -1.25, 1e-7, 1.5e-300)),
-    "text": (Text("a text", "字符串"), ("", "5", "false", "now", "\0")),
-    "array": (Text("an array", "陣列"), ([], [1], ["1"], [None], [[]], [{}])),
-    "object": (Text("an object", "對象"), ({}, {"a": 1}, {"$gt": ""}, {"id": "1"})),
+_KINDS: dict[str, tuple[Sentence, tuple[Any, ...]]] = {
+    "null": (Sentence("null"), (None,)),
+    "boolean": (Sentence("a boolean"), (True, False)),
+    "number": (Sentence("a number"), (0, 1, -1, 2**53)),
+    "fraction": (Sentence("a fraction"), (0.5, -1.25, 1e-7, 1.5e-300)),
+    "text": (Sentence("a text"), ("", "5", "false", "now", "\0")),
+    "array": (Sentence("an array"), ([], [1], ["1"], [None], [[]], [{}])),
+    "object": (Sentence("an object"), ({}, {"a": 1}, {"$gt": ""}, {"id": "1"})),
 }
 _TYPES = {
     **dict.fromkeys(("key", "msgId", "fromUser", "toUser", "content"), "text"),
@@ -58,28 +58,26 @@ def _shape(name: str, kind: str) -> Shape:
 
 def _wrong(name: str, kind: str, value: object) -> Oddity:
     label = _KINDS[kind][0]
-    where = Text(f"{name}, which is {label.en}", f"{name} 是{label.zh}")
+    where = Sentence("{name}, which is {label}", name=name, label=label)
     return Oddity(name, where, _shape(name, kind), {name: value})
 
 
 def _wrong_link(kind: str, value: object) -> Oddity:
     label = _KINDS[kind][0]
-    where = Text(
-        f"content of msgType 49, which is {label.en}", f"msgType 49 的 content 是{label.zh}"
-    )
+    where = Sentence("content of msgType 49, which is {label}", label=label)
     shape = ("receiver.body.wrong-types", "content-49")
     return Oddity("content", where, shape, {"msgType": 49, "content": value})
 
 
 def _missing(name: str) -> Oddity:
     rule = "missing-msgid" if name == "msgId" else "missing-field"
-    where = Text(f"no {name}", f"沒有 {name}")
+    where = Sentence("no {name}", name=name)
     return Oddity(name, where, (f"receiver.body.{rule}", None), without=(name,))
 
 
 def _surrogate(name: str, text: str) -> Oddity:
     value = ID + text if name == "msgId" else text
-    where = Text(name, name)
+    where = verbatim(name)
     # Encoded as an escape, because the raw bytes would not be UTF-8.
     return Oddity(
         name, where, ("receiver.body.lone-surrogate", None), {name: value}, form="ascii-only"
@@ -88,7 +86,7 @@ def _surrogate(name: str, text: str) -> Oddity:
 
 _EMPTY_ID = Oddity(
     "msgId",
-    Text("msgId, which is empty", "msgId 是空字符串"),
+    Sentence("msgId, which is empty"),
     ("receiver.body.empty-msgid", None),
     {"msgId": ""},
 )
@@ -123,14 +121,14 @@ FIELD_ODDITIES = st.one_of(_WRONG_TYPE, _WRONG_ID, _WRONG_LINK, _MISSING)
 
 
 def _mutated(
-    what: Text, rule: str | None, mutation: Callable[[bytes], bytes], case: str | None = None
+    what: Sentence, rule: str | None, mutation: Callable[[bytes], bytes], case: str | None = None
 ) -> Oddity:
     shape = (f"receiver.body.{rule}", case) if rule is not None else None
     return Oddity("body", what, shape, mutation=mutation)
 
 
 def _cut(part: int) -> Oddity:
-    where = Text("a truncated body", "中途結束的請求體")
+    where = Sentence("a truncated body")
     return _mutated(where, "truncated-json", lambda body: body[: max(1, len(body) * part // 100)])
 
 
@@ -139,17 +137,17 @@ def _ungrammatical(mark: str, at: int) -> Oddity:
 
 
 def _undecodable(piece: bytes, name: str) -> Oddity:
-    where = Text(f"invalid UTF-8 in {name}", f"{name} 中有不是 UTF-8 的位元組")
+    where = Sentence("invalid UTF-8 in {name}", name=name)
     return _mutated(where, "invalid-utf8", lambda body: in_text(body, name, piece))
 
 
 def _huge(name: str, number: str) -> Oddity:
-    where = Text(f"an out-of-range number in {name}", f"{name} 的數字超出範圍")
+    where = Sentence("an out-of-range number in {name}", name=name)
     return _mutated(where, None, lambda body: other_number(body, name, number))
 
 
 def _twice(name: str, value: object, *, before: bool) -> Oddity:
-    where = Text(f"{name} twice", f"{name} 出現兩次")
+    where = Sentence("{name} twice", name=name)
     pair = json.dumps({name: value}).encode()[1:-1]
 
     def mutate(body: bytes) -> bytes:
@@ -161,15 +159,15 @@ def _twice(name: str, value: object, *, before: bool) -> Oddity:
 def _deep(depth: int, *, arrays: bool, whole: bool, closed: bool) -> Oddity:
     opening, inner, closing = (b"[", b"", b"]") if arrays else (b'{"a":', b"1", b"}")
     nest = opening * depth + inner + closing * (depth if closed else 0)
-    where = Text("arrays", "陣列") if arrays else Text("objects", "對象")
+    where = Sentence("arrays") if arrays else Sentence("objects")
     return _mutated(
-        Text("deeply nested ", "") + where + Text("", "的深層巢狀"),
+        Sentence("deeply nested {where}", where=where),
         "deep-nesting",
         lambda body: nest if whole else body[:-1] + b',"extra":' + nest + b"}",
     )
 
 
-def _replacement(body: bytes, where: Text, rule: str, case: str | None = None) -> Oddity:
+def _replacement(body: bytes, where: Sentence, rule: str, case: str | None = None) -> Oddity:
     return _mutated(where, rule, lambda _: body, case)
 
 
@@ -182,18 +180,13 @@ _NOT_AN_OBJECT = (
 )
 _TOP_LEVEL = [
     _replacement(
-        body, Text(f"JSON that is not an object: {kind}", f"不是對象的 JSON：{kind}"), "not-an-object", kind
+        body, Sentence("JSON that is not an object: {kind}", kind=kind), "not-an-object", kind
     )
     for kind, body in _NOT_AN_OBJECT
 ]  # fmt: skip
-_EMPTY = [
-    _replacement(body, Text("an empty body", "空白的請求體"), "empty")
-    for body in (b"", b" ", b"\n\t ")
-]
-_NO_FIELDS = _replacement(
-    b"{}", Text("an object without fields", "沒有字段的對象"), "missing-msgid"
-)
-_RAW = Text("bytes that are not text", "不是文字的位元組")
+_EMPTY = [_replacement(body, Sentence("an empty body"), "empty") for body in (b"", b" ", b"\n\t ")]
+_NO_FIELDS = _replacement(b"{}", Sentence("an object without fields"), "missing-msgid")
+_RAW = Sentence("bytes that are not text")
 
 
 def _raw(body: bytes) -> Oddity:
@@ -201,7 +194,7 @@ def _raw(body: bytes) -> Oddity:
 
 
 def _wide_encoding(encoding: str) -> Oddity:
-    where = Text(f"JSON in {encoding.upper()}", f"以 {encoding.upper()} 編碼的 JSON")
+    where = Sentence("JSON in {encoding}", encoding=encoding.upper())
     return _mutated(where, "invalid-json", lambda body: body.decode().encode(encoding))
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from conformance.fuzz.strategies.example import ID, Example, Oddity
 from conformance.fuzz.strategies.values import INT64, KEYS, OBJECTS, VALUES, names, texts
-from conformance.model.text import Text
+from conformance.model.sentence import EMPTY, Sentence, verbatim
 from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import ACCOUNT, CONTENT, FRIEND, GROUP, TYPES, build
 
@@ -40,20 +40,20 @@ _UNLISTED = (37, 51, 42, 48, 50, 62, 9999, 0, -1, 2**31 - 1)
 """Types that real services send, and the bounds of an int (字段說明)."""
 
 
-def _content(msg_type: int, content: object, what: Text, rule: str) -> Oddity:
+def _content(msg_type: int, content: object, what: Sentence, rule: str) -> Oddity:
     return Oddity(
         "content",
-        Text(f"content of msgType {msg_type}", f"msgType {msg_type} 的 content") + what,
+        Sentence("content of msgType {msg_type}", msg_type=msg_type) + what,
         (f"receiver.accepts.{rule}", None),
         {"msgType": msg_type, "content": content},
     )
 
 
-_SIMPLE = {n: _content(n, _PLAIN[n], Text("", ""), "documented-type") for n in TEXTS}
+_SIMPLE = {n: _content(n, _PLAIN[n], EMPTY, "documented-type") for n in TEXTS}
 
 
 def _as_text(msg_type: int, text: str) -> Oddity:
-    what = Text("", "") if text else Text(" that is empty", "（空字符串）")
+    what = EMPTY if text else Sentence(" that is empty")
     return replace(_content(msg_type, text, what, "any-text"), simpler=_SIMPLE[msg_type])
 
 
@@ -61,24 +61,24 @@ def _as_url(msg_type: int, path: str, query: str, *, raw: bool) -> Oddity:
     host = "https://媒體.hookproof.test" if raw else "http://media.hookproof.test:8080"
     url_path = path if raw else quote(path)
     url = f"{host}/{url_path}?size=1&name={query if raw else quote(query)}#a"
-    oddity = _content(msg_type, url, Text(" (a URL)", "（URL）"), "media-url-and-base64")
+    oddity = _content(msg_type, url, Sentence(" (a URL)"), "media-url-and-base64")
     return replace(oddity, simpler=_as_text(1, url))
 
 
 def _as_file(msg_type: int, first: int, rest: bytes, times: int) -> Oddity:
     files = _FILES[msg_type]
     content = base64.b64encode(files[first % len(files)] + rest * times).decode()
-    return _content(msg_type, content, Text(" (Base64)", "（Base64）"), "media-url-and-base64")
+    return _content(msg_type, content, Sentence(" (Base64)"), "media-url-and-base64")
 
 
 def _as_object(content: dict[str, Any]) -> Oddity:
-    return _content(49, content, Text(" (an object)", "（對象）"), "documented-type")
+    return _content(49, content, Sentence(" (an object)"), "documented-type")
 
 
 def _unlisted(msg_type: int, content: object) -> Oddity:
     return Oddity(
         "content",
-        Text("an unlisted msgType", "未列出的 msgType"),
+        Sentence("an unlisted msgType"),
         ("receiver.accepts.unknown-type", None),
         {"msgType": msg_type, "content": content},
         simpler=_as_text(1, content) if isinstance(content, str) else None,
@@ -121,29 +121,29 @@ _UNLISTED_TYPE = _contents(_TYPES, _UNLISTED[0])
 
 def _account(name: str, text: str, *, group: bool) -> Oddity:
     value = text + "@chatroom" if group else text
-    what = Text("", "") if value else Text(" that is empty", "（空字符串）")
-    where = Text(name, name) + what
+    what = EMPTY if value else Sentence(" that is empty")
+    where = verbatim(name) + what
     return Oddity(name, where, ("receiver.accepts.any-text", None), {name: value})
 
 
 def _number(name: str, value: int) -> Oddity:
     # A receiver may reject a delivery for its age, but not a message.
     shape = ("receiver.signature.stale-timestamp", None) if name == "timestamp" else None
-    far = Text(" far from now", "遠離現在")
-    return Oddity(name, Text(name, name) + far, shape, {name: value})
+    far = Sentence(" far from now")
+    return Oddity(name, verbatim(name) + far, shape, {name: value})
 
 
-def _flag(name: str, where: Text, fields: dict[str, object]) -> Oddity:
+def _flag(name: str, where: Sentence, fields: dict[str, object]) -> Oddity:
     return Oddity(name, where, ("receiver.accepts.group-self-history", None), fields)
 
 
 def _own(to: str) -> Oddity:
     fields = {"fromUser": ACCOUNT, "toUser": to, "isSelfMsg": True}
-    return _flag("isSelfMsg", Text("isSelfMsg", "isSelfMsg"), fields)
+    return _flag("isSelfMsg", Sentence("isSelfMsg"), fields)
 
 
 def _extra(name: str, value: object) -> Oddity:
-    where = Text("an unlisted field", "未列出的字段")
+    where = Sentence("an unlisted field")
     return Oddity("extra", where, ("receiver.accepts.unknown-field", None), {name: value})
 
 
@@ -153,7 +153,7 @@ def _is_extra(name: str) -> bool:
 
 
 def _form(name: str) -> Oddity:
-    where = Text("JSON in another encoding", "以其他形式書寫的 JSON")
+    where = Sentence("JSON in another encoding")
     return Oddity("form", where, ("receiver.signature.raw-bytes", None), form=name)
 
 
@@ -161,7 +161,7 @@ _ACCOUNT = st.builds(
     _account, st.sampled_from(("key", "fromUser", "toUser")), names(54), group=st.booleans()
 )
 _MSG_ID = st.builds(
-    lambda before, after: Oddity("msgId", Text("msgId", "msgId"), None, {"msgId": before + ID + after}),
+    lambda before, after: Oddity("msgId", Sentence("msgId"), None, {"msgId": before + ID + after}),
     names(22),
     names(22),
 )  # fmt: skip
@@ -170,8 +170,8 @@ _FLAGS = st.sampled_from(
     [
         _own(FRIEND),
         _own(GROUP),
-        _flag("isHistory", Text("isHistory", "isHistory"), {"isHistory": True}),
-        _flag("fromUser", Text("a group", "群組"), {"fromUser": GROUP}),
+        _flag("isHistory", Sentence("isHistory"), {"isHistory": True}),
+        _flag("fromUser", Sentence("a group"), {"fromUser": GROUP}),
     ]
 )
 _EXTRA = st.builds(_extra, KEYS.filter(_is_extra), VALUES)

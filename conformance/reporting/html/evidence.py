@@ -15,7 +15,7 @@ from markupsafe import Markup
 from conformance.model.exchange import Exchange
 from conformance.model.report import Report, Result
 from conformance.model.rules import Outcome, Rule
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence, verbatim
 from conformance.reporting.html.exchange import ExchangeRenderer, ExchangeView
 from conformance.reporting.html.overview import ORDER, group_of
 from conformance.reporting.html.timeline import Timeline, Timelines
@@ -95,9 +95,9 @@ class RuleView:
         ]
 
 
-def group_name(side: str, name: str) -> Text:
+def group_name(side: str, name: str) -> Sentence:
     """The name of a group of rules for people."""
-    return GROUPS.get((side, name), Text(name, name))
+    return GROUPS.get((side, name), verbatim(name))
 
 
 class Evidence:
@@ -187,7 +187,7 @@ class _Side:
                 outcome=outcome,
                 level=level,
                 results=tuple(self._view(result) for result in results),
-                alike=len({(result.message.en, result.message.zh) for result in results}) == 1,
+                alike=len({result.message for result in results}) == 1,
                 short=next(numbers) >= MOST_RULES,
             )
             for (rule, level), results in by_rule.items()

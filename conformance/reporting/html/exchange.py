@@ -14,10 +14,17 @@ from http import HTTPStatus
 from markupsafe import Markup
 
 from conformance.model.exchange import Answer, Exchange, Fault, Headers, Role
-from conformance.model.text import NO_TEXT, Text
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.reporting.html.text_diff import diff
 from conformance.reporting.pages.escaped_text import both, decode, escape_text, escape_wire
-from conformance.reporting.translations import FAULTS, TRANSPORTS, WORDS
+from conformance.reporting.translations import (
+    FAULTS,
+    TRANSPORTS,
+    WORDS,
+    cut_answer,
+    cut_body,
+    cut_headers,
+)
 
 LONGEST_HEADER = 400
 """Bytes of a header's value that are shown."""
@@ -69,8 +76,8 @@ class _Reference:
 
     headers: Headers
     body: bytes
-    same: Text
-    differs: Text
+    same: Sentence
+    differs: Sentence
 
 
 class ExchangeRenderer:
@@ -104,7 +111,7 @@ class ExchangeRenderer:
             call=escape_text(f"{request.method} {path}"[:LONGEST_HEADER]),
             ending=fault or Markup("{}").format(exchange.status or "…"),
             milliseconds=milliseconds(exchange.seconds),
-            transport=both(TRANSPORTS.get(request.transport, NO_TEXT)),
+            transport=both(TRANSPORTS.get(request.transport, EMPTY)),
             request=sent.markup,
             answer=received.markup if received else None,
             fault=fault,
@@ -131,7 +138,7 @@ class ExchangeRenderer:
             if name.lower() in expected
         ]
         note = WORDS["differs-from-signed"]
-        return _Reference((*headers, *missing), signing.body, NO_TEXT, note)
+        return _Reference((*headers, *missing), signing.body, EMPTY, note)
 
     def _first_request(self, exchange: Exchange) -> _Reference | None:
         first = self._first_of_message(exchange)
@@ -163,12 +170,13 @@ class _MessageRenderer:
         headers, size = message.headers, len(message.body)
         lines = [Markup("<b>{}</b>").format(message.start_line), *self._headers(headers)]
         if len(headers) > MOST_HEADERS:
-            lines.append(_remark("cut-headers", len(headers), MOST_HEADERS))
+            lines.append(_remark(cut_headers(len(headers), MOST_HEADERS)))
         content = self._body(message.body, longest)
         if content:
             lines += [Markup(""), content]
         if message.cut or size > longest:
-            lines.append(_remark("cut-more" if message.cut else "cut", size, min(longest, size)))
+            cut = cut_answer if message.cut else cut_body
+            lines.append(_remark(cut(size, min(longest, size))))
         self.markup = Markup("\n").join(lines)
 
     @property
@@ -222,9 +230,9 @@ class _MessageRenderer:
         return Markup("").join(parts)
 
 
-def _notes(first: Exchange) -> tuple[Text, Text]:
+def _notes(first: Exchange) -> tuple[Sentence, Sentence]:
     """The notes on a request or an answer that is the same as in `first`, and on a different one."""
-    number = Text(f"#{first.id}", f"#{first.id}")
+    number = Sentence("#{exchange}", exchange=first.id)
     return WORDS["same-as"] + number, WORDS["differs-from"] + number
 
 
@@ -246,16 +254,13 @@ def _signing_headers(exchange: Exchange) -> tuple[bytes, bytes] | None:
 
 
 def _fault(exchange: Exchange) -> Markup:
-    detail = Text(f" ({exchange.detail})", f"（{exchange.detail}）") if exchange.detail else NO_TEXT
-    text = FAULTS[exchange.fault or Fault.CLOSED] + detail
-    return both(Text(text.en[:LONGEST_HEADER], text.zh[:LONGEST_HEADER]))
+    text = exchange.detail[:LONGEST_HEADER]
+    detail = Sentence(" ({detail})", detail=text) if text else EMPTY
+    return both(FAULTS[exchange.fault or Fault.CLOSED] + detail)
 
 
-def _remark(word: str, whole: int, shown: int) -> Markup:
-    figures = {"whole": f"{whole:,}", "shown": f"{shown:,}"}
-    text = WORDS[word]
-    remark = both(Text(text.en.format(**figures), text.zh.format(**figures)))
-    return Markup("<em>{}</em>").format(remark)
+def _remark(sentence: Sentence) -> Markup:
+    return Markup("<em>{}</em>").format(both(sentence))
 
 
 def _header_name(name: bytes) -> Markup:

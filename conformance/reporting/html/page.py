@@ -9,7 +9,7 @@ from collections import Counter
 
 from conformance import __version__
 from conformance.model.report import Report
-from conformance.model.text import Text
+from conformance.model.sentence import EMPTY, Sentence, verbatim
 from conformance.reporting.html.evidence import LONGEST_LINE, Evidence, group_name
 from conformance.reporting.html.exchange import milliseconds
 from conformance.reporting.html.overview import ORDER, answer_times, bar, groups
@@ -50,7 +50,7 @@ def page(*reports: Report) -> str:
             sides=list(dict.fromkeys(report.side for report in reports)),
             side_names=SIDES,
             order=ORDER,
-            colon=Text(": ", "："),
+            colon=Sentence(": "),
             w=WORDS,
             outcomes=OUTCOMES,
             statement=statement,
@@ -89,9 +89,8 @@ def fragment(report: Report) -> str:
     )
 
 
-def _title(reports: tuple[Report, ...]) -> Text:
+def _title(reports: tuple[Report, ...]) -> Sentence:
     titles = [
-        statement(report) + Text(f" {report.target}", f" {report.target}") for report in reports
+        statement(report) + Sentence(" {target} ", target=report.target) for report in reports
     ]
-    title = Text(" ".join(text.en for text in titles), " ".join(text.zh for text in titles))
-    return title + Text(" · Hookproof", " · Hookproof")
+    return sum(titles, EMPTY) + verbatim("· Hookproof")

@@ -13,8 +13,10 @@ from typing import Any
 from markupsafe import Markup
 
 from conformance.model.exchange import Exchange
+from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Recording, Report, Result
 from conformance.model.rules import Outcome
+from conformance.model.sentence import Sentence
 from conformance.reporting.html.page import fragment
 from conformance.reporting.notebook.cards import card, http_message, pre
 from conformance.reporting.pages.escaped_text import escape_text
@@ -23,10 +25,16 @@ from conformance.trace.summary import Summary, format_quantiles
 
 MOST_EXCHANGES = 2
 """Exchanges that the display of a result contains."""
-LABELS = {
-    "en": ("rule", "level", "what", "why", "fix", "reproduce", "evidence"),
-    "zh-Hant": ("規則", "級別", "情況", "原因", "修正", "重現", "證據"),
-}
+LABELS = (
+    Sentence("rule"),
+    Sentence("level"),
+    Sentence("what"),
+    Sentence("why"),
+    Sentence("fix"),
+    Sentence("reproduce"),
+    Sentence("evidence"),
+)
+"""What the rows of a result's display say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,7 @@ class ShownResult(Result):
     """A result with what its display needs: the trace that holds its exchanges, and a language."""
 
     trace: Recording = field(default_factory=Trace, repr=False, compare=False)
-    language: str = field(default="en", repr=False, compare=False)
+    language: Language = field(default=ENGLISH, repr=False, compare=False)
 
 
 def exchange_display(exchange: Exchange) -> str:
@@ -60,7 +68,7 @@ def exchange_display(exchange: Exchange) -> str:
 
 def result_display(result: Result) -> str:
     """The result in English."""
-    return _result(result, "en", None)
+    return _result(result, ENGLISH, None)
 
 
 def shown_result_display(result: ShownResult) -> str:
@@ -119,7 +127,7 @@ def register(shell: Any) -> None:
         formatter.for_type(type_, display)
 
 
-def _result(result: Result, language: str, evidence: Markup | None) -> str:
+def _result(result: Result, language: Language, evidence: Markup | None) -> str:
     rule, level = result.rule, f"{result.level} · {result.rule.source or '—'}"
     command = pre(escape_text(result.reproduce, lines=True)) if result.reproduce is not None else ""
     values = (
@@ -131,6 +139,5 @@ def _result(result: Result, language: str, evidence: Markup | None) -> str:
         command,
         evidence,
     )
-    return card(
-        f"{result.outcome.upper()} {result.name}", zip(LABELS[language], values, strict=True)
-    )
+    labels = [label.in_(language) for label in LABELS]
+    return card(f"{result.outcome.upper()} {result.name}", zip(labels, values, strict=True))

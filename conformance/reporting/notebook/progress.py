@@ -19,9 +19,10 @@ from conformance.engine.events import (
     RunStarted,
     ignore,
 )
+from conformance.model.language import Language
 from conformance.model.report import Result
 from conformance.model.rules import Outcome
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 from conformance.reporting.pages.escaped_text import escape_text
 from conformance.reporting.terminal import NAMES
 
@@ -32,11 +33,11 @@ MOST_LISTED = 5
 
 _LISTED = (Outcome.FAIL, Outcome.ERROR, Outcome.WARN)
 _PROGRESS = Markup('<progress style="width: 16em" max="{}" value="{}"></progress>')
-_JUDGING, _JUDGED = Text("judging", "判定中"), Text("judged", "已判定")
+_JUDGING, _JUDGED = Sentence("judging"), Sentence("judged")
 
 
 @contextmanager
-def live(language: str) -> Iterator[Listener]:
+def live(language: Language) -> Iterator[Listener]:
     """A listener. In Jupyter it advances a bar under the cell, lists failures, errors and warnings as they
     come, and leaves a line of counts."""
     if not _in_jupyter():
@@ -59,7 +60,7 @@ def _in_jupyter() -> bool:
 class _Bar:
     """A display that is updated in place."""
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: Language) -> None:
         self._total, self._language = 0, language
         self._counts: Counter[Outcome] = Counter()
         self._findings: list[str] = []
@@ -90,11 +91,11 @@ class _Bar:
             self._update(_JUDGED)
             self._handle = None
 
-    def _update(self, state: Text) -> None:
+    def _update(self, state: Sentence) -> None:
         self._last_update = time.monotonic()
         self._handle.update(self._content(state), raw=True)
 
-    def _content(self, state: Text) -> dict[str, str]:
+    def _content(self, state: Sentence) -> dict[str, str]:
         done, judging = self._counts.total(), state is _JUDGING
         counts = ", ".join(
             f"{self._counts[outcome]} {NAMES[outcome].in_(self._language)}"

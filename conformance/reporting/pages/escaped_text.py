@@ -15,7 +15,8 @@ from functools import lru_cache
 from markupsafe import Markup, escape
 
 from conformance.model.escaping import UNSAFE, visible
-from conformance.model.text import Text
+from conformance.model.text import Statement
+from conformance.reporting.languages import in_chinese, in_english
 
 _RUN = re.compile(f"(?:{UNSAFE.pattern})+")
 _RUN_OR_END = re.compile(f"(?:{UNSAFE.pattern}|[\n\t])+")
@@ -35,12 +36,13 @@ def escape_text(text: str, *, lines: bool = False) -> Markup:
     return _markup(text, _write_character, lines=lines)
 
 
-def both(text: Text) -> Markup:
+def both(text: Statement) -> Markup:
     """`text` in both languages, of which the page's style shows one."""
-    if text.en == text.zh:
-        return escape_text(text.en)
+    en, zh = in_english(text), in_chinese(text)
+    if en == zh:
+        return escape_text(en)
     pair = Markup('<span lang="en">{}</span><span lang="zh-Hant">{}</span>')
-    return pair.format(escape_text(text.en), escape_text(text.zh))
+    return pair.format(escape_text(en), escape_text(zh))
 
 
 def escape_wire(text: str, *, lines: bool = True) -> Markup:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from conformance.model.escaping import visible
 from conformance.protocol.resources import PACKAGE
+from conformance.reporting.languages import in_chinese, in_english
 from conformance.reporting.pages.escaped_text import both, escape_text
 from conformance.reporting.pages.translations import SHARED
 
@@ -67,6 +68,13 @@ def environment(folder: str) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    templates.filters.update(both=both, digest=digest, escape_text=escape_text, visible=visible)
+    templates.filters.update(
+        both=both,
+        digest=digest,
+        escape_text=escape_text,
+        in_chinese=in_chinese,
+        in_english=in_english,
+        visible=visible,
+    )
     templates.globals["shared"] = SHARED
     return templates

@@ -1,11 +1,11 @@
-"""The words that all pages share, in English and Chinese."""
+"""The words that all pages share."""
 
-from conformance.model.text import Text
+from conformance.model.sentence import Sentence
 
 SHARED = {
-    "language": Text("Language", "語言"),
-    "theme": Text("Theme", "主題"),
-    "theme-auto": Text("Auto", "自動"),
-    "theme-light": Text("Light", "淺色"),
-    "theme-dark": Text("Dark", "深色"),
+    "language": Sentence("Language"),
+    "theme": Sentence("Theme"),
+    "theme-auto": Sentence("Auto"),
+    "theme-light": Sentence("Light"),
+    "theme-dark": Sentence("Dark"),
 }

@@ -58,6 +58,6 @@ def test_the_observer_may_live_on():
 
 def test_a_few_are_named_and_the_rest_is_counted():
     many = [probe(str(n), 1.0, 1.1 + n / 100, 3.0) for n in range(MOST + 2)]
-    assert describe_suspects(suspects(many, URL)).en.endswith(
+    assert str(describe_suspects(suspects(many, URL))).endswith(
         "first: it[0], it[1], it[2], it[3], it[4] +2"
     )

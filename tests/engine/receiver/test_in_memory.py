@@ -42,7 +42,7 @@ def test_a_receiver_that_verifies_nothing_fails_and_the_cause_says_so():
     trusting = ReceiverBehaviour(authenticate=lambda headers, body, signer, now: None)
     run = judge(Receiver(behaviour=trusting), "receiver.signature.*")
     assert "receiver.signature.missing-both" in outcomes(run, Outcome.FAIL)
-    assert run.report.cause.en.startswith("Every forged request was accepted")
+    assert str(run.report.cause).startswith("Every forged request was accepted")
 
 
 def test_hours_of_the_target_s_time_pass_at_once():
@@ -62,7 +62,7 @@ def test_a_stop_is_reported_once_and_the_rest_refers_to_it():
     assert run.runner.lifecycle.state is State.STOPPED
     assert len(outcomes(run, Outcome.ERROR)) == 1
     assert len(outcomes(run, Outcome.SKIP)) == len(run.report.results) - 1
-    assert "answered 404: check the path" in run.report.cause.en
+    assert "answered 404: check the path" in str(run.report.cause)
 
 
 def test_what_is_left_of_a_run_whose_target_dies_is_not_judged():

@@ -20,7 +20,7 @@ def reason(rule: str, name: str | None = None, **settings: object) -> str:
     scenario = next(each for each in built_in("sender") if each.rule.id == rule)
     case = next(each for each in scenario.cases if each.name == name)
     skip = skip_reason(scenario, case, options, PROFILE, left=1000.0)
-    return skip.reason.en if skip is not None else ""
+    return str(skip.reason) if skip is not None else ""
 
 
 @pytest.mark.parametrize("public_url", [None, "https://tunnel.test/hooks"])
