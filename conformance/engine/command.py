@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from conformance.model.clock import Clock
 from conformance.model.errors import HarnessError
+from conformance.model.sentence import Sentence
 
 MOST_OUTPUT = 2000
 """Bytes of a command's output that are kept, from its end."""
@@ -45,7 +46,7 @@ async def run_command(command: str, stdin: bytes | None = None) -> tuple[int, by
 
 
 async def restart(
-    command: str, serves: Callable[[], Awaitable[bool]], clock: Clock, complaint: str
+    command: str, serves: Callable[[], Awaitable[bool]], clock: Clock, complaint: Sentence
 ) -> None:
     """Run a --restart-command, and wait until the target `serves` again.
 

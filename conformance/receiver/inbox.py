@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 
+from conformance.model.sentence import Sentence
 from conformance.storage.commits import Commits
 from conformance.storage.database import Tables
 
@@ -21,7 +22,7 @@ PREVIEW = 2048
 _TABLES = Tables(
     application=0x48505249,  # "HPRI"
     version=3,
-    name="an inbox of Hookproof's receiver",
+    name=Sentence("an inbox of Hookproof's receiver"),
     script="""
 CREATE TABLE IF NOT EXISTS effects (
     id INTEGER PRIMARY KEY, key TEXT UNIQUE, msg_id TEXT NOT NULL, received REAL NOT NULL,

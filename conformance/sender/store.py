@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 
+from conformance.model.sentence import Sentence
 from conformance.sender import queue, registry
 from conformance.sender.behaviour import CORRECT, SenderBehaviour
 from conformance.sender.event import MessageEvent as Message
@@ -18,7 +19,7 @@ from conformance.storage.database import Tables
 _TABLES = Tables(
     application=0x48505353,  # "HPSS"
     version=1,
-    name="a queue of Hookproof's sender",
+    name=Sentence("a queue of Hookproof's sender"),
     script=registry.SCRIPT + queue.SCRIPT,
 )
 

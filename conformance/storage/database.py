@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from conformance.model.errors import InputError
+from conformance.model.sentence import Sentence
 
 MEMORY = ":memory:"
 
@@ -34,7 +35,7 @@ class Tables:
     application: int
     version: int
     script: str
-    name: str
+    name: Sentence
     shared: bool = False
 
 

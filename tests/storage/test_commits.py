@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from conformance.model.sentence import Sentence
 from conformance.storage import commits as module
 from conformance.storage.commits import Commits, Job, NotStoredError
 from conformance.storage.database import MEMORY, Tables
@@ -18,7 +19,7 @@ TABLES = Tables(
     application=0x48505454,
     version=1,
     script="CREATE TABLE IF NOT EXISTS notes (text TEXT);",
-    name="a notebook",
+    name=Sentence("a notebook"),
     shared=True,
 )
 

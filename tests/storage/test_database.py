@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conformance.model.errors import InputError
+from conformance.model.sentence import Sentence
 from conformance.storage import database as module
 from conformance.storage.database import MEMORY, Database, Tables
 
@@ -20,7 +21,7 @@ OWN = Tables(
     application=0x48505454,
     version=3,
     script="CREATE TABLE IF NOT EXISTS notes (text TEXT);",
-    name="a notebook",
+    name=Sentence("a notebook"),
 )
 SHARED = replace(OWN, shared=True)
 

@@ -14,6 +14,7 @@ from conformance.engine.exchanges import Place
 from conformance.engine.receiver.compose import ComposedRequest
 from conformance.engine.receiver.session import BETWEEN, Session
 from conformance.model.exchange import Exchange, Fault, Role
+from conformance.model.sentence import Sentence
 from conformance.scenario.receiver import Send, Step
 from conformance.scenario.records import Case
 from conformance.wire.raw import Connection, Gate
@@ -214,7 +215,10 @@ class CaseRun:
             return control.status in session.profile.accepted
 
         await restart(
-            command, serves, session.clock, "the receiver did not accept a plain valid message"
+            command,
+            serves,
+            session.clock,
+            Sentence("the receiver did not accept a plain valid message"),
         )
 
     async def _observe(

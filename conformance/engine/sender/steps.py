@@ -228,7 +228,7 @@ class SenderCaseRun:
             session.send_options = session.send_options.renewed()
             return (await self._peer.api.call("List", Place(case="between"))).status is not None
 
-        await restart(command, serves, session.clock, "the sender's API did not answer")
+        await restart(command, serves, session.clock, Sentence("the sender's API did not answer"))
 
     async def _wait(self, index: int, action: Action, since: float) -> None:
         """Wait for what the step expects."""
