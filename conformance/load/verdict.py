@@ -119,7 +119,7 @@ def _p99(run: LoadRun) -> LoadFinding:
     limit = run.settings.max_p99
     generator_delay = histogram.percentile(run.figures.ticks, 0.99) or 0.0
     message = Sentence(
-        "99 % of answers took at most {p99}; {limit} are allowed",
+        "the p99 of the answers is {p99}; {limit} are allowed",
         p99=_time(p99),
         limit=_time(limit),
     )

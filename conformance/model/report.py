@@ -14,6 +14,8 @@ from conformance.model.result import Result as Result
 from conformance.model.rules import Outcome, Verdict
 from conformance.model.sentence import EMPTY, Sentence
 
+FORMAT = 2
+"""Counts the changes of the JSON report's shape."""
 EXIT_STATUS = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.ERROR: 3}
 
 
@@ -77,6 +79,7 @@ class Report:
         language = language or self.language
         return {
             "hookproof": __version__,
+            "format": FORMAT,
             "side": self.side,
             "target": self.target,
             "dialect": self.dialect,
@@ -97,8 +100,11 @@ def _result(result: Result, language: Language) -> dict[str, Any]:
         "level": result.level.value,
         "outcome": result.outcome.value,
         "code": result.code,
+        "parameters": result.parameters,
         "message": result.message.in_(language),
+        "title": result.rule.title.in_(language),
         "source": result.rule.source,
+        "why": result.rule.why.in_(language),
         "fix": result.rule.fix.in_(language),
         "seconds": round(result.seconds, 4),
         "exchanges": list(result.exchanges),

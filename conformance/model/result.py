@@ -31,6 +31,11 @@ class Result:
     code: str | None = None
 
     @property
+    def parameters(self) -> dict[str, str | int | float]:
+        """What the message says in figures and names: expected, actual, counts, seconds, for programs."""
+        return self.message.parameters
+
+    @property
     def name(self) -> str:
         """The rule's id, and the case in brackets: `receiver.accepts.documented-type[43]`."""
         return self.rule.id if self.case is None else f"{self.rule.id}[{self.case}]"

@@ -59,15 +59,15 @@ def _case(result: Result, language: Language) -> TestCase:
     message = _legal(result.message.in_(language))
     text = _legal(_text(result, language))
     if result.outcome is Outcome.FAIL:
-        failure = Failure(message, result.level.value)
+        failure = Failure(message, result.code)
         failure.text = text
         case.result = [failure]
     elif result.outcome is Outcome.ERROR:
-        error = Error(message, result.outcome.value)
+        error = Error(message, result.code)
         error.text = text
         case.result = [error]
     elif result.outcome is Outcome.SKIP:
-        case.result = [Skipped(message)]
+        case.result = [Skipped(message, result.code)]
     elif result.outcome is not Outcome.PASS:
         case.system_out = f"{result.outcome.value}: {text}"
     return case
@@ -85,6 +85,8 @@ def _text(result: Result, language: Language) -> str:
     ]
     if result.reproduce is not None:
         parts.append(f"{WORDS['reproduce'].in_(language)}\n{result.reproduce}")
+    figures = ", ".join(f"{name}={value}" for name, value in result.parameters.items())
+    parts.append(f"{result.code}: {figures}" if figures else f"{result.code}")
     return "\n\n".join(parts)
 
 

@@ -73,6 +73,16 @@ def load(
                 places=places[scenario.rule.id],
             )
         places[scenario.rule.id] = scenario.place
+    for scenario in scenarios:
+        others = (*scenario.after, scenario.explained_by or scenario.rule.id)
+        unknown = [rule for rule in others if rule not in places]
+        if unknown:
+            raise InputError(
+                "{place}: {rule} refers to {other}, which is no rule: `hookproof rules` lists them",
+                place=scenario.place,
+                rule=scenario.rule.id,
+                other=unknown[0],
+            )
     return tuple(scenarios)
 
 
@@ -198,6 +208,9 @@ def _scenario(record: Mapping[str, Any], place: str) -> Scenario:
         alone=record.get("alone", False),
         on_request=record.get("on-request", False),
         over=tuple(record.get("over", ())),
+        after=tuple(record.get("after", ())),
+        root_cause=record.get("root-cause"),
+        explained_by=record.get("explained-by"),
         check=record.get("check"),
         fuzz=record.get("fuzz"),
     )

@@ -44,8 +44,12 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A rule and how it is judged: by the steps of its cases, by a named check over the exchanges of
-    other rules (`over`), by both, or by generated examples (`fuzz` is their kind). `place` is the file,
-    with the line where it is known, and `record` the rule as written there."""
+    other rules (`over`), by both, or by generated examples (`fuzz` is their kind).
+
+    Where one of the rules in `after` is broken, drawn answers are not tried. `root_cause` is one that the
+    rule reports, and `explained_by` the rule that reports what makes this one fail. `place` is the file,
+    with the line where it is known, and `record` the rule as written there.
+    """
 
     rule: Rule
     cases: tuple[Case, ...]
@@ -55,5 +59,8 @@ class Scenario:
     alone: bool = False
     on_request: bool = False
     over: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    root_cause: str | None = None
+    explained_by: str | None = None
     check: str | None = None
     fuzz: str | None = None

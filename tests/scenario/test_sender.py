@@ -335,3 +335,14 @@ def test_the_example_of_the_schema_is_one():
     (example,) = validator("scenario").schema["examples"]
     assert problems("scenario", example) == []
     assert emission.read({}, example["rules"][1], Level.SHOULD).retried
+
+
+def test_a_rule_that_comes_after_one_that_does_not_exist_is_refused(tmp_path):
+    (tmp_path / "own.yaml").write_text(
+        "rules: [{rule: sender.own.it, level: MUST, title: T, after: [sender.own.other], "
+        "steps: [{emit: {}, expect: {arrives: true}}]}]"
+    )
+    with pytest.raises(
+        InputError, match=r"sender\.own\.it refers to sender\.own\.other, which is no rule"
+    ):
+        scenarios.load("sender", [tmp_path])

@@ -8,31 +8,32 @@ from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.model.exchange import Exchange, Role
 from conformance.model.rules import Finding, Held, Judgement, Level, Unjudged
 from conformance.model.sentence import Sentence
+from conformance.scenario.records import Scenario
 
-RAW_BYTES = "receiver.signature.raw-bytes"
-TIMESTAMP_FORM = "receiver.signature.timestamp-form"
-REFUSAL_STATUS = "receiver.signature.refusal-status"
+REWRITTEN, UNVERIFIED = "rewritten-body", "unverified-signature"
+"""Root causes, as rules name them that report one."""
 
 
 def without_root_cause(
-    rule: str,
+    scenario: Scenario,
     judgements: Sequence[Judgement],
     exchanges: Sequence[Exchange],
     profile: ReceiverProfile,
     *,
     first: bool,
 ) -> list[Judgement]:
-    """The `judgements` on one case of `rule`, without what another rule reports.
+    """The `judgements` on one case of a rule, without what another rule reports.
 
-    A signature over rewritten JSON is reported by the `first` case of raw-bytes. A target that answers
-    every forgery with a 5xx, or by closing the connection, is reported by refusal-status.
+    A signature over rewritten JSON is reported by the `first` case of the rule with that root cause. An
+    answer by which the target refuses every forgery (a 5xx, a closed connection) is reported by the rule
+    that explains this one.
     """
-    if profile.scheme.rewritten is not None and rule == RAW_BYTES and exchanges:
-        return [_rewritten(exchanges, profile) if first else _same_cause(RAW_BYTES)]
+    if profile.scheme.rewritten is not None and scenario.root_cause == REWRITTEN and exchanges:
+        return [_rewritten(exchanges, profile) if first else _same_cause(scenario.rule.id)]
     refused = any((each.status, each.fault) == profile.refusal for each in exchanges)
     broken = not all(isinstance(judgement, Held) for judgement in judgements)
-    if rule == TIMESTAMP_FORM and broken and refused:
-        return [_same_cause(REFUSAL_STATUS)]
+    if scenario.explained_by is not None and broken and refused:
+        return [_same_cause(scenario.explained_by)]
     return list(judgements)
 
 

@@ -3,7 +3,7 @@ line that reproduces a failure. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -89,7 +89,7 @@ class ReceiverJudge:
         if not record.runs:
             return record.judgements
         return without_root_cause(
-            record.scenario.rule.id,
+            record.scenario,
             record.judgements,
             record.exchanges,
             self.profile,
@@ -125,16 +125,3 @@ class ReceiverJudge:
 
 def _check_of(record: CaseRecord) -> Check:
     return CHECKS["receiver"][record.scenario.check or ""]
-
-
-def accepts_forgeries(results: Iterable[Result]) -> bool:
-    """Whether every rule about forged requests failed, as when the signature is not checked at all."""
-    forged = [result for result in results if result.rule.id in FORGED]
-    return len(forged) >= len(FORGED) and all(each.outcome is Outcome.FAIL for each in forged)
-
-
-FORGED = frozenset(
-    f"receiver.signature.{name}"
-    for name in ("wrong-secret", "tampered-body", "missing-both", "missing-signature", "truncated")
-)
-"""Rules that a receiver without any signature check breaks, all of them."""

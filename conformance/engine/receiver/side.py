@@ -14,12 +14,13 @@ from typing import Any
 
 from conformance.checks.receiver.crash_suspects import describe_suspects, suspects
 from conformance.checks.receiver.recorded_profile import as_data
+from conformance.checks.receiver.root_causes import UNVERIFIED
 from conformance.checks.receiver.wording import RATE_LIMIT
 from conformance.engine.case_record import CaseRecord, FuzzJudgement
 from conformance.engine.lifecycle import Change, State
 from conformance.engine.metadata import Key
 from conformance.engine.receiver.fuzz_report import judge_by_fuzzing
-from conformance.engine.receiver.judge import ReceiverJudge, accepts_forgeries
+from conformance.engine.receiver.judge import ReceiverJudge
 from conformance.engine.receiver.preconditions import skip_reason
 from conformance.engine.receiver.preflight import AFTER, is_alive, run_preflight, send_final_message
 from conformance.engine.receiver.session import Session
@@ -30,10 +31,11 @@ from conformance.engine.stop import Stop
 from conformance.model.clock import Clock
 from conformance.model.exchange import Exchange, Fault, Role, Transport
 from conformance.model.report import Result
-from conformance.model.rules import Unjudged
+from conformance.model.rules import Outcome, Unjudged
 from conformance.model.sentence import EMPTY, Sentence
 from conformance.options.receiver import Options, spellings
 from conformance.options.secrets import is_distinctive
+from conformance.scenario.load import built_in
 from conformance.scenario.records import Case
 from conformance.trace import Trace
 from conformance.wire.client import Wire, tls_context
@@ -242,7 +244,7 @@ class ReceiverSide:
     def cause(self, results: Sequence[Result]) -> Sentence:
         """What the whole run showed, or left open."""
         profile, chosen = self._session.profile, self._runner.plan.chosen
-        if accepts_forgeries(results):
+        if _verifies_nothing(results):
             return _ACCEPTS_FORGERIES
         if self._death:
             return _NO_MORE + self._death + Sentence(".")
@@ -289,6 +291,13 @@ def _is_refusal(exchange: Exchange) -> bool:
 def _limited(trace: Trace) -> bool:
     """Whether the target's last answer was 429."""
     return len(trace) > 0 and trace.exchanges[-1].status == 429
+
+
+def _verifies_nothing(results: Iterable[Result]) -> bool:
+    """Whether every rule failed that does so where no signature is checked at all."""
+    rules = {each.rule.id for each in built_in("receiver") if each.root_cause == UNVERIFIED}
+    outcomes = {(each.rule.id, each.outcome) for each in results if each.rule.id in rules}
+    return outcomes == {(rule, Outcome.FAIL) for rule in rules}
 
 
 def _waits(case: Case) -> bool:

@@ -48,16 +48,6 @@ HEAD_START, LONGEST_START = 0.5, 3.0
 API_PATIENCE = 15.0
 """Seconds to wait for an answer of the API: Test itself waits for an endpoint that does not answer."""
 
-BEFORE_ANSWERS = (
-    "sender.retry.on-non-200",
-    "sender.retry.on-timeout",
-    "sender.retry.on-connection-fault",
-    "sender.retry.none-after-200",
-    "sender.retry.count",
-    "sender.time.deadline",
-)
-"""Rules that come before the case with drawn answers: a sender that breaks one of them fails it too."""
-
 T = TypeVar("T")
 
 
@@ -257,7 +247,8 @@ class SenderSide:
         broken = [
             result.rule.id
             for result in self._runner.plan.results()
-            if result.rule.id in BEFORE_ANSWERS and result.outcome in (Outcome.FAIL, Outcome.WARN)
+            if result.rule.id in record.scenario.after
+            and result.outcome in (Outcome.FAIL, Outcome.WARN)
         ]
         if record.case.sender_case.drawn == "answers" and broken:
             reason = Sentence("not judged: see {broken} first", broken=broken[0])

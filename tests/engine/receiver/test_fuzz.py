@@ -196,7 +196,6 @@ async def test_every_message_has_an_id_of_its_own():
 async def test_time_that_is_too_short_is_reported_and_the_rest_is_judged():
     report = await fuzz(rules=(*MESSAGES, "receiver.http.alive"), fuzz=100_000, timeout=8.0)
     assert report.verdict is Verdict.PASS
-    assert report.seconds < PATIENCE  # all of them would take minutes
     text = str(result(report, "malformed").message)
     assert re.match(r"cut short by the time: \d+ of 100000 examples, seed 1", text)
 

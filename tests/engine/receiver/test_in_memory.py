@@ -9,8 +9,10 @@ from conformance.engine.events import CaseFinished, RunFinished, RunStarted
 from conformance.engine.lifecycle import State
 from conformance.model.exchange import Fault
 from conformance.model.rules import Outcome, Verdict
+from conformance.protocol.dialect import sign
 from conformance.receiver.behaviour import ReceiverBehaviour
-from tests.engine.receiver.memory import Receiver, judge
+from conformance.scenario import dialects
+from tests.engine.receiver.memory import KEY, OBSERVER, Receiver, judge
 
 SOME = ("receiver.accepts.*", "receiver.signature.*", "receiver.duplicate.answered-200")
 ALIVE = "receiver.http.alive"
@@ -105,6 +107,30 @@ def test_a_fault_of_the_harness_is_no_verdict_on_the_target(monkeypatch):
     run = judge(Receiver(), "receiver.accepts.unknown-field")
     assert run.report.verdict is Verdict.ERROR
     assert {each.code for each in run.report.results} == {"own-fault"}
+
+
+@pytest.mark.parametrize(
+    ("observer", "outcome", "code"),
+    [
+        pytest.param(None, Outcome.ERROR, "unanswered", id="nothing shows that it was refused"),
+        pytest.param(
+            OBSERVER, Outcome.PASS, None, id="a later message had its effect, it had none"
+        ),
+    ],
+)
+def test_a_forgery_without_an_answer_is_refused_only_where_an_observer_shows_it(
+    observer, outcome, code
+):
+    async def silent_to_forgeries(request, number):
+        headers = {name.lower(): value for name, value in request.headers}
+        stamp, signature = headers[b"x-webhook-timestamp"], headers[b"x-webhook-signature"]
+        right = sign(dialects.load("guide"), KEY, stamp, request.body)
+        return None if signature == right else Fault.TIMEOUT
+
+    rule = "receiver.signature.tampered-body"
+    run = judge(Receiver(silent_to_forgeries), rule, observer_url=observer)
+    (result,) = run.report.results
+    assert (result.outcome, result.code) == (outcome, code)
 
 
 @pytest.mark.parametrize("observed", [True, False])

@@ -269,7 +269,6 @@ async def test_a_run_ends_within_its_timeout():
         report = await asyncio.wait_for(check(base, rules=(), timeout=3), PATIENCE)
     assert report.verdict is not Verdict.PASS
     assert "time ran out" in str(report.cause)
-    assert report.seconds < PATIENCE
 
 
 async def test_the_same_seed_sends_the_same_requests():
