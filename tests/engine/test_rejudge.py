@@ -34,7 +34,7 @@ RECEIVERS = [
     "reference", "never-verifies", "dedup-in-memory", "path-told", "secret-told", "no-colon",
     "json-stringify", "second-request-refused", "answers-202",
 ]  # fmt: skip
-SENDERS = ["linear-waits", "secret-listed", "colon-missing", "one-secret-for-all", "text-plain"]
+SENDERS = ["secret-listed", "colon-missing", "one-secret-for-all", "text-plain"]
 
 
 async def _report(peer):

@@ -229,7 +229,11 @@ WRONG_FIELDS = [
         for field in SCHEMAS[name]["properties"]
     ),
     *(("report", REPORT | {"summary": SUMMARY | {n: "7"}}, f"summary.{n}") for n in SUMMARY),
-    *(("report", REPORT | {"results": [RESULT | {n: {}}]}, f"results[0].{n}") for n in RESULT),
+    *(
+        ("report", REPORT | {"results": [RESULT | {n: "7" if n == "parameters" else {}}]}, place)
+        for n in RESULT
+        if (place := f"results[0].{n}")
+    ),
 ]
 """Documents with a field of another type, and that field."""
 

@@ -5,7 +5,6 @@ The sender is the reference sender, in this process, behind an API that answers 
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from contextlib import asynccontextmanager
 
@@ -50,17 +49,6 @@ async def test_a_list_that_always_fails_shows_neither_a_masked_secret_nor_an_unc
     assert having(report, Outcome.PASS) == set()
     codes = {each.code for each in of(report, "sender.config.secret-hidden")}
     assert codes == {"list-unread"}
-
-
-async def test_a_test_that_never_answers_reports_no_failure(monkeypatch):
-    monkeypatch.setattr("conformance.engine.sender.side.API_PATIENCE", 0.5)
-
-    async def hangs(request, body):
-        await asyncio.sleep(60)
-
-    async with behind(Test=hangs) as api:
-        report = await check(api, ("sender.config.test",))
-    assert having(report, Outcome.PASS) == set()
 
 
 async def refuses_https(request, body):
