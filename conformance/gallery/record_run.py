@@ -32,7 +32,7 @@ from conformance.gallery.workers import judge_in_workers
 from conformance.model.errors import InputError
 from conformance.trace.store import whole_file
 
-WORKERS = 2 * (os.cpu_count() or 1)
+WORKERS = 3 * (os.cpu_count() or 1)
 """How many peers run side by side: they spend most of their time waiting."""
 
 LOOKED_AT_AGAIN = 48
