@@ -25,7 +25,7 @@ from conformance.receiver.inbox import Inbox
 from conformance.scenario.dialects import load
 from conformance.storage.database import MEMORY
 from tests.patience import PATIENCE
-from tests.reporting.browser import PHONE, WIDTHS, Pages, accessibility_faults, too_wide
+from tests.reporting.browser import PHONE, VIEWS, Pages, accessibility_faults, too_wide
 
 expect = pytest.importorskip("playwright.sync_api", reason="needs playwright").expect
 expect.set_options(timeout=1000 * PATIENCE)
@@ -303,8 +303,7 @@ def test_the_secret_never_reaches_the_page(receiver: Receiver, pages: Pages) -> 
     assert SECRET not in told.value.text() + page.content()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("width", "dark"), VIEWS)
 def test_everyone_can_use_it_at_any_width(
     receiver: Receiver, pages: Pages, width: int, dark: bool
 ) -> None:

@@ -16,7 +16,13 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update",
 ]  # fmt: skip
 PHONE, DESK = 360, 1400
-WIDTHS = [pytest.param(PHONE, id="phone"), pytest.param(DESK, id="desk")]
+VIEWS = [
+    pytest.param(PHONE, False, id="phone-light"),
+    pytest.param(DESK, True, id="desk-dark"),
+    pytest.param(PHONE, True, id="phone-dark", marks=pytest.mark.soak),
+    pytest.param(DESK, False, id="desk-light", marks=pytest.mark.soak),
+]
+"""Widths, and whether the theme is dark. Neither depends on the other: two views show both of each."""
 
 
 @contextmanager

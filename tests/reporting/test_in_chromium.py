@@ -27,7 +27,7 @@ from conformance.reporting.html.page import fragment, page
 from conformance.scenario.dialects import load
 from conformance.storage.database import MEMORY
 from conformance.trace import Trace
-from tests.reporting.browser import DESK, PHONE, WIDTHS, Pages, accessibility_faults, too_wide
+from tests.reporting.browser import DESK, VIEWS, Pages, accessibility_faults, too_wide
 
 LINE = "TS=$(date +%s); curl 'http://x/' \\\n  -d '{\"a\": \"燈\"}'"
 EVIL = [
@@ -159,8 +159,7 @@ def visible(opened: Any, selector: str) -> int:
     return opened.locator(f"{selector}:visible").count()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("width", "dark"), VIEWS)
 def test_no_width_needs_scrolling_sideways(shown: Any, width: int, dark: bool) -> None:
     opened = shown(width=width, dark=dark)
     opened.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
@@ -352,8 +351,7 @@ def test_nothing_can_make_markup_of_text(shown: Any, pages: Pages) -> None:
     pages.faults.clear()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("width", "dark"), VIEWS)
 def test_people_who_see_little_or_use_no_mouse_can_read_it(
     shown: Any, width: int, dark: bool
 ) -> None:
@@ -418,14 +416,11 @@ def test_twenty_thousand_results_are_still_usable(shown: Any, spread: int) -> No
     assert again < 3000
 
 
-PAPERS = [pytest.param("#fff", "#1f1f1f", id="light"), pytest.param("#111", "#ddd", id="dark")]
-
-
-@pytest.mark.parametrize(("paper", "ink"), PAPERS)
-@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize(("width", "dark"), VIEWS)
 def test_the_notebooks_table_can_be_read_on_any_paper(
-    pages: Pages, tmp_path: Path, paper: str, ink: str, width: int
+    pages: Pages, tmp_path: Path, width: int, dark: bool
 ) -> None:
+    paper, ink = ("#111", "#ddd") if dark else ("#fff", "#1f1f1f")
     file = tmp_path / "cell.html"
     file.write_text(
         f'<!doctype html><html lang="en"><title>A cell</title><body style="background: {paper}; '
