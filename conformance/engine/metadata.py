@@ -16,6 +16,9 @@ from conformance.trace import Trace
 Key = tuple[str, str | None]
 """Identifies a result: the rule's id, and the case's name (None where a rule has a single case)."""
 
+OUTSIDE_CASES = ""
+"""Stands for the case of what was sent outside the cases, as before the suite."""
+
 NO_FUZZ = Sentence("turned off (--fuzz 0)")
 NOTHING_PASSED = Sentence(
     "No rule that was chosen passed: a verdict needs one that does (--rules names too few)."
@@ -26,7 +29,7 @@ def exchange_counts(exchanges: Iterable[Exchange]) -> dict[str, Any]:
     """How many exchanges there are in all, and for each case those that its result rests on: a trace from
     which some were removed must not be judged as if it were whole."""
     recorded = list(exchanges)
-    cases = Counter(each.name for each in recorded if each.rule and not each.superseded)
+    cases = Counter(each.name or OUTSIDE_CASES for each in recorded if not each.superseded)
     return {"total": len(recorded), "cases": dict(cases)}
 
 

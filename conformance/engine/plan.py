@@ -97,7 +97,9 @@ def _as_not_run_alone(result: Result) -> Result:
     if result.outcome not in (Outcome.FAIL, Outcome.WARN, Outcome.NOTE):
         return result
     message = _NOT_RUN_ALONE + result.message
-    return replace(result, outcome=Outcome.ERROR, message=message, judged=False)
+    return replace(
+        result, outcome=Outcome.ERROR, code="not-run-alone", message=message, judged=False
+    )
 
 
 def _step_checks_of(scenario: Scenario) -> list[str]:

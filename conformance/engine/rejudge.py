@@ -15,14 +15,14 @@ from conformance.checks.registry import CHECKS
 from conformance.engine.case_record import CaseRecord
 from conformance.engine.imported import describe_capture
 from conformance.engine.judge import RecordedJudge, judge_case, judge_check
-from conformance.engine.metadata import exchange_counts
+from conformance.engine.metadata import OUTSIDE_CASES, exchange_counts
 from conformance.engine.receiver.judge import ReceiverJudge
 from conformance.engine.sender.judge import SenderJudge
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange
 from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
-from conformance.model.rules import Unjudged, verdict
+from conformance.model.rules import Finding, Outcome, Unjudged, verdict
 from conformance.model.sentence import Sentence
 from conformance.protocol.dialect import Dialect, Secret
 from conformance.protocol.validation import problems
@@ -123,7 +123,8 @@ class _Rejudging:
         """`recorded`, judged again where it can be."""
         record = self._records.get((recorded.rule.id, recorded.case))
         if record is None or not recorded.judged:
-            return recorded
+            lost = record is not None and recorded.exchanges and self._is_missing([recorded.name])
+            return _without_evidence(recorded) if lost else recorded
         again = self._judged(replace(record, seconds=recorded.seconds))
         return self._judge.result(replace(again, judged=True), strict=self._run["strict"])
 
@@ -148,6 +149,8 @@ class _Rejudging:
             return True
         recorded, found = self._counts["cases"], self._found["cases"]
         differing = [name for name in recorded if recorded[name] != found.get(name, 0)]
+        if OUTSIDE_CASES in differing:  # what is known of the target rests on these
+            return True
         return any(
             name == wanted or fnmatchcase(name.partition("[")[0], wanted)
             for name in differing
@@ -175,7 +178,7 @@ class _Rejudging:
         usable = [e for e in record.exchanges if not (needs_bodies and judge.is_masked(record, e))]
         masked = len(usable) < len(record.exchanges)
         judgements = judge.check(name, usable, record.case.level) if masked else []
-        if masked and all(isinstance(each, Unjudged) for each in judgements):
+        if masked and not any(isinstance(each, Finding) for each in judgements):
             return replace(record, judgements=[Unjudged("needs-bodies", _NEEDS_BODIES)])
         judged = judge_check(judge, record, usable, complete=self._run["complete"])
         return replace(judged, exchanges=record.exchanges)
@@ -189,6 +192,17 @@ class _Rejudging:
             if not exchange.superseded
             and any(fnmatchcase(exchange.rule or "", pattern) for pattern in scenario.over)
         ]
+
+
+def _without_evidence(recorded: Result) -> Result:
+    """A result that was taken over as recorded, whose exchanges are missing now."""
+    return replace(
+        recorded,
+        outcome=Outcome.ERROR,
+        code=INCOMPLETE.code,
+        message=INCOMPLETE.reason,
+        reproduce=None,
+    )
 
 
 def _unknown(check: str) -> Sentence:

@@ -226,14 +226,21 @@ class Runner:
             if reason is not None:
                 self.settle(record.unjudged(reason))
             elif record.checks_others:
-                over = self._exchanges_over(record.scenario)
-                complete = self.lifecycle.complete
-                self.settle(judge_check(self.side.judge, record, over, complete=complete))
+                self.settle(self._checked(record))
             else:
                 late = Unjudged("time-ran-out", TIME_RAN_OUT, error=True)
                 self.settle(record.unjudged(late))
         for result in self.plan.settle_provisional():
             self._listener(CaseFinished(result))
+
+    def _checked(self, record: CaseRecord) -> CaseRecord:
+        """`record` with the judgements of its check over other cases."""
+        over, complete = self._exchanges_over(record.scenario), self.lifecycle.complete
+        try:
+            return judge_check(self.side.judge, record, over, complete=complete)
+        except Exception as fault:  # a fault of the suite itself is no verdict on the target
+            _LOG.exception("%s could not be judged", record.name)
+            return record.unjudged(Unjudged("own-fault", own_fault(fault), error=True))
 
     def _reason_not_to_judge(self, record: CaseRecord) -> Judgement | None:
         state, stop = self.lifecycle.state, self.lifecycle.stop

@@ -14,6 +14,7 @@ from typing import Any
 
 from conformance.model.exchange import Answer, Exchange, Headers, Masked, Request, Signing
 from conformance.model.result import Result
+from conformance.model.sentence import Sentence
 from conformance.scenario.dialects import load
 from conformance.scenario.dialects import names as dialect_names
 
@@ -84,7 +85,14 @@ def redact_run(run: Mapping[str, Any] | None) -> dict[str, Any] | None:
     profile = dict(run["profile"])
     if "inferred" in profile:  # inferred from the bodies of answers
         profile |= {"url": redact_url(profile["url"]), "inferred": None}
-    return {**run, "target": redact_url(run["target"]), "profile": profile, "redacted": True}
+    cause = Sentence.from_data(run["cause"]).with_text(lambda _: "…").as_data()
+    return {
+        **run,
+        "cause": cause,
+        "target": redact_url(run["target"]),
+        "profile": profile,
+        "redacted": True,
+    }
 
 
 def redact_url(url: str) -> str:

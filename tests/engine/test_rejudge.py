@@ -114,6 +114,25 @@ def test_what_needs_the_secret_or_a_body_is_skipped_without_it(name, needing, pa
             assert "masked" in str(each.message)
 
 
+def test_a_leak_in_masked_answers_is_not_judged_by_the_others(path):
+    report, secret = run_against("path-told")
+    assert "receiver.http.reveals-nothing" in {each.rule.id for each in report.having(Outcome.WARN)}
+    with recorded(replace(report, trace=report.trace.redacted()), path) as stored:
+        masked = judge_again(stored, secret)
+    outcomes = {each.rule.id: each.outcome for each in masked.results}
+    assert outcomes["receiver.http.reveals-nothing"] is Outcome.SKIP
+
+
+async def test_drawn_examples_whose_exchanges_are_missing_show_nothing(path):
+    report = await judged(rules=["receiver.fuzz.forged"], fuzz=20)
+    assert report.verdict is Verdict.PASS
+    report.trace.exchanges = [each for each in report.trace if each.rule is None]
+    with recorded(report, path) as stored:
+        again = judge_again(stored, KEY)
+    assert again.verdict is Verdict.ERROR
+    assert {each.code for each in again.results} == {"exchanges-missing"}
+
+
 async def test_results_of_drawn_examples_stay_as_they_were(path):
     answers_5xx = ReceiverBehaviour(
         read=lambda body: Response(500, "no JSON") if b'"' not in body else read(body)

@@ -127,7 +127,8 @@ def _not_refused(
         return Unjudged("unreached", answered(first, profile), error=True, exchanges=(first.id,))
     busy = [probe for probe in probes if probe.status in NOT_NOW]
     if busy and (busy[0].status, None) != profile.refusal:
-        return Unjudged("busy", answered(busy[0], profile) + _NOT_NO, exchanges=(busy[0].id,))
+        reason = answered(busy[0], profile) + _NOT_NO
+        return Unjudged("busy", reason, error=True, exchanges=(busy[0].id,))
     silent = [
         probe
         for probe in probes
@@ -158,10 +159,16 @@ def _unexpected(
     profile: ReceiverProfile,
 ) -> Finding | Unjudged:
     """The judgement on `wrong` answers out of `total`: the first of them is described."""
+    burst = step.send is not None and (step.send.at_once or step.send.copies > 1)
+    firm = [
+        each
+        for each in wrong
+        if each.fault not in (Fault.REFUSED, Fault.DNS) and (burst or each.status != 429)
+    ]
+    wrong = firm or wrong
     first = wrong[0]
     if first.fault in (Fault.REFUSED, Fault.DNS):
         return Unjudged("unreached", answered(first, profile), error=True, exchanges=(first.id,))
-    burst = step.send is not None and (step.send.at_once or step.send.copies > 1)
     if first.status == 429 and not burst:
         return Unjudged("rate-limit", RATE_LIMIT, error=True, exchanges=(first.id,))
     message = answered(first, profile) + _expected(expect.status, first)
@@ -251,7 +258,9 @@ def _processed(
     answers. Nothing where there is neither: the case's other expectations stand without it."""
     if profile.observed:
         return [_counted(expect, step, index, exchanges, profile)]
-    if profile.inferred is None or expect.processed == 0:
+    if profile.inferred is None:
+        return [] if expect.status else [Unjudged("needs-observer", _UNOBSERVED)]
+    if expect.processed == 0:
         return []  # the answer to a refused message cannot show whether it had an effect
     probes = [e for e in exchanges if e.role is Role.PROBE and e.step <= index]
     ids = {probe.msg_id for probe in probes if probe.step == index}
@@ -393,12 +402,14 @@ def _miscounted(
 ) -> Finding:
     """The finding for `wrong` out of `messages`: the gravest of them is described."""
     worst = max(wrong, key=lambda miscount: miscount.effects)
+    lost = worst.effects < worst.expected
+    wrong = [each for each in wrong if (each.effects < each.expected) is lost]
     several = Sentence("{count} of {messages} messages: ", count=len(wrong), messages=messages)
     probes = [e.id for e in exchanges if e.msg_id == worst.msg_id and e.role is Role.PROBE]
     forgotten = step.observe is not None and worst.effects < worst.expected
     description = _FORGOTTEN if forgotten else _times(worst.effects, worst.expected)
     message = (several if messages > 1 else EMPTY) + description
-    code = "lost" if worst.effects < worst.expected else "too-many-effects"
+    code = "lost" if lost else "too-many-effects"
     return Finding(expect.level, code, message, tuple(probes[:10]))
 
 
@@ -439,6 +450,7 @@ _TAKEN_FOR_REPEAT = Sentence(
     "answered as a repeat, though it had never been accepted: the message is lost"
 )
 UNMEASURED = Sentence("not judged: Hookproof itself was held up when the answer came")
+_UNOBSERVED = Sentence("needs --observer-url, or answers that tell a repeat from a first message")
 _NO_CONTROL = Sentence(
     "not judged: no plain valid message was sent beside it, so nothing shows that it was "
     "refused for what it is"

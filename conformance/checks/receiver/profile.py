@@ -37,6 +37,11 @@ class ReceiverProfile:
     refusal: tuple[int | None, Fault | None] = (None, None)
 
     @property
+    def accepts_forgeries(self) -> bool:
+        """Whether it accepted a message that was signed with another secret."""
+        return self.refusal[0] in self.accepted
+
+    @property
     def form(self) -> str:
         """The encoding of plain messages: one that rewriting leaves unchanged."""
         return self.scheme.rewritten or "compact"

@@ -10,6 +10,14 @@ from conformance.model.rules import Finding, Held, Judgement, Level, Unjudged
 from conformance.model.sentence import Sentence
 from conformance.scenario.records import Scenario
 
+FORGERIES_ACCEPTED = Unjudged(
+    "forgeries-accepted",
+    Sentence(
+        "not judged: a message signed with another secret is accepted as well (see "
+        "receiver.signature.wrong-secret)"
+    ),
+)
+"""That a message is accepted shows nothing of its signature then."""
 REWRITTEN, UNVERIFIED = "rewritten-body", "unverified-signature"
 """Root causes, as rules name them that report one."""
 
@@ -28,6 +36,8 @@ def without_root_cause(
     answer by which the target refuses every forgery (a 5xx, a closed connection) is reported by the rule
     that explains this one.
     """
+    if profile.accepts_forgeries and scenario.root_cause == REWRITTEN:
+        return [FORGERIES_ACCEPTED]
     if profile.scheme.rewritten is not None and scenario.root_cause == REWRITTEN and exchanges:
         return [_rewritten(exchanges, profile) if first else _same_cause(scenario.rule.id)]
     refused = any((each.status, each.fault) == profile.refusal for each in exchanges)

@@ -15,6 +15,7 @@ from conformance.checks.receiver.case import NOT_NOW, UNMEASURED
 from conformance.checks.receiver.crash_suspects import describe_suspects, suspects
 from conformance.checks.receiver.leaks import reveals_nothing
 from conformance.checks.receiver.profile import ReceiverProfile
+from conformance.checks.receiver.root_causes import FORGERIES_ACCEPTED
 from conformance.checks.receiver.wording import RATE_LIMIT, answered, places
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.model.rules import NO_EVIDENCE, Finding, Judgement, Level, Unjudged, held
@@ -53,6 +54,8 @@ def dialect(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) ->
     """The target speaks the dialect that was requested."""
     spoken = profile.scheme.signer.dialect
     rewritten = profile.scheme.rewritten is not None
+    if profile.accepts_forgeries:
+        return [FORGERIES_ACCEPTED]
     plain = [e for e in over if e.role in (Role.PLAIN, Role.PREFLIGHT)]
     if not profile.scheme.description or (rewritten and spoken.name == profile.requested.name):
         accepted = [exchange for exchange in plain if exchange.status in profile.accepted]

@@ -56,7 +56,7 @@ def listed(words: Iterable[str | int]) -> Sentence:
     return joined(
         Sentence(" or "),
         (
-            _WORDS[word] if isinstance(word, str) else Sentence("{status}", status=word)
+            _WORDS[word] if isinstance(word, str) else Sentence("{expected}", expected=word)
             for word in words
         ),
     )

@@ -41,16 +41,25 @@ def as_answered(step: StepExchanges, profile: SenderProfile, level: Level) -> li
     count = Sentence("{count} of {total} messages: ", count=len(wrong), total=len(step.ids))
     evidence = tuple(each.id for each in attempts[:10]) or step.evidence_ids(wrong[:1])
     many = len(attempts) > expected_attempts(attempts, retry_count)
-    slack = (slack_of_many if many else slack_of_few)(attempts, step.deadline)
-    code = "too-many-attempts" if many else "too-few-attempts"
+    slack = (
+        slack_of_many(attempts, step.deadline, retry_count)
+        if many
+        else slack_of_few(attempts, step.deadline)
+    )
+    code = "too-many-attempts" if many else "too-few-attempts" if attempts else "not-delivered"
     return [
         Finding(level, code, count + _described(attempts, retry_count, profile), evidence, slack)
     ]
 
 
-def slack_of_many(attempts: Sequence[Exchange], deadline: float) -> float | None:
+def slack_of_many(
+    attempts: Sequence[Exchange], deadline: float, retry_count: int | None
+) -> float | None:
     """The seconds for which the mock's answer must have been held up for a sender with this `deadline` to be
-    right in resending after each of the `attempts` but the last; None when it cannot be right."""
+    right in resending after each of the `attempts` but the last; None when it cannot be right, as beyond
+    `retry_count` (None: not configured)."""
+    if retry_count is not None and len(attempts) > retry_count + 1:
+        return None
     resent = attempts[:-1]
     left = [deadline - each.seconds for each in resent if _is_good(each) or _is_given_up(each)]
     return max(0.0, min(left)) if left else None

@@ -34,7 +34,7 @@ def judge(case: Case, exchanges: Sequence[Exchange], profile: SenderProfile) -> 
     for index, action in enumerate(case.sender_case.actions):
         step = StepExchanges(case.sender_case, index, indexed)
         if step.refused_events and not (step.is_drawn and len(step.ids) > len(step.refused_events)):
-            return [_not_accepted(step)]
+            return [*judgements, _not_accepted(step)]
         for expectation in action.expectations:
             judgements += _judge(expectation, step, profile)
     return judgements
@@ -90,11 +90,8 @@ def _not_accepted(step: StepExchanges) -> Unjudged:
         )
     else:
         reason = Sentence("not judged: it was not accepted by the sender ({answer})", answer=answer)
-    return Unjudged(
-        "event-refused",
-        reason,
-        exchanges=(first.id,),
-    )
+    stopped = first.status is None or first.status == 429 or first.status >= 500
+    return Unjudged("event-refused", reason, error=stopped, exchanges=(first.id,))
 
 
 def _arrives(expectation: Expectation, step: StepExchanges, profile: SenderProfile) -> Judgement:
@@ -172,13 +169,16 @@ def _attempts(expectation: Expectation, step: StepExchanges, profile: SenderProf
     msg_id = (few or many)[0]
     attempts = by_message[msg_id]
     count = Sentence("{count} of {total} messages: ", count=len(few or many), total=len(step.ids))
-    text = (
+    code, text = (
         _too_few(attempts, (least, most), step, profile) if few else _too_many(attempts, most, step)
     )
     evidence = tuple(attempt.id for attempt in attempts[:10]) or step.evidence_ids([msg_id])
     text = (count if len(step.ids) > 1 else EMPTY) + text
-    slack = (slack_of_few if few else slack_of_many)(attempts, step.deadline)
-    code = "too-few-attempts" if few else "too-many-attempts"
+    slack = (
+        slack_of_few(attempts, step.deadline)
+        if few
+        else slack_of_many(attempts, step.deadline, step.retry_count)
+    )
     return Finding(expectation.level, code, text, evidence, slack)
 
 
@@ -207,26 +207,29 @@ def _too_few(
     expected: tuple[int, int | None],
     step: StepExchanges,
     profile: SenderProfile,
-) -> Sentence:
-    """Describes fewer attempts than `expected` (least, most)."""
+) -> tuple[str, Sentence]:
+    """The code and the description of fewer attempts than `expected` (least, most)."""
     least, most = expected
     number = len(attempts)
     if not attempts:
-        return Sentence("did not arrive within {seconds:g} s", seconds=profile.arrival)
+        text = Sentence("did not arrive within {seconds:g} s", seconds=profile.arrival)
+        return "not-delivered", text
     last = attempts[-1]
     if under_way(last):
-        return Sentence(
+        text = Sentence(
             "still waits for an answer {seconds:g} s after attempt {number}: it does not give up",
             seconds=UNDER_WAY,
             number=number,
         )
+        return "not-given-up", text
     within = profile.patience(number)
     if most is None and number == 1:
-        return Sentence(
+        text = Sentence(
             "{answer}, and not sent again within {seconds:.1f} s",
             answer=_answered(last),
             seconds=within,
         )
+        return "not-sent-again", text
     text = Sentence(
         "{expected} attempts expected, {actual} seen (none in the {seconds:.1f} s after the last)",
         expected=least,
@@ -241,32 +244,36 @@ def _too_few(
             ": given up {whole:.1f} s after the first, as if all attempts shared one deadline",
             whole=whole,
         )
-    return text
+    return "too-few-attempts", text
 
 
-def _too_many(attempts: Sequence[Exchange], most: int | None, step: StepExchanges) -> Sentence:
-    """Describes more attempts than `most`."""
+def _too_many(
+    attempts: Sequence[Exchange], most: int | None, step: StepExchanges
+) -> tuple[str, Sentence]:
+    """The code and the description of more attempts than `most`."""
     number = len(attempts)
     good = next((n for n, attempt in enumerate(attempts, 1) if attempt.status == 200), None)
     if good is not None and good < number:
         wait = attempts[good].started - attempts[good - 1].ended
-        return Sentence(
+        text = Sentence(
             "answered 200 at attempt {good}, and sent again {wait:.1f} s later",
             good=good,
             wait=wait,
         )
+        return "sent-again-after-200", text
     first = attempts[0]
     if first.fault is Fault.TIMEOUT and step.expected_answer(first) is not None:
         held = first.ended - first.sent
-        return Sentence(
+        text = Sentence(
             "given up after {seconds:.1f} s, before the deadline, and sent again", seconds=held
         )
+        return "given-up-early", text
     text = Sentence(
         "{expected} attempts expected, {actual} seen", expected=most or 0, actual=number
     )
     if step.retry_count is not None and most == step.retry_count + 1:
         text += Sentence(" for RetryCount {retry_count}", retry_count=step.retry_count)
-    return text
+    return "too-many-attempts", text
 
 
 def _answered(each: Exchange) -> Sentence:

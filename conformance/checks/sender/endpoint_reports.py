@@ -23,7 +23,7 @@ _VOLATILE = re.compile(r"https?:[^\s\"]+|[0-9a-f]{8,}|\d+")
 def test_failed(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
     """Test does not report success for an endpoint that did not accept its message."""
     call = step.call
-    if call is None or call.answer is None:
+    if call is None or call.status is None:
         return [Unjudged("no-answer", _NO_ANSWER)]
     if not succeeded(call):
         # One that never reports success reports nothing of the endpoint either.
@@ -49,7 +49,7 @@ def distinguishes_failures(
         for exchange in over
         if exchange.role is Role.API and is_call(exchange, "Test") and exchange.case in APART
     }
-    silent = [name for name in APART if name not in tests or tests[name].answer is None]
+    silent = [name for name in APART if name not in tests or tests[name].status is None]
     if silent:
         return [
             Unjudged(

@@ -23,6 +23,8 @@ PATIENT = 5.0
 """The fewest seconds within which a required attempt must begin: only its absence costs the time."""
 REFUSED = 0.2
 LONGEST = 90.0
+MOST_STEPS = 64
+"""Attempts after which the expected wait grows no more: it is LONGEST long before."""
 STEEP, STEEPEST = 4.0, 12.0
 """The largest factors by which waits are assumed to grow, judging by the growth that was seen: where no
 further attempt may come, and where one must."""
@@ -94,7 +96,8 @@ class SenderProfile:
         if not firsts:
             return 0.0
         growth = median(seconds) / median(firsts) if seconds and median(firsts) > 0 else 2.0
-        return float(min(LONGEST, max(firsts) * min(steepest, max(2.0, growth)) ** (attempt - 1)))
+        factor = min(steepest, max(2.0, growth)) ** min(attempt - 1, MOST_STEPS)
+        return float(min(LONGEST, max(firsts) * factor))
 
     def patience(self, attempt: int) -> float:
         """Seconds within which the next attempt must begin after number `attempt` has failed: computed

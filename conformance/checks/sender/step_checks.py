@@ -59,7 +59,8 @@ def faithful(step: StepExchanges, profile: SenderProfile, level: Level) -> list[
         if (change := _first_change(events[msg_id], fields_of(first)))
     ]
     if not wrong:
-        return [held(level, firsts.values())]
+        readable = [first for first in firsts.values() if fields_of(first)]
+        return [held(level, readable, Unjudged("unreadable", _UNREADABLE))]
     text, first = wrong[0]
     if len(events) > 1:
         count, total = len(wrong), len(events)
@@ -85,10 +86,12 @@ def same_message(step: StepExchanges, profile: SenderProfile, level: Level) -> l
     for msg_id, attempts in step.attempts().items():
         if msg_id not in step.ids:
             continue
-        first = _without_timestamp(attempts[0])
-        for number, each in enumerate(attempts[1:], 2):
-            if not has_whole_body(each):
-                continue  # sender.wire.whole-body reports it
+        # sender.wire.whole-body reports the others.
+        whole = [(n, each) for n, each in enumerate(attempts, 1) if has_whole_body(each)]
+        if not whole or not fields_of(whole[0][1]):
+            continue
+        first = _without_timestamp(whole[0][1])
+        for number, each in whole[1:]:
             compared.append(each)
             fields = _without_timestamp(each)
             names = dict.fromkeys([*first, *fields])
@@ -97,7 +100,7 @@ def same_message(step: StepExchanges, profile: SenderProfile, level: Level) -> l
                 place = Sentence("attempt {number}: ", number=number)
                 change = _changed(differing[0], first.get(differing[0]), fields)
                 return [
-                    Finding(level, "message-changed", place + change, (each.id, attempts[0].id))
+                    Finding(level, "message-changed", place + change, (each.id, whole[0][1].id))
                 ]
         stale = _stale(attempts, profile, level)
         if stale is not None:
@@ -364,9 +367,10 @@ def secret_hidden(step: StepExchanges, profile: SenderProfile, level: Level) -> 
     # A short secret may be part of another word, but not the whole value of a Secret.
     leaks = is_distinctive(secret) and any(form in call.answer.body for form in in_json(secret))
     leaks = leaks or Masked.SECRET in call.masked
-    entries = configurations(call)
-    if not leaks and all(entry.get("secret") != text for entry in entries):
-        return [held(level, [call] if entries else [], Unjudged("list-unread", _LIST_UNREAD))]
+    if not leaks and all(entry.get("secret") != text for entry in configurations(call)):
+        url = fields_of(step.config_call).get("URL", "") if step.config_call is not None else ""
+        own = [call] if configuration_of(call, url) is not None else []
+        return [held(level, own, Unjudged("list-unread", _LIST_UNREAD))]
     return [
         Finding(
             level,
@@ -445,6 +449,9 @@ _OLD_SECRET = Sentence("still signed with the Secret from before the Update")
 _NEITHER_SECRET = Sentence("the signature matches no Secret")
 _NO_ID = Sentence("not judged: a test message has no readable msgId (see sender.wire.schema)")
 _ONE_TEST = Sentence("only one test message arrived")
+_UNREADABLE = Sentence(
+    "not judged: no first attempt has a body that can be read (see sender.wire.schema)"
+)
 _NO_RETRY_AFTER = Sentence("no answer with Retry-After was given")
 _LIST_UNREAD = Sentence(
     "not judged: List showed no configuration that the suite had created (see "

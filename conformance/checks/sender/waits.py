@@ -87,7 +87,7 @@ def kind_of(means: Sequence[float], scatter: float, blur: float = BLUR) -> Kind 
     capped = len(grown) < len(means)
     # The last steps show most: the first waits are short, and a busy machine adds most to them.
     needed = GROWTH if len(grown) > FEWEST else GROWTH_OF_FOUR
-    grows = len(grown) >= FEWEST and (grown[-1] / grown[-3]) ** 0.5 >= needed
+    grows = len(grown) >= FEWEST and (grown[-1] / max(grown[-3], NONE)) ** 0.5 >= needed
     if grows and not capped and _bends(grown):
         return None
     free = grown[:-1]
@@ -143,7 +143,7 @@ def _bends(grown: Sequence[float]) -> bool:
 
 
 def _keeps_its_factor(free: Sequence[float]) -> bool:
-    first, last = free[1] / free[0], free[-1] / free[-2]
+    first, last = free[1] / free[0], free[-1] / max(free[-2], NONE)
     return last >= max(GROWTH, FALLING * first)
 
 

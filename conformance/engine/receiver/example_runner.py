@@ -17,6 +17,7 @@ from conformance.fuzz.strategies.example import Example, Shape
 from conformance.model.exchange import Exchange, Request, Role
 from conformance.model.rules import (
     GRAVITY,
+    NO_EVIDENCE,
     Finding,
     Held,
     Judgement,
@@ -58,7 +59,8 @@ class ExampleEvidence:
 
 
 class ExampleRunner:
-    """Tries examples for one rule. `unsteady` counts those that failed only once."""
+    """Tries examples for one rule. `unsteady` counts those that failed only once; `unjudged` is why one got
+    no judgement, twice."""
 
     def __init__(self, session: Session, scenario: Scenario) -> None:
         self._session = session
@@ -68,6 +70,7 @@ class ExampleRunner:
         self._begin = len(session.trace)
         self._passed: set[Request] = set()  # while a failure is made smaller
         self.unsteady = 0
+        self.unjudged: Unjudged | None = None
 
     async def attempt(
         self, examples: Sequence[Example], *, shrinking: bool, until: float
@@ -113,9 +116,14 @@ class ExampleRunner:
         if limited and not isinstance(judgement, Finding):
             # It would refuse any message now, so a refusal shows nothing.
             return Aborted(Unjudged("rate-limit", _rate_limit(exchange), error=True))
+        if isinstance(judgement, Unjudged) and exchange.fault is not None:
+            _, judgement = await self._send(example)
+            if isinstance(judgement, Unjudged):
+                self.unjudged = judgement
+                return None
+            self.unsteady += 1
         if isinstance(judgement, Unjudged):
-            self.unsteady += exchange.fault is not None
-            return Aborted(judgement) if judgement.error and exchange.fault is None else None
+            return Aborted(judgement) if judgement.error else None
         if isinstance(judgement, Held):
             return None
         if not shrinking:
@@ -179,7 +187,9 @@ class ExampleRunner:
         exchange = await session.exchange(request, Role.PROBE, Place(self._rule.id))
         profile = session.profile
         if profile.scheme.rewritten and (exchange.status, exchange.fault) == profile.refusal:
-            return exchange, held(level, [exchange])  # receiver.signature.raw-bytes reports it
+            if self._expected == "accepted":  # receiver.signature.raw-bytes reports it
+                return exchange, NO_EVIDENCE
+            return exchange, held(level, [exchange])
         if example.tampering is not None and _is_authentic(request.signed, profile.scheme.signer):
             return exchange, held(level, [exchange])  # the tampering has changed nothing
         expect = Expect(level, status=(self._expected,), within=self._deadline)

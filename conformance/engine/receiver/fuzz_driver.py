@@ -32,7 +32,8 @@ GITIGNORE = "# What fuzzing found, to be tried first next time; made by hookproo
 @dataclass(frozen=True, slots=True)
 class CampaignResult:
     """The result of a campaign of `planned` examples. When `out_of_time`, fewer were `attempted` for lack
-    of time. `unsteady` examples failed once and not again. `end` is what stopped the campaign early."""
+    of time. `unsteady` examples failed once and not again. `end` is what stopped the campaign early,
+    and `unjudged` why an example got no judgement."""
 
     planned: int
     attempted: int
@@ -40,6 +41,7 @@ class CampaignResult:
     unsteady: int
     failures: Sequence[Failure]
     end: TargetDown | Aborted | None
+    unjudged: Unjudged | None = None
 
 
 async def run_campaign(session: Session, scenario: Scenario, seconds: float) -> CampaignResult:
@@ -93,7 +95,7 @@ def _examples(
         "forged": lambda: fuzz.forged_examples(session.profile.scheme.signer.dialect),
     }
     campaign.messages(strategies[scenario.fuzz or ""](), attempt)
-    return _result_of(campaign, runner.unsteady)
+    return replace(_result_of(campaign, runner.unsteady), unjudged=runner.unjudged)
 
 
 def _sequences(

@@ -62,6 +62,8 @@ def judgement_of(result: CampaignResult, scenario: Scenario, session: Session) -
     if isinstance(result.end, Aborted) and not result.failures:
         return result.end.reason
     evidence = evidence_of(result)
+    if not evidence and result.unjudged is not None:
+        return result.unjudged
     if not evidence:
         rule = scenario.rule
         probes = [e for e in session.trace if e.rule == rule.id and e.role is Role.PROBE]

@@ -58,6 +58,22 @@ def test_as_many_attempts_as_expected_hold(attempts, came):
     assert judged(given(), *came, steps=emitting({"attempts": attempts})) == []
 
 
+def test_a_finding_stands_when_a_later_event_is_refused():
+    steps = emitting({"arrives": False}) + emitting({"arrives": True})
+    refused = given(SECOND, step=1, status=503)
+    found = judged(given(), attempt(), refused, steps=steps)
+    assert [each.code for each in found] == ["delivered", "event-refused"]
+    assert found[1].error
+
+
+def test_no_stall_explains_more_attempts_than_retry_count_allows():
+    came = [attempt(at=at, status=500, ended=at + 2.1) for at in (0, 5, 10, 15)]
+    came[1] = attempt(at=5, fault=Fault.TIMEOUT, ended=7.1)
+    words = {"configure": {"RetryCount": 2, "Timeout": 2}, "steps": emitting({"attempts": 3})}
+    (found,) = judged(given(), *came, **words)
+    assert (found.code, found.slack) == ("too-many-attempts", None)
+
+
 @pytest.mark.parametrize(
     ("answer", "seconds", "slack"),
     [

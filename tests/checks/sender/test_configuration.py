@@ -144,7 +144,10 @@ def test_what_is_not_listed_says_nothing_where_list_cannot_be_read(status):
 
 def with_secret(shown, secret=SECRET):
     profile = replace(PROFILE, requested=Signer(PROFILE.requested.dialect, Secret(secret)))
-    calls = [called("List", shown if isinstance(shown, bytes) else [SETTINGS | {"Secret": shown}])]
+    calls = [
+        called("Config", {}, SETTINGS),
+        called("List", shown if isinstance(shown, bytes) else [SETTINGS | {"Secret": shown}]),
+    ]
     return step(*calls, steps=[{"call": "List"}]), profile
 
 
@@ -165,6 +168,12 @@ def test_a_masked_secret_is_hidden(shown):
 )
 def test_a_secret_in_an_answer_is_a_finding(shown, secret):
     assert finding("secret-hidden", *with_secret(shown, secret)) == "List shows the whole Secret"
+
+
+def test_a_list_without_the_suite_s_own_configuration_hides_nothing():
+    others = called("List", [SETTINGS | {"URL": "http://other/", "Secret": "theirs, in full"}])
+    seen = step(called("Config", {}, SETTINGS), others, steps=[{"call": "List"}])
+    assert "List showed no configuration" in unjudged("secret-hidden", seen)
 
 
 def test_a_short_secret_that_stands_in_other_words_is_hidden():

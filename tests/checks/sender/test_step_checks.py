@@ -145,6 +145,12 @@ def test_a_later_attempt_that_is_not_whole_is_for_the_rule_about_that(later):
     assert unjudged("same-message", step(given(), attempt(), attempt(body=later, at=5)))
 
 
+def test_a_body_that_cannot_be_read_shows_no_message():
+    packed = [attempt(body=b"\x1f\x8b\x08gzip", msg_id="1", at=at) for at in (0, 5)]
+    assert "can be read" in unjudged("faithful", step(given(), packed[0]))
+    assert unjudged("same-message", step(given(), *packed))
+
+
 def test_signatures_that_never_fit_are_for_the_rule_about_them():
     wrong = [attempt(at=at, signature=b"0" * 64) for at in (0, 5)]
     assert check("same-message", step(given(), *wrong)) == []
