@@ -104,12 +104,13 @@ class Sentence:
 
     @property
     def parameters(self) -> dict[str, str | int | float]:
-        """The parameters of all its parts, those of sentences within it included, as JSON values. Where
-        two parts use one name, the first keeps it."""
+        """The parameters of all its parts as JSON values. A sentence among them is there as its English
+        text, and its own parameters beside it; where two use one name, the first keeps it."""
         merged: dict[str, str | int | float] = {}
         for phrase in self._phrases:
             for name, value in phrase.items:
                 if isinstance(value, Sentence):
+                    merged.setdefault(name, str(value))
                     for inner, scalar in value.parameters.items():
                         merged.setdefault(inner, scalar)
                 else:

@@ -87,11 +87,17 @@ def test_sentences_are_appended():
     assert (str(whole), whole.parameters) == ("a 1, b 2", {"x": 1, "y": 2})
 
 
-def test_the_parameters_of_inner_sentences_are_merged_and_the_first_keeps_its_name():
+def test_a_sentence_within_gives_its_text_and_its_parameters_and_the_first_keeps_its_name():
     inner = Sentence("answered {status} in {seconds}", status=500, seconds=2.5)
     sentence = Sentence("{count} of {total}: {inner}", count=1, total=2, inner=inner)
     both = sentence + Sentence(" ({count})", count=9)
-    assert both.parameters == {"count": 1, "total": 2, "status": 500, "seconds": 2.5}
+    assert both.parameters == {
+        "count": 1,
+        "total": 2,
+        "inner": "answered 500 in 2.5",
+        "status": 500,
+        "seconds": 2.5,
+    }
 
 
 @pytest.mark.parametrize(
