@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from conformance.checks.check import Check, Scope, by_name
 from conformance.checks.receiver import whole_run
-from conformance.checks.sender import endpoint_reports, step_checks, wire
+from conformance.checks.sender import configuration_checks, step_checks, wire
 
 CHECKS: Mapping[str, Mapping[str, Check]] = {
     "receiver": by_name(whole_run.CHECKS),
-    "sender": by_name([*wire.CHECKS, *endpoint_reports.CHECKS, *step_checks.CHECKS]),
+    "sender": by_name([*wire.CHECKS, *configuration_checks.CHECKS, *step_checks.CHECKS]),
 }
 """side → name → check."""
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from conformance.checks.sender.case import STEP_CHECKS
+from conformance.checks.check import Scope
+from conformance.checks.registry import names
 from conformance.engine.sender.registrations import SETTINGS
 from conformance.model.exchange import Transport
 from conformance.protocol.encodings import ENCODINGS, compact
@@ -66,7 +67,7 @@ ANSWER = SCHEMA["answer"]["oneOf"][1]
             SCHEMA["sender-rule"]["properties"]["needs"]["items"]["enum"],
             id="needs of a sender's",
         ),
-        pytest.param("Checks of a step", STEP_CHECKS, id="checks"),
+        pytest.param("Checks of a step", names("sender", Scope.STEP), id="checks"),
         pytest.param("Messages", ["plain", *TYPES], id="messages"),
         pytest.param("Forms", ENCODINGS, id="forms"),
         pytest.param("Mutations", MUTATIONS, id="mutations"),

@@ -220,14 +220,14 @@ def _fits_word(word: str | int, exchange: Exchange, profile: ReceiverProfile) ->
 def _expected(words: tuple[str | int, ...], exchange: Exchange) -> Sentence:
     status = exchange.status or 0
     if not (exchange.rule or "").startswith("receiver.body."):
-        return Sentence("; expected ") + listed(words)
+        return Sentence("; expected {expected}", expected=listed(words))
     if words == ("4xx",) and 200 <= status < 300:
         return Sentence(
             "; expected 4xx: a success acknowledges what cannot be processed, and it is lost"
         )
     if words == ("4xx",) and status >= 500:
         return Sentence("; expected 4xx: a 5xx makes the sender repeat what can never succeed")
-    return Sentence("; expected ") + listed(words)
+    return Sentence("; expected {expected}", expected=listed(words))
 
 
 def _within(expect: Expect, probes: Sequence[Exchange]) -> Judgement:
@@ -259,7 +259,7 @@ def _processed(
     if profile.observed:
         return [_counted(expect, step, index, exchanges, profile)]
     if profile.inferred is None:
-        return [] if expect.status else [Unjudged("needs-observer", _UNOBSERVED)]
+        return [] if expect.status else [Unjudged("needs-observer", UNOBSERVED)]
     if expect.processed == 0:
         return []  # the answer to a refused message cannot show whether it had an effect
     probes = [e for e in exchanges if e.role is Role.PROBE and e.step <= index]
@@ -450,7 +450,7 @@ _TAKEN_FOR_REPEAT = Sentence(
     "answered as a repeat, though it had never been accepted: the message is lost"
 )
 UNMEASURED = Sentence("not judged: Hookproof itself was held up when the answer came")
-_UNOBSERVED = Sentence("needs --observer-url, or answers that tell a repeat from a first message")
+UNOBSERVED = Sentence("needs --observer-url, or answers that tell a repeat from a first message")
 _NO_CONTROL = Sentence(
     "not judged: no plain valid message was sent beside it, so nothing shows that it was "
     "refused for what it is"

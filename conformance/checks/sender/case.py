@@ -7,24 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.checks.check import Scope, by_name
-from conformance.checks.sender import endpoint_reports
+from conformance.checks.registry import CHECKS
 from conformance.checks.sender.api import message, succeeded
 from conformance.checks.sender.attempt_count import slack_of_few, slack_of_many
 from conformance.checks.sender.pass_evidence import describe_attempts, describe_drawn
 from conformance.checks.sender.profile import UNDER_WAY, SenderProfile, under_way
 from conformance.checks.sender.step import CaseExchanges, StepExchanges
-from conformance.checks.sender.step_checks import CHECKS
 from conformance.checks.sender.waits import BLUR
 from conformance.model.exchange import Exchange, Fault
 from conformance.model.rules import NO_EVIDENCE, Finding, Judgement, Unjudged, held
 from conformance.model.sentence import EMPTY, Sentence, clauses, verbatim
 from conformance.scenario.records import Case
 from conformance.scenario.sender import Expectation
-
-STEP_CHECKS = by_name(
-    check for check in (*CHECKS, *endpoint_reports.CHECKS) if check.scope is Scope.STEP
-)
 
 
 def judge(case: Case, exchanges: Sequence[Exchange], profile: SenderProfile) -> list[Judgement]:
@@ -52,7 +46,7 @@ def _judge(
     if expectation.call is not None:
         judgements.append(_call(expectation, step))
     if expectation.check is not None:
-        judgements += STEP_CHECKS[expectation.check].judge(step, profile, expectation.level)
+        judgements += CHECKS["sender"][expectation.check].judge(step, profile, expectation.level)
     return judgements
 
 
@@ -69,7 +63,7 @@ def describe_pass(case: Case, exchanges: Sequence[Exchange], profile: SenderProf
         for expectation in action.expectations:
             if expectation.attempts is not None:
                 texts.append(describe_attempts(step, profile, expectation.attempts[1]))
-            check = STEP_CHECKS.get(expectation.check or "")
+            check = CHECKS["sender"].get(expectation.check or "")
             if check is not None and check.describe_pass is not None:
                 texts.append(check.describe_pass(step, profile))
     return clauses(texts)

@@ -1,16 +1,15 @@
-"""Checks of one step of a sender's case: what `attempts`, `arrives` and `call` cannot express."""
+"""Checks of the deliveries of one step of a sender's case: what `attempts` and `arrives` cannot express."""
 
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
 from conformance.checks.check import Check, Need, Scope
-from conformance.checks.sender.api import configuration_of, configurations, data, succeeded
 from conformance.checks.sender.attempt_count import as_answered
+from conformance.checks.sender.excerpt import differing, visible_json
 from conformance.checks.sender.pass_evidence import (
     describe_attempts,
     describe_delay,
@@ -30,12 +29,10 @@ from conformance.checks.sender.waits import (
     slack_of_growth,
     waits,
 )
-from conformance.model.exchange import Exchange, Masked
+from conformance.model.exchange import Exchange
 from conformance.model.rules import NO_EVIDENCE, Finding, Judgement, Level, Unjudged, gravest, held
 from conformance.model.sentence import EMPTY, Sentence
-from conformance.options.secrets import is_distinctive
 from conformance.protocol.dialect import Secret
-from conformance.protocol.encodings import in_json
 
 PROMPT = 2.0
 """Seconds within which an idle sender must make its first attempt."""
@@ -44,7 +41,6 @@ BESIDE_CROWD = 2.0
 A_ROUND, SAME_AS_ROUND = 0.5, (0.8, 1.15)
 """The seconds from which sending every message once counts as a round, and the shares of a round that a wait
 may last when it is only the wait for the next round."""
-LONGEST_SHOWN = 60
 
 
 def faithful(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
@@ -244,8 +240,8 @@ def prompt(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Ju
         slack = PROMPT - delays[msg_id] if latest > PROMPT else None
         return [held(level, firsts.values(), slack=slack)]
     text = Sentence(
-        "the first attempt came {delays:.1f} s after the message was accepted",
-        delays=delays[msg_id],
+        "the first attempt came {delay:.1f} s after the message was accepted",
+        delay=delays[msg_id],
     )
     return [
         Finding(level, "first-attempt-late", text, (firsts[msg_id].id,), delays[msg_id] - PROMPT)
@@ -276,8 +272,8 @@ def not_sent_again(step: StepExchanges, profile: SenderProfile, level: Level) ->
         if any(attempt.status == 200 for attempt in attempts[:-1])
     ]
     if not repeated:
-        done = [each for attempts in step.attempts().values() for each in attempts]
-        return [held(level, [attempt for attempt in done if attempt.status == 200])]
+        firsts = [attempts[0] for attempts in step.attempts().values()]
+        return [held(level, [first for first in firsts if first.status == 200])]
     text = Sentence(
         "{count} messages were sent again after they had been answered 200", count=len(repeated)
     )
@@ -287,98 +283,6 @@ def not_sent_again(step: StepExchanges, profile: SenderProfile, level: Level) ->
 def _all_events(step: StepExchanges) -> dict[str, Exchange]:
     """msgId → its event, for all messages up to the step."""
     return {str(event.msg_id): event for each in step.up_to_here for event in each.events}
-
-
-def listed(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
-    """List shows the configuration as it was created."""
-    return _judge_list(step, level, {})
-
-
-def updated(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
-    """List shows what Update changed, and no second configuration for its URL."""
-    call, config_call = step.call, step.config_call
-    if call is not None and config_call is not None:
-        url = (fields_of(config_call) | _update(step)).get("URL")
-        if sum(entry["url"] == url for entry in configurations(call)) > 1:
-            return [Finding(level, "configuration-added", _ADDED, (call.id,))]
-    return _judge_list(step, level, _update(step))
-
-
-def rest_kept(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
-    """List shows what Update changed, and everything else as it was."""
-    return _judge_list(step, level, _update(step))
-
-
-def _update(step: StepExchanges) -> Fields:
-    """The fields that the calls before the step changed."""
-    calls = [a.call for a in step.sender_case.actions[: step.index] if a.call is not None]
-    changes: Fields = {}
-    for call in calls:
-        changes |= call.fields
-    return changes
-
-
-def _judge_list(step: StepExchanges, level: Level, changes: Fields) -> list[Judgement]:
-    """Whether the step's List shows the case's configuration with `changes`."""
-    call = step.call
-    if call is None:
-        return [NO_EVIDENCE]
-    created = fields_of(step.config_call) if step.config_call is not None else {}
-    expected = created | changes
-    entry = configuration_of(call, expected.get("URL", ""))
-    if entry is None:
-        return [Finding(level, "not-listed", _NOT_LISTED, (call.id,))]
-    for name in ("Timeout", "RetryCount", "Enabled", "MessageTypes", "IncludeSelfMessage"):
-        if expected.get(name) is None:
-            continue
-        if name.lower() not in entry:
-            text = Sentence("List does not show {name}", name=name)
-            return [Finding(level, "setting-missing", text, (call.id,))]
-        value = entry[name.lower()]
-        if not _is_same_setting(value, expected[name]):
-            text = Sentence(
-                "List shows {name} {value}, not {expected}",
-                name=name,
-                value=_short(value),
-                expected=_short(expected[name]),
-            )
-            return [Finding(level, "setting-differs", text, (call.id,))]
-    return [held(level, [call])]
-
-
-def unchanged(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
-    """List does not contain a configuration that was refused."""
-    call = step.call
-    if call is None or not succeeded(call) or data(call) is None or not profile.lists:
-        return [Unjudged("list-unread", _LIST_UNREAD)]
-    url = fields_of(step.config_call).get("URL", "") if step.config_call is not None else ""
-    if configuration_of(call, url) is None:
-        return [held(level, [call])]
-    text = Sentence("the invalid configuration is listed")
-    return [Finding(level, "invalid-listed", text, (call.id,))]
-
-
-def secret_hidden(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
-    """The answer of List does not contain the secret."""
-    call, secret = step.call, bytes(profile.requested.secret)
-    if call is None or call.answer is None:
-        return [Unjudged("list-unread", _LIST_UNREAD)]
-    text = secret.decode("utf-8", "replace")
-    # A short secret may be part of another word, but not the whole value of a Secret.
-    leaks = is_distinctive(secret) and any(form in call.answer.body for form in in_json(secret))
-    leaks = leaks or Masked.SECRET in call.masked
-    if not leaks and all(entry.get("secret") != text for entry in configurations(call)):
-        url = fields_of(step.config_call).get("URL", "") if step.config_call is not None else ""
-        own = [call] if configuration_of(call, url) is not None else []
-        return [held(level, own, Unjudged("list-unread", _LIST_UNREAD))]
-    return [
-        Finding(
-            level,
-            "secret-shown",
-            Sentence("List shows the whole Secret"),
-            (call.id,),
-        )
-    ]
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -395,52 +299,10 @@ def _without_timestamp(attempt: Exchange) -> Fields:
 def _changed(name: str, original: object, delivered: Fields) -> Sentence:
     if name not in delivered:
         return Sentence("{name} is missing", name=name)
-    was, now = _differing(_visible_json(original), _visible_json(delivered[name]))
-    return Sentence("{name} was {was}, and arrived as {now}", name=name, was=was, now=now)
-
-
-def _visible_json(value: object) -> str:
-    """`value` as JSON, with invisible characters escaped."""
-    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
-    return "".join(char if _is_visible(char) else json.dumps(char)[1:-1] for char in text)
-
-
-def _is_visible(character: str) -> bool:
-    return character == " " or unicodedata.category(character)[0] not in "CZM"
-
-
-def _differing(was: str, now: str) -> tuple[str, str]:
-    """Both texts, cut to LONGEST_SHOWN characters around the place where they begin to differ."""
-    longest = max(len(was), len(now))
-    pairs = enumerate(zip(was, now, strict=False))
-    same = next((n for n, (one, other) in pairs if one != other), min(len(was), len(now)))
-    begin = max(0, same - LONGEST_SHOWN // 2) if longest > LONGEST_SHOWN else 0
-    return _excerpt(was, begin), _excerpt(now, begin)
-
-
-def _excerpt(text: str, begin: int) -> str:
-    """LONGEST_SHOWN characters of `text` from `begin`, with its length where it goes on."""
-    end = begin + LONGEST_SHOWN
-    excerpt = ("…" if begin else "") + text[begin:end]
-    return f"{excerpt}… ({len(text)})" if len(text) > end else excerpt
-
-
-def _short(value: object) -> str:
-    return _excerpt(_visible_json(value), 0)
-
-
-def _is_same_setting(value: object, expected: object) -> bool:
-    """Whether a listed setting equals the expected one. Message types may be in any order, numbers or
-    strings, or in one string with commas."""
-    if not isinstance(expected, list):
-        return value == expected
-    if isinstance(value, str):
-        value = value.split(",")
-    return isinstance(value, list) and _sorted_texts(value) == _sorted_texts(expected)
-
-
-def _sorted_texts(values: list[Any]) -> list[str]:
-    return sorted(str(value).strip() for value in values)
+    was, now = differing(visible_json(original), visible_json(delivered[name]))
+    return Sentence(
+        "{name} was {expected}, and arrived as {actual}", name=name, expected=was, actual=now
+    )
 
 
 _UNKNOWN_SCHEME = Sentence("not judged: the signing scheme is unknown (see sender.wire.signature)")
@@ -453,16 +315,10 @@ _UNREADABLE = Sentence(
     "not judged: no first attempt has a body that can be read (see sender.wire.schema)"
 )
 _NO_RETRY_AFTER = Sentence("no answer with Retry-After was given")
-_LIST_UNREAD = Sentence(
-    "not judged: List showed no configuration that the suite had created (see "
-    "sender.config.create-list)"
-)
 _TOO_FEW_WAITS = Sentence("too few attempts to see how the waits grow")
-_ADDED = Sentence("List shows two configurations with the URL: Update has added one")
 _LOST_IN_CROWD = Sentence(
     "the waits are no longer than it takes to send all messages: needs a longer first wait"
 )
-_NOT_LISTED = Sentence("List does not show the configuration")
 
 _BODIES = frozenset({Need.BODIES})
 CHECKS = (
@@ -494,9 +350,4 @@ CHECKS = (
         settled_when=enough_attempts,
         describe_pass=lambda step, profile: describe_attempts(step, profile, step.retry_count),
     ),
-    Check("listed", Scope.STEP, listed, _BODIES),
-    Check("updated", Scope.STEP, updated, _BODIES),
-    Check("kept", Scope.STEP, rest_kept, _BODIES),
-    Check("unchanged", Scope.STEP, unchanged, _BODIES),
-    Check("secret-hidden", Scope.STEP, secret_hidden, _BODIES | {Need.SECRET}),
 )

@@ -97,7 +97,7 @@ def _content_type(each: Exchange, profile: SenderProfile) -> Sentence | None:
     if value.partition(b";")[0].strip().lower() == b"application/json":
         return None
     kind = _excerpt(value)
-    return Sentence("Content-Type is {kind!r}", kind=kind)
+    return Sentence("Content-Type is {actual!r}", actual=kind)
 
 
 def _timestamp(each: Exchange, profile: SenderProfile) -> Sentence | None:
@@ -107,10 +107,10 @@ def _timestamp(each: Exchange, profile: SenderProfile) -> Sentence | None:
     stamp = stamp_of(each, dialect) or b""
     what = _excerpt(stamp)
     if dialect.timestamp_unit == "milliseconds":
-        return Sentence("the timestamp is {what!r}, not Unix milliseconds", what=what)
+        return Sentence("the timestamp is {actual!r}, not Unix milliseconds", actual=what)
     if re.fullmatch(rb"\d{13}", stamp):
-        return Sentence("the timestamp is in milliseconds ({what})", what=what)
-    return Sentence("the timestamp is {what!r}, not whole Unix seconds", what=what)
+        return Sentence("the timestamp is in milliseconds ({actual})", actual=what)
+    return Sentence("the timestamp is {actual!r}, not whole Unix seconds", actual=what)
 
 
 def _signature_form(each: Exchange, profile: SenderProfile) -> Sentence | None:
@@ -120,7 +120,7 @@ def _signature_form(each: Exchange, profile: SenderProfile) -> Sentence | None:
     if re.fullmatch(pattern, signature):
         return None
     what = _excerpt(signature)
-    return Sentence("the signature is {what!r}, not {form}", what=what, form=form)
+    return Sentence("the signature is {actual!r}, not {expected}", actual=what, expected=form)
 
 
 _FORMS = {
@@ -342,7 +342,7 @@ def timestamp_agrees(
         compared.append(each)
         if not _agree(body, stamp, profile.requested.dialect):
             what = _excerpt(str(body).encode())
-            text = Sentence("body {what}, header {stamp:.0f}", what=what, stamp=stamp)
+            text = Sentence("body {body}, header {header:.0f}", body=what, header=stamp)
             wrong.append((each, text))
         elif each.rule == "sender.config.test" and isinstance(created, int) and created > body:
             wrong.append((each, _LATER))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conformance.checks.receiver.case import UNOBSERVED
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.engine.metadata import NO_FUZZ
 from conformance.model.rules import Unjudged
@@ -36,9 +37,7 @@ def skip_reason(scenario: Scenario, options: Options, profile: ReceiverProfile) 
 
 
 NEEDS = {
-    "observer": Sentence(
-        "needs --observer-url, or answers that tell a repeat from a first message"
-    ),
+    "observer": UNOBSERVED,
     "observer-url": Sentence("needs --observer-url"),
     "restart": Sentence("needs --restart-command"),
     "also-url": Sentence("needs --also-url"),

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from conformance import fuzz
+from conformance.checks.registry import CHECKS
 from conformance.checks.sender.api import message
-from conformance.checks.sender.case import STEP_CHECKS
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.waiting import Waiting, enough_attempts
 from conformance.engine.case_record import CannotRunError
@@ -244,7 +244,7 @@ class SenderCaseRun:
                 await until(endpoint, self._quiet(ids, since))
             elif expected.arrives:
                 await until(endpoint, self._all_arrived(endpoint, ids, since))
-            check = STEP_CHECKS.get(expected.check or "")
+            check = CHECKS["sender"].get(expected.check or "")
             if check is not None and check.settled_when is not None:
                 await until(endpoint, self._settled(check.settled_when, endpoint, ids, since))
 

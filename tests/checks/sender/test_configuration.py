@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.checks.sender.case import STEP_CHECKS
-from conformance.checks.sender.endpoint_reports import distinguishes_failures
+from conformance.checks.registry import CHECKS
+from conformance.checks.sender.configuration_checks import distinguishes_failures
 from conformance.model.exchange import Fault
 from conformance.model.rules import Finding, Level, Unjudged
 from conformance.protocol.dialect import Secret
@@ -16,7 +16,7 @@ from tests.engine.hand_made import API, PROFILE, SECRET, broken, called, step, t
 
 
 def check(name, seen, profile=PROFILE):
-    return broken(STEP_CHECKS[name].judge(seen, profile, Level.MUST))
+    return broken(CHECKS["sender"][name].judge(seen, profile, Level.MUST))
 
 
 def finding(name, seen, profile=PROFILE):

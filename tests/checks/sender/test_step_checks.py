@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.checks.sender.case import STEP_CHECKS
+from conformance.checks.check import Scope
+from conformance.checks.registry import CHECKS, names
 from conformance.model.exchange import Role
 from conformance.model.rules import Finding, Held, Level, Unjudged
 from conformance.protocol.message import marked
@@ -28,7 +29,7 @@ from tests.engine.hand_made import (
 
 
 def check(name, seen, profile=PROFILE):
-    return broken(STEP_CHECKS[name].judge(seen, profile, Level.MUST))
+    return broken(CHECKS["sender"][name].judge(seen, profile, Level.MUST))
 
 
 def finding(name, seen, profile=PROFILE):
@@ -48,7 +49,7 @@ def unjudged(name, seen, profile=PROFILE):
 
 def held(name, seen, profile=PROFILE):
     """The slack of what holds."""
-    (found,) = STEP_CHECKS[name].judge(seen, profile, Level.MUST)
+    (found,) = CHECKS["sender"][name].judge(seen, profile, Level.MUST)
     assert isinstance(found, Held)
     assert found.level is Level.MUST
     return found.slack
@@ -362,7 +363,7 @@ def test_a_repeat_after_a_200_is_a_finding():
     )
 
 
-@pytest.mark.parametrize("name", sorted(STEP_CHECKS))
+@pytest.mark.parametrize("name", sorted(names("sender", Scope.STEP)))
 def test_a_step_that_has_shown_nothing_breaks_no_check(name):
     for words in (
         {},
