@@ -24,15 +24,10 @@ _UNKNOWN = -1  # the format's value for a size that was not measured
 
 
 def har(exchanges: Iterable[Exchange], epoch: float) -> Iterator[str]:
-    """The archive in pieces; `epoch` is the Unix time at which the exchanges' clock was 0.
-
-    A failed TLS handshake carried no request, and the format has no entry for one.
-    """
+    """The archive in pieces; `epoch` is the Unix time at which the exchanges' clock was 0."""
     yield json.dumps({"log": {**_HEAD, "entries": []}})[: -len("]}}")]
     separator = "\n"
     for exchange in exchanges:
-        if exchange.role is Role.HANDSHAKE:
-            continue
         yield separator + json.dumps(entry(exchange, epoch), ensure_ascii=False)
         separator = ",\n"
     yield "\n]}}\n"
