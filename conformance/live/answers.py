@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from conformance.model.errors import InputError
+from conformance.protocol.encodings import refuse_constant
 from conformance.protocol.validation import problems
 from conformance.receiver.behaviour import Response
 from conformance.receiver.script import Scripted
@@ -73,7 +74,7 @@ class AnswerQueue:
         Raises InputError, and appends nothing, if `text` does not fit or the queue would be too long.
         """
         try:
-            script: Any = json.loads(text, parse_constant=_no_constant)
+            script: Any = json.loads(text, parse_constant=refuse_constant)
         except (ValueError, RecursionError):
             raise InputError("the answers are not JSON") from None
         faults = problems("answers", script)
@@ -87,10 +88,6 @@ class AnswerQueue:
         if len(self) + len(answers) > MOST:
             raise InputError("more than {limit:,} answers would wait: clear them first", limit=MOST)
         self._queue += answers
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _as_int(status: float | None) -> int | None:

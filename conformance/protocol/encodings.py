@@ -7,8 +7,14 @@ order.
 import json
 import re
 from collections.abc import Callable
+from typing import NoReturn
 
 Encoding = Callable[[object], bytes]
+
+
+def refuse_constant(name: str) -> NoReturn:
+    """For `parse_constant` of a JSON parser: RFC 8259 knows no NaN and no Infinity. Raises ValueError."""
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def compact(value: object) -> bytes:

@@ -14,12 +14,13 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 
 from aiohttp import web
 
 from conformance.model.exchange import Headers
 from conformance.protocol.dialect import Dialect, sign
+from conformance.protocol.encodings import refuse_constant
 from conformance.protocol.fast_validation import message_fits
 from conformance.protocol.signing import Signer
 from conformance.receiver.inbox import Delivery, Inbox
@@ -145,11 +146,7 @@ def _object(pairs: list[tuple[str, Any]]) -> Message:
     return fields
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-_JSON = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
+_JSON = json.JSONDecoder(object_pairs_hook=_object, parse_constant=refuse_constant)
 
 
 def read(body: bytes) -> Message | Response:

@@ -6,11 +6,12 @@ Knows nothing of what the calls do.
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import Any
 
 from aiohttp import web
 
 from conformance.model.errors import InputError
+from conformance.protocol.encodings import refuse_constant
 
 DRAINED = 64 * 1024 * 1024
 """How many bytes of a body that is too large are read anyway: many clients do not look for an answer
@@ -56,14 +57,10 @@ async def json_body(request: web.Request, limit: int, empty: Any = None) -> Any:
     if not body and empty is not None:
         return empty
     try:
-        return json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
+        return json.loads(body.decode("utf-8-sig"), parse_constant=refuse_constant)
     except UnicodeDecodeError:
         raise InputError("the body is not UTF-8") from None
     except RecursionError:
         raise InputError("the body is nested too deeply") from None
     except ValueError as fault:
         raise InputError("the body is not JSON: {reason}", reason=str(fault)) from None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from conformance.model.errors import InputError
 from conformance.model.exchange import Fault, Masked, Role
+from conformance.protocol.fast_validation import fits
 from conformance.protocol.validation import problems, validator
 from conformance.trace import StoredTrace
 from conformance.trace.capture import is_capture, read
@@ -104,7 +105,8 @@ def test_a_masked_body_is_marked(path):
         pytest.param('{"headers": {}, "body": "", "status": 20}', "status", id="no status"),
         pytest.param('{"headers": {}, "body": "", "time": "noon"}', "noon", id="no time"),
         pytest.param('{"headers": {}, "body": "", "time": 1e300}', "out of|range", id="no date"),
-        pytest.param('{"headers": {}, "body": "", "time": NaN}', "not a number", id="no number"),
+        pytest.param('{"headers": {}, "body": "", "time": NaN}', "not a JSON number", id="no number"),
+        pytest.param('{"headers": {}, "body": "", "seconds": 1e999}', "seconds", id="no end"),
         pytest.param('{"headers": {}, "body": "", "fault": "bored"}', "fault", id="no fault"),
         pytest.param('{"headers": {}, "body": "\\ud83d"}', "surrogates", id="no bytes"),
     ],
@@ -161,7 +163,6 @@ lines = st.fixed_dictionaries(
 @given(line=lines)
 @settings(deadline=None)
 def test_whatever_the_reader_accepts_fits_the_schema(line, tmp_path_factory):
-    """The reader uses the schema only for its messages, and refuses whatever it would refuse."""
     path = tmp_path_factory.mktemp("capture") / "capture.jsonl"
     path.write_text(json.dumps(line) + "\n", encoding="utf-8")
     try:
@@ -169,6 +170,12 @@ def test_whatever_the_reader_accepts_fits_the_schema(line, tmp_path_factory):
     except InputError:
         return
     assert problems("capture", line) == []
+
+
+@given(line=lines)
+@settings(deadline=None)
+def test_both_validators_agree_on_a_line(line):
+    assert fits("capture", line) == (problems("capture", line) == [])
 
 
 def test_a_line_without_a_time_gets_that_of_the_line_before(path):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NoReturn
 
 from conformance.model.sentence import Sentence
+from conformance.protocol.encodings import refuse_constant
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+|\s+', re.DOTALL)
 
@@ -86,11 +86,7 @@ def other_number(body: bytes, name: str, number: str) -> bytes:
 def is_json(body: bytes) -> bool:
     """Whether `body` is JSON by RFC 8259: UTF-8, without Python's extensions."""
     try:
-        json.loads(body.decode(), parse_constant=_no_constant)
+        json.loads(body.decode(), parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
