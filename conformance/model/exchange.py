@@ -27,6 +27,7 @@ class Role(StrEnum):
     ATTEMPT = "attempt"  # a delivery by the sender under test, as the mock receiver received it
     ELSEWHERE = "elsewhere"  # the same, at a scenario's other endpoint
     HANDSHAKE = "handshake"  # a TLS handshake that the sender under test began with the mock
+    MALFORMED = "malformed"  # bytes that the sender under test sent, and that are no HTTP request
     API = "api"  # a call of the sender's configuration API
     EMIT = "emit"  # a message event passed to the sender
 
@@ -46,6 +47,13 @@ class Fault(StrEnum):
 
 HELD_UP = "not measured: Hookproof itself was held up"
 """The detail of an exchange that was given up because this process itself may have delayed it."""
+
+
+class Leg(StrEnum):
+    """Which of its two connections an exchange used, where Hookproof stands between two peers."""
+
+    SENDER = "sender"  # between the sender and Hookproof
+    RECEIVER = "receiver"  # between Hookproof and the receiver
 
 
 class Transport(StrEnum):
@@ -131,6 +139,10 @@ class Exchange:
     `started`, `sent` (last byte of the request), `ended` (last byte of the answer). `clock` is the
     wall time (Unix seconds) at which a delivery began to arrive.
 
+    `raw` are the bytes of a request that could not be parsed: then `request` has no method, and neither
+    headers nor a body. `injected` names the fault that the suite itself put in. An exchange that was passed
+    on has a `leg`, and `link` is the id of the exchange on the other leg.
+
     `masked` says what has been removed since. `superseded` is True when the case was run again, so that
     no result rests on this exchange.
     """
@@ -153,6 +165,10 @@ class Exchange:
     clock: float | None = None
     masked: frozenset[Masked] = frozenset()
     superseded: bool = False
+    raw: bytes | None = None
+    injected: str | None = None
+    leg: Leg | None = None
+    link: int | None = None
 
     @property
     def status(self) -> int | None:

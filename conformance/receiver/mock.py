@@ -25,9 +25,10 @@ from aiohttp import web
 
 from conformance.model.clock import Clock
 from conformance.model.errors import InputError
-from conformance.model.exchange import Exchange, Fault, Request, Role, Transport
+from conformance.model.exchange import Answer, Exchange, Fault, Request, Role, Transport
 from conformance.protocol.message import mark_in
 from conformance.receiver import behaviour as behaviour
+from conformance.receiver.connection import Connection
 from conformance.receiver.script import Outcome, Scripted, perform
 from conformance.serving.listening import BACKLOG, KEEP_ALIVE
 
@@ -39,6 +40,7 @@ GRACE = 0.5
 _LOG = logging.getLogger("hookproof.receiver")
 
 PLAIN = Scripted()
+_REQUEST_LINE = re.compile(rb"\s*\S+ (/[!-~]*)")
 _MSG_ID = re.compile(rb'"msgId"\s*:\s*"?([0-9]{1,20})(?=["\s,}])')
 _SENDER_LEFT = "the sender left"
 _PENDING: Outcome = (None, None, "")
@@ -52,6 +54,7 @@ class MockEndpoint:
     has neither answer nor fault, and is replaced when it ends. Its fault is then TIMEOUT when the
     sender left before the answer was complete, GIVEN_UP when the mock stopped, CLOSED or GARBAGE for
     a fault of the script (`detail` names it), and CLOSED for a request that was cut short.
+    `malformed` are requests that could not be parsed and were answered 400, as bytes.
 
     `script` answers messages that nobody expects here; messages passed to `assign` have scripts of
     their own. A request that has no msgId and is not a POST gets PLAIN, since senders probe with
@@ -62,6 +65,7 @@ class MockEndpoint:
         self.path = path
         self.url = url
         self.arrivals: list[Exchange] = []
+        self.malformed: list[Exchange] = []
         self._assigned: dict[str, tuple[Scripted, ...]] = {}
         self._change = asyncio.Event()
         self.script(script)
@@ -92,6 +96,11 @@ class MockEndpoint:
         if msg_id is None and mark is None and method == "POST" and len(self._assigned) == 1:
             return next(iter(self._assigned))
         return msg_id
+
+    @property
+    def received(self) -> list[Exchange]:
+        """The arrivals, and what could not be parsed."""
+        return [*self.arrivals, *self.malformed]
 
     async def changed(self, timeout: float) -> bool:
         """Wait until a request arrives or ends; False when none does within `timeout` seconds."""
@@ -159,13 +168,10 @@ class Mock:
         app.router.add_route("*", "/{path:.*}", self._take)
         self._runner = web.AppRunner(
             app,
-            access_log=None,
-            logger=_LOG,
             handler_cancellation=True,  # so that a sender that leaves is noticed at once
-            keepalive_timeout=KEEP_ALIVE,
             shutdown_timeout=GRACE,
-            auto_decompress=False,  # the signature is over the bytes as received
         )
+        self._servers: list[asyncio.Server] = []
 
     def endpoint(self, script: Sequence[Scripted] = (PLAIN,)) -> MockEndpoint:
         """A new endpoint, under a path that cannot be guessed."""
@@ -195,10 +201,28 @@ class Mock:
         await self._serve(self._bound[0])
 
     async def _serve(self, bound: socket.socket) -> None:
-        await web.SockSite(self._runner, bound, ssl_context=self._tls, backlog=BACKLOG).start()
+        loop, server = asyncio.get_running_loop(), self._runner.server
+        if server is None:
+            raise RuntimeError("the mock was not started")
+
+        def connect() -> Connection:
+            return Connection(
+                server,
+                self._record_malformed,
+                loop=loop,
+                access_log=None,
+                logger=_LOG,
+                keepalive_timeout=KEEP_ALIVE,
+                auto_decompress=False,  # the signature is over the bytes as received
+            )
+
+        listening = await loop.create_server(connect, sock=bound, ssl=self._tls, backlog=BACKLOG)
+        self._servers.append(listening)
 
     async def _stop(self) -> None:
         self._stopping = True
+        for server in self._servers:
+            server.close()
         for connection in self._runner.server.connections if self._runner.server else ():
             connection.force_close()  # otherwise a hanging answer would delay the stop
         await self._runner.cleanup()
@@ -224,6 +248,8 @@ class Mock:
                 if len(body) > behaviour.LIMIT:
                     break
             complete = True
+            if isinstance(request.protocol, Connection):
+                request.protocol.forget(request.rel_url.raw_path)
         finally:  # a lost connection cancels its handler
             outcome = _PENDING
             if not complete:
@@ -232,6 +258,7 @@ class Mock:
             index = endpoint._record(arrival)
         too_large = len(body) > behaviour.LIMIT
         scripted = _TOO_LARGE if too_large else endpoint._next(arrival.msg_id, request.method)
+        endpoint.arrivals[index] = replace(arrival, injected=scripted.fault)
         try:
             response, outcome = await perform(request, scripted, arrival.sent, self._clock)
         except ConnectionError:  # noticed while writing, before the cancellation
@@ -244,6 +271,31 @@ class Mock:
             raise
         self._end(endpoint, index, outcome)
         return response
+
+    def _record_malformed(
+        self, connection: Connection, response: web.StreamResponse, detail: str
+    ) -> None:
+        """Record what came over `connection` in place of a request, if it tells the endpoint."""
+        raw, now = bytes(connection.received), self._clock.monotonic()
+        match = _REQUEST_LINE.match(raw)
+        path = match[1].decode().partition("?")[0] if match else connection.place
+        endpoint = self._endpoints.get(path or "")
+        if endpoint is None:
+            return
+        self._count += 1
+        headers = tuple((name.encode(), value.encode()) for name, value in response.headers.items())
+        body = response.body if isinstance(response, web.Response) else None
+        answer = Answer(response.status, headers, body if isinstance(body, bytes) else b"")
+        transport = connection.transport
+        address = transport.get_extra_info("peername") if transport is not None else None
+        endpoint.malformed.append(
+            Exchange(
+                self._count, Role.MALFORMED, None, None, 0, endpoint.owner("POST", raw),
+                Request("", endpoint.url, (), b"", Transport.RAW), None, answer, None, detail,
+                started=now, sent=now, ended=now, peer=address[0] if address else None,
+                clock=self._clock.now(), raw=raw,
+            )
+        )  # fmt: skip
 
     def _end(self, endpoint: MockEndpoint, index: int, outcome: Outcome) -> None:
         answer, fault, detail = outcome

@@ -115,13 +115,17 @@ def exchange(
         yield f"peer {visible(recorded.peer)}"
     if recorded.masked:
         yield f"masked: {', '.join(sorted(recorded.masked))}"
+    if recorded.injected is not None:
+        yield f"the suite put in a fault: {visible(recorded.injected)}"
+    if recorded.leg is not None:
+        yield f"on the leg to the {recorded.leg}; #{recorded.link} is its other leg"
     if recorded.superseded:
         yield "its case was run again: no result rests on this exchange"
     if recorded.signing is not None and not recorded.signing.authentic:
         yield "tampered with on purpose: what was signed is not what was sent"
     yield ""
-    yield style(visible(f"{recorded.request.method} {recorded.request.url}"), fg="cyan")
-    yield from _wire(recorded.request.headers, recorded.request.body)
+    yield style(visible(f"{recorded.request.method} {recorded.request.url}".lstrip()), fg="cyan")
+    yield from _wire(recorded.request.headers, recorded.raw or recorded.request.body)
     yield ""
     if recorded.fault is not None:
         yield style(visible(f"{recorded.fault} {recorded.detail}".rstrip()), fg="magenta")

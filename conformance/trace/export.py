@@ -108,6 +108,10 @@ def as_json(exchange: Exchange, epoch: float | None) -> dict[str, Any]:
         "peer": exchange.peer,
         "masked": sorted(exchange.masked),
         "superseded": exchange.superseded,
+        **_body("raw", exchange.raw),
+        "injected": exchange.injected,
+        "leg": exchange.leg,
+        "link": exchange.link,
     }
 
 

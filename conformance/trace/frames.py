@@ -18,7 +18,7 @@ from conformance.trace.tables import WIDE, Row
 DERIVED = ("seconds", "time", "outcome", "finding")
 
 _KINDS = {
-    "int64": ("id",),
+    "int64": ("id", "link"),
     "int32": ("step", "attempt", "request_size", "answer_size"),
     "int16": ("status",),
     "float64": ("started", "sent", "ended", "clock", "seconds"),
@@ -28,7 +28,7 @@ _KINDS = {
         "signing",
         "finding",
     ),
-    "binary": ("request_body", "answer_body"),
+    "binary": ("request_body", "answer_body", "raw"),
     "bool_": ("superseded", "answer_cut"),
 }
 _KIND = {name: kind for kind, names in _KINDS.items() for name in names}
@@ -110,6 +110,7 @@ def frame(batches: Iterable[pa.RecordBatch], columns: Sequence[str]) -> pd.DataF
     kinds = {
         pa.int16(): pd.Int16Dtype(),
         pa.int32(): pd.Int32Dtype(),
+        pa.int64(): pd.Int64Dtype(),
         pa.bool_(): pd.BooleanDtype(),
     }
     with _collector_paused():

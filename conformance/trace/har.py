@@ -48,6 +48,8 @@ def entry(exchange: Exchange, epoch: float) -> dict[str, Any]:
         "_id": exchange.id,
         "_msgId": exchange.msg_id,
     }
+    if exchange.raw is not None:
+        fields["request"] |= {"bodySize": len(exchange.raw), "postData": _content(exchange.raw, ())}
     if exchange.fault is not None:
         fields["_error"] = f"{exchange.fault} {exchange.detail}".strip()
     address = _address(exchange.peer)
@@ -79,10 +81,7 @@ def _request(request: Request) -> dict[str, Any]:
         "bodySize": len(request.body),
     }
     if request.body:
-        fields["postData"] = {
-            "mimeType": _value(request.headers, b"content-type"),
-            **_text(request.body),
-        }
+        fields["postData"] = _content(request.body, request.headers)
     return fields
 
 
@@ -95,23 +94,21 @@ def _response(answer: Answer | None) -> dict[str, Any]:
         "httpVersion": "HTTP/1.1",
         "cookies": [],
         "headers": _headers(answer.headers),
-        "content": {
-            "size": len(answer.body),
-            "mimeType": _value(answer.headers, b"content-type"),
-            **_text(answer.body),
-        },
+        "content": {"size": len(answer.body), **_content(answer.body, answer.headers)},
         "redirectURL": _value(answer.headers, b"location"),
         "headersSize": _UNKNOWN,
         "bodySize": len(answer.body),
     }
 
 
-def _text(body: bytes) -> dict[str, str]:
+def _content(body: bytes, headers: Headers) -> dict[str, str]:
     """Text unchanged; other bytes in Base64."""
+    kind = _value(headers, b"content-type")
     try:
-        return {"text": body.decode()}
+        return {"mimeType": kind, "text": body.decode()}
     except UnicodeDecodeError:
-        return {"text": base64.b64encode(body).decode(), "encoding": "base64"}
+        text = base64.b64encode(body).decode()
+        return {"mimeType": kind, "text": text, "encoding": "base64"}
 
 
 def _headers(headers: Headers) -> list[dict[str, str]]:

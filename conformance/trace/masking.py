@@ -11,7 +11,7 @@ from conformance.protocol.encodings import in_json
 
 MASK = b"(secret)"
 
-PEER_ROLES = frozenset({Role.API, Role.EMIT, Role.ATTEMPT, Role.ELSEWHERE})
+PEER_ROLES = frozenset({Role.API, Role.EMIT, Role.ATTEMPT, Role.ELSEWHERE, Role.MALFORMED})
 """Roles whose requests may hold a secret too. The suite composes the others, in which a short secret
 can only occur by chance."""
 
@@ -21,23 +21,25 @@ def mask_exchange(exchange: Exchange, secrets: Iterable[bytes], own: bytes) -> E
     marked differently, since that is a finding."""
     longest_first = sorted(secrets, key=len, reverse=True)
     answer = _answer(exchange.answer, longest_first) if exchange.answer is not None else None
-    request = exchange.request
+    request, raw = exchange.request, exchange.raw
     if exchange.role in PEER_ROLES:
+        raw = raw and _bytes(raw, longest_first)
         request = replace(
             request,
             url=_text(request.url, longest_first),
             headers=_headers(request.headers, longest_first),
             body=_bytes(request.body, longest_first),
         )
-    if (answer, request) == (exchange.answer, exchange.request):
+    if (answer, request, raw) == (exchange.answer, exchange.request, exchange.raw):
         return exchange
     content = _content(exchange.answer) if exchange.answer is not None else b""
     if exchange.role in PEER_ROLES:
         values = [value for _, value in exchange.request.headers]
-        content += b"\n".join([exchange.request.body, *values])
+        content += b"\n".join([exchange.raw or b"", exchange.request.body, *values])
     leaked = any(encoding in content for encoding in in_json(own))
     mark = Masked.SECRET if own in longest_first and leaked else Masked.CREDENTIAL
-    return replace(exchange, answer=answer, request=request, masked=exchange.masked | {mark})
+    masked = exchange.masked | {mark}
+    return replace(exchange, answer=answer, request=request, raw=raw, masked=masked)
 
 
 def mask_json(data: Any, secrets: Iterable[bytes]) -> Any:

@@ -66,7 +66,10 @@ class Trace:
         """
         by_id = {each.id: each for each in self.exchanges}
         new_ids = {old: new for new, old in enumerate(order, 1)}
-        self.exchanges = [replace(by_id[old], id=new) for old, new in new_ids.items()]
+        self.exchanges = [
+            replace(by_id[old], id=new, link=new_ids.get(by_id[old].link or 0))
+            for old, new in new_ids.items()
+        ]
         return new_ids
 
     def mask(self, secrets: Iterable[bytes], own: bytes = b"") -> None:

@@ -66,10 +66,11 @@ def redact_exchange(exchange: Exchange, signed_by: frozenset[bytes]) -> Exchange
         headers = _headers(answer.headers, signed_by)
         answer = Answer(answer.status, headers, redact_body(answer.body), answer.cut)
     signing = exchange.signing and _signing(exchange.signing)
-    if (request, answer) == (exchange.request, exchange.answer):
+    raw = exchange.raw and redact_body(exchange.raw)
+    redacted = replace(exchange, request=request, answer=answer, signing=signing, raw=raw)
+    if redacted == exchange:
         return exchange
-    masked = exchange.masked | {Masked.CONTENT}
-    return replace(exchange, request=request, answer=answer, signing=signing, masked=masked)
+    return replace(redacted, masked=exchange.masked | {Masked.CONTENT})
 
 
 def redact_result(result: Result) -> Result:

@@ -20,6 +20,7 @@ from conformance.model.exchange import (
     Exchange,
     Fault,
     Headers,
+    Leg,
     Masked,
     Request,
     Role,
@@ -29,7 +30,7 @@ from conformance.model.exchange import (
 
 APPLICATION_ID = 0x486F6F6B
 """SQLite's application_id of a trace: "Hook"."""
-VERSION = 3
+VERSION = 4
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -75,7 +76,10 @@ CREATE TABLE exchanges (
   request_size INTEGER NOT NULL,
   answer_size INTEGER,
   masked TEXT,
-  superseded INTEGER NOT NULL
+  superseded INTEGER NOT NULL,
+  injected TEXT,
+  leg TEXT,
+  link INTEGER
 );
 CREATE TABLE contents (
   id INTEGER PRIMARY KEY REFERENCES exchanges (id),
@@ -84,7 +88,8 @@ CREATE TABLE contents (
   answer_headers TEXT,
   answer_body BLOB,
   answer_cut INTEGER,
-  signing TEXT
+  signing TEXT,
+  raw BLOB
 );
 CREATE VIEW whole AS SELECT * FROM exchanges JOIN contents USING (id);
 CREATE VIEW findings AS
@@ -102,13 +107,13 @@ CREATE INDEX exchanges_by_seconds ON exchanges (ended - sent, role, status, faul
 NARROW = (
     "id", "role", "rule", "case", "step", "msg_id", "attempt", "method", "url", "transport",
     "status", "fault", "detail", "started", "sent", "ended", "clock", "peer",
-    "request_size", "answer_size", "masked", "superseded",
+    "request_size", "answer_size", "masked", "superseded", "injected", "leg", "link",
 )  # fmt: skip
 WIDE = (
-    "request_headers", "request_body", "answer_headers", "answer_body", "answer_cut", "signing",
+    "request_headers", "request_body", "answer_headers", "answer_body", "answer_cut", "signing", "raw",
 )  # fmt: skip
 
-DELIVERY_ROLES = frozenset(set(Role) - {Role.OBSERVE, Role.API, Role.EMIT})
+DELIVERY_ROLES = frozenset(set(Role) - {Role.OBSERVE, Role.API, Role.EMIT, Role.MALFORMED})
 """Roles of exchanges that carry a message to a receiver."""
 
 Row = tuple[Any, ...]
@@ -155,10 +160,13 @@ def exchange_row(exchange: Exchange, attempt: int | None) -> Row:
         exchange.ended,
         exchange.clock,
         exchange.peer,
-        len(request.body),
+        len(request.body if exchange.raw is None else exchange.raw),
         len(answer.body) if answer is not None else None,
         " ".join(sorted(exchange.masked)) or None,
         exchange.superseded,
+        exchange.injected,
+        exchange.leg.value if exchange.leg is not None else None,
+        exchange.link,
     )
 
 
@@ -166,17 +174,11 @@ def contents_row(exchange: Exchange) -> Row:
     """The exchange's row of `contents`."""
     request, answer = exchange.request, exchange.answer
     signing = _signing(exchange.signing, request.body) if exchange.signing is not None else None
-    if answer is None:
-        return exchange.id, _headers_json(request.headers), request.body, None, None, None, signing
-    return (
-        exchange.id,
-        _headers_json(request.headers),
-        request.body,
-        _cached_headers_json(answer.headers),
-        answer.body,
-        answer.cut,
-        signing,
-    )
+    received: Row = (None, None, None)
+    if answer is not None:
+        received = _cached_headers_json(answer.headers), answer.body, answer.cut
+    headers = _headers_json(request.headers)
+    return exchange.id, headers, request.body, *received, signing, exchange.raw
 
 
 def exchange_from(row: Sequence[Any]) -> Exchange:
@@ -214,6 +216,10 @@ def exchange_from(row: Sequence[Any]) -> Exchange:
         clock=fields["clock"],
         masked=frozenset(Masked(word) for word in (fields["masked"] or "").split()),
         superseded=bool(fields["superseded"]),
+        raw=fields["raw"],
+        injected=fields["injected"],
+        leg=Leg(fields["leg"]) if fields["leg"] is not None else None,
+        link=fields["link"],
     )
 
 

@@ -368,6 +368,7 @@ async def test_the_end_of_the_mock_gives_up_pending_attempts() -> None:
         _, writer = await send(endpoint, head(endpoint, 2) + b"{}")
         await until(endpoint, len)
     assert endpoint.arrivals[0].fault is Fault.GIVEN_UP
+    assert endpoint.arrivals[0].injected == "hang"
     writer.close()
 
 

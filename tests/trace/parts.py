@@ -9,6 +9,7 @@ from conformance.model.exchange import (
     Answer,
     Exchange,
     Fault,
+    Leg,
     Masked,
     Request,
     Role,
@@ -137,5 +138,9 @@ exchanges = st.builds(
     clock=st.none() | seconds,
     masked=st.frozensets(st.sampled_from(Masked)),
     superseded=st.booleans(),
+    raw=st.none() | bodies,
+    injected=st.none() | texts,
+    leg=st.none() | st.sampled_from(Leg),
+    link=st.none() | st.integers(1, 9),
 )
 """Any exchange of a run. Texts hold no lone surrogates, which the file escapes."""

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from conformance.model.exchange import Answer, Fault, Masked, Request, Role
+from conformance.model.exchange import Answer, Fault, Leg, Masked, Request, Role
 from conformance.reporting.notebook.displays import exchange_display, trace_display
 from conformance.trace import Trace
 from tests.trace.parts import exchange
@@ -117,3 +117,14 @@ def test_the_display_of_an_exchange_is_escaped():
     assert "<script" not in page
     assert "\x1b" not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_links_follow_the_new_numbers():
+    trace = Trace(
+        [exchange(id=1, leg=Leg.SENDER, link=2), exchange(id=2, leg=Leg.RECEIVER, link=1)]
+    )
+    trace.number([2, 1])
+    assert [(each.id, each.leg, each.link) for each in trace] == [
+        (1, Leg.RECEIVER, 2),
+        (2, Leg.SENDER, 1),
+    ]

@@ -175,7 +175,7 @@ class Registrations:
     ) -> None:
         """Put the arrivals at an endpoint into the trace, each once, under the place of their message.
         `places` maps msgId to place; other arrivals go under the place of the endpoint."""
-        for arrival in list(registration.endpoint.arrivals):
+        for arrival in registration.endpoint.received:
             place = (places or {}).get(arrival.msg_id, registration.place)
             self._record(registration, arrival, place)
 
@@ -183,7 +183,7 @@ class Registrations:
         self, registration: Registration, places: Mapping[str | None, Place]
     ) -> None:
         """The same for the messages in `places` alone, at an endpoint that several cases share."""
-        for arrival in list(registration.endpoint.arrivals):
+        for arrival in registration.endpoint.received:
             if arrival.msg_id in places:
                 self._record(registration, arrival, places[arrival.msg_id])
 
@@ -202,7 +202,8 @@ class Registrations:
         if key in self._recorded:
             return
         self._recorded.add(key)
-        role, rule, case, step = registration.role, place.rule, place.case, place.step
+        role = arrival.role if arrival.raw is not None else registration.role
+        rule, case, step = place.rule, place.case, place.step
         self._session.trace.add(replace(arrival, role=role, rule=rule, case=case, step=step))
 
 

@@ -95,9 +95,9 @@ class ExchangeRenderer:
         """`exchange` as markup, with at most `longest` bytes of each body."""
         request = exchange.request
         fault = _fault(exchange) if exchange.fault is not None else None
-        start_line = escape_text(f"{request.method} {request.url}"[:LONGEST_HEADER])
+        start_line = escape_text(f"{request.method} {request.url}".lstrip()[:LONGEST_HEADER])
         sent = _MessageRenderer(
-            _HttpMessage(start_line, request.headers, request.body),
+            _HttpMessage(start_line, request.headers, exchange.raw or request.body),
             longest,
             self._signed_request(exchange) or self._first_request(exchange),
         )
@@ -108,7 +108,7 @@ class ExchangeRenderer:
         path = "/" + request.url.split("/", 3)[-1]
         return ExchangeView(
             id=exchange.id,
-            call=escape_text(f"{request.method} {path}"[:LONGEST_HEADER]),
+            call=escape_text(f"{request.method} {path}".lstrip()[:LONGEST_HEADER]),
             ending=fault or Markup("{}").format(exchange.status or "…"),
             milliseconds=milliseconds(exchange.seconds),
             transport=both(TRANSPORTS.get(request.transport, EMPTY)),

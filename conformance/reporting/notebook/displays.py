@@ -49,7 +49,8 @@ def exchange_display(exchange: Exchange) -> str:
     """The request and its answer as they were on the wire."""
     request, answer = exchange.request, exchange.answer
     fault = f"{exchange.fault} {exchange.detail}".strip() if exchange.fault is not None else ""
-    sent = http_message(f"{request.method} {request.url}", request.headers, request.body)
+    start_line = f"{request.method} {request.url}".lstrip()
+    sent = http_message(start_line, request.headers, exchange.raw or request.body)
     received = ""
     if answer is not None:
         received = http_message(str(answer.status), answer.headers, answer.body)
