@@ -76,14 +76,14 @@ LIGHT = ("-p", "no:hypothesispytest")
 
 
 class Run:
-    """Starts an inner pytest, with a few rules so that it is quick."""
+    """An inner pytest in this process, with a few rules so that it is quick."""
 
     def __init__(self, pytester: pytest.Pytester) -> None:
         self._pytester = pytester
 
     def __call__(self, *args: str, rules: str | None = None) -> pytest.RunResult:
         selection = [f"--rules={rules}"] if rules else []
-        return self._pytester.runpytest_subprocess(*LIGHT, *selection, *args)
+        return self._pytester.runpytest_inprocess(*LIGHT, *selection, *args)
 
     def against(self, base: str, *args: str, rules: str | None = None) -> pytest.RunResult:
         return self("--pyargs", "conformance", *at(base), *args, rules=rules)
