@@ -5,7 +5,7 @@ import pickle
 from functools import partial
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.model.errors import HarnessError, InputError
@@ -135,6 +135,7 @@ def test_a_sentence_says_how_it_was_made():
     assert repr(sentence) == "Sentence('a {x}', x=1) + Sentence('{text}', text='b')"
 
 
+@settings(max_examples=40)
 @given(sentences())
 def test_a_sentence_survives_as_json(sentence):
     again = Sentence.from_data(json.loads(json.dumps(sentence.as_data())))
@@ -160,6 +161,7 @@ def test_a_template_that_no_sentence_has_is_not_read(template, value):
         Sentence.from_data([{"template": template, "parameters": {"x": value}}])
 
 
+@settings(max_examples=25)
 @given(sentences(), sentences(), sentences())
 def test_appending_is_associative_and_the_empty_sentence_changes_nothing(one, two, three):
     assert (one + two) + three == one + (two + three)
@@ -167,6 +169,7 @@ def test_appending_is_associative_and_the_empty_sentence_changes_nothing(one, tw
     assert str(one + two) == str(one) + str(two)
 
 
+@settings(max_examples=40)
 @given(sentences())
 def test_the_parameters_are_json_values(sentence):
     assert json.loads(json.dumps(sentence.parameters)) == sentence.parameters
