@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from conformance.model.rules import Judgement, Level
-from conformance.model.sentence import Sentence
+from conformance.model.rules import NO_EVIDENCE, Judgement, Level, Unjudged
+from conformance.model.sentence import EMPTY, Sentence
 
 
 class Scope(StrEnum):
     """What a check looks at."""
 
     RUN = "run"  # the exchanges of all rules that its scenario lists under `over`
+    MESSAGE = "message"  # the same, but one message at a time (see `checks.messages`)
     STEP = "step"  # one step of a case, among the exchanges of the case
 
 
@@ -26,14 +27,17 @@ class Need(StrEnum):
 
 
 Judge = Callable[[Any, Any, Level], list[Judgement]]
-"""Judges what the check looks at: (exchanges or step, the target's profile, the rule's level)."""
+"""Judges what the check looks at: (exchanges or step, the target's profile, the rule's level). The exchanges
+of a run may be read from a file each time they are iterated over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
     """A check that scenarios name. A check of a step may say when its evidence is complete: `settled_when`
     gets a `Waiting` and the target's profile, and returns the monotonic time until which to wait on, or
-    None. `describe_pass` says in a few words what a pass of the step rests on."""
+    None. `describe_pass` says in a few words what a pass of the step rests on. A check of a message says with
+    `counted` how many exchanges break the rule, and of how many; `unseen` is the judgement where no message
+    shows anything."""
 
     name: str
     scope: Scope
@@ -41,6 +45,8 @@ class Check:
     needs: frozenset[Need] = frozenset()
     settled_when: Callable[[Any, Any], float | None] | None = None
     describe_pass: Callable[[Any, Any], Sentence] | None = None
+    counted: Callable[[int, int], Sentence] = lambda count, total: EMPTY
+    unseen: Unjudged = NO_EVIDENCE
 
 
 def by_name(checks: Iterable[Check]) -> dict[str, Check]:

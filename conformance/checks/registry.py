@@ -15,6 +15,6 @@ CHECKS: Mapping[str, Mapping[str, Check]] = {
 """side → name → check."""
 
 
-def names(side: str, scope: Scope) -> list[str]:
-    """The names of one side's checks with this scope."""
-    return [check.name for check in CHECKS[side].values() if check.scope is scope]
+def names(side: str, *scopes: Scope) -> list[str]:
+    """The names of one side's checks with one of these scopes."""
+    return [check.name for check in CHECKS[side].values() if check.scope in scopes]

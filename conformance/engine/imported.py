@@ -5,9 +5,8 @@ Only the rules that the wire alone shows can be judged; the others need a sender
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
 from conformance import __version__
@@ -32,32 +31,32 @@ MOST_PROBES = 50
 
 
 def describe_capture(
-    exchanges: Sequence[Exchange], place: str, secret: Secret | None, dialect: Dialect
+    exchanges: Iterable[Exchange], place: str, secret: Secret | None, dialect: Dialect
 ) -> tuple[dict[str, Any], list[Scenario], list[Result]]:
     """The metadata that a run would have stored (`schemas/run.schema.json`), the rules, and one result
     for each rule: marked as judged where the rule can be judged again, else with the reason why not.
 
     `place` names the capture in messages. Raises InputError when there are no deliveries.
     """
-    captured = deliveries(exchanges)
-    if not captured:
+    captured = _Capture(exchanges, dialect)
+    if captured.first is None:
         raise InputError(
             "{place}: contains neither a run nor deliveries of a sender: see docs/traces.md",
             place=place,
         )
     profile = _profile(captured, secret, dialect)
-    began, ended = captured[0].started, max(delivery.ended for delivery in captured)
+    began = captured.first.started
     run: dict[str, Any] = {
         "hookproof": __version__,
         "side": "sender",
-        "target": captured[0].request.url or place,
+        "target": captured.first.request.url or place,
         "dialect": dialect.name,
         "spoken": profile.scheme.signer.dialect.name if profile.scheme is not None else None,
         "seed": 0,
         "verdict": "error",
         "cause": [],
         "started": datetime.fromtimestamp(began, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "seconds": ended - began,
+        "seconds": captured.ended - began,
         "epoch": 0.0,
         "complete": True,
         "strict": False,
@@ -70,36 +69,45 @@ def describe_capture(
     return run, rules, [_result(scenario, captured, secret, profile) for scenario in rules]
 
 
-def _profile(
-    captured: Sequence[Exchange], secret: Secret | None, dialect: Dialect
-) -> SenderProfile:
+class _Capture:
+    """What is known of the deliveries among `exchanges`, which are read once."""
+
+    def __init__(self, exchanges: Iterable[Exchange], dialect: Dialect) -> None:
+        self.first: Exchange | None = None
+        self.ended = 0.0
+        self.timed = False
+        self.probes: list[Exchange] = []
+        """The first signed deliveries of which nothing is masked."""
+        for exchange in exchanges:
+            for delivery in deliveries([exchange]):
+                self.first = self.first or delivery
+                self.ended = max(self.ended, delivery.ended)
+                self.timed = self.timed or delivery.clock is not None
+                if len(self.probes) < MOST_PROBES and not delivery.masked:
+                    self.probes += [delivery] if signature_of(delivery, dialect) else []
+
+
+def _profile(captured: _Capture, secret: Secret | None, dialect: Dialect) -> SenderProfile:
     requested = Signer(dialect, secret or Secret(b""))
     scheme = None
     if secret is not None:
-        probes = islice(_verifiable(captured, dialect), MOST_PROBES)
-        schemes = (scheme_of(delivery, requested) for delivery in probes)
+        schemes = (scheme_of(delivery, requested) for delivery in captured.probes)
         scheme = next((scheme for scheme in schemes if scheme is not None), None)
     return SenderProfile(
         requested=requested, other_secret=other_secret(requested.secret), scheme=scheme
     )
 
 
-def _verifiable(captured: Sequence[Exchange], dialect: Dialect) -> Iterator[Exchange]:
-    """The signed deliveries of which nothing is masked."""
-    return (each for each in captured if signature_of(each, dialect) and not each.masked)
-
-
 def _result(
-    scenario: Scenario, captured: Sequence[Exchange], secret: Secret | None, profile: SenderProfile
+    scenario: Scenario, captured: _Capture, secret: Secret | None, profile: SenderProfile
 ) -> Result:
     def unjudged(outcome: Outcome, code: str, reason: Sentence) -> Result:
         return Result(scenario.rule, None, scenario.rule.level, outcome, reason, code=code)
 
-    if scenario.check == "wire-timestamp-fresh" and all(each.clock is None for each in captured):
+    if scenario.check == "wire-timestamp-fresh" and not captured.timed:
         return unjudged(Outcome.SKIP, "needs-time", _NEEDS_TIME)
     scheme_unknown = secret is not None and profile.scheme is None
-    verifiable = any(_verifiable(captured, profile.requested.dialect))
-    if scenario.check == "wire-signature" and scheme_unknown and verifiable:
+    if scenario.check == "wire-signature" and scheme_unknown and captured.probes:
         return unjudged(Outcome.ERROR, "unknown-scheme", _UNKNOWN_SCHEME)
     return Result(scenario.rule, None, scenario.rule.level, Outcome.ERROR, judged=True)
 

@@ -5,10 +5,11 @@ Knows neither sides nor rules: a side's judge knows the checks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from conformance.checks.messages import Tally
 from conformance.engine.case_record import CaseRecord
 from conformance.engine.results import judge_as_far_as_run
 from conformance.engine.stalls import as_stalled, drop_unreliable, is_stalled
@@ -25,8 +26,12 @@ class Judge(Protocol):
     def judge(self, case: Case, exchanges: Sequence[Exchange]) -> list[Judgement]:
         """The judgements on a case that made these exchanges."""
 
-    def check(self, name: str, exchanges: Sequence[Exchange], level: Level) -> list[Judgement]:
-        """The judgements of the named check over the exchanges of many cases."""
+    def check(self, name: str, exchanges: Iterable[Exchange], level: Level) -> Sequence[Judgement]:
+        """The judgements of the named check over the exchanges of many cases, which can be iterated over
+        more than once."""
+
+    def tally(self, name: str, level: Level) -> Tally:
+        """The same of a message-scoped check, to which the messages are added one by one."""
 
     def result(self, record: CaseRecord, *, strict: bool) -> Result:
         """The result of a case: its judgements without those that another rule reports, in words."""
@@ -67,8 +72,13 @@ def judge_case(judge: Judge, record: CaseRecord, lost: float = 0.0) -> CaseRecor
 def judge_check(
     judge: Judge, record: CaseRecord, exchanges: Sequence[Exchange], *, complete: bool
 ) -> CaseRecord:
-    """`record` with the judgements of its check over `exchanges`. Of a run that is not `complete` the
-    check has seen some cases only: they may break a rule, but do not show that it holds."""
+    """`record` with the judgements of its check over `exchanges`."""
     judgements = judge.check(record.scenario.check or "", exchanges, record.case.level)
+    return conclude(replace(record, exchanges=exchanges), judgements, complete=complete)
+
+
+def conclude(record: CaseRecord, judgements: Sequence[Judgement], *, complete: bool) -> CaseRecord:
+    """`record` with the `judgements` of its check. Of a run that is not `complete` the check has seen some
+    cases only: they may break a rule, but do not show that it holds."""
     judgements = judge_as_far_as_run(judgements, complete=complete)
-    return replace(record, exchanges=exchanges, judgements=judgements, judged=True)
+    return replace(record, judgements=judgements, judged=True)

@@ -28,9 +28,11 @@ NOTHING_PASSED = Sentence(
 def exchange_counts(exchanges: Iterable[Exchange]) -> dict[str, Any]:
     """How many exchanges there are in all, and for each case those that its result rests on: a trace from
     which some were removed must not be judged as if it were whole."""
-    recorded = list(exchanges)
-    cases = Counter(each.name or OUTSIDE_CASES for each in recorded if not each.superseded)
-    return {"total": len(recorded), "cases": dict(cases)}
+    total, cases = 0, Counter[str]()
+    for total, exchange in enumerate(exchanges, 1):  # noqa: B007 - the last one is the total
+        if not exchange.superseded:
+            cases[exchange.name or OUTSIDE_CASES] += 1
+    return {"total": total, "cases": dict(cases)}
 
 
 def mark_superseded(

@@ -38,7 +38,7 @@ class Plan:
         self._provisional: set[Key] = set()
         for scenario in self.chosen:
             names = [scenario.check] if scenario.check is not None else []
-            _require_checks(scenario.place, names, registry.names(side, Scope.RUN))
+            _require_checks(scenario.place, names, registry.names(side, Scope.RUN, Scope.MESSAGE))
             of_steps = registry.names(side, Scope.STEP)
             _require_checks(scenario.place, _step_checks_of(scenario), of_steps)
 

@@ -6,36 +6,40 @@ reported again as it was recorded: there are no exchanges to judge it by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any
 
+from conformance.checks.check import Scope
 from conformance.checks.registry import CHECKS
 from conformance.engine.case_record import CaseRecord
 from conformance.engine.imported import describe_capture
-from conformance.engine.judge import RecordedJudge, judge_case, judge_check
-from conformance.engine.metadata import OUTSIDE_CASES, exchange_counts
+from conformance.engine.judge import RecordedJudge, conclude, judge_case
+from conformance.engine.metadata import OUTSIDE_CASES, Key, exchange_counts
 from conformance.engine.receiver.judge import ReceiverJudge
 from conformance.engine.sender.judge import SenderJudge
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange
 from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
-from conformance.model.rules import Finding, Outcome, Unjudged, verdict
+from conformance.model.rules import Finding, Judgement, Outcome, Unjudged, verdict
 from conformance.model.sentence import Sentence
 from conformance.protocol.dialect import Dialect, Secret
 from conformance.protocol.validation import problems
 from conformance.scenario.dialects import load
 from conformance.scenario.load import recorded
 from conformance.scenario.records import Scenario
-from conformance.trace import StoredTrace, Trace
+from conformance.trace import StoredTrace
 
 JUDGES: Mapping[str, Callable[[Mapping[str, Any], Secret], RecordedJudge]] = {
     "receiver": ReceiverJudge.recorded,
     "sender": SenderJudge.recorded,
 }
 """side → the judge of its recorded runs."""
+MOST_HELD = 10_000
+"""Exchanges of a trace that is held in memory, some 20 MB."""
 
 
 def judge_again(
@@ -50,12 +54,13 @@ def judge_again(
     capture of deliveries, judged as a sender's in `dialect` (default: the guide's).
 
     `secret` is the run's. Without it, what needs it is a `skip`; so is what needs something that is
-    masked. `strict` is the run's unless given. Raises InputError for a trace that is damaged, for a
-    capture without deliveries, and for a secret that is not the run's.
+    masked. `strict` is the run's unless given. The report's trace can be read as long as `stored` is
+    open. Raises InputError for a trace that is damaged, for a capture without deliveries, and for a
+    secret that is not the run's.
     """
-    exchanges, place = list(stored), str(stored.path)
+    place = str(stored.path)
     if stored.run is None:
-        run, rules, results = describe_capture(exchanges, place, secret, dialect or load("guide"))
+        run, rules, results = describe_capture(stored, place, secret, dialect or load("guide"))
     else:
         run, results = stored.run, list(stored.results)
         wrong = problems("run", run)
@@ -65,14 +70,16 @@ def judge_again(
             )
         rules = list(recorded(stored.rules.values(), place))
     settings = {**run, "strict": run["strict"] if strict is None else strict}
-    rejudging = _Rejudging(exchanges, settings, rules, secret)
+    rejudging = _Rejudging(stored, settings, rules, secret)
     if secret is not None:
         rejudging.check_secret(place, secret)
     judged = tuple(map(rejudging.result, results))
     new_verdict = verdict((result.outcome for result in judged), complete=run["complete"])
-    trace = Trace(exchanges)
-    trace.run, trace.results = {**run, "verdict": new_verdict.value}, judged
-    trace.rules = {scenario.rule.id: scenario.record for scenario in rules}
+    trace = stored.judged(
+        {**run, "verdict": new_verdict.value},
+        {scenario.rule.id: dict(scenario.record) for scenario in rules},
+        judged,
+    )
     return Report(
         side=run["side"],
         target=run["target"],
@@ -90,11 +97,12 @@ def judge_again(
 
 
 class _Rejudging:
-    """The metadata, rules and exchanges of one run, by which its results are judged again."""
+    """The metadata, rules and exchanges of one run, by which its results are judged again. Those of a large
+    trace are read whenever they are needed, and are never in memory all at once."""
 
     def __init__(
         self,
-        exchanges: Sequence[Exchange],
+        stored: StoredTrace,
         run: dict[str, Any],
         rules: Sequence[Scenario],
         secret: Secret | None,
@@ -102,19 +110,21 @@ class _Rejudging:
         self._run = run
         self._judge = JUDGES[run["side"]](run, secret or Secret(b""))
         self._counts = run["exchanges"]
-        self._found = exchange_counts(exchanges)
         self._secret = secret
-        self._exchanges = exchanges
+        self._stored = stored
+        self._exchanges = list(stored) if len(stored) <= MOST_HELD else stored
         records = [CaseRecord(rule, case, judged=True) for rule in rules for case in rule.cases]
         self._records = {record.key: record for record in records}
-        self._by_case: dict[tuple[str | None, str | None], list[Exchange]] = {}
-        for exchange in exchanges:
-            if not exchange.superseded:
-                self._by_case.setdefault((exchange.rule, exchange.case), []).append(exchange)
+
+    @cached_property
+    def _found(self) -> dict[str, Any]:
+        return exchange_counts(self._exchanges)
 
     def check_secret(self, place: str, secret: Secret) -> None:
         """Raise InputError when the exchanges show that `secret` is not the run's."""
-        if {self._judge.fits(each, secret) for each in self._exchanges} - {None} == {False}:
+        shown = (self._judge.fits(each, secret) for each in self._exchanges)
+        first = next((fits for fits in shown if fits is not None), True)
+        if not first and True not in shown:
             raise InputError(
                 "--secret: not the one of this run: no signature in {place} fits it", place=place
             )
@@ -131,14 +141,14 @@ class _Rejudging:
     def _judged(self, record: CaseRecord) -> CaseRecord:
         """The record with its exchanges, and with the judgements on them."""
         if record.checks_others:
-            names: Sequence[str] = record.scenario.over
-            record = replace(record, exchanges=self._exchanges_over(record.scenario))
-        else:
-            names = [record.name]
-            record = replace(record, exchanges=self._by_case.get(record.key, []))
-        if self._is_missing(names):
+            if self._is_missing(record.scenario.over):
+                return replace(record, judgements=[INCOMPLETE])
+            return self._by_check(record)
+        of_case = self._stored.of_case(*record.key)
+        record = replace(record, exchanges=[each for each in of_case if not each.superseded])
+        if self._is_missing([record.name]):
             return replace(record, judgements=[INCOMPLETE])
-        return self._by_check(record) if record.checks_others else self._by_case_alone(record)
+        return self._by_case_alone(record)
 
     def _is_missing(self, names: Sequence[str]) -> bool:
         """Whether exchanges of the cases that match `names` are missing from the trace. Nobody counted those
@@ -169,29 +179,85 @@ class _Rejudging:
 
     def _by_check(self, record: CaseRecord) -> CaseRecord:
         name, judge = record.scenario.check or "", self._judge
-        if name not in CHECKS[self._run["side"]]:
+        check = CHECKS[self._run["side"]].get(name)
+        if check is None:
             return replace(record, judgements=[Unjudged("unknown-check", _unknown(name))])
         if self._secret is None and judge.needs_secret(record):
             return replace(record, judgements=[Unjudged("needs-secret", _NEEDS_SECRET)])
+        if check.scope is Scope.MESSAGE:
+            judgements, masked = self._by_message[record.key]
+        else:
+            examined = _Examined(record, judge, self._exchanges)
+            judgements, masked = judge.check(name, examined, record.case.level), examined.masked
         # A masked exchange shows nothing; what the others show still counts.
-        needs_bodies = judge.needs_bodies(record)
-        usable = [e for e in record.exchanges if not (needs_bodies and judge.is_masked(record, e))]
-        masked = len(usable) < len(record.exchanges)
-        judgements = judge.check(name, usable, record.case.level) if masked else []
-        if masked and not any(isinstance(each, Finding) for each in judgements):
+        found = [each for each in judgements if isinstance(each, Finding)]
+        if masked and not found:
             return replace(record, judgements=[Unjudged("needs-bodies", _NEEDS_BODIES)])
-        judged = judge_check(judge, record, usable, complete=self._run["complete"])
-        return replace(judged, exchanges=record.exchanges)
+        record = replace(record, exchanges=list(self._of_the_same_cases(record, found)))
+        return conclude(record, judgements, complete=self._run["complete"])
 
-    def _exchanges_over(self, scenario: Scenario) -> Sequence[Exchange]:
-        if "*" in scenario.over:
-            return self._exchanges
-        return [
-            exchange
-            for exchange in self._exchanges
-            if not exchange.superseded
-            and any(fnmatchcase(exchange.rule or "", pattern) for pattern in scenario.over)
-        ]
+    @cached_property
+    def _by_message(self) -> dict[Key, tuple[Sequence[Judgement], bool]]:
+        """What the message-scoped checks say, all of them in one pass, and whether anything was masked."""
+        judge, side = self._judge, self._run["side"]
+        tallies = {}
+        for key, record in self._records.items():
+            check = CHECKS[side].get(record.scenario.check or "")
+            if check is not None and check.scope is Scope.MESSAGE:
+                examined = _Examined(record, judge, self._exchanges)
+                tallies[key] = examined, judge.tally(check.name, record.case.level)
+        masked = set()
+        for message in self._stored.messages():
+            for key, (examined, tally) in tallies.items():
+                chosen = [each for each in message if examined.chooses(each)]
+                usable = [each for each in chosen if not examined.hides(each)]
+                if len(usable) < len(chosen):
+                    masked.add(key)
+                tally.add(usable)
+        return {key: (tally.judgements(), key in masked) for key, (_, tally) in tallies.items()}
+
+    def _of_the_same_cases(
+        self, record: CaseRecord, findings: Sequence[Finding]
+    ) -> Iterator[Exchange]:
+        """The exchanges of the cases to which the first exchange of each finding belongs: a shell line
+        reproduces a finding that rests on a single probe."""
+        examined = _Examined(record, self._judge, self._exchanges)
+        firsts = [self._stored[number] for each in findings for number in each.exchanges[:1]]
+        for rule, case in dict.fromkeys((first.rule, first.case) for first in firsts):
+            yield from filter(examined.chooses, self._stored.of_case(rule, case))
+
+
+class _Examined:
+    """Those of `exchanges` that a check over other cases examines; without masked ones where it needs
+    bodies."""
+
+    def __init__(
+        self, record: CaseRecord, judge: RecordedJudge, exchanges: Iterable[Exchange]
+    ) -> None:
+        self._record, self._judge, self._exchanges = record, judge, exchanges
+        self._over = record.scenario.over
+        self._needs_bodies = judge.needs_bodies(record)
+
+    def __iter__(self) -> Iterator[Exchange]:
+        return (each for each in self._exchanges if self.chooses(each) and not self.hides(each))
+
+    @property
+    def masked(self) -> bool:
+        """Whether any is left out because it is masked."""
+        return self._needs_bodies and any(
+            self.chooses(each) and self.hides(each) for each in self._exchanges
+        )
+
+    def chooses(self, exchange: Exchange) -> bool:
+        """Whether the exchange is of a case that the check is over."""
+        if "*" in self._over:
+            return True
+        rule = exchange.rule or ""
+        return not exchange.superseded and any(fnmatchcase(rule, glob) for glob in self._over)
+
+    def hides(self, exchange: Exchange) -> bool:
+        """Whether the exchange is masked, so that it shows nothing."""
+        return self._needs_bodies and self._judge.is_masked(self._record, exchange)
 
 
 def _without_evidence(recorded: Result) -> Result:

@@ -22,9 +22,14 @@ EXIT_STATUS = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.ERROR: 3}
 class Recording(Protocol):
     """What a report needs from the trace of its run (see `conformance.trace.Trace`)."""
 
-    run: Mapping[str, Any] | None
-    rules: Mapping[str, Mapping[str, Any]]
-    results: tuple[Result, ...]
+    @property
+    def run(self) -> Mapping[str, Any] | None: ...
+
+    @property
+    def rules(self) -> Mapping[str, Mapping[str, Any]]: ...
+
+    @property
+    def results(self) -> tuple[Result, ...]: ...
 
     def __len__(self) -> int: ...
 

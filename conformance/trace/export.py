@@ -15,7 +15,7 @@ from conformance.model.exchange import Exchange, Headers
 from conformance.model.extras import extra
 from conformance.trace.filter import TraceFilter
 from conformance.trace.har import har
-from conformance.trace.store import whole_file, write
+from conformance.trace.store import whole_file
 from conformance.trace.stored import FRAMES, StoredTrace
 from conformance.trace.tables import NARROW, WIDE
 
@@ -66,7 +66,7 @@ def _parquet(stored: StoredTrace, path: Path, trace_filter: TraceFilter) -> None
 def _trace(stored: StoredTrace, path: Path, trace_filter: TraceFilter) -> None:
     if trace_filter:
         raise InputError("--export trace: copies a whole trace: leave out the filters")
-    write(path, stored, stored.run, stored.rules, stored.results)
+    stored.save(path)
 
 
 KINDS: dict[str, Callable[[StoredTrace, Path, TraceFilter], None]] = {

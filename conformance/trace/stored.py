@@ -10,12 +10,13 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from conformance.model.errors import InputError
-from conformance.model.exchange import Exchange
+from conformance.model.exchange import Exchange, Role
 from conformance.model.extras import extra
 from conformance.model.result import Result
 from conformance.model.rules import Level, Outcome, Rule
@@ -24,7 +25,7 @@ from conformance.model.text import Text
 from conformance.trace.capture import is_capture, read
 from conformance.trace.filter import TraceFilter
 from conformance.trace.redact import redact_exchange, redact_result, redact_run, signature_headers
-from conformance.trace.store import check_file, fill
+from conformance.trace.store import check_file, fill, write
 from conformance.trace.summary import Summary, summarise
 from conformance.trace.tables import NARROW, WIDE, Row, exchange_from
 
@@ -127,11 +128,17 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
 
     def find(self, trace_filter: TraceFilter = ALL, limit: int = -1) -> Iterator[Exchange]:
         """The matching exchanges in full, by id; at most `limit`."""
-        columns = (*NARROW, *WIDE)
-        for row in self.rows(trace_filter, columns, limit):
-            with self._reading():
-                exchange = exchange_from(row)
-            yield exchange
+        where, values = trace_filter.where()
+        return self._exchanges(where, values, limit=limit)
+
+    def _exchanges(
+        self, where: str, values: Sequence[object], order: str = "id", limit: int = -1
+    ) -> Iterator[Exchange]:
+        for batch in self._fetched(where, values, (*NARROW, *WIDE), order, limit):
+            for row in batch:
+                with self._reading():
+                    exchange = exchange_from(row)
+                yield exchange
 
     def find_with_attempts(
         self, trace_filter: TraceFilter, limit: int = -1
@@ -145,6 +152,18 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
                 exchange = exchange_from(row)
             yield exchange, row[column]
 
+    def of_case(self, rule: str | None, case: str | None) -> list[Exchange]:
+        """The exchanges of one case."""
+        return list(self._exchanges('rule IS ? AND "case" IS ?', [rule, case]))
+
+    def messages(self) -> Iterator[list[Exchange]]:
+        """The exchanges of one message at a time, as `checks.messages.by_message` gives them: after the
+        calls that configured the sender."""
+        calls = list(self._exchanges("role = ?", [Role.API.value]))
+        exchanges = self._exchanges("role <> ?", [Role.API.value], "msg_id, id")
+        for _, of_message in groupby(exchanges, lambda exchange: exchange.msg_id):
+            yield [*calls, *of_message]
+
     def rows(
         self,
         trace_filter: TraceFilter = ALL,
@@ -153,13 +172,17 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
         order: str = "id",
     ) -> Iterator[Row]:
         """Some `columns` of the matching exchanges, in an SQL `order`; at most `limit`."""
-        for batch in self._fetched(trace_filter, columns, limit, order):
+        for batch in self._fetched(*trace_filter.where(), columns, order, limit):
             yield from batch
 
     def _fetched(
-        self, trace_filter: TraceFilter, columns: Sequence[str], limit: int, order: str
+        self,
+        where: str,
+        values: Sequence[object],
+        columns: Sequence[str],
+        order: str = "id",
+        limit: int = -1,
     ) -> Iterator[list[Row]]:
-        where, values = trace_filter.where()
         table = "exchanges" if set(columns) <= set(NARROW) else "whole"
         query = f"SELECT {_columns(columns)} FROM {table} WHERE {where} ORDER BY {order} LIMIT ?"
         with self._reading():
@@ -240,6 +263,21 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
         results = list(map(redact_result, self.results))
         return self.of(exchanges, redact_run(self.run), self.rules, results)
 
+    def judged(
+        self,
+        run: dict[str, Any],
+        rules: dict[str, dict[str, Any]],
+        results: tuple[Result, ...],
+    ) -> Self:
+        """The same exchanges with other results; to be read as long as this trace is open."""
+        view = type(self)(self._store, self.path)
+        view.run, view.rules, view.results = run, rules, results
+        return view
+
+    def save(self, path: Path) -> None:
+        """Write a trace file; see `Trace.save`."""
+        write(path, self, self.run, self.rules, self.results)
+
     def summary(self) -> Summary:
         """The trace in numbers."""
         with self._reading():
@@ -251,7 +289,7 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
         """The matching exchanges as Arrow batches; see `frames.batches`."""
         frames = extra(*FRAMES)
         batches: Iterator[pa.RecordBatch] = frames.batches(
-            self._fetched(trace_filter, columns, -1, "id"), columns, self.run, self.results
+            self._fetched(*trace_filter.where(), columns), columns, self.run, self.results
         )
         return batches
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.checks import registry
+from conformance.checks import messages, registry
 from conformance.checks.check import Scope
 from conformance.checks.receiver.case import judge
 from conformance.checks.receiver.inferred_observer import InferredObserver
@@ -41,8 +41,9 @@ def unjudged(judgements):
 
 @pytest.mark.parametrize(("side", "profile"), [("receiver", PROFILE), ("sender", SENDER)])
 def test_no_check_holds_without_exchanges(side, profile):
-    for name in registry.names(side, Scope.RUN):
-        assert unjudged(registry.CHECKS[side][name].judge([], profile, Level.MUST)), name
+    for name in registry.names(side, Scope.RUN, Scope.MESSAGE):
+        check = registry.CHECKS[side][name]
+        assert unjudged(messages.judge(check, [], profile, Level.MUST)), name
 
 
 @pytest.mark.parametrize("name", registry.names("sender", Scope.STEP))

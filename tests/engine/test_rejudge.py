@@ -321,10 +321,12 @@ def test_a_captured_message_that_is_old_is_found():
 
 
 def test_a_judged_capture_can_be_kept_as_a_trace(path):
-    report = captured(delivery(1))
-    with recorded(report, path) as stored:
+    with Trace([delivery(1)]).stored() as capture:
+        report = judge_again(capture, KEY)
+        report.trace.save(path)
+    with Trace.open(path) as stored:
         assert problems("run", stored.run) == []
-        assert list(judge_again(stored, KEY).results) == list(report.trace.results)
+        assert judge_again(stored, KEY).results == report.results
 
 
 def test_a_trace_without_deliveries_is_not_judged():

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
+from conformance.checks.messages import by_message
 from conformance.model.errors import InputError
 from conformance.model.exchange import Fault, Role
 from conformance.trace import StoredTrace, Trace, check_place
 from conformance.trace.store import write
 from conformance.trace.tables import APPLICATION_ID, VERSION
 from tests.places import ROOT
-from tests.trace.parts import BYTES, exchange, exchanges
+from tests.trace.parts import BYTES, attempt, exchange, exchanges
 
 
 @pytest.fixture
@@ -271,3 +272,11 @@ def test_the_summary_counts_the_replies():
     assert summary.replies == {"observe": {"200": 1}, "probe": {"200": 2, "timeout": 1}}
     assert summary.times == pytest.approx((8.0, 8.0, 8.0, 8.0))
     assert summary.slowest == 2
+
+
+def test_messages_are_read_one_at_a_time_as_they_are_from_memory():
+    sent = [attempt(number, str(number % 7)) for number in range(1, 30)]
+    sent += [exchange(id=30, role=Role.API, msg_id=None), attempt(31, None)]
+    with StoredTrace.of(sent, None, {}, ()) as stored:
+        groups = list(stored.messages())
+    assert sorted(groups, key=str) == sorted(by_message(sent), key=str)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from urllib.parse import urlsplit
 
 from conformance.checks.check import Check, Need, Scope
@@ -30,7 +31,7 @@ ENOUGH = 5
 
 
 def status_exactly_200(
-    over: Sequence[Exchange], profile: ReceiverProfile, level: Level
+    over: Iterable[Exchange], profile: ReceiverProfile, level: Level
 ) -> list[Judgement]:
     """Plain valid messages are answered 200, not another 2xx."""
     plain = [exchange for exchange in over if exchange.role is Role.PLAIN]
@@ -50,7 +51,7 @@ def status_exactly_200(
     return [Finding(level, "other-2xx", message, _ids(other))]
 
 
-def dialect(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
+def dialect(over: Iterable[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
     """The target speaks the dialect that was requested."""
     spoken = profile.scheme.signer.dialect
     rewritten = profile.scheme.rewritten is not None
@@ -79,7 +80,7 @@ def dialect(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) ->
 
 
 def signature_refusal_status(
-    over: Sequence[Exchange], profile: ReceiverProfile, level: Level
+    over: Iterable[Exchange], profile: ReceiverProfile, level: Level
 ) -> list[Judgement]:
     """Forged requests are refused by 401; any other 4xx is worth no more than a note."""
     forged = [e for e in over if e.role is Role.PROBE and e.signing and not e.signing.authentic]
@@ -103,7 +104,7 @@ def signature_refusal_status(
 
 
 def body_refusal_status(
-    over: Sequence[Exchange], profile: ReceiverProfile, level: Level
+    over: Iterable[Exchange], profile: ReceiverProfile, level: Level
 ) -> list[Judgement]:
     """Malformed bodies are refused by 400; for bytes that are not UTF-8, 401 is as good."""
     refused = [
@@ -124,7 +125,7 @@ def body_refusal_status(
 
 
 def body_answered(
-    over: Sequence[Exchange], profile: ReceiverProfile, level: Level
+    over: Iterable[Exchange], profile: ReceiverProfile, level: Level
 ) -> list[Judgement]:
     """Every request with a malformed body gets an answer."""
     probes = [exchange for exchange in over if exchange.role is Role.PROBE]
@@ -137,7 +138,7 @@ def body_answered(
 
 
 def within_deadline(
-    over: Sequence[Exchange], profile: ReceiverProfile, level: Level
+    over: Iterable[Exchange], profile: ReceiverProfile, level: Level
 ) -> list[Judgement]:
     """Every answer of the whole run comes within the deadline."""
     timed = [e for e in over if e.role is not Role.OBSERVE and e.fault is not Fault.GIVEN_UP]
@@ -160,7 +161,7 @@ def within_deadline(
     return [Finding(level, "late", message, _ids(late))]
 
 
-def fast_ack(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
+def fast_ack(over: Iterable[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
     """The median answer to plain messages, sent one at a time before the suite, is fast."""
     alone = [
         e for e in over if e.role in (Role.PLAIN, Role.PREFLIGHT) and e.status in profile.accepted
@@ -182,7 +183,7 @@ def fast_ack(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -
     return [Finding(level, "slow", message, _ids(alone))]
 
 
-def alive(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
+def alive(over: Iterable[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
     """A plain valid message is still accepted after the whole run."""
     after = [each for each in over if each.role is Role.PLAIN and each.case == "after"]
     if not after:
@@ -198,9 +199,10 @@ def alive(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> l
     return [Finding(level, "dead", message + describe_suspects(lost), _ids([*after[-1:], *lost]))]
 
 
-def https(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
+def https(over: Iterable[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
     """An endpoint that is not on loopback uses https, with a certificate that verifies."""
-    if not over:
+    first = list(islice(over, 10))
+    if not first:
         return [NO_EVIDENCE]
     if profile.certificate:
         message = Sentence(
@@ -208,9 +210,9 @@ def https(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> l
             "FILE)",
             reason=profile.certificate,
         )
-        return [Finding(level, "certificate-untrusted", message, _ids(over))]
+        return [Finding(level, "certificate-untrusted", message, _ids(first))]
     if urlsplit(profile.url).scheme == "https":
-        return [held(level, [exchange for exchange in over if exchange.answer is not None])]
+        return [held(level, (exchange for exchange in over if exchange.answer is not None))]
     peers = {each.peer for each in over if each.role is Role.PLAIN and each.peer}
     if all(_is_loopback(peer) for peer in peers or {urlsplit(profile.url).hostname or ""}):
         return [
@@ -224,7 +226,7 @@ def https(over: Sequence[Exchange], profile: ReceiverProfile, level: Level) -> l
             level,
             "plain-http",
             Sentence("the endpoint is plain http"),
-            _ids(over),
+            _ids(first),
         )
     ]
 

@@ -1,4 +1,4 @@
-"""Checks of a sender over all attempts of a run: what deliveries look like on the wire."""
+"""Checks of a sender over all attempts of a run, message by message: how deliveries look on the wire."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from conformance.checks.sender.signing import (
 )
 from conformance.checks.sender.step import fields_of, has_whole_body, is_call
 from conformance.model.exchange import Exchange, Fault, Role
-from conformance.model.rules import Finding, Judgement, Level, Unjudged, held
+from conformance.model.rules import Finding, Held, Judgement, Level, Unjudged
 from conformance.model.sentence import EMPTY, Sentence
 from conformance.protocol.delivery import deadline
 from conformance.protocol.dialect import Dialect
+from conformance.protocol.fast_validation import message_fits
 from conformance.protocol.schemes import Scheme
 from conformance.protocol.validation import message_problems
 
@@ -63,28 +64,29 @@ def _for_each(
         relevant = [each for each in attempts if shows(each, profile)]
         if attempts and not relevant:
             return [UNSIGNED]
-        wrong = [(e, text) for e in relevant if (text := problem(e, profile)) is not None]
-        return [_judgement(level, code, wrong, relevant)]
+        return _judgements(level, code, relevant, lambda each: problem(each, profile))
 
     return check
 
 
-def _judgement(
+def _judgements(
     level: Level,
     code: str,
-    wrong: Sequence[tuple[Exchange, Sentence]],
     attempts: Sequence[Exchange],
-) -> Judgement:
-    """One finding for the `wrong` attempts; NOTHING when there are no attempts at all."""
-    return _finding(level, code, wrong, len(attempts)) if wrong else held(level, attempts, NOTHING)
+    problem: Callable[[Exchange], Sentence | None],
+) -> list[Judgement]:
+    """A finding on the attempts with a `problem`, and what the others show."""
+    texts = [(each.id, problem(each)) for each in attempts]
+    wrong = [(number, text) for number, text in texts if text is not None]
+    right = tuple(number for number, text in texts if text is None)
+    judgements: list[Judgement] = [Held(level, right)] if right else []
+    if wrong:
+        judgements.append(Finding(level, code, wrong[0][1], tuple(number for number, _ in wrong)))
+    return judgements
 
 
-def _finding(
-    level: Level, code: str, wrong: Sequence[tuple[Exchange, Sentence]], total: int
-) -> Finding:
-    """The finding for `wrong` out of `total` deliveries: the first of them is described."""
-    count = Sentence("{count} of {total} deliveries: ", count=len(wrong), total=total)
-    return Finding(level, code, count + wrong[0][1], tuple(each.id for each, _ in wrong[:10]))
+def _of_deliveries(count: int, total: int) -> Sentence:
+    return Sentence("{count} of {total} deliveries: ", count=count, total=total)
 
 
 def _method(each: Exchange, profile: SenderProfile) -> Sentence | None:
@@ -166,12 +168,11 @@ def whole_body(over: Sequence[Exchange], profile: SenderProfile, level: Level) -
     signed = [each for each in attempts if _has_signature(each, profile) and not _is_given_up(each)]
     if attempts and not signed:
         return [UNSIGNED]
-    wrong = [
-        (each, _describe_loss(each, attempts, profile))
-        for each in signed
-        if not has_whole_body(each)
-    ]
-    return [_judgement(level, "body-incomplete", wrong, signed)]
+
+    def problem(each: Exchange) -> Sentence | None:
+        return None if has_whole_body(each) else _describe_loss(each, attempts, profile)
+
+    return _judgements(level, "body-incomplete", signed, problem)
 
 
 def _is_given_up(each: Exchange) -> bool:
@@ -208,28 +209,27 @@ def signature(over: Sequence[Exchange], profile: SenderProfile, level: Level) ->
         and stamp_of(each, requested.dialect)
         and signature_of(each, requested.dialect)
     ]
-    plain = Scheme(requested, None, EMPTY)
-    wrong = [
-        each
-        for each in signed
-        if not fits(plain, each, requested.dialect)
-        and not (each.rule in OF_TWO and fits(plain, each, requested.dialect, profile.other_secret))
-    ]
-    if wrong:
-        scheme = scheme_of(wrong[0], profile.requested)
-        code = "signature-mismatch" if scheme is None else "other-scheme"
-        text = _NO_SCHEME if scheme is None else _FITS + scheme.description + _NOT_ASKED
-        return [_finding(level, code, [(each, text) for each in wrong], len(signed))]
-    if signed:
-        return [held(level, signed)]
     attempts = deliveries(over)
-    if attempts and profile.scheme is not None and profile.scheme.description:
-        # The headers are those of another dialect.
-        ids = tuple(each.id for each in attempts[:10])
-        return [
-            Finding(level, "other-scheme", _FITS + profile.scheme.description + _NOT_ASKED, ids)
-        ]
-    return [UNSIGNED if attempts else NOTHING]
+    spoken = profile.scheme.description if profile.scheme is not None else EMPTY
+    if attempts and not signed and spoken:  # the headers are those of another dialect
+        ids = tuple(each.id for each in attempts)
+        return [Finding(level, "other-scheme", _FITS + spoken + _NOT_ASKED, ids)]
+    if attempts and not signed:
+        return [UNSIGNED]
+    wrong = [each for each in signed if not _is_signed(each, profile)]
+    scheme = scheme_of(wrong[0], requested) if wrong else None
+    code = "signature-mismatch" if scheme is None else "other-scheme"
+    text = _NO_SCHEME if scheme is None else _FITS + scheme.description + _NOT_ASKED
+    texts = dict.fromkeys((each.id for each in wrong), text)
+    return _judgements(level, code, signed, lambda each: texts.get(each.id))
+
+
+def _is_signed(each: Exchange, profile: SenderProfile) -> bool:
+    """Whether a delivery is signed as requested, with its secret."""
+    plain, dialect = Scheme(profile.requested, None, EMPTY), profile.requested.dialect
+    return fits(plain, each, dialect) or (
+        each.rule in OF_TWO and fits(plain, each, dialect, profile.other_secret)
+    )
 
 
 def schema(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
@@ -238,8 +238,7 @@ def schema(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> li
     whole = [each for each in attempts if has_whole_body(each)]
     if attempts and not whole:
         return [Unjudged("no-body", _NO_BODY)]
-    wrong = [(each, text) for each in whole if (text := _schema_problem(each)) is not None]
-    return [_judgement(level, "schema-violated", wrong, whole)]
+    return _judgements(level, "schema-violated", whole, _schema_problem)
 
 
 def _schema_problem(each: Exchange) -> Sentence | None:
@@ -247,7 +246,7 @@ def _schema_problem(each: Exchange) -> Sentence | None:
         fields = json.loads(each.request.body.decode())
     except (ValueError, RecursionError):
         return Sentence("the body is not UTF-8 JSON")
-    wrong = message_problems(fields)
+    wrong = [] if message_fits(fields) else message_problems(fields)
     return wrong[0].sentence() if wrong else None
 
 
@@ -257,22 +256,24 @@ def timestamp_fresh(
     """The timestamp is within a minute of the clock: on a first attempt (the rule's level), and on a retry
     (SHOULD)."""
     attempts = deliveries(over)
-    firsts = {_message(each): each.id for each in reversed(attempts)}
     ages = [(each, age) for each in attempts if (age := _age(each, profile)) is not None]
-    stale = [(each, age) for each, age in ages if abs(age) > FRESH]
-    judgements: list[Judgement] = []
-    for first, own_level in ((True, level), (False, Level.SHOULD)):
-        wrong = [
-            (each, _describe_age(age, _FIRST if first else _RETRY))
-            for each, age in stale
-            if (firsts[_message(each)] == each.id) is first
-        ]
-        if wrong:
-            judgements.append(_finding(own_level, "timestamp-stale", wrong, len(attempts)))
-    frozen = list(_frozen(attempts, profile))
-    if frozen and not judgements:
-        judgements.append(_finding(Level.SHOULD, "timestamp-frozen", frozen, len(attempts)))
-    return judgements or [held(level, [each for each, _ in ages], _NO_AGE if attempts else NOTHING)]
+    if attempts and not ages:
+        return [_NO_AGE]
+    firsts = {each.id for each in {_message(each): each for each in reversed(attempts)}.values()}
+    stale = {
+        each.id: _describe_age(age, _FIRST if each.id in firsts else _RETRY)
+        for each, age in ages
+        if abs(age) > FRESH
+    }
+    code, texts = "timestamp-stale", stale
+    if not stale:
+        code, texts = "timestamp-frozen", dict(_frozen(attempts, profile))
+    at_first = [each for each, _ in ages if each.id in firsts]
+    later = [each for each, _ in ages if each.id not in firsts]
+    return [
+        *_judgements(level, code, at_first, lambda each: texts.get(each.id)),
+        *_judgements(Level.SHOULD, code, later, lambda each: texts.get(each.id)),
+    ]
 
 
 def _message(each: Exchange) -> tuple[str, str | None]:
@@ -280,12 +281,10 @@ def _message(each: Exchange) -> tuple[str, str | None]:
     return each.request.url, each.msg_id
 
 
-def _frozen(
-    attempts: Sequence[Exchange], profile: SenderProfile
-) -> Iterator[tuple[Exchange, Sentence]]:
-    """Retries with the first attempt's timestamp, though the attempt before them ended well after it: after
-    a long outage their timestamps will be too old. When they arrive does not count, since a delivery
-    may be held up after it was stamped."""
+def _frozen(attempts: Sequence[Exchange], profile: SenderProfile) -> Iterator[tuple[int, Sentence]]:
+    """The ids of retries with the first attempt's timestamp, though the attempt before them ended well after
+    it: after a long outage their timestamps will be too old. When they arrive does not count, since a
+    delivery may be held up after it was stamped."""
     dialect = profile.requested.dialect
     of_message: dict[tuple[str, str | None], list[Exchange]] = defaultdict(list)
     for each in attempts:
@@ -301,7 +300,7 @@ def _frozen(
             "the timestamp of a retry {seconds:.0f} s later is still that of the first attempt",
             seconds=later,
         )
-        yield each, text
+        yield each.id, text
 
 
 def _age(each: Exchange, profile: SenderProfile) -> float | None:
@@ -329,26 +328,26 @@ def timestamp_agrees(
     """On a first attempt, the timestamps of body and header agree within a second; and the message of a
     Test was created no later."""
     attempts = deliveries(over)
-    unseen = _UnseenAttempts(over)
+    problems: dict[int, Sentence] = {}
     compared: list[Exchange] = []
-    wrong: list[tuple[Exchange, Sentence]] = []
     for each in {_message(each): each for each in reversed(attempts)}.values():
         stamp, fields = stamp_time(each, profile.requested.dialect), fields_of(each)
         body, created = fields.get("timestamp"), fields.get("createTime")
         if not isinstance(body, int) or stamp is None or (each.rule, each.case) == UNSEEN:
             continue
-        if unseen.may_precede(each, body, stamp):
+        agree = _agree(body, stamp, profile.requested.dialect)
+        if not agree and _UnseenAttempts(over).may_precede(each, body, stamp):
             continue
         compared.append(each)
-        if not _agree(body, stamp, profile.requested.dialect):
+        if not agree:
             what = _excerpt(str(body).encode())
             text = Sentence("body {body}, header {header:.0f}", body=what, header=stamp)
-            wrong.append((each, text))
+            problems[each.id] = text
         elif each.rule == "sender.config.test" and isinstance(created, int) and created > body:
-            wrong.append((each, _LATER))
+            problems[each.id] = _LATER
     if attempts and not compared:
         return [Unjudged("no-timestamps", _NO_TIMES)]
-    return [_judgement(level, "timestamps-disagree", wrong, compared)]
+    return _judgements(level, "timestamps-disagree", compared, lambda each: problems.get(each.id))
 
 
 class _UnseenAttempts:
@@ -382,14 +381,12 @@ def _agree(body: int, stamp: float, dialect: Dialect) -> bool:
 def link_content(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
     """Messages of type 49 carry a title, a description and a URL, under any common name."""
     links = [each for each in deliveries(over) if fields_of(each).get("msgType") == 49]
-    if not links:
-        return [Unjudged("no-link", Sentence("no link message arrived"))]
-    wrong = [
-        (each, Sentence("type 49 without {missing}", missing=missing))
-        for each in links
-        if (missing := _missing_parts(fields_of(each).get("content")))
-    ]
-    return [_judgement(level, "link-incomplete", wrong, links)]
+    return _judgements(level, "link-incomplete", links, _link_problem)
+
+
+def _link_problem(each: Exchange) -> Sentence | None:
+    missing = _missing_parts(fields_of(each).get("content"))
+    return Sentence("type 49 without {missing}", missing=missing) if missing else None
 
 
 def _missing_parts(content: object) -> str:
@@ -420,23 +417,30 @@ _NO_TIMES = Sentence(
 )
 _NO_BODY = Sentence("not judged: no delivery had a whole body (see sender.wire.whole-body)")
 
-_BODIES = frozenset({Need.BODIES})
+_NO_LINK = Unjudged("no-link", Sentence("no link message arrived"))
+
+
+def _check(name: str, judge: Judge, *needs: Need, unseen: Unjudged = NOTHING) -> Check:
+    return Check(
+        f"wire-{name}",
+        Scope.MESSAGE,
+        judge,
+        frozenset(needs),
+        counted=_of_deliveries,
+        unseen=unseen,
+    )
+
+
 CHECKS = (
-    Check("wire-method", Scope.RUN, _for_each("wrong-method", _method)),
-    Check("wire-content-type", Scope.RUN, _for_each("wrong-content-type", _content_type)),
-    Check(
-        "wire-timestamp-header", Scope.RUN, _for_each("timestamp-format", _timestamp, _has_stamp)
-    ),
-    Check(
-        "wire-signature-header",
-        Scope.RUN,
-        _for_each("signature-format", _signature_form, _has_signature),
-    ),
-    Check("wire-always-signed", Scope.RUN, _for_each("header-missing", _always_signed)),
-    Check("wire-whole-body", Scope.RUN, whole_body),
-    Check("wire-signature", Scope.RUN, signature, _BODIES | {Need.SECRET}),
-    Check("wire-schema", Scope.RUN, schema, _BODIES),
-    Check("wire-timestamp-fresh", Scope.RUN, timestamp_fresh),
-    Check("wire-timestamp-agrees", Scope.RUN, timestamp_agrees, _BODIES),
-    Check("wire-link-content", Scope.RUN, link_content),
+    _check("method", _for_each("wrong-method", _method)),
+    _check("content-type", _for_each("wrong-content-type", _content_type)),
+    _check("timestamp-header", _for_each("timestamp-format", _timestamp, _has_stamp)),
+    _check("signature-header", _for_each("signature-format", _signature_form, _has_signature)),
+    _check("always-signed", _for_each("header-missing", _always_signed)),
+    _check("whole-body", whole_body),
+    _check("signature", signature, Need.BODIES, Need.SECRET),
+    _check("schema", schema, Need.BODIES),
+    _check("timestamp-fresh", timestamp_fresh),
+    _check("timestamp-agrees", timestamp_agrees, Need.BODIES),
+    _check("link-content", link_content, unseen=_NO_LINK),
 )

@@ -3,10 +3,11 @@ line that reproduces a failure. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from conformance.checks import messages
 from conformance.checks.check import Check, Need
 from conformance.checks.receiver import case as cases
 from conformance.checks.receiver.profile import ReceiverProfile
@@ -42,8 +43,11 @@ class ReceiverJudge:
     def judge(self, case: Case, exchanges: Sequence[Exchange]) -> list[Judgement]:
         return cases.judge(case, exchanges, self.profile)
 
-    def check(self, name: str, exchanges: Sequence[Exchange], level: Level) -> list[Judgement]:
-        return CHECKS["receiver"][name].judge(exchanges, self.profile, level)
+    def check(self, name: str, exchanges: Iterable[Exchange], level: Level) -> Sequence[Judgement]:
+        return messages.judge(CHECKS["receiver"][name], exchanges, self.profile, level)
+
+    def tally(self, name: str, level: Level) -> messages.Tally:
+        return messages.Tally(CHECKS["receiver"][name], self.profile, level)
 
     def result(self, record: CaseRecord, *, strict: bool) -> Result:
         """The result of a case. A root cause is reported by one rule; the others refer to it."""

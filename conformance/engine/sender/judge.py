@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from conformance.checks import messages
 from conformance.checks.check import Check, Need
 from conformance.checks.registry import CHECKS
 from conformance.checks.sender import case as cases
@@ -43,8 +44,11 @@ class SenderJudge:
     def judge(self, case: Case, exchanges: Sequence[Exchange]) -> list[Judgement]:
         return cases.judge(case, exchanges, self.profile)
 
-    def check(self, name: str, exchanges: Sequence[Exchange], level: Level) -> list[Judgement]:
-        return CHECKS["sender"][name].judge(exchanges, self.profile, level)
+    def check(self, name: str, exchanges: Iterable[Exchange], level: Level) -> Sequence[Judgement]:
+        return messages.judge(CHECKS["sender"][name], exchanges, self.profile, level)
+
+    def tally(self, name: str, level: Level) -> messages.Tally:
+        return messages.Tally(CHECKS["sender"][name], self.profile, level)
 
     def result(self, record: CaseRecord, *, strict: bool) -> Result:
         """The result of a case. The figures of a passing one are its message."""

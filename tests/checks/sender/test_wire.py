@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.checks.check import by_name
+from conformance.checks.messages import judge
 from conformance.checks.sender import wire
 from conformance.model.exchange import Fault, Role
 from conformance.model.rules import Finding, Level, Unjudged
@@ -39,7 +40,7 @@ CHECKS = sorted(WIRE_CHECKS)
 
 
 def check(name, *came, profile=PROFILE, level=Level.MUST):
-    return broken(WIRE_CHECKS[f"wire-{name}"].judge(came, profile, level))
+    return broken(judge(WIRE_CHECKS[f"wire-{name}"], came, profile, level))
 
 
 def right(**more):
@@ -50,7 +51,7 @@ def right(**more):
 
 def findings(came, profile=PROFILE):
     """What each check finds, for those that find anything."""
-    found = {n: broken(check.judge(came, profile, Level.MUST)) for n, check in WIRE_CHECKS.items()}
+    found = {n: broken(judge(check, came, profile, Level.MUST)) for n, check in WIRE_CHECKS.items()}
     return {name: each for name, each in found.items() if each}
 
 
@@ -68,7 +69,7 @@ def test_without_an_attempt_nothing_is_judged():
 
 def test_only_what_is_about_nothing_seen_is_an_error():
     # A service may have no links at all; that nothing arrives at all has a cause.
-    no_errors = [n for n in CHECKS if not WIRE_CHECKS[n].judge([], PROFILE, Level.MUST)[0].error]
+    no_errors = [n for n in CHECKS if not judge(WIRE_CHECKS[n], [], PROFILE, Level.MUST)[0].error]
     assert no_errors == ["wire-link-content"]
 
 
@@ -302,7 +303,9 @@ def test_a_signature_under_headers_of_another_dialect_is_named():
     scheme = Scheme(Signer(dialect, SECRET), None, Sentence("another header"))
     came = attempt(without=["X-Webhook-Signature"])
     (found,) = check("signature", came, profile=replace(PROFILE, scheme=scheme))
-    assert told([found]) == ["the signature fits another header, not the requested scheme"]
+    assert told([found]) == [
+        "1 of 1 deliveries: the signature fits another header, not the requested scheme"
+    ]
 
 
 MILLISECONDS = replace(GUIDE, timestamp_unit="milliseconds", encoding="base64")
@@ -332,7 +335,9 @@ def test_another_dialect_too_is_broken_by_what_is_not_in_it():
 def test_no_depth_of_nesting_breaks_a_check(depth):
     body = b'{"msgType": 49, "content": ' + b"[" * depth + b"]" * depth + b"}"
     for name in CHECKS:
-        WIRE_CHECKS[name].judge([attempt(body=body), attempt(body=body, at=1)], PROFILE, Level.MUST)
+        judge(
+            WIRE_CHECKS[name], [attempt(body=body), attempt(body=body, at=1)], PROFILE, Level.MUST
+        )
 
 
 VALUES = st.sampled_from(
@@ -353,7 +358,7 @@ def test_no_bytes_break_a_check(fields, body, stamp, signature):
         attempt(body=body, msg_id=None, **signed),
     ]
     for name in CHECKS:
-        told(broken(WIRE_CHECKS[name].judge(came, PROFILE, Level.MUST)))
+        told(broken(judge(WIRE_CHECKS[name], came, PROFILE, Level.MUST)))
 
 
 def test_a_sender_that_speaks_another_dialect_breaks_the_rule():
