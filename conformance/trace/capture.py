@@ -84,7 +84,7 @@ def _exchange(number: int, line: bytes, place: str, previous: float) -> Exchange
     try:
         return _delivery(number, data, previous)
     except (ValueError, OverflowError, OSError) as fault:  # what a schema cannot express
-        raise InputError("{place}: {reason}", place=place, reason=str(fault)) from None
+        raise InputError("{place}: {violations}", place=place, violations=str(fault)) from None
 
 
 def _delivery(number: int, data: dict[str, Any], previous: float) -> Exchange:
