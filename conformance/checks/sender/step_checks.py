@@ -22,6 +22,7 @@ from conformance.checks.sender.waiting import all_delivered, at_least, enough_at
 from conformance.checks.sender.waits import (
     BLUR,
     FEWEST,
+    are_too_short,
     figures,
     kind_of,
     mean_waits,
@@ -189,6 +190,13 @@ def exponential_waits(step: StepExchanges, profile: SenderProfile, level: Level)
     spread = max(starts) - min(starts)
     # An attempt that is due may have to wait for the turn of its message.
     kind = kind_of(means, scatter, max(BLUR, spread))
+    if kind is None and are_too_short(means):
+        seconds = figures(means)
+        text = Sentence(
+            "waits were {waits} s, too short to tell backoff from a busy machine: needs a longer first wait",
+            waits=seconds,
+        )
+        return [Unjudged("waits-too-short", text, slack=slack_of(means))]
     if kind is None:
         # Where a round takes as long as the waits, it may be the rounds that have grown.
         crowded = spread - max(means) / BESIDE_CROWD

@@ -97,12 +97,17 @@ def kind_of(means: Sequence[float], scatter: float, blur: float = BLUR) -> Kind 
     return None if _keeps_its_factor(free) or (wild and capped) else _LINEAR
 
 
+def are_too_short(means: Sequence[float]) -> bool:
+    """Whether a busy machine may have made all of these waits: how they grow shows nothing then."""
+    return max(means) < BLUR
+
+
 def slack_of(means: Sequence[float]) -> float:
     """The seconds that must be added to one mean wait, at least, for exponential waits to look like these:
     of waits that double, a third one that is longer by a quarter of the fifth. A wait that is longer than a
     later one must have been longer by the difference."""
     drops = [earlier - later for earlier, later in combinations(means, 2)]
-    return max(BLUR, means[-1] / 4, *drops)
+    return max(_least_slack(means), means[-1] / 4, *drops)
 
 
 def slack_of_growth(means: Sequence[float]) -> float:
@@ -110,7 +115,13 @@ def slack_of_growth(means: Sequence[float]) -> float:
     these, whether a cap ends them or not."""
     waits = list(dropwhile(lambda wait: wait < NONE, means))
     least = [_least_added(waits, free) for free in range(2, len(waits) + 1)]
-    return max(BLUR, min(least, default=0.0))
+    return max(_least_slack(means), min(least, default=0.0))
+
+
+def _least_slack(means: Sequence[float]) -> float:
+    """The seconds of stalls that never count against these waits. Where there are none, a stall has not
+    made them; where they are short, a short stall may have."""
+    return BLUR if max(means) < NONE else min(BLUR, max(means) / 4)
 
 
 def _least_added(waits: Sequence[float], free: int) -> float:

@@ -9,6 +9,7 @@ import pytest
 
 from conformance.checks.check import Scope
 from conformance.checks.registry import CHECKS, names
+from conformance.engine.stalls import is_stalled
 from conformance.model.exchange import Role
 from conformance.model.rules import Finding, Held, Level, Unjudged
 from conformance.protocol.message import marked
@@ -246,6 +247,26 @@ def test_waits_that_grow_within_the_time_of_the_crowd_are_not_judged():
 
     assert "needs a longer first wait" in unjudged("exponential-waits", step(*late(0), *late(5)))
     assert held("exponential-waits", step(*late(0), *late(3))) == pytest.approx(2)
+
+
+GROWN_BY_LOAD = retried(0, 0.025, 0.055, 0.095, 0.16, 0.27)
+
+
+def test_waits_of_hundredths_of_a_second_show_no_growth():
+    (found,) = check("exponential-waits", GROWN_BY_LOAD)
+    assert found.code == "waits-too-short"
+
+
+@pytest.mark.parametrize(
+    ("lost", "again"),
+    [
+        pytest.param(0.0, False, id="no stall"),
+        pytest.param(0.06, True, id="the shortest stall that is measured"),
+    ],
+)
+def test_waits_of_hundredths_of_a_second_are_measured_again_after_any_stall(lost, again):
+    judgements = CHECKS["sender"]["exponential-waits"].judge(GROWN_BY_LOAD, PROFILE, Level.MUST)
+    assert is_stalled(judgements, lost) is again
 
 
 def test_linear_waits_that_a_stall_may_have_bent_hold_only_as_far_as_there_was_none():

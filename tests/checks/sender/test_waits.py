@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from conformance.checks.sender.waits import (
     BLUR,
+    are_too_short,
     figures,
     kind_of,
     mean_waits,
@@ -91,7 +92,8 @@ def test_waits_are_named_by_their_kind(means, said):
     ("means", "slack"),
     [
         pytest.param((1, 2, 3, 4, 5), 1.25, id="linear"),
-        pytest.param((0.1, 0.1, 0.1, 0.1, 0.1), BLUR, id="short"),
+        pytest.param((0.1, 0.1, 0.1, 0.1, 0.1), 0.025, id="short"),
+        pytest.param((0, 0, 0, 0, 0), BLUR, id="none"),
         pytest.param((8, 4, 2, 1, 0.5), 7.5, id="shrinking"),
         pytest.param((1, 1, 3, 0.5, 1), 2.5, id="one drop"),
     ],
@@ -111,6 +113,7 @@ def test_other_waits_are_as_sure_as_exponential_ones_must_be_held_up_to_look_lik
         pytest.param((1, 2, 3, 3, 3), BLUR, id="capped so early that linear waits look the same"),
         pytest.param((0.6, 1, 1.5, 2, 2.1), BLUR, id="linear waits that a stall has bent"),
         pytest.param((0, 1, 2, 4, 8), 2, id="at once, then doubling"),
+        pytest.param((0.1, 0.2, 0.3, 0.3, 0.3), 0.075, id="short, and capped as early"),
     ],
 )
 def test_growth_is_as_sure_as_linear_waits_must_be_held_up_to_look_like_it(means, slack):
@@ -129,6 +132,17 @@ def test_no_stall_makes_linear_waits_look_more_surely_exponential_than_it_is_lon
     linear = [start + slope * min(place, free) for place in range(5)]
     bent = [wait + stall for wait, stall in zip(linear, stalls, strict=True)]
     assert slack_of_growth(bent) <= max(BLUR, *stalls) + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("means", "short"),
+    [
+        pytest.param((0.01, 0.02, 0.04, 0.08, 0.14), True, id="hundredths of a second"),
+        pytest.param((0.01, 0.02, 0.04, 0.08, 0.16), False, id="a longer one"),
+    ],
+)
+def test_waits_that_a_busy_machine_may_have_made_are_too_short(means, short):
+    assert are_too_short(means) is short
 
 
 def test_waits_that_scatter_around_one_mean_are_random():
