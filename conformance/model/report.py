@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from conformance import __version__
 from conformance.model.exchange import Exchange
@@ -37,7 +37,7 @@ class Recording(Protocol):
 
     def __getitem__(self, number: int) -> Exchange: ...
 
-    def redacted(self) -> Self: ...
+    def redacted(self) -> Recording: ...
 
     def save(self, path: Path) -> None: ...
 

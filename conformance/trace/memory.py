@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from conformance.model.exchange import Exchange
 from conformance.model.result import Result
 from conformance.trace.masking import mask_exchange, mask_json
-from conformance.trace.redact import redact_exchange, redact_result, redact_run, signature_headers
 from conformance.trace.store import write
 from conformance.trace.stored import StoredTrace
 
@@ -79,14 +78,9 @@ class Trace:
         self.exchanges = [mask_exchange(each, all_secrets, own) for each in self.exchanges]
         self.run = mask_json(self.run, all_secrets)
 
-    def redacted(self) -> Trace:
+    def redacted(self) -> StoredTrace:
         """A copy without contents and names; sizes stay."""
-        headers = signature_headers(self.run)
-        copy = Trace(redact_exchange(each, headers) for each in self.exchanges)
-        copy.run = redact_run(self.run)
-        copy.rules = self.rules
-        copy.results = tuple(map(redact_result, self.results))
-        return copy
+        return self.stored().redacted()
 
     def save(self, path: Path) -> None:
         """Write a trace file; an existing file is replaced only if it is a trace.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from conformance.checks.receiver.profile import ReceiverProfile
@@ -46,18 +47,9 @@ def reveals_nothing(
     over: Sequence[Exchange], profile: ReceiverProfile, level: Level
 ) -> list[Judgement]:
     """No answer contains the secret, the right signature of a forged request, a stack trace or a path."""
-    matches: dict[
-        bytes, list[tuple[Sentence, bytes]]
-    ] = {}  # most answers are alike: search each once
-    texts = [
-        (exchange, _text(exchange.answer))
-        for exchange in over
-        if exchange.answer is not None and exchange.role is not Role.OBSERVE
-    ]
-    for exchange, text in texts:
-        if text not in matches:
-            matches[text] = list(_matches(text))
-        leak = _leak(exchange, text, matches[text], profile)
+    answered = [each for each in over if each.answer is not None and each.role is not Role.OBSERVE]
+    for exchange in answered:
+        leak = _leak(exchange, profile)
         if leak is not None:
             place = places([exchange])
             message = Sentence("an answer holds ") + leak
@@ -66,17 +58,12 @@ def reveals_nothing(
                     level, "leak", message + Sentence(" ({place})", place=place), (exchange.id,)
                 )
             ]
-    return [held(level, [exchange for exchange, _ in texts])]
+    return [held(level, answered)]
 
 
-def _leak(
-    exchange: Exchange,
-    text: bytes,
-    matches: Iterable[tuple[Sentence, bytes]],
-    profile: ReceiverProfile,
-) -> Sentence | None:
-    """What the answer `text` reveals, or None."""
-    signer = profile.scheme.signer
+def _leak(exchange: Exchange, profile: ReceiverProfile) -> Sentence | None:
+    """What the answer reveals, or None."""
+    signer, text = profile.scheme.signer, _text(exchange.answer)
     if Masked.SECRET in exchange.masked or (
         is_distinctive(signer.secret)
         and any(encoded in text for encoded in in_json(bytes(signer.secret)))
@@ -89,15 +76,14 @@ def _leak(
         right = sign(signer.dialect, signer.secret, stamp, exchange.request.body)
         if right in text and right not in sent:
             return Sentence("the signature that would have been right")
-    return next((leak for leak, match in matches if match not in sent), None)
+    return next((leak for leak, match in _matches(text) if match not in sent), None)
 
 
-def _matches(text: bytes) -> Iterable[tuple[Sentence, bytes]]:
+@lru_cache(64)  # most answers are alike: search each once
+def _matches(text: bytes) -> tuple[tuple[Sentence, bytes], ...]:
     """What the patterns find in `text`: what kind of leak it is, and the bytes."""
-    for leak, pattern in _LEAKS:
-        match = pattern.search(text)
-        if match is not None:
-            yield leak, match[0].strip()
+    matches = [(leak, pattern.search(text)) for leak, pattern in _LEAKS]
+    return tuple((leak, match[0].strip()) for leak, match in matches if match is not None)
 
 
 def _sent(exchange: Exchange) -> bytes:
@@ -108,6 +94,8 @@ def _sent(exchange: Exchange) -> bytes:
     return b"\n".join([request.body, *values, path, unquote_to_bytes(path), url.query.encode()])
 
 
-def _text(answer: Answer) -> bytes:
+def _text(answer: Answer | None) -> bytes:
     """Header values and body as one text; a compressed body is unpacked."""
+    if answer is None:
+        return b""
     return b"\n".join([*(value for _, value in answer.headers), answer.unpacked])

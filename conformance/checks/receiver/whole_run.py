@@ -1,6 +1,7 @@
 """Checks of a receiver that look at the exchanges of many rules at once.
 
-Each takes the exchanges of the rules that its scenario lists under `over`, and the level of its own rule.
+Each takes the exchanges of the rules that its scenario lists under `over`, or of one message among them, and
+the level of its own rule.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.root_causes import FORGERIES_ACCEPTED
 from conformance.checks.receiver.wording import RATE_LIMIT, answered, places
 from conformance.model.exchange import Exchange, Fault, Role
-from conformance.model.rules import NO_EVIDENCE, Finding, Judgement, Level, Unjudged, held
+from conformance.model.rules import NO_EVIDENCE, Finding, Held, Judgement, Level, Unjudged, held
 from conformance.model.sentence import Sentence, clauses
 from conformance.protocol.schemes import describe_dialect
 
@@ -140,25 +141,26 @@ def body_answered(
 def within_deadline(
     over: Iterable[Exchange], profile: ReceiverProfile, level: Level
 ) -> list[Judgement]:
-    """Every answer of the whole run comes within the deadline."""
+    """Every answer comes within the deadline."""
     timed = [e for e in over if e.role is not Role.OBSERVE and e.fault is not Fault.GIVEN_UP]
     late = [
         e for e in timed if e.fault is Fault.TIMEOUT or (e.status and e.seconds > profile.deadline)
     ]
-    if not late:
-        return [held(level, [exchange for exchange in timed if exchange.status is not None])]
-    slowest = max(late, key=lambda exchange: exchange.seconds)
-    where = places(late)
-    message = Sentence(
-        "{count} of {total} requests had no whole answer within {deadline:g} s (up to "
-        "{seconds:.1f} s): {where}",
-        count=len(late),
-        total=len(timed),
-        deadline=profile.deadline,
-        seconds=slowest.seconds,
-        where=where,
-    )
-    return [Finding(level, "late", message, _ids(late))]
+    right = tuple(e.id for e in timed if e.status is not None and e.seconds <= profile.deadline)
+    judgements: list[Judgement] = [Held(level, right)] if right else []
+    if late:
+        message = Sentence(
+            "no whole answer within {deadline:g} s (ended after {seconds:.1f} s: {where})",
+            deadline=profile.deadline,
+            seconds=late[0].seconds,
+            where=places(late),
+        )
+        judgements.append(Finding(level, "late", message, tuple(e.id for e in late)))
+    return judgements
+
+
+def _of_requests(count: int, total: int) -> Sentence:
+    return Sentence("{count} of {total} requests: ", count=count, total=total)
 
 
 def fast_ack(over: Iterable[Exchange], profile: ReceiverProfile, level: Level) -> list[Judgement]:
@@ -270,9 +272,9 @@ CHECKS = (
     Check("signature-refusal-status", Scope.RUN, signature_refusal_status),
     Check("body-refusal-status", Scope.RUN, body_refusal_status),
     Check("body-answered", Scope.RUN, body_answered),
-    Check("within-deadline", Scope.RUN, within_deadline),
+    Check("within-deadline", Scope.MESSAGE, within_deadline, counted=_of_requests),
     Check("fast-ack", Scope.RUN, fast_ack),
     Check("alive", Scope.RUN, alive),
     Check("https", Scope.RUN, https),
-    Check("reveals-nothing", Scope.RUN, reveals_nothing, frozenset({Need.SECRET, Need.BODIES})),
+    Check("reveals-nothing", Scope.MESSAGE, reveals_nothing, frozenset({Need.SECRET, Need.BODIES})),
 )
