@@ -1,4 +1,4 @@
-"""Child processes of a run: start, kill, restart and stop.
+"""Child processes of a run: start, kill, restart and stop; and what such a program does itself.
 
 A child exits when its standard input closes, so that none outlives the run, however the run ends.
 """
@@ -9,12 +9,17 @@ import asyncio
 import os
 import shlex
 import sys
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from conformance.model.errors import HarnessError
 from conformance.protocol.resources import PACKAGE
+
+STACKS = Path(__file__).parent / "stacks"
+"""The folder of peers on other stacks."""
 
 START_SECONDS = 30.0
 STOP_SECONDS = 5.0
@@ -25,6 +30,24 @@ _RESTART = (
     'asked = socket.create_connection(("127.0.0.1", int(sys.argv[1]))); '
     'sys.exit(asked.recv(2) != b"ok")'
 )
+
+
+def end_with_input(status: int = 0) -> None:
+    """In a child: exit at once, without cleaning up, when standard input closes."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os._exit(status)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+async def announce(url: str) -> None:
+    """In a child: print the URL that it serves as one line, and never return."""
+    sys.stdout.write(url + "\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
 
 
 def with_package(environment: Mapping[str, str]) -> dict[str, str]:

@@ -25,7 +25,8 @@ from conformance.engine.sender.side import SenderSide
 from conformance.engine.stalls import Stalls
 from conformance.gallery.child_process import with_package
 from conformance.gallery.peer import Peer
-from conformance.gallery.receivers.peers import ALIVE, RECEIVERS
+from conformance.gallery.receivers.peers import RECEIVERS
+from conformance.gallery.receivers.serve import ALIVE
 from conformance.gallery.senders.peers import SENDERS
 from conformance.model.clock import Clock
 from conformance.model.errors import HarnessError, InputError
@@ -167,12 +168,12 @@ async def run_matrix(only: Sequence[str] = ()) -> Matrix:
 async def judge_all(peers: Sequence[Peer]) -> list[Row]:
     """Judge peers side by side in this process; returns their rows in the same order."""
     places = _Places()
-    longest = [peer for peer in peers if not peer.rules]
-    others = [peer for peer in peers if peer.rules]
+    longest = [peer for peer in peers if peer.fault is None]
+    others = [peer for peer in peers if peer.fault is not None]
     mixed = [*longest, *(peer for first in range(STRIDE) for peer in others[first::STRIDE])]
 
     async def judged(peer: Peer) -> Row:
-        async with places.place(whole=not peer.rules):
+        async with places.place(whole=peer.fault is None):
             return await _judge(peer)
 
     async with places.watching():
@@ -237,7 +238,7 @@ async def _judge(peer: Peer) -> Row:
     try:
         async with peer.serve() as options:
             report = await report_on(
-                replace(options, rules=peer.rules, fuzz=_examples(peer), timeout=TIMEOUT)
+                replace(options, rules=peer.rules(), fuzz=_examples(peer), timeout=TIMEOUT)
             )
     except HarnessError as fault:
         return Row(peer.name, peer.fault, peer.side, missed=peer.caught_by, errors=(str(fault),))
@@ -265,7 +266,7 @@ async def _judge(peer: Peer) -> Row:
 def _examples(peer: Peer) -> int:
     """Examples to fuzz the peer with. A faulty peer is fuzzed only if that must catch it: it is slow."""
     named = any(".fuzz." in rule or "[drawn]" in rule for rule in peer.caught_by)
-    return FUZZ if named or not peer.rules else 0
+    return FUZZ if named or peer.fault is None else 0
 
 
 async def report_on(options: RunOptions) -> Report:

@@ -8,23 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
-import threading
 from dataclasses import asdict
 
+from conformance.gallery.child_process import end_with_input
 from conformance.gallery.matrix import PEERS, judge_all
-
-
-def _end_with_input() -> None:
-    while os.read(0, 1):
-        pass
-    os._exit(1)
 
 
 def main(names: list[str]) -> None:
     """Judge the peers with these names and print their rows."""
-    threading.Thread(target=_end_with_input, daemon=True).start()
+    end_with_input(status=1)
     by_name = {peer.name: peer for peer in PEERS}
     rows = asyncio.run(judge_all([by_name[name] for name in names]))
     print(json.dumps([asdict(row) for row in rows]))  # noqa: T201 - for the run to read

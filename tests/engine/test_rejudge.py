@@ -39,7 +39,7 @@ SENDERS = ["secret-listed", "colon-missing", "one-secret-for-all", "text-plain"]
 
 async def _report(peer):
     async with peer.serve() as options:
-        options = replace(options, rules=peer.rules)
+        options = replace(options, rules=peer.rules())
         if isinstance(options, Options):
             side = ReceiverSide(replace(options, fuzz=FEW, examples=None))
         else:

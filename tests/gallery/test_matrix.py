@@ -15,7 +15,8 @@ from rich.console import Console
 
 from conformance.gallery import matrix
 from conformance.gallery.matrix import PEERS, Matrix, Row, as_row, chosen, judge_all, run_matrix
-from conformance.gallery.receivers.process import PAIRS, Pair, pair
+from conformance.gallery.receivers import program
+from conformance.gallery.receivers.serve import two_processes
 from conformance.model.errors import HarnessError, InputError
 from conformance.model.rules import Level
 from conformance.reporting import languages
@@ -173,24 +174,28 @@ def connected(url):
 
 
 async def test_processes_end_with_their_run():
-    async with pair(PAIRS[0]) as options:
+    async with two_processes(program.correct) as options:
         connected(options.url).close()
     with pytest.raises(ConnectionRefusedError):
         connected(options.url)
 
 
 async def test_a_peer_that_does_not_start_to_serve_is_reported():
-    with pytest.raises(HarnessError, match=r"program unknown .* did not start to serve"):
-        async with pair(Pair("unknown")):
+    async def serve():
+        raise AssertionError("it has no such function")
+
+    with pytest.raises(HarnessError, match=r"program serve .* did not start to serve"):
+        async with two_processes(serve):
             pass
 
 
 KILLED = """
 import asyncio
-from conformance.gallery.receivers.process import PAIRS, pair
+from conformance.gallery.receivers import program
+from conformance.gallery.receivers.serve import two_processes
 
 async def main():
-    async with pair(PAIRS[0]) as options:
+    async with two_processes(program.correct) as options:
         print(options.url, options.also_url, flush=True)
         await asyncio.Event().wait()
 

@@ -412,7 +412,7 @@ def test_a_recording_is_shown_as_one_line() -> None:
 
 
 def broken_peer(serve: Callable[[], Any], obstacle: str | None = None) -> Peer:
-    return Peer("receiver", "broken", None, (), (), serve, lambda: obstacle)
+    return Peer("receiver", "broken", serve, missing=lambda: obstacle)
 
 
 def faulty() -> Any:

@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from conformance.gallery.peer import Faulty
+from conformance.gallery.peer import Faults, row
+from conformance.gallery.receivers.serve import RECEIVER
 from conformance.model.exchange import Headers
 from conformance.protocol.signing import Signer
 from conformance.receiver import behaviour
@@ -24,132 +25,215 @@ _MSG_ID = re.compile(rb'"msgId"\s*:\s*"([^"]*)"')
 _ROUND_TRIP = 0.005  # seconds to a database and back
 _QUEUE_SIZE = 128
 _QUIET_ROUNDS = 4  # round trips without a new message before a batch is written
+_WORK = 0.05  # seconds of work before an answer
+
+faulty = Faults("receiver.duplicate", RECEIVER)
 
 
+@faulty(
+    *("answered-200", "concurrent", "after-timeout"),
+    step="acknowledge",
+    rows=(
+        row("repeats-answered-409", "409 Conflict to a repeat", status=409),
+        row(
+            "repeats-answered-500",
+            "500 to a repeat, because its database refuses a second row with the same msgId",
+            status=500,
+        ),
+        row("repeats-answered-208", "208 Already Reported to a repeat", status=208),
+    ),
+)
 def _answer_repeat(
     arrival: Arrival,
     new: bool,  # noqa: FBT001 - the signature of ReceiverBehaviour.acknowledge
     *,
-    answer: Response,
+    status: int,
 ) -> Response:
-    return behaviour.acknowledge(arrival, new) if new else answer
+    """Answers {}."""
+    return behaviour.acknowledge(arrival, new) if new else Response(status, "duplicate")
 
 
-def _body_digest(arrival: Arrival) -> str:
+@faulty(*("processed-once", "concurrent", "window", "after-timeout", "other-content"), step="key")
+def no_dedup(arrival: Arrival) -> None:
+    """Processes every delivery, even a repeat."""
+
+
+@faulty("processed-once", "other-content", step="key")
+def dedup_by_body(arrival: Arrival) -> str:
+    """Recognises repeats by the digest of the body, which contains the time of the push."""
     return hashlib.sha256(arrival.delivery.body).hexdigest()
 
 
-async def _look_up_first(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
-    """SELECT, then INSERT: a copy that looks before the first is committed finds nothing."""
+@faulty("processed-once", step="key")
+def dedup_by_push(arrival: Arrival) -> str:
+    """Recognises repeats by msgId and the body's timestamp together."""
+    return f"{arrival.delivery.msg_id} {arrival.message.get('timestamp')}"
+
+
+@faulty("concurrent", step="store")
+async def looked_up_then_inserted(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
+    """Looks the msgId up and inserts it in a separate step.
+
+    SELECT, then INSERT: a copy that looks before the first is committed finds nothing.
+    """
     count = inbox.count(arrival.delivery.msg_id)
     await asyncio.sleep(_ROUND_TRIP)
     return not count and await inbox.add(arrival.delivery, None)
 
 
-def _lock_each_id(answer: Response) -> ReceiverBehaviour:
-    """A lock for each msgId, as with Redis' SET NX. A copy that finds it taken gets `answer`."""
-    held: set[str] = set()
+@faulty(
+    "concurrent",
+    step="store",
+    state=set,
+    rows=(
+        row(
+            "copies-in-progress-refused",
+            "409 to a copy of a message that it is still processing",
+            answer=Response(409, "in progress"),
+        ),
+        row(
+            "copies-in-progress-500",
+            "500 to a copy when it cannot take the lock",
+            answer=Response(500, "internal error"),
+        ),
+    ),
+)
+async def _lock_each_id(
+    held: set[str], inbox: Inbox, arrival: Arrival, key: str | None, *, answer: Response
+) -> bool | Response:
+    """Answers {}.
 
-    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
-        msg_id = arrival.delivery.msg_id
-        if msg_id in held:
-            return answer
-        held.add(msg_id)
-        try:
-            await asyncio.sleep(_ROUND_TRIP)
-            return await inbox.add(arrival.delivery, key)
-        finally:
-            held.discard(msg_id)
+    A lock for each msgId, as with Redis' SET NX.
+    """
+    msg_id = arrival.delivery.msg_id
+    if msg_id in held:
+        return answer
+    held.add(msg_id)
+    try:
+        await asyncio.sleep(_ROUND_TRIP)
+        return await inbox.add(arrival.delivery, key)
+    finally:
+        held.discard(msg_id)
 
-    return ReceiverBehaviour(store=store)
+
+@faulty("window", step="store", state=dict, rows=(row("last-300-ids", "300", size=300),))
+async def drop_oldest(
+    known: dict[str, None], inbox: Inbox, arrival: Arrival, key: str | None, *, size: int
+) -> bool:
+    """Remembers only the last {} ids."""
+    msg_id = arrival.delivery.msg_id
+    if msg_id in known:
+        return False
+    known[msg_id] = None
+    if len(known) > size:
+        del known[next(iter(known))]
+    return await inbox.add(arrival.delivery, None)
 
 
-def drop_oldest(size: int) -> ReceiverBehaviour:
-    """Remembers `size` ids in memory and drops the oldest."""
-    known: dict[str, None] = {}
+@faulty("window", step="store", state=set)
+async def set_of_1000_ids(known: set[str], inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
+    """Drops an arbitrary id from a set of 1,000, like the guide's sample.
 
-    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
-        msg_id = arrival.delivery.msg_id
-        if msg_id in known:
-            return False
-        known[msg_id] = None
-        if len(known) > size:
-            del known[next(iter(known))]
+    訊息去重: set.pop() removes an arbitrary member.
+    """
+    msg_id = arrival.delivery.msg_id
+    if msg_id in known:
+        return False
+    known.add(msg_id)
+    if len(known) > 1000:
+        known.pop()
+    return await inbox.add(arrival.delivery, None)
+
+
+@faulty("after-timeout", step="store", state=set)
+async def id_taken_back(
+    known: set[str], inbox: Inbox, arrival: Arrival, key: str | None
+) -> bool | Response:
+    """Forgets the id of a message it has processed if the sender hangs up before the answer."""
+    msg_id = arrival.delivery.msg_id
+    if msg_id in known:
+        return False
+    known.add(msg_id)
+    await inbox.add(arrival.delivery, None)
+    await asyncio.sleep(_WORK)
+    if arrival.connected():
+        return True
+    known.discard(msg_id)
+    return Response(500, "the sender has gone")
+
+
+@faulty("after-timeout", step="store", state=set)
+async def work_dropped_with_sender(
+    known: set[str], inbox: Inbox, arrival: Arrival, key: str | None
+) -> bool | Response:
+    """Drops a message but remembers its id if the sender hangs up before the answer."""
+    msg_id = arrival.delivery.msg_id
+    if msg_id in known:
+        return False
+    known.add(msg_id)
+    await asyncio.sleep(_WORK)
+    if arrival.connected():
         return await inbox.add(arrival.delivery, None)
-
-    return ReceiverBehaviour(store=store)
-
-
-def _drop_any(size: int) -> ReceiverBehaviour:
-    """The guide's sample (訊息去重): set.pop() removes an arbitrary member."""
-    known: set[str] = set()
-
-    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool:
-        msg_id = arrival.delivery.msg_id
-        if msg_id in known:
-            return False
-        known.add(msg_id)
-        if len(known) > size:
-            known.pop()
-        return await inbox.add(arrival.delivery, None)
-
-    return ReceiverBehaviour(store=store)
+    return Response(500, "the sender has gone")
 
 
-def _check_sender(*, store_first: bool, seconds: float) -> ReceiverBehaviour:
-    """Works for `seconds` before it answers, then checks whether the sender is still connected. If
-    not: with `store_first` it has stored the message already and forgets the id; otherwise it drops
-    the message and remembers the id."""
-    known: set[str] = set()
-
-    async def store(inbox: Inbox, arrival: Arrival, key: str | None) -> bool | Response:
-        msg_id = arrival.delivery.msg_id
-        if msg_id in known:
-            return False
-        known.add(msg_id)
-        if store_first:
-            await inbox.add(arrival.delivery, None)
-        await asyncio.sleep(seconds)
-        if arrival.connected():
-            return store_first or await inbox.add(arrival.delivery, None)
-        if store_first:
-            known.discard(msg_id)
-        return Response(500, "the sender has gone")
-
-    return ReceiverBehaviour(store=store)
+def _noted_before(known: set[bytes], body: bytes) -> bool:
+    """Whether the body's id is known; it is from now on."""
+    match = _MSG_ID.search(body)
+    repeat = match is not None and match[1] in known
+    known.update([match[1]] if match else [])
+    return repeat
 
 
-def mark_before_check() -> ReceiverBehaviour:
-    """Notes the id of every request before the signature check, to answer repeats quickly."""
-    known: set[bytes] = set()
+@faulty("not-poisoned", step="authenticate", state=set)
+def id_marked_before_check(
+    known: set[bytes], headers: Headers, body: bytes, signer: Signer, now: float
+) -> Response | None:
+    """Marks an id as seen before it checks the signature.
 
-    def check(headers: Headers, body: bytes, signer: Signer, now: float) -> Response | None:
-        match = _MSG_ID.search(body)
-        repeat = match is not None and match[1] in known
-        known.update([match[1]] if match else [])
-        refusal = behaviour.authenticate(headers, body, signer, now)
-        return refusal or (Response(200, "duplicate") if repeat else None)
-
-    return ReceiverBehaviour(authenticate=check)
-
-
-def _mark_before_parsing() -> ReceiverBehaviour:
-    """Notes the id before the body is parsed, to answer repeats quickly."""
-    known: set[bytes] = set()
-
-    def read(body: bytes) -> Message | Response:
-        match = _MSG_ID.search(body)
-        repeat = match is not None and match[1] in known
-        known.update([match[1]] if match else [])
-        message = behaviour.read(body)
-        return Response(200, "duplicate") if repeat and isinstance(message, dict) else message
-
-    return ReceiverBehaviour(read=read)
+    To answer repeats quickly.
+    """
+    repeat = _noted_before(known, body)
+    refusal = behaviour.authenticate(headers, body, signer, now)
+    return refusal or (Response(200, "duplicate") if repeat else None)
 
 
+@faulty("not-poisoned", step="read", state=set)
+def id_marked_before_parsing(known: set[bytes], body: bytes) -> Message | Response:
+    """Marks an id as seen before it parses the body.
+
+    To answer repeats quickly.
+    """
+    repeat = _noted_before(known, body)
+    message = behaviour.read(body)
+    return Response(200, "duplicate") if repeat and isinstance(message, dict) else message
+
+
+def _exhaust_pool() -> Response:
+    raise TimeoutError("QueuePool limit reached")
+
+
+@faulty(
+    "failed-then-retried",
+    rows=(
+        row(
+            "id-marked-before-queued",
+            "503 because its queue is full",
+            full=partial(Response, 503, "busy"),
+        ),
+        row(
+            "id-marked-before-stored",
+            "500 because its database has no free connection",
+            full=_exhaust_pool,
+        ),
+    ),
+)
 def _mark_before_queue(full: Callable[[], Response]) -> ReceiverBehaviour:
-    """A bounded queue in front of a batch writer, as in the guide's sample (示例代碼). The id is marked
-    before the queue turns out to be `full`."""
+    """Marks an id as seen, then answers {}.
+
+    A bounded queue in front of a batch writer, as in the guide's sample (示例代碼). The id is marked
+    before the queue turns out to be `full`.
+    """
     known: set[str] = set()
     waiting = 0
 
@@ -171,121 +255,3 @@ def _mark_before_queue(full: Callable[[], Response]) -> ReceiverBehaviour:
         return await inbox.add(arrival.delivery, None)
 
     return ReceiverBehaviour(store=store)
-
-
-def _exhaust_pool() -> Response:
-    raise TimeoutError("QueuePool limit reached")
-
-
-def _rule(*names: str) -> tuple[str, ...]:
-    return tuple(f"receiver.duplicate.{name}" for name in names)
-
-
-DUPLICATE = (
-    Faulty(
-        "repeats-answered-409",
-        "answers 409 Conflict to a repeat",
-        _rule("answered-200", "concurrent", "after-timeout"),
-        ReceiverBehaviour(acknowledge=partial(_answer_repeat, answer=Response(409, "duplicate"))),
-    ),
-    Faulty(
-        "repeats-answered-500",
-        "answers 500 to a repeat, because its database refuses a second row with the same msgId",
-        _rule("answered-200", "concurrent", "after-timeout"),
-        ReceiverBehaviour(
-            acknowledge=partial(_answer_repeat, answer=Response(500, "internal error"))
-        ),
-    ),
-    Faulty(
-        "repeats-answered-208",
-        "answers 208 Already Reported to a repeat",
-        _rule("answered-200", "concurrent", "after-timeout"),
-        ReceiverBehaviour(acknowledge=partial(_answer_repeat, answer=Response(208, "duplicate"))),
-    ),
-    Faulty(
-        "no-dedup",
-        "processes every delivery, even a repeat",
-        _rule("processed-once", "concurrent", "window", "after-timeout", "other-content"),
-        ReceiverBehaviour(key=lambda arrival: None),
-    ),
-    Faulty(
-        "dedup-by-body",
-        "recognises repeats by the digest of the body, which contains the time of the push",
-        _rule("processed-once", "other-content"),
-        ReceiverBehaviour(key=_body_digest),
-    ),
-    Faulty(
-        "dedup-by-push",
-        "recognises repeats by msgId and the body's timestamp together",
-        _rule("processed-once"),
-        ReceiverBehaviour(
-            key=lambda arrival: f"{arrival.delivery.msg_id} {arrival.message.get('timestamp')}"
-        ),
-    ),
-    Faulty(
-        "looked-up-then-inserted",
-        "looks the msgId up and inserts it in a separate step",
-        _rule("concurrent"),
-        ReceiverBehaviour(store=_look_up_first),
-    ),
-    Faulty(
-        "copies-in-progress-refused",
-        "answers 409 to a copy of a message that it is still processing",
-        _rule("concurrent"),
-        partial(_lock_each_id, Response(409, "in progress")),
-    ),
-    Faulty(
-        "copies-in-progress-500",
-        "answers 500 to a copy when it cannot take the lock",
-        _rule("concurrent"),
-        partial(_lock_each_id, Response(500, "internal error")),
-    ),
-    Faulty(
-        "last-300-ids",
-        "remembers only the last 300 ids",
-        _rule("window"),
-        partial(drop_oldest, 300),
-    ),
-    Faulty(
-        "set-of-1000-ids",
-        "drops an arbitrary id from a set of 1,000, like the guide's sample",
-        _rule("window"),
-        partial(_drop_any, 1000),
-    ),
-    Faulty(
-        "id-taken-back",
-        "forgets the id of a message it has processed if the sender hangs up before the answer",
-        _rule("after-timeout"),
-        partial(_check_sender, store_first=True, seconds=0.05),
-    ),
-    Faulty(
-        "work-dropped-with-sender",
-        "drops a message but remembers its id if the sender hangs up before the answer",
-        _rule("after-timeout"),
-        partial(_check_sender, store_first=False, seconds=0.05),
-    ),
-    Faulty(
-        "id-marked-before-check",
-        "marks an id as seen before it checks the signature",
-        _rule("not-poisoned"),
-        mark_before_check,
-    ),
-    Faulty(
-        "id-marked-before-parsing",
-        "marks an id as seen before it parses the body",
-        _rule("not-poisoned"),
-        _mark_before_parsing,
-    ),
-    Faulty(
-        "id-marked-before-queued",
-        "marks an id as seen, then answers 503 because its queue is full",
-        _rule("failed-then-retried"),
-        partial(_mark_before_queue, partial(Response, 503, "busy")),
-    ),
-    Faulty(
-        "id-marked-before-stored",
-        "marks an id as seen, then answers 500 because its database has no free connection",
-        _rule("failed-then-retried"),
-        partial(_mark_before_queue, _exhaust_pool),
-    ),
-)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import sys
-import threading
-from collections.abc import Callable
 from dataclasses import replace
 
 from aiohttp import web
 
+from conformance.gallery.child_process import announce, end_with_input
+from conformance.gallery.peer import Faults
+from conformance.gallery.receivers.serve import INSTANCES, SECRET
 from conformance.protocol.dialect import Secret
 from conformance.protocol.signing import Signer
 from conformance.receiver import behaviour
@@ -25,13 +25,15 @@ from conformance.receiver.behaviour import Arrival, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Inbox
 from conformance.scenario import dialects
 
-SECRET = "HOOKPROOF_SECRET"  # noqa: S105 - the variable's name
 KNOWN = 100_000
 """How many ids a cache is filled with at the start."""
 QUEUED_SECONDS = 1.0
 
+faulty = Faults("receiver.duplicate", INSTANCES)
 
-def _correct_behaviour(inbox: Inbox) -> ReceiverBehaviour:
+
+def correct(inbox: Inbox) -> ReceiverBehaviour:
+    """Remembers ids in the file that both processes share."""
     return ReceiverBehaviour()
 
 
@@ -47,16 +49,24 @@ def _remember(ids: set[str | None]) -> ReceiverBehaviour:
     return ReceiverBehaviour(store=store)
 
 
-def _start_without_ids(inbox: Inbox) -> ReceiverBehaviour:
+@faulty("across-instances", "survives-restart")
+def dedup_in_memory(inbox: Inbox) -> ReceiverBehaviour:
+    """Remembers ids separately in the memory of each process."""
     return _remember(set())
 
 
-def _read_ids_once(inbox: Inbox) -> ReceiverBehaviour:
+@faulty("across-instances")
+def dedup_cache_never_renewed(inbox: Inbox) -> ReceiverBehaviour:
+    """Reads the known ids when it starts and never sees those of other processes."""
     return _remember({entry.msg_id for entry in inbox.deliveries(KNOWN)})
 
 
-def _queue_in_memory(inbox: Inbox) -> ReceiverBehaviour:
-    """Stores the id at once, and keeps the message in memory until a worker takes it."""
+@faulty("survives-restart")
+def queue_in_memory(inbox: Inbox) -> ReceiverBehaviour:
+    """Acknowledges messages that wait in memory and loses them when it is killed.
+
+    It stores the id at once, and keeps the message in memory until a worker takes it.
+    """
     waiting: set[asyncio.Task[None]] = set()
 
     async def work(inbox: Inbox, arrival: Arrival) -> None:
@@ -75,8 +85,12 @@ def _queue_in_memory(inbox: Inbox) -> ReceiverBehaviour:
     return ReceiverBehaviour(store=store)
 
 
-def _die_of_nesting(inbox: Inbox) -> ReceiverBehaviour:
-    """A recursive parser in C without a limit: the stack overflows and kills the only process."""
+@faulty("receiver.http.alive", beside=("receiver.body.*",))
+def process_dies_of_nesting(inbox: Inbox) -> ReceiverBehaviour:
+    """Dies on a deeply nested body and is not restarted.
+
+    A recursive parser in C without a limit: the stack overflows and kills the only process.
+    """
 
     async def receive(request: web.Request) -> bytes | Response:
         body = await behaviour.receive(request)
@@ -87,40 +101,23 @@ def _die_of_nesting(inbox: Inbox) -> ReceiverBehaviour:
     return ReceiverBehaviour(receive=receive)
 
 
-BEHAVIOURS: dict[str, Callable[[Inbox], ReceiverBehaviour]] = {
-    "two-processes": _correct_behaviour,
-    "dedup-in-memory": _start_without_ids,
-    "dedup-cache-never-renewed": _read_ids_once,
-    "queue-in-memory": _queue_in_memory,
-    "process-dies-of-nesting": _die_of_nesting,
-}
-
-
 async def _serve(name: str, db: str, port: int) -> None:
     signer = Signer(dialects.load("guide"), Secret(os.environ[SECRET].encode()))
     async with (
         Inbox(db) as inbox,
-        serving(BEHAVIOURS[name](inbox), inbox, signer, Settings(port=port)) as url,
+        serving(globals()[name](inbox), inbox, signer, Settings(port=port)) as url,
     ):
-        sys.stdout.write(url + ENDPOINT + "\n")
-        sys.stdout.flush()
-        await asyncio.Event().wait()
-
-
-def _end_with_input() -> None:
-    while os.read(0, 4096):
-        pass
-    os._exit(0)
+        await announce(url + ENDPOINT)
 
 
 def main() -> None:
     """Serve until standard input closes."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("name", choices=BEHAVIOURS)
+    parser.add_argument("name")
     parser.add_argument("--db", required=True)
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
-    threading.Thread(target=_end_with_input, daemon=True).start()
+    end_with_input()
     asyncio.run(_serve(options.name, options.db, options.port))
 
 

@@ -1,5 +1,5 @@
 """Receivers that check the signature over other bytes than they received, refuse a valid signature,
-or break on an invalid one. Rules: receiver.signature.*, including those of forged.py.
+or break on an invalid one. Rules: receiver.signature.*, except those of forged.py
 """
 
 from __future__ import annotations
@@ -10,18 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from aiohttp import web
 
-from conformance.gallery.peer import Faulty
-from conformance.gallery.receivers.forged import (
-    FORGED,
-    checking,
-    matches_as_text,
-    rule,
-    signature_headers,
-)
+from conformance.gallery.peer import Faults, row
+from conformance.gallery.receivers.forged import header, matches_as_text
+from conformance.gallery.receivers.serve import RECEIVER
 from conformance.model.exchange import Headers
 from conformance.protocol.dialect import Dialect, parse_template
 from conformance.protocol.encodings import ENCODINGS
@@ -29,47 +23,97 @@ from conformance.protocol.signing import Signer
 from conformance.receiver import behaviour
 from conformance.receiver.behaviour import ReceiverBehaviour, Response, authenticate
 
-
-def _timing_safe_equal(right: bytes, signature: bytes) -> bool:
-    if len(right) != len(signature):
-        raise ValueError("Input buffers must have the same byte length")
-    return hmac.compare_digest(right, signature)
+faulty = Faults("receiver.signature", RECEIVER)
 
 
-def _require_headers(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | Response:
-    """request.headers[name], which raises KeyError."""
-    if None in signature_headers(headers, dialect):
-        raise KeyError(dialect.signature_header)
-    return behaviour.credentials(headers, dialect)
+@faulty("equal-meaning", step="body")
+def lossy_decoding(body: bytes) -> bytes:
+    """Replaces invalid UTF-8 with U+FFFD before it checks the signature."""
+    return body.decode("utf-8", "replace").encode()
 
 
-def _look_up_exactly(
-    headers: Headers, dialect: Dialect, *, spellings: tuple[str, ...]
-) -> tuple[bytes, bytes] | Response:
-    """A plain map of header names, which only finds these `spellings`."""
-    matching = [(name, value) for name, value in headers if name.decode() in spellings]
-    return behaviour.credentials(tuple(matching), dialect)
-
-
+@faulty(
+    "raw-bytes",
+    "equal-meaning",
+    step="signed",
+    rows=(
+        row("json-stringify", "the output of JSON.stringify for the parsed body", form="compact"),
+        row("json-dumps", "the output of json.dumps for the parsed body", form="spaced-ascii"),
+        row(
+            "json-marshal",
+            "the output of Go's json.Marshal for the parsed body",
+            form="html-escaped",
+        ),
+        row(
+            "json-marshal-of-a-map",
+            "the output of Go's json.Marshal for the body parsed into a map",
+            form="sorted-html-escaped",
+        ),
+        row(
+            "json-encode",
+            "the output of PHP's json_encode for the parsed body",
+            form="ascii-slash-escaped",
+        ),
+        row("canonical-json", "the parsed body with sorted keys", form="sorted-keys"),
+    ),
+)
 def _encode_again(body: bytes, *, form: str) -> bytes:
+    """Checks the signature over {}."""
     try:
         return ENCODINGS[form](json.loads(body))
     except (ValueError, RecursionError):
         return body
 
 
-def _try_both(headers: Headers, body: bytes, signer: Signer, now: float) -> Response | None:
-    """A half-finished fix: it checks the raw body, and still the re-encoded one as well."""
+@faulty("equal-meaning", step="authenticate")
+def rewritten_json_will_do(
+    headers: Headers, body: bytes, signer: Signer, now: float
+) -> Response | None:
+    """Also accepts a signature over the re-encoded JSON.
+
+    A half-finished fix: it checks the raw body, and still the re-encoded one as well.
+    """
     refusal = authenticate(headers, body, signer, now)
     encode = partial(_encode_again, form="compact")
     return refusal and authenticate(headers, body, signer, now, signed=encode)
 
 
-async def _receive_changed(
-    request: web.Request, *, change: Callable[[bytes], bytes]
-) -> bytes | Response:
-    body = await behaviour.receive(request)
-    return body if isinstance(body, Response) else change(body)
+@faulty("equal-meaning", "raw-bytes", step="body")
+def trimmed_body(body: bytes) -> bytes:
+    """Trims the body before it checks the signature."""
+    return body.strip()
+
+
+@faulty("raw-bytes", step="body")
+def line_ends_translated(body: bytes) -> bytes:
+    """Reads the body in text mode, which converts CRLF to LF."""
+    return body.replace(b"\r\n", b"\n")
+
+
+@faulty("refusal-status", step="matches")
+def compare_throws_on_non_ascii(right: bytes, signature: bytes) -> bool:
+    """Compares signatures as str and answers 500 if one is not ASCII."""
+    return matches_as_text(right, signature)
+
+
+@faulty("refusal-status", step="matches")
+def compare_throws_on_length(right: bytes, signature: bytes) -> bool:
+    """Answers 500 to a signature of the wrong length, because timingSafeEqual throws."""
+    if len(right) != len(signature):
+        raise ValueError("Input buffers must have the same byte length")
+    return hmac.compare_digest(right, signature)
+
+
+@faulty("refusal-status", step="credentials")
+def absent_header_throws(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | Response:
+    """Answers 500 if a signature header is absent.
+
+    request.headers[name], which raises KeyError.
+    """
+    for name in (dialect.timestamp_header, dialect.signature_header):
+        if header(headers, name) is None:
+            raise KeyError(name)
+    return behaviour.credentials(headers, dialect)
 
 
 def _is_forged(answer: Response) -> bool:
@@ -77,186 +121,83 @@ def _is_forged(answer: Response) -> bool:
     return answer.status == 401 and "signature" in (answer.message or "").lower()
 
 
-async def _hang_up(request: web.Request, answer: Response) -> web.StreamResponse:
+@faulty("refusal-status", step="respond")
+async def hangs_up(request: web.Request, answer: Response) -> web.StreamResponse:
+    """Closes the connection on a wrong signature, like nginx with 444."""
     if _is_forged(answer) and request.transport is not None:
         request.transport.close()
     return await behaviour.respond(request, answer)
 
 
-async def _redirect_to_login(request: web.Request, answer: Response) -> web.StreamResponse:
+@faulty("refusal-status", step="respond")
+async def redirects_to_login(request: web.Request, answer: Response) -> web.StreamResponse:
+    """Redirects a request with a wrong signature to a login page."""
     login = Response(302, None, (("Location", "/login"),))
     return await behaviour.respond(request, login if _is_forged(answer) else answer)
 
 
-def _check_date(
-    timestamp: bytes, now: float, dialect: Dialect, tolerance: float, *, guarded: bool
+@faulty("timestamp-form", step="fresh")
+def date_of_milliseconds(
+    timestamp: bytes, now: float, dialect: Dialect, tolerance: float
 ) -> Response | None:
-    """Converts the timestamp to a date. int() raises ValueError for text, which is caught if
-    `guarded`. fromtimestamp() raises it for milliseconds, whose year is out of range."""
-    try:
-        seconds = int(timestamp)
-    except ValueError:
-        if guarded:
-            return Response(401, "the timestamp is not a number")
-        raise
-    age = now - datetime.fromtimestamp(seconds, UTC).timestamp()
-    return Response(401, "the timestamp is too far off") if abs(age) > tolerance else None
+    """Converts the timestamp to a date and answers 500 to milliseconds.
+
+    fromtimestamp() raises ValueError for milliseconds, whose year is out of range.
+    """
+    if timestamp.isdigit():
+        datetime.fromtimestamp(int(timestamp), UTC)
+    return behaviour.fresh(timestamp, now, dialect, tolerance)
 
 
-def _authenticate_in(
-    headers: Headers, body: bytes, signer: Signer, now: float, **parts: Any
+@faulty("timestamp-form", step="fresh")
+def timestamp_must_parse(
+    timestamp: bytes, now: float, dialect: Dialect, tolerance: float
 ) -> Response | None:
-    return authenticate(
-        headers, body, replace(signer, dialect=replace(signer.dialect, **parts)), now
-    )
+    """Calls int() on the timestamp and answers 500 when it is not a number."""
+    int(timestamp)
+    return behaviour.fresh(timestamp, now, dialect, tolerance)
 
 
-SIGNATURE = (
-    *FORGED,
-    Faulty(
-        "lossy-decoding",
-        "replaces invalid UTF-8 with U+FFFD before it checks the signature",
-        rule("equal-meaning"),
-        ReceiverBehaviour(
-            receive=partial(
-                _receive_changed, change=lambda body: body.decode("utf-8", "replace").encode()
-            )
+@faulty("header-case", step="credentials")
+def one_spelling_of_headers(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | Response:
+    """Finds the headers only in the guide's spelling.
+
+    A plain map of header names.
+    """
+    spellings = (b"X-Webhook-Timestamp", b"X-Webhook-Signature")
+    matching = tuple((name, value) for name, value in headers if name in spellings)
+    return behaviour.credentials(matching, dialect)
+
+
+def _in_dialect(change: Callable[[Dialect], Dialect]) -> ReceiverBehaviour:
+    def check(headers: Headers, body: bytes, signer: Signer, now: float) -> Response | None:
+        return authenticate(headers, body, replace(signer, dialect=change(signer.dialect)), now)
+
+    return ReceiverBehaviour(authenticate=check)
+
+
+@faulty(
+    "dialect",
+    rows=(
+        row(
+            "no-colon",
+            "a signature without the colon between timestamp and body, like some clients",
+            template="{timestamp}{body}",
         ),
-    ),
-    Faulty(
-        "rewritten-json-will-do",
-        "also accepts a signature over the re-encoded JSON",
-        rule("equal-meaning"),
-        ReceiverBehaviour(authenticate=_try_both),
-    ),
-    Faulty(
-        "trimmed-body",
-        "trims the body before it checks the signature",
-        rule("equal-meaning", "raw-bytes"),
-        ReceiverBehaviour(receive=partial(_receive_changed, change=bytes.strip)),
-    ),
-    Faulty(
-        "compare-throws-on-non-ascii",
-        "compares signatures as str and answers 500 if one is not ASCII",
-        rule("refusal-status"),
-        checking(matches=matches_as_text),
-    ),
-    Faulty(
-        "compare-throws-on-length",
-        "answers 500 to a signature of the wrong length, because timingSafeEqual throws",
-        rule("refusal-status"),
-        checking(matches=_timing_safe_equal),
-    ),
-    Faulty(
-        "absent-header-throws",
-        "answers 500 if a signature header is absent",
-        rule("refusal-status"),
-        checking(credentials=_require_headers),
-    ),
-    Faulty(
-        "hangs-up",
-        "closes the connection on a wrong signature, like nginx with 444",
-        rule("refusal-status"),
-        ReceiverBehaviour(respond=_hang_up),
-    ),
-    Faulty(
-        "redirects-to-login",
-        "redirects a request with a wrong signature to a login page",
-        rule("refusal-status"),
-        ReceiverBehaviour(respond=_redirect_to_login),
-    ),
-    Faulty(
-        "json-stringify",
-        "checks the signature over the output of JSON.stringify for the parsed body",
-        rule("raw-bytes", "equal-meaning"),
-        checking(signed=partial(_encode_again, form="compact")),
-    ),
-    Faulty(
-        "json-dumps",
-        "checks the signature over the output of json.dumps for the parsed body",
-        rule("raw-bytes", "equal-meaning"),
-        checking(signed=partial(_encode_again, form="spaced-ascii")),
-    ),
-    Faulty(
-        "json-marshal",
-        "checks the signature over the output of Go's json.Marshal for the parsed body",
-        rule("raw-bytes", "equal-meaning"),
-        checking(signed=partial(_encode_again, form="html-escaped")),
-    ),
-    Faulty(
-        "json-marshal-of-a-map",
-        "checks the signature over the output of Go's json.Marshal for the body parsed into a map",
-        rule("raw-bytes", "equal-meaning"),
-        checking(signed=partial(_encode_again, form="sorted-html-escaped")),
-    ),
-    Faulty(
-        "json-encode",
-        "checks the signature over the output of PHP's json_encode for the parsed body",
-        rule("raw-bytes", "equal-meaning"),
-        checking(signed=partial(_encode_again, form="ascii-slash-escaped")),
-    ),
-    Faulty(
-        "canonical-json",
-        "checks the signature over the parsed body with sorted keys",
-        rule("raw-bytes", "equal-meaning"),
-        checking(signed=partial(_encode_again, form="sorted-keys")),
-    ),
-    Faulty(
-        "line-ends-translated",
-        "reads the body in text mode, which converts CRLF to LF",
-        rule("raw-bytes"),
-        ReceiverBehaviour(
-            receive=partial(_receive_changed, change=lambda body: body.replace(b"\r\n", b"\n"))
+        row(
+            "dot-for-colon",
+            "a dot instead of the colon in the signed text, like Stripe",
+            template="{timestamp}.{body}",
         ),
-    ),
-    Faulty(
-        "date-of-milliseconds",
-        "converts the timestamp to a date and answers 500 to milliseconds",
-        rule("timestamp-form"),
-        checking(fresh=partial(_check_date, guarded=True)),
-    ),
-    Faulty(
-        "timestamp-must-parse",
-        "calls int() on the timestamp and answers 500 when it is not a number",
-        rule("timestamp-form"),
-        checking(fresh=partial(_check_date, guarded=False)),
-    ),
-    Faulty(
-        "one-spelling-of-headers",
-        "finds the headers only in the guide's spelling",
-        rule("header-case"),
-        checking(
-            credentials=partial(
-                _look_up_exactly, spellings=("X-Webhook-Timestamp", "X-Webhook-Signature")
-            )
-        ),
-    ),
-    Faulty(
-        "no-colon",
-        "expects a signature without the colon between timestamp and body, like some clients",
-        rule("dialect"),
-        ReceiverBehaviour(
-            authenticate=partial(_authenticate_in, parts=parse_template("{timestamp}{body}"))
-        ),
-    ),
-    Faulty(
-        "dot-for-colon",
-        "expects a dot instead of the colon in the signed text, like Stripe",
-        rule("dialect"),
-        ReceiverBehaviour(
-            authenticate=partial(_authenticate_in, parts=parse_template("{timestamp}.{body}"))
-        ),
-    ),
-    Faulty(
-        "digest-in-base64",
-        "expects the signature in Base64",
-        rule("dialect"),
-        ReceiverBehaviour(authenticate=partial(_authenticate_in, encoding="base64")),
-    ),
-    Faulty(
-        "body-signed-alone",
-        "expects a signature over the body alone, like GitHub",
-        rule("dialect"),
-        ReceiverBehaviour(authenticate=partial(_authenticate_in, parts=parse_template("{body}"))),
+        row("body-signed-alone", "a signature over the body alone, like GitHub", template="{body}"),
     ),
 )
+def _other_text(template: str) -> ReceiverBehaviour:
+    """Expects {}."""
+    return _in_dialect(lambda dialect: replace(dialect, parts=parse_template(template)))
+
+
+@faulty("dialect")
+def digest_in_base64() -> ReceiverBehaviour:
+    """Expects the signature in Base64."""
+    return _in_dialect(lambda dialect: replace(dialect, encoding="base64"))

@@ -9,24 +9,47 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 import traceback
-from functools import partial
 
 from aiohttp import web
 
-from conformance.gallery.peer import Faulty
+from conformance.gallery.peer import Faults, row
+from conformance.gallery.receivers.serve import HTTPS, RECEIVER
 from conformance.model.exchange import Headers
 from conformance.protocol.dialect import sign
 from conformance.protocol.signing import Signer
 from conformance.receiver import behaviour
 from conformance.receiver.behaviour import Arrival, Message, ReceiverBehaviour, Response
 from conformance.receiver.inbox import Inbox
+from conformance.serving import certificates
+
+faulty = Faults("receiver.http", RECEIVER)
+over_https = Faults("receiver.http", HTTPS)
 
 
+@over_https("https")
+def self_signed_certificate() -> ssl.SSLContext:
+    """Serves a self-signed certificate."""
+    return certificates.self_signed()
+
+
+@faulty(
+    "reveals-nothing",
+    step="authenticate",
+    beside=("receiver.signature.*",),
+    rows=(
+        row("expected-signature-told", "the expected signature", secret=False),
+        row("secret-told", "its secret", secret=True),
+    ),
+)
 def _reveal_signature(
-    headers: Headers, body: bytes, signer: Signer, now: float, *, secret: bool = False
+    headers: Headers, body: bytes, signer: Signer, now: float, *, secret: bool
 ) -> Response | None:
-    """Debugging help for integrators that was never removed."""
+    """Reveals {} when the signature is wrong.
+
+    Debugging help for integrators that was never removed.
+    """
     pair = behaviour.credentials(headers, signer.dialect)
     if isinstance(pair, Response):
         return pair
@@ -38,8 +61,12 @@ def _reveal_signature(
     return behaviour.fresh(timestamp, now, signer.dialect, behaviour.TOLERANCE)
 
 
-def _reveal_traceback(body: bytes) -> Message | Response:
-    """A framework's debug mode, in production."""
+@faulty("reveals-nothing", step="read", beside=("receiver.body.*",))
+def traceback_told(body: bytes) -> Message | Response:
+    """Answers a body that is not JSON with 400 and a traceback.
+
+    A framework's debug mode, in production.
+    """
     try:
         body.decode().index("{")
     except ValueError:
@@ -47,57 +74,94 @@ def _reveal_traceback(body: bytes) -> Message | Response:
     return behaviour.read(body)
 
 
-def _reveal_path(body: bytes) -> Message | Response:
-    """As PHP with display_errors on."""
+@faulty("reveals-nothing", step="read", beside=("receiver.body.*",))
+def path_told(body: bytes) -> Message | Response:
+    """Answers a body that is not JSON with 400 and the path of its source file.
+
+    As PHP with display_errors on.
+    """
     message = behaviour.read(body)
     if isinstance(message, Response):
         return Response(400, "Syntax error in /var/www/html/webhook/receiver.php on line 31")
     return message
 
 
-async def _answer_get(request: web.Request, answer: Response) -> web.StreamResponse:
-    """A page for people who open the URL in a browser."""
+@faulty("method", step="respond")
+async def get_answered_200(request: web.Request, answer: Response) -> web.StreamResponse:
+    """Answers GET with 200 and a page that says it is running."""
     if request.method == "GET":
         return web.Response(text="The webhook receiver is running.")
     return await behaviour.respond(request, answer)
 
 
-async def _refuse_chunked(request: web.Request) -> bytes | Response:
+@faulty("method")
+def put_delivers() -> ReceiverBehaviour:
+    """Accepts a delivery by PUT."""
+    return ReceiverBehaviour(methods=frozenset({"POST", "PUT"}))
+
+
+@faulty(
+    "keep-alive",
+    step="receive",
+    state=set,
+    rows=(
+        row(
+            "second-request-refused",
+            "answers 400 to the second request on a connection",
+            answer=Response(400, "bad request"),
+        ),
+        row(
+            "second-request-dropped",
+            "closes the connection without an answer on the second request",
+            answer=None,
+        ),
+    ),
+)
+async def _serve_one_request(
+    used: set[object], request: web.Request, *, answer: Response | None
+) -> bytes | Response:
+    """Fails every request on a connection but the first: with `answer`, or by closing the connection."""
+    connection = request.transport.get_extra_info("peername") if request.transport else None
+    if connection not in used:
+        used.add(connection)
+        return await behaviour.receive(request)
+    if answer is None and request.transport is not None:
+        request.transport.abort()
+    return answer or b""
+
+
+@faulty("chunked", step="receive")
+async def chunked_refused(request: web.Request) -> bytes | Response:
+    """Answers 411 to a body without Content-Length."""
     if "Transfer-Encoding" in request.headers:
         return Response(411, "Content-Length is needed")
     return await behaviour.receive(request)
 
 
-async def _read_by_length(request: web.Request) -> bytes | Response:
-    """As in CGI and WSGI, where Content-Length is the size of the body."""
+@faulty("chunked", step="receive")
+async def chunked_read_as_empty(request: web.Request) -> bytes | Response:
+    """Reads a body by its Content-Length, and nothing without one.
+
+    As in CGI and WSGI, where Content-Length is the size of the body.
+    """
     return await behaviour.receive(request) if request.content_length else b""
 
 
-async def _require_exact_type(request: web.Request) -> bytes | Response:
-    if request.headers.get("Content-Type") != "application/json":
-        return Response(415, "Content-Type must be application/json")
-    return await behaviour.receive(request)
+@faulty("expect-continue", step="expect")
+async def expectation_refused(request: web.Request) -> web.StreamResponse | None:
+    """Answers 417 to Expect: 100-continue.
 
-
-async def _refuse_expectation(request: web.Request) -> web.StreamResponse | None:
-    """As old proxies, which answer 417 to any expectation."""
+    As old proxies do, to any expectation.
+    """
     return web.Response(status=417, text="expectations are not supported")
 
 
-def _serve_one_request(answer: Response | None) -> ReceiverBehaviour:
-    """Fails every request on a connection but the first: with `answer`, or by closing the connection."""
-    used: set[object] = set()
-
-    async def receive(request: web.Request) -> bytes | Response:
-        connection = request.transport.get_extra_info("peername") if request.transport else None
-        if connection not in used:
-            used.add(connection)
-            return await behaviour.receive(request)
-        if answer is None and request.transport is not None:
-            request.transport.abort()
-        return answer or b""
-
-    return ReceiverBehaviour(receive=receive)
+@faulty("content-type-charset", step="receive")
+async def charset_refused(request: web.Request) -> bytes | Response:
+    """Answers 415 to a Content-Type with a charset."""
+    if request.headers.get("Content-Type") != "application/json":
+        return Response(415, "Content-Type must be application/json")
+    return await behaviour.receive(request)
 
 
 async def _receive_part(request: web.Request) -> tuple[bytes, str | None]:
@@ -113,19 +177,28 @@ async def _receive_part(request: web.Request) -> tuple[bytes, str | None]:
     return bytes(body), match[1].decode() if match else None
 
 
-async def _process_part(request: web.Request) -> bytes | Response:
-    body, cut_id = await _receive_part(request)
-    return json.dumps({"msgId": cut_id}).encode() if cut_id else body
+@faulty("aborted-body")
+def cut_body_processed() -> ReceiverBehaviour:
+    """Processes a body as it arrives and checks the signature only at its end."""
+
+    async def receive(request: web.Request) -> bytes | Response:
+        body, cut_id = await _receive_part(request)
+        return json.dumps({"msgId": cut_id}).encode() if cut_id else body
+
+    def check(headers: Headers, body: bytes, signer: Signer, now: float) -> Response | None:
+        size = next((value for name, value in headers if name.lower() == b"content-length"), b"0")
+        whole = len(body) >= int(size)
+        return behaviour.authenticate(headers, body, signer, now) if whole else None
+
+    return ReceiverBehaviour(receive=receive, authenticate=check)
 
 
-def _check_at_end(headers: Headers, body: bytes, signer: Signer, now: float) -> Response | None:
-    """Checks the signature only once the last byte of the body has arrived."""
-    size = next((value for name, value in headers if name.lower() == b"content-length"), b"0")
-    return behaviour.authenticate(headers, body, signer, now) if len(body) >= int(size) else None
+@faulty("aborted-body")
+def cut_body_counts_as_seen() -> ReceiverBehaviour:
+    """Notes the msgId of a truncated body and treats the full message as a repeat.
 
-
-def _note_id_early() -> ReceiverBehaviour:
-    """Notes the msgId while the body arrives, so that only one of two concurrent copies goes on."""
+    It notes the msgId while the body arrives, so that only one of two concurrent copies goes on.
+    """
     broken: set[str | None] = set()
 
     async def receive(request: web.Request) -> bytes | Response:
@@ -140,8 +213,12 @@ def _note_id_early() -> ReceiverBehaviour:
     return ReceiverBehaviour(receive=receive, store=store)
 
 
-def _keep_lock() -> ReceiverBehaviour:
-    """Has no `finally` around its lock: a sender that hangs up in mid-body leaves it locked."""
+@faulty("alive")
+def lock_kept_after_cut_body() -> ReceiverBehaviour:
+    """Keeps a lock after a truncated body and answers 503 from then on.
+
+    Has no `finally` around its lock: a sender that hangs up in mid-body leaves it locked.
+    """
     locked = False
 
     async def receive(request: web.Request) -> bytes | Response:
@@ -154,108 +231,3 @@ def _keep_lock() -> ReceiverBehaviour:
         return body
 
     return ReceiverBehaviour(receive=receive)
-
-
-TRANSPORT = (
-    Faulty(
-        "self-signed-certificate",
-        "serves a self-signed certificate",
-        ("receiver.http.https",),
-        ReceiverBehaviour(),
-        tls=True,
-    ),
-    Faulty(
-        "expected-signature-told",
-        "reveals the expected signature when the signature is wrong",
-        ("receiver.http.reveals-nothing",),
-        ReceiverBehaviour(authenticate=_reveal_signature),
-        beside=("receiver.signature.*",),
-    ),
-    Faulty(
-        "secret-told",
-        "reveals its secret when the signature is wrong",
-        ("receiver.http.reveals-nothing",),
-        ReceiverBehaviour(authenticate=partial(_reveal_signature, secret=True)),
-        beside=("receiver.signature.*",),
-    ),
-    Faulty(
-        "traceback-told",
-        "answers a body that is not JSON with 400 and a traceback",
-        ("receiver.http.reveals-nothing",),
-        ReceiverBehaviour(read=_reveal_traceback),
-        beside=("receiver.body.*",),
-    ),
-    Faulty(
-        "path-told",
-        "answers a body that is not JSON with 400 and the path of its source file",
-        ("receiver.http.reveals-nothing",),
-        ReceiverBehaviour(read=_reveal_path),
-        beside=("receiver.body.*",),
-    ),
-    Faulty(
-        "get-answered-200",
-        "answers GET with 200 and a page that says it is running",
-        ("receiver.http.method",),
-        ReceiverBehaviour(respond=_answer_get),
-    ),
-    Faulty(
-        "put-delivers",
-        "accepts a delivery by PUT",
-        ("receiver.http.method",),
-        ReceiverBehaviour(methods=frozenset({"POST", "PUT"})),
-    ),
-    Faulty(
-        "second-request-refused",
-        "answers 400 to the second request on a connection",
-        ("receiver.http.keep-alive",),
-        partial(_serve_one_request, Response(400, "bad request")),
-    ),
-    Faulty(
-        "second-request-dropped",
-        "closes the connection without an answer on the second request",
-        ("receiver.http.keep-alive",),
-        partial(_serve_one_request, None),
-    ),
-    Faulty(
-        "chunked-refused",
-        "answers 411 to a body without Content-Length",
-        ("receiver.http.chunked",),
-        ReceiverBehaviour(receive=_refuse_chunked),
-    ),
-    Faulty(
-        "chunked-read-as-empty",
-        "reads a body by its Content-Length, and nothing without one",
-        ("receiver.http.chunked",),
-        ReceiverBehaviour(receive=_read_by_length),
-    ),
-    Faulty(
-        "expectation-refused",
-        "answers 417 to Expect: 100-continue",
-        ("receiver.http.expect-continue",),
-        ReceiverBehaviour(expect=_refuse_expectation),
-    ),
-    Faulty(
-        "charset-refused",
-        "answers 415 to a Content-Type with a charset",
-        ("receiver.http.content-type-charset",),
-        ReceiverBehaviour(receive=_require_exact_type),
-    ),
-    Faulty(
-        "cut-body-processed",
-        "processes a body as it arrives and checks the signature only at its end",
-        ("receiver.http.aborted-body",),
-        ReceiverBehaviour(receive=_process_part, authenticate=_check_at_end),
-    ),
-    Faulty(
-        "cut-body-counts-as-seen",
-        "notes the msgId of a truncated body and treats the full message as a repeat",
-        ("receiver.http.aborted-body",),
-        _note_id_early,
-    ),
-    Faulty(
-        "lock-kept-after-cut-body",
-        "keeps a lock after a truncated body and answers 503 from then on",
-        ("receiver.http.alive",),
-        _keep_lock,
-    ),
-)

@@ -9,12 +9,13 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import aiohttp
 
-from conformance.gallery.senders.peer import FaultySender, msg_id, sending, testing
+from conformance.gallery.peer import Faults
+from conformance.gallery.senders.serve import HTTPS, SENDER
+from conformance.gallery.senders.steps import msg_id, testing
 from conformance.model.errors import InputError
 from conformance.protocol import configuration as config
 from conformance.protocol.configuration import Configuration, known_fields
@@ -24,25 +25,42 @@ from conformance.sender.app import Settings
 from conformance.sender.attempt import Answer, AttemptReply, Outgoing, exchange
 from conformance.sender.behaviour import SenderBehaviour
 
+faulty = Faults("sender.config", SENDER)
+over_https = Faults("sender.https", HTTPS)
 
-def _show_milliseconds(configuration: Configuration) -> dict[str, Any]:
+
+@faulty("create-list", "update", step="public_fields")
+def lists_milliseconds(configuration: Configuration) -> dict[str, Any]:
+    """Lists Timeout in milliseconds."""
     fields = configuration.public_fields()
     return fields | {"Timeout": fields["Timeout"] * 1000}
 
 
-def _show_secret(configuration: Configuration) -> dict[str, Any]:
-    """Shows the record as it is stored."""
+@faulty("secret-hidden", step="public_fields")
+def secret_listed(configuration: Configuration) -> dict[str, Any]:
+    """Lists the secret.
+
+    It shows the record as it is stored.
+    """
     return configuration.public_fields() | {"Secret": configuration.secret.decode()}
 
 
-def _store_nothing(body: object, base: Configuration | None) -> Configuration:
-    """Validates the request and stores nothing."""
+@faulty("update", step="read")
+def update_ignored(body: object, base: Configuration | None) -> Configuration:
+    """Answers Update with success but changes nothing.
+
+    It validates the request and stores nothing.
+    """
     configuration = config.read(body, base)
     return configuration if base is None else base
 
 
-def _reset_absent_fields(body: object, base: Configuration | None) -> Configuration:
-    """A struct whose zero values (here the defaults) overwrite the fields that the request omits."""
+@faulty("update[keeps]", step="read")
+def update_resets(body: object, base: Configuration | None) -> Configuration:
+    """Resets the fields that an Update leaves out to their defaults.
+
+    A struct whose zero values (here the defaults) overwrite the fields that the request omits.
+    """
     return config.read(body, base and Configuration(base.url, base.secret))
 
 
@@ -65,9 +83,8 @@ def _convert(body: object, base: Configuration | None) -> Configuration:
     )
 
 
-def _accept_anything() -> tuple[SenderBehaviour, set[Configuration]]:
-    """Stores invalid configurations too, and returns the set of them. They get no messages."""
-    invalid: set[Configuration] = set()
+def _accepting(invalid: set[Configuration]) -> SenderBehaviour:
+    """Stores invalid configurations too, and adds them to `invalid`. They get no messages."""
 
     def read(body: object, base: Configuration | None) -> Configuration:
         try:
@@ -80,12 +97,19 @@ def _accept_anything() -> tuple[SenderBehaviour, set[Configuration]]:
         valid = {key: entry for key, entry in configurations.items() if entry not in invalid}
         return behaviour.recipients(valid, message)
 
-    return SenderBehaviour(read=read, recipients=recipients), invalid
+    return SenderBehaviour(read=read, recipients=recipients)
 
 
-def _store_first() -> SenderBehaviour:
-    """Reports the error only after it has stored the configuration."""
-    accepting, invalid = _accept_anything()
+@faulty("invalid")
+def accepts_anything() -> SenderBehaviour:
+    """Accepts an invalid configuration."""
+    return _accepting(set())
+
+
+@faulty("invalid")
+def validates_too_late() -> SenderBehaviour:
+    """Stores an invalid configuration before it refuses it."""
+    invalid: set[Configuration] = set()
     reported: set[Configuration] = set()
 
     def shown(configuration: Configuration) -> dict[str, Any]:
@@ -94,20 +118,27 @@ def _store_first() -> SenderBehaviour:
             raise InputError("the configuration is not valid")
         return configuration.public_fields()
 
-    return replace(accepting, public_fields=shown)
+    return replace(_accepting(invalid), public_fields=shown)
 
 
-def _report_success(ids: set[str]) -> SenderBehaviour:
-    """Reports success without sending anything."""
+@faulty("test")
+def test_sends_nothing() -> SenderBehaviour:
+    """Answers Test with success but sends nothing."""
+    ids: set[str] = set()
 
     async def exchanged(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
         return Answer(200) if msg_id(request.body) in ids else await exchange(session, request)
 
-    return SenderBehaviour(exchange=exchanged)
+    return testing(ids, SenderBehaviour(exchange=exchanged))
 
 
-def _report_success_early(ids: set[str]) -> SenderBehaviour:
-    """Puts the test into a queue and reports success at once."""
+@faulty("test[SHOULD]")
+def test_always_succeeds() -> SenderBehaviour:
+    """Answers Test with success before it has the result.
+
+    It puts the test into a queue and reports success at once.
+    """
+    ids: set[str] = set()
     under_way: set[asyncio.Task[Answer]] = set()
 
     async def exchanged(session: aiohttp.ClientSession, request: Outgoing) -> Answer:
@@ -119,94 +150,28 @@ def _report_success_early(ids: set[str]) -> SenderBehaviour:
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return Answer(200)
 
-    return SenderBehaviour(exchange=exchanged)
+    return testing(ids, SenderBehaviour(exchange=exchanged))
 
 
-def _report_in_a_word(reply: AttemptReply) -> str:
+@faulty("test[distinguishes-failures]", step="verdict")
+def test_says_failed(reply: AttemptReply) -> str:
+    """Does not say why a Test failed."""
     return "failed" if reply.problem else "success"
 
 
-def _use_plain_http(request: Outgoing) -> Outgoing:
-    """Loses the scheme when it reassembles the URL."""
+@over_https("delivers", step="request")
+def https_as_http(request: Outgoing) -> Outgoing:
+    """Uses plain HTTP for an https URL.
+
+    It loses the scheme when it reassembles the URL.
+    """
     return replace(request, url=request.url.with_scheme("http"))
 
 
-def _trust_any_certificate() -> ssl.SSLContext:
+@over_https("untrusted")
+def certificates_unchecked() -> Settings:
+    """Does not verify certificates."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _rule(*names: str) -> tuple[str, ...]:
-    return tuple(f"sender.config.{name}" for name in names)
-
-
-CONFIG = (
-    FaultySender(
-        "lists-milliseconds",
-        "lists Timeout in milliseconds",
-        _rule("create-list", "update"),
-        SenderBehaviour(public_fields=_show_milliseconds),
-    ),
-    FaultySender(
-        "accepts-anything",
-        "accepts an invalid configuration",
-        _rule("invalid"),
-        lambda: _accept_anything()[0],
-    ),
-    FaultySender(
-        "validates-too-late",
-        "stores an invalid configuration before it refuses it",
-        _rule("invalid"),
-        _store_first,
-    ),
-    FaultySender(
-        "update-ignored",
-        "answers Update with success but changes nothing",
-        _rule("update"),
-        SenderBehaviour(read=_store_nothing),
-    ),
-    FaultySender(
-        "update-resets",
-        "resets the fields that an Update leaves out to their defaults",
-        _rule("update[keeps]"),
-        SenderBehaviour(read=_reset_absent_fields),
-    ),
-    FaultySender(
-        "secret-listed",
-        "lists the secret",
-        _rule("secret-hidden"),
-        SenderBehaviour(public_fields=_show_secret),
-    ),
-    FaultySender(
-        "test-sends-nothing",
-        "answers Test with success but sends nothing",
-        _rule("test"),
-        partial(testing, _report_success),
-    ),
-    FaultySender(
-        "test-always-succeeds",
-        "answers Test with success before it has the result",
-        _rule("test[SHOULD]"),
-        partial(testing, _report_success_early),
-    ),
-    FaultySender(
-        "test-says-failed",
-        "does not say why a Test failed",
-        _rule("test[distinguishes-failures]"),
-        SenderBehaviour(verdict=_report_in_a_word),
-    ),
-    FaultySender(
-        "https-as-http",
-        "uses plain HTTP for an https URL",
-        ("sender.https.delivers",),
-        sending(_use_plain_http),
-    ),
-    FaultySender(
-        "certificates-unchecked",
-        "does not verify certificates",
-        ("sender.https.untrusted",),
-        settings=Settings(tls=_trust_any_certificate()),
-    ),
-)
+    return Settings(tls=context)

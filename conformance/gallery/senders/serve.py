@@ -2,104 +2,97 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from conformance.gallery.child_process import restarting, running
-from conformance.gallery.receivers.process import STACKS
-from conformance.gallery.senders.peer import FaultySender
+from conformance.gallery.peer import Side
+from conformance.gallery.reference import sender_options
+from conformance.gallery.senders.steps import change
+from conformance.model.clock import Clock
+from conformance.options.sender import SenderOptions
 from conformance.scenario import dialects
-from conformance.sender.app import serving_sender
+from conformance.sender.app import Settings, serving_sender
+from conformance.sender.behaviour import SenderBehaviour
+from conformance.serving import certificates
 
 BACKOFF = 0.3
 """Seconds before the first retry: what a busy machine adds to a wait must be little beside it."""
+
+CONTROLS = ("sender.filter.group-and-private",)
+
+PROGRAM = "conformance.gallery.senders.program"
 
 _TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 # The variables that make OpenSSL and Node trust a certificate.
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A running sender: the base URL of its API, and the command that kills and restarts it."""
-
-    api_url: str
-    restart_command: str | None = None
-
-    @property
-    def emit_url(self) -> str:
-        """The URL that takes message events."""
-        return self.api_url + "/Emit"
-
-
-@dataclass(frozen=True, slots=True)
-class SenderProcess:
-    """A sender in its own process, over a file. `command` takes --db, --port and --backoff-base.
-
-    `fault` is None for a correct one; the other fields are as in `FaultySender`.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    fault: str | None = None
-    caught_by: tuple[str, ...] = ()
-    missing: Callable[[], str | None] = lambda: None
-
-
-def _program(name: str, fault: str | None = None, *caught_by: str) -> SenderProcess:
-    command = (sys.executable, "-m", "conformance.gallery.senders.program", name)
-    return SenderProcess(name, command, fault, caught_by)
-
-
-_SURVIVES = "sender.loss.survives-restart"
-
-PROCESSES = (
-    SenderProcess("python-stdlib-threads", (sys.executable, str(STACKS / "stdlib_sender.py"))),
-    _program("kept-in-a-file"),
-    _program(
-        "waiting-in-memory",
-        "keeps undelivered messages in memory and loses them when it is killed",
-        _SURVIVES,
-    ),
-    _program(
-        "attempts-in-memory",
-        "keeps retries in memory and loses them when it is killed",
-        _SURVIVES,
-    ),
-    _program(
-        "successes-in-memory",
-        "does not store which messages it delivered, and delivers them again after a restart",
-        f"{_SURVIVES}[SHOULD]",
-    ),
-)
-
-
 @asynccontextmanager
-async def in_process(sender: FaultySender, ca: Path | None = None) -> AsyncIterator[Served]:
-    """Run a sender in this process; it also trusts the certificates in the file `ca`."""
-    settings = sender.settings
+async def in_process(
+    make: Callable[[], SenderBehaviour | Settings | Clock], ca: Path | None = None
+) -> AsyncIterator[SenderOptions]:
+    """Run a sender with the behaviour, the settings or the clock that `make` makes; it also trusts the
+    certificates in the file `ca`."""
+    made = make()
+    settings = made if isinstance(made, Settings) else Settings()
     backoff = replace(settings.pace.backoff, base=BACKOFF)
     tls = settings.tls or (ssl.create_default_context(cafile=ca) if ca else None)
-    settings = replace(settings, pace=replace(settings.pace, backoff=backoff), tls=tls)
-    dialect = dialects.load("guide")
     async with serving_sender(
-        dialect, settings, clock=sender.clock, behaviour=sender.fresh()
+        dialects.load("guide"),
+        replace(settings, pace=replace(settings.pace, backoff=backoff), tls=tls),
+        clock=made if isinstance(made, Clock) else Clock(),
+        behaviour=made if isinstance(made, SenderBehaviour) else SenderBehaviour(),
     ) as url:
-        yield Served(url)
+        yield sender_options(url)
 
 
 @asynccontextmanager
-async def as_process(sender: SenderProcess, ca: Path | None = None) -> AsyncIterator[Served]:
-    """Run a sender in its own process, which can be killed and restarted."""
+async def as_program(*command: str, ca: Path | None = None) -> AsyncIterator[SenderOptions]:
+    """Run a sender in its own process over a file, which can be killed and restarted. The command takes
+    --db, --port and --backoff-base."""
     environment = dict.fromkeys(_TRUST, str(ca)) if ca else {}
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hookproof-"))
         options = ("--db", str(Path(folder) / "queue.db"), "--backoff-base", str(BACKOFF))
-        command = (*sender.command, *options)
-        child = await stack.enter_async_context(running(command, environment))
+        child = await stack.enter_async_context(running((*command, *options), environment))
         restart = await stack.enter_async_context(restarting(child))
-        yield Served(child.url, restart)
+        yield sender_options(child.url, restart)
+
+
+def forgetful(
+    make: Callable[[], str | None], ca: Path | None = None
+) -> AbstractAsyncContextManager[SenderOptions]:
+    """Run program.py, which starts with the SQL that `make` returns; it is a function of that module."""
+    return as_program(sys.executable, "-m", PROGRAM, make.__name__, ca=ca)
+
+
+@asynccontextmanager
+async def over_https(
+    serve: Callable[..., AbstractAsyncContextManager[SenderOptions]],
+) -> AsyncIterator[SenderOptions]:
+    """Run a sender that trusts a new certificate, which the options contain. Where none can be made, run
+    it without."""
+    async with AsyncExitStack() as stack:
+        if certificates.missing() is not None:
+            yield await stack.enter_async_context(serve())
+            return
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hookproof-"))
+        certificate, key = await asyncio.to_thread(certificates.make, Path(folder))
+        options = await stack.enter_async_context(serve(ca=certificate))
+        yield replace(options, tls_cert=certificate, tls_key=key)
+
+
+SENDER = Side("sender", change, in_process, CONTROLS)
+HTTPS = replace(
+    SENDER,
+    serve=lambda make: over_https(partial(in_process, make)),
+    missing=certificates.missing,
+)
+PROCESS = replace(SENDER, serve=forgetful)

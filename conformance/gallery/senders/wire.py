@@ -10,17 +10,17 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
+from typing import Any
 
-from conformance.gallery.senders.peer import (
-    FaultySender,
+from conformance.gallery.peer import Faults, row
+from conformance.gallery.senders.serve import SENDER
+from conformance.gallery.senders.steps import (
+    Message,
+    change,
     msg_id,
-    retrying,
-    sending,
     sign_again,
     testing,
     without_signature,
-    writing,
 )
 from conformance.model.clock import Clock
 from conformance.protocol.configuration import Configuration
@@ -30,257 +30,216 @@ from conformance.sender.attempt import Outgoing, compose
 from conformance.sender.behaviour import SenderBehaviour, test_message
 
 HOUR = 3600.0
+RETRIED = ("sender.retry.none-after-200",)
+
+faulty = Faults("sender.wire", SENDER)
 
 
-class _SlowClock(Clock):
-    """A machine without NTP."""
-
-    def now(self) -> float:
-        return super().now() - HOUR
-
-
+@faulty(
+    "method",
+    step="request",
+    rows=(
+        row("sends-by-get", "GET, the default of many clients", method="GET"),
+        row("sends-by-put", "PUT", method="PUT"),
+    ),
+)
 def _with_method(request: Outgoing, *, method: str) -> Outgoing:
+    """Sends by {}."""
     return replace(request, method=method)
 
 
-def _with_type(request: Outgoing, *, content_type: str) -> Outgoing:
-    return replace(request, headers=request.headers | {"Content-Type": content_type})
-
-
-def _compose_with_time(
-    dialect: Dialect,
-    configuration: Configuration,
-    body: bytes,
-    now: float,
-    *,
-    text: Callable[[float], str],
-) -> Outgoing:
-    """The time in another format, signed as it stands in the header."""
-    request = compose(dialect, configuration, body, now)
-    return sign_again(request, dialect, configuration.secret, text(now), body)
+@faulty(
+    "content-type",
+    step="request",
+    rows=(
+        row(
+            "text-plain", "as text/plain, like fetch with a string", kind="text/plain;charset=UTF-8"
+        ),
+        row(
+            "form-type",
+            "with the Content-Type of a form, like curl -d",
+            kind="application/x-www-form-urlencoded",
+        ),
+    ),
+)
+def _with_type(request: Outgoing, *, kind: str) -> Outgoing:
+    """Sends JSON {}."""
+    return replace(request, headers=request.headers | {"Content-Type": kind})
 
 
 def _in_iso_format(now: float) -> str:
     return datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
 
 
-def _compose_with_signature(
-    dialect: Dialect,
-    configuration: Configuration,
-    body: bytes,
-    now: float,
-    *,
-    form: Callable[[str], str],
-) -> Outgoing:
-    """The right digest in another format."""
-    request = compose(dialect, configuration, body, now)
-    name = dialect.signature_header
-    return replace(request, headers=request.headers | {name: form(request.headers[name])})
+@faulty(
+    "timestamp-header",
+    rows=(
+        row("milliseconds", "in milliseconds", text=lambda now: str(int(now * 1000))),
+        row("fractional-seconds", "with a fraction of a second", text=lambda now: f"{now:.6f}"),
+        row("iso-time", "in ISO 8601", text=_in_iso_format),
+    ),
+)
+def _with_time(text: Callable[[float], str]) -> SenderBehaviour:
+    """Writes the timestamp {}.
+
+    It is signed as it stands in the header.
+    """
+
+    def composed(
+        dialect: Dialect, configuration: Configuration, body: bytes, now: float
+    ) -> Outgoing:
+        request = compose(dialect, configuration, body, now)
+        return sign_again(request, dialect, configuration.secret, text(now), body)
+
+    return SenderBehaviour(compose=composed)
 
 
 def _in_base64(digest: str) -> str:
     return base64.b64encode(bytes.fromhex(digest)).decode()
 
 
-def _compose_signing(
-    dialect: Dialect, configuration: Configuration, body: bytes, now: float, *, template: str
-) -> Outgoing:
-    return compose(replace(dialect, parts=parse_template(template)), configuration, body, now)
+@faulty(
+    "signature-header",
+    rows=(
+        row(
+            "upper-case-signature",
+            "writes the signature in upper-case hex, like Convert.ToHexString",
+            form=str.upper,
+        ),
+        row("base64-signature", "writes the signature in Base64", form=_in_base64),
+        row(
+            "prefixed-signature",
+            "prefixes the signature with sha256=",
+            form=lambda digest: f"sha256={digest}",
+        ),
+    ),
+)
+def _with_signature(form: Callable[[str], str]) -> SenderBehaviour:
+    """Writes the right digest in another format."""
+
+    def composed(
+        dialect: Dialect, configuration: Configuration, body: bytes, now: float
+    ) -> Outgoing:
+        request = compose(dialect, configuration, body, now)
+        name = dialect.signature_header
+        return replace(request, headers=request.headers | {name: form(request.headers[name])})
+
+    return SenderBehaviour(compose=composed)
 
 
-def _encode_again(request: Outgoing) -> Outgoing:
-    """requests.post(url, json=message), after signing another encoding."""
+@faulty(
+    "signature",
+    rows=(
+        row(
+            "colon-missing",
+            "timestamp and body without the colon between them",
+            template="{timestamp}{body}",
+        ),
+        row("signs-the-body-alone", "the body without the timestamp", template="{body}"),
+    ),
+)
+def _signing(template: str) -> SenderBehaviour:
+    """Signs {}."""
+
+    def composed(
+        dialect: Dialect, configuration: Configuration, body: bytes, now: float
+    ) -> Outgoing:
+        return compose(replace(dialect, parts=parse_template(template)), configuration, body, now)
+
+    return SenderBehaviour(compose=composed)
+
+
+@faulty("signature", step="request")
+def encodes_twice(request: Outgoing) -> Outgoing:
+    """Signs compact JSON but lets its HTTP client encode the message again.
+
+    requests.post(url, json=message).
+    """
     return replace(request, body=spaced_ascii(json.loads(request.body)))
 
 
-def _compose_signing_escapes(
+@faulty("signature", step="compose")
+def signs_escaped_text(
     dialect: Dialect, configuration: Configuration, body: bytes, now: float
 ) -> Outgoing:
-    """Signs with one encoder and sends with another; they agree only on ASCII text."""
+    """Signs JSON with escapes but sends it without, so that Chinese text does not verify."""
     request = compose(dialect, configuration, body, now)
     timestamp = request.headers[dialect.timestamp_header]
     escaped = ascii_only(json.loads(body))
     return sign_again(request, dialect, configuration.secret, timestamp, escaped)
 
 
-def _cut_by_characters(request: Outgoing) -> Outgoing:
-    """Content-Length counted in characters, so that the rest of the body is lost."""
-    return replace(request, body=request.body[: len(request.body.decode())])
+@faulty("timestamp-fresh")
+def clock_an_hour_behind() -> Clock:
+    """Has a clock that is an hour behind.
+
+    A machine without NTP.
+    """
+
+    class SlowClock(Clock):
+        def now(self) -> float:
+            return super().now() - HOUR
+
+    return SlowClock()
 
 
-def _compose_empty(
+@faulty("timestamp-fresh[SHOULD]", step="retry", beside=RETRIED)
+def retries_an_hour_behind(
     dialect: Dialect, configuration: Configuration, body: bytes, now: float
 ) -> Outgoing:
-    """Reuses a stream that the first attempt has read to its end."""
-    return replace(compose(dialect, configuration, body, now), body=b"")
-
-
-def _compose_unsigned(
-    dialect: Dialect, configuration: Configuration, body: bytes, now: float
-) -> Outgoing:
-    return without_signature(compose(dialect, configuration, body, now))
-
-
-def _compose_an_hour_behind(
-    dialect: Dialect, configuration: Configuration, body: bytes, now: float
-) -> Outgoing:
+    """Retries from another machine, whose clock is an hour behind."""
     return compose(dialect, configuration, body, now - HOUR)
 
 
-def _leave_tests_unsigned(ids: set[str]) -> SenderBehaviour:
-    def change(request: Outgoing) -> Outgoing:
+@faulty("timestamp-agrees", step="message")
+def body_time_in_milliseconds(message: Message) -> Message:
+    """Writes the body's timestamp in milliseconds and the header in seconds."""
+    return message | {"timestamp": message["timestamp"] * 1000}
+
+
+@faulty("timestamp-agrees", step="message")
+def body_time_of_creation(message: Message) -> Message:
+    """Copies createTime into the body's timestamp."""
+    return message | {"timestamp": message["createTime"]}
+
+
+@faulty("timestamp-agrees", step="test", beside=("sender.config.test",))
+def test_created_in_milliseconds(now: float) -> dict[str, Any]:
+    """Writes the createTime of a test message in milliseconds, far in the future."""
+    return test_message(now) | {"createTime": int(now * 1000)}
+
+
+@faulty("whole-body", step="request")
+def cut_by_characters(request: Outgoing) -> Outgoing:
+    """Counts Content-Length in characters, which truncates Chinese text."""
+    return replace(request, body=request.body[: len(request.body.decode())])
+
+
+@faulty("whole-body", step="retry", beside=RETRIED)
+def empty_on_retry(
+    dialect: Dialect, configuration: Configuration, body: bytes, now: float
+) -> Outgoing:
+    """Sends an empty body on a retry.
+
+    It reuses a stream that the first attempt has read to its end.
+    """
+    return replace(compose(dialect, configuration, body, now), body=b"")
+
+
+@faulty("always-signed", step="retry", beside=RETRIED)
+def retries_unsigned(
+    dialect: Dialect, configuration: Configuration, body: bytes, now: float
+) -> Outgoing:
+    """Does not sign a retry."""
+    return without_signature(compose(dialect, configuration, body, now))
+
+
+@faulty("always-signed")
+def tests_unsigned() -> SenderBehaviour:
+    """Does not sign a test message."""
+    ids: set[str] = set()
+
+    def unsigned(request: Outgoing) -> Outgoing:
         return without_signature(request) if msg_id(request.body) in ids else request
 
-    return sending(change)
-
-
-def _rule(*names: str) -> tuple[str, ...]:
-    return tuple(f"sender.wire.{name}" for name in names)
-
-
-WIRE = (
-    FaultySender(
-        "sends-by-get",
-        "sends by GET, the default of many clients",
-        _rule("method"),
-        sending(partial(_with_method, method="GET")),
-    ),
-    FaultySender(
-        "sends-by-put",
-        "sends by PUT",
-        _rule("method"),
-        sending(partial(_with_method, method="PUT")),
-    ),
-    FaultySender(
-        "text-plain",
-        "sends JSON as text/plain, like fetch with a string",
-        _rule("content-type"),
-        sending(partial(_with_type, content_type="text/plain;charset=UTF-8")),
-    ),
-    FaultySender(
-        "form-type",
-        "sends JSON with the Content-Type of a form, like curl -d",
-        _rule("content-type"),
-        sending(partial(_with_type, content_type="application/x-www-form-urlencoded")),
-    ),
-    FaultySender(
-        "milliseconds",
-        "writes the timestamp in milliseconds",
-        _rule("timestamp-header"),
-        SenderBehaviour(compose=partial(_compose_with_time, text=lambda now: str(int(now * 1000)))),
-    ),
-    FaultySender(
-        "fractional-seconds",
-        "writes the timestamp with a fraction of a second",
-        _rule("timestamp-header"),
-        SenderBehaviour(compose=partial(_compose_with_time, text=lambda now: f"{now:.6f}")),
-    ),
-    FaultySender(
-        "iso-time",
-        "writes the timestamp in ISO 8601",
-        _rule("timestamp-header"),
-        SenderBehaviour(compose=partial(_compose_with_time, text=_in_iso_format)),
-    ),
-    FaultySender(
-        "upper-case-signature",
-        "writes the signature in upper-case hex, like Convert.ToHexString",
-        _rule("signature-header"),
-        SenderBehaviour(compose=partial(_compose_with_signature, form=str.upper)),
-    ),
-    FaultySender(
-        "base64-signature",
-        "writes the signature in Base64",
-        _rule("signature-header"),
-        SenderBehaviour(compose=partial(_compose_with_signature, form=_in_base64)),
-    ),
-    FaultySender(
-        "prefixed-signature",
-        "prefixes the signature with sha256=",
-        _rule("signature-header"),
-        SenderBehaviour(
-            compose=partial(_compose_with_signature, form=lambda digest: f"sha256={digest}")
-        ),
-    ),
-    FaultySender(
-        "colon-missing",
-        "signs timestamp and body without the colon between them",
-        _rule("signature"),
-        SenderBehaviour(compose=partial(_compose_signing, template="{timestamp}{body}")),
-    ),
-    FaultySender(
-        "signs-the-body-alone",
-        "signs the body without the timestamp",
-        _rule("signature"),
-        SenderBehaviour(compose=partial(_compose_signing, template="{body}")),
-    ),
-    FaultySender(
-        "encodes-twice",
-        "signs compact JSON but lets its HTTP client encode the message again",
-        _rule("signature"),
-        sending(_encode_again),
-    ),
-    FaultySender(
-        "signs-escaped-text",
-        "signs JSON with escapes but sends it without, so that Chinese text does not verify",
-        _rule("signature"),
-        SenderBehaviour(compose=_compose_signing_escapes),
-    ),
-    FaultySender(
-        "clock-an-hour-behind",
-        "has a clock that is an hour behind",
-        _rule("timestamp-fresh"),
-        clock=_SlowClock(),
-    ),
-    FaultySender(
-        "retries-an-hour-behind",
-        "retries from another machine, whose clock is an hour behind",
-        _rule("timestamp-fresh[SHOULD]"),
-        partial(retrying, _compose_an_hour_behind),
-        beside=("sender.retry.none-after-200",),
-    ),
-    FaultySender(
-        "body-time-in-milliseconds",
-        "writes the body's timestamp in milliseconds and the header in seconds",
-        _rule("timestamp-agrees"),
-        writing(lambda message: message | {"timestamp": message["timestamp"] * 1000}),
-    ),
-    FaultySender(
-        "body-time-of-creation",
-        "copies createTime into the body's timestamp",
-        _rule("timestamp-agrees"),
-        writing(lambda message: message | {"timestamp": message["createTime"]}),
-    ),
-    FaultySender(
-        "test-created-in-milliseconds",
-        "writes the createTime of a test message in milliseconds, far in the future",
-        _rule("timestamp-agrees"),
-        SenderBehaviour(test=lambda now: test_message(now) | {"createTime": int(now * 1000)}),
-        beside=("sender.config.test",),
-    ),
-    FaultySender(
-        "cut-by-characters",
-        "counts Content-Length in characters, which truncates Chinese text",
-        _rule("whole-body"),
-        sending(_cut_by_characters),
-    ),
-    FaultySender(
-        "empty-on-retry",
-        "sends an empty body on a retry",
-        _rule("whole-body"),
-        partial(retrying, _compose_empty),
-        beside=("sender.retry.none-after-200",),
-    ),
-    FaultySender(
-        "retries-unsigned",
-        "does not sign a retry",
-        _rule("always-signed"),
-        partial(retrying, _compose_unsigned),
-        beside=("sender.retry.none-after-200",),
-    ),
-    FaultySender(
-        "tests-unsigned",
-        "does not sign a test message",
-        _rule("always-signed"),
-        partial(testing, _leave_tests_unsigned),
-    ),
-)
+    return testing(ids, change("request", unsigned))

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 
@@ -19,8 +20,13 @@ from conformance import check_receiver
 from conformance.engine.receiver.side import ReceiverSide
 from conformance.engine.runner import Runner
 from conformance.fuzz.campaign import campaign as campaign
-from conformance.gallery.receivers.fuzz import FUZZ
-from conformance.gallery.receivers.process import PAIRS, pair
+from conformance.gallery.receivers import program
+from conformance.gallery.receivers.fuzz import (
+    id_noted_before_check,
+    last_digits_left_out,
+    third_time_new,
+)
+from conformance.gallery.receivers.serve import change, two_processes
 from conformance.model.rules import Level, Outcome, Verdict
 from conformance.options.receiver import Options
 from conformance.protocol.dialect import Secret
@@ -40,7 +46,6 @@ GUIDE = load("guide")
 EVERY = ("receiver.fuzz.*",)
 MESSAGES = ("receiver.fuzz.valid", "receiver.fuzz.malformed", "receiver.fuzz.forged")
 SEQUENCE = ("receiver.fuzz.sequence",)
-PEERS = {peer.name: peer for peer in FUZZ}
 
 
 @contextlib.asynccontextmanager
@@ -291,8 +296,7 @@ async def test_a_late_answer_to_a_valid_message_is_a_finding(monkeypatch):
 
 
 async def test_a_target_that_dies_ends_the_run_with_the_example_that_killed_it():
-    dying = next(each for each in PAIRS if each.name == "process-dies-of-nesting")
-    async with pair(dying) as options:
+    async with two_processes(program.process_dies_of_nesting) as options:
         rules = (*EVERY, "receiver.http.alive")
         report = await Runner(ReceiverSide(replace(options, rules=rules, fuzz=500))).report()
     killed = result(report, "malformed")
@@ -332,7 +336,7 @@ async def test_the_trace_stays_small_however_many_examples():
 
 
 async def test_no_result_holds_the_secret():
-    report = await fuzz(PEERS["last-digits-left-out"].fresh(), fuzz=60)
+    report = await fuzz(change("matches", last_digits_left_out), fuzz=60)
     assert SECRET not in str(report.as_json())
 
 
@@ -342,18 +346,20 @@ def scenario_file(rule_result):
     return text, re.search(r"rule: (\S+)", text)[1]
 
 
+def noting():
+    return change("authenticate", partial(id_noted_before_check, set()))
+
+
 @pytest.fixture(scope="module")
 def noted():
     """The result for a receiver that stores ids before it verifies signatures."""
-    peer = PEERS["id-noted-before-check"]
-    return result(asyncio.run(fuzz(peer.fresh(), SEQUENCE, fuzz=40)), "sequence")
+    return result(asyncio.run(fuzz(noting(), SEQUENCE, fuzz=40)), "sequence")
 
 
 async def test_a_sequence_that_was_found_can_be_saved_and_run_again(noted, tmp_path):
     text, rule = scenario_file(noted)
     (tmp_path / "sequence.yaml").write_text(text, encoding="utf-8")
-    noting = PEERS["id-noted-before-check"].fresh()
-    for one, outcome in ((noting, Outcome.FAIL), (ReceiverBehaviour(), Outcome.PASS)):
+    for one, outcome in ((noting(), Outcome.FAIL), (ReceiverBehaviour(), Outcome.PASS)):
         report = await fuzz(one, (rule,), scenarios=(tmp_path / "sequence.yaml",))
         assert [each.outcome for each in report.results] == [outcome]
 
@@ -365,8 +371,8 @@ def test_a_sequence_is_as_short_as_it_can_be(noted):
 
 
 async def test_without_an_observer_the_answers_tell_sequences_too():
-    peer = PEERS["third-time-new"]
-    report = await fuzz(peer.fresh(), SEQUENCE, observer=False, fuzz=60)
+    counting = change("store", partial(third_time_new, Counter()))
+    report = await fuzz(counting, SEQUENCE, observer=False, fuzz=60)
     rule_result = result(report, "sequence")
     assert rule_result.outcome in (Outcome.FAIL, Outcome.WARN)
     assert "judged by the answers" in str(rule_result.message)
@@ -379,8 +385,7 @@ async def test_without_any_observer_sequences_are_skipped():
 
 
 async def test_restarts_are_part_of_sequences_where_they_can_be_done():
-    correct = next(each for each in PAIRS if each.fault is None)
-    async with pair(correct) as options:
+    async with two_processes(program.correct) as options:
         rules = SEQUENCE
         report = await Runner(ReceiverSide(replace(options, rules=rules, fuzz=10))).report()
     assert report.verdict is Verdict.PASS
