@@ -27,6 +27,8 @@ def selftest(
     and case, and the exit status, are recorded or compared with a record. The exit status is 0 if
     nothing differs, and 1 otherwise.
 
+    A few peers take long and run only where --only has their full name.
+
     Outcomes that depend on the clock may vary with the machine's load. So --record judges each peer
     twice, and once more by itself if the two disagree, and keeps every outcome that it saw. --compare
     judges a peer that differs again by itself, twice at most, and reports only what differs every

@@ -214,7 +214,8 @@ def as_row(fields: dict[str, Any]) -> Row:
 
 
 def chosen(only: Sequence[str]) -> list[Peer]:
-    """The peers whose names match a glob in `only`. Raises InputError for a glob that matches none."""
+    """The peers whose names match a glob in `only`, or all. A peer that runs only on request is chosen by
+    its full name alone. Raises InputError for a glob that matches none."""
     names = [peer.name for peer in PEERS]
     for pattern in only:
         if not any(fnmatchcase(name, pattern) for name in names):
@@ -224,7 +225,12 @@ def chosen(only: Sequence[str]) -> list[Peer]:
                 pattern=pattern,
                 near=near[0],
             )
-    return [p for p in PEERS if not only or any(fnmatchcase(p.name, pattern) for pattern in only)]
+    return [
+        peer
+        for peer in PEERS
+        if peer.name in only
+        or (not peer.on_request and any(fnmatchcase(peer.name, glob) for glob in only or ["*"]))
+    ]
 
 
 async def _judge(peer: Peer) -> Row:

@@ -33,7 +33,8 @@ class Peer:
     fault; no other rule of their groups may. An entry may name a part of a rule: `rule[case]`, or
     `rule[SHOULD]` where the peer breaks a MUST rule only in cases of that lower level. `rules` returns
     the ids of the rules that the peer is judged by, none for every rule. `missing` returns what this
-    machine lacks to run the peer, or None.
+    machine lacks to run the peer, or None. `on_request` means that it is judged only where it is named,
+    as the rule that it breaks is: it takes long.
     """
 
     side: str
@@ -43,6 +44,7 @@ class Peer:
     caught_by: tuple[str, ...] = ()
     rules: Callable[[], tuple[str, ...]] = tuple
     missing: Callable[[], str | None] = _nothing
+    on_request: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Side:
     `change` puts a step with a fault into the correct behaviour, by the step's name. `serve` takes a
     function that makes the changed behaviour, so that each run starts afresh. `controls` are the rules
     that show that a peer was up (globs), and `costly` those that are run only where a peer names them.
+    `missing` and `on_request` are as in `Peer`.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Side:
     controls: tuple[str, ...]
     costly: tuple[str, ...] = ()
     missing: Callable[[], str | None] = _nothing
+    on_request: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ class Faults:
                     rules,
                     partial(_rules_to_run, self._side, rules, beside),
                     self._side.missing,
+                    self._side.on_request,
                 )
                 self.peers.append(peer)
             return function

@@ -35,7 +35,11 @@ def one_for_each_rule(side: str) -> Iterator[Peer]:
 
 def peers_of(side: str) -> list[object]:
     """The parameters of a test for each of these peers."""
-    return [pytest.param(peer, id=peer.name) for peer in one_for_each_rule(side)]
+    soak = [pytest.mark.soak]
+    return [
+        pytest.param(peer, id=peer.name, marks=soak if peer.on_request else [])
+        for peer in one_for_each_rule(side)
+    ]
 
 
 def judge_selected(request: pytest.FixtureRequest) -> dict[str, Row]:

@@ -18,14 +18,19 @@ from conformance.gallery.matrix import PEERS, Matrix, Row, as_row, chosen, judge
 from conformance.gallery.receivers import program
 from conformance.gallery.receivers.serve import two_processes
 from conformance.model.errors import HarnessError, InputError
-from conformance.model.rules import Level
 from conformance.reporting import languages
 from conformance.reporting.selftest import show
 from conformance.scenario.load import built_in
 from tests.gallery.parts import check, judge_selected, one_for_each_rule, peers_of, rules_of
 
-BINDING = {
-    scenario.rule.id for scenario in built_in("receiver") if scenario.rule.level is not Level.MAY
+JUDGED_BY_LOAD = "receiver.load."
+"""Rules that `hookproof load` judges; the tests of load show peers that break them."""
+
+RULES = {
+    scenario.rule.id
+    for side in ("receiver", "sender")
+    for scenario in built_in(side)
+    if not scenario.rule.id.startswith(JUDGED_BY_LOAD)
 }
 
 
@@ -45,14 +50,8 @@ def test_the_tested_peers_cover_every_rule_that_any_peer_names(side):
     assert covered == {rule for peer in PEERS if peer.side == side for rule in rules_of(peer)}
 
 
-@pytest.mark.parametrize("rule", sorted(BINDING))
-def test_every_binding_rule_has_a_peer_that_it_must_catch(rule):
-    assert [peer.name for peer in PEERS if rule in peer.caught_by]
-
-
-def test_peers_name_rules_of_the_catalogue():
-    catalogue = {scenario.rule.id for side in ("receiver", "sender") for scenario in built_in(side)}
-    assert {rule for peer in PEERS for rule in rules_of(peer)} <= catalogue
+def test_every_rule_has_a_peer_that_it_must_catch_and_peers_name_no_other():
+    assert {rule for peer in PEERS for rule in rules_of(peer)} == RULES
 
 
 def test_names_are_unique():
@@ -74,6 +73,18 @@ def test_the_gallery_has_correct_peers_in_several_stacks():
 def test_globs_choose_peers_in_the_order_of_the_gallery():
     names = [peer.name for peer in chosen(["answers-20[14]", "reference"])]
     assert names == ["reference", "answers-201", "answers-204"]
+
+
+@pytest.mark.parametrize(
+    ("only", "runs"),
+    [
+        pytest.param([], False, id="all"),
+        pytest.param(["full-set-*"], False, id="a glob"),
+        pytest.param(["full-set-cleared"], True, id="its name"),
+    ],
+)
+def test_a_peer_on_request_runs_only_where_it_is_named(only, runs):
+    assert ("full-set-cleared" in {peer.name for peer in chosen(only)}) is runs
 
 
 def test_a_glob_that_matches_no_peer_is_an_input_error_that_names_the_nearest():

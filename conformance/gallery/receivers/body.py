@@ -13,6 +13,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -21,7 +22,7 @@ from aiohttp import web
 from conformance.gallery.peer import Faults, row
 from conformance.gallery.receivers.serve import RECEIVER
 from conformance.receiver import behaviour
-from conformance.receiver.behaviour import Message, Response
+from conformance.receiver.behaviour import Arrival, Message, ReceiverBehaviour, Response
 
 faulty = Faults("receiver.body", RECEIVER)
 
@@ -220,6 +221,41 @@ def lone_surrogate_throws(message: Message) -> None:
     As a database driver does.
     """
     str(message.get("content")).encode()
+
+
+@faulty("deep-nesting", step="read")
+def nesting_throws(body: bytes) -> Message | Response:
+    """Answers 500 to a body that is nested too deeply for its parser.
+
+    It catches only what the parser raises for text that is not JSON.
+    """
+    message = behaviour.read(body)
+    if isinstance(message, Response) and "nested" in (message.message or ""):
+        raise RecursionError("maximum recursion depth exceeded")
+    return message
+
+
+@faulty("refusal-status", step="read")
+def bodies_refused_with_422(body: bytes) -> Message | Response:
+    """Answers 422 to a body that it cannot read, the default of FastAPI."""
+    message = behaviour.read(body)
+    return replace(message, status=422) if isinstance(message, Response) else message
+
+
+@faulty("duplicate-keys")
+def two_readings_of_the_id() -> ReceiverBehaviour:
+    """Recognises repeats by the first msgId in a body but processes the message under the last."""
+
+    def read(body: bytes) -> Message | Response:
+        message = behaviour.read(body)
+        twice = isinstance(message, Response) and "twice" in (message.message or "")
+        return json.loads(body) if twice else message
+
+    def key(arrival: Arrival) -> str | None:
+        first = re.search(rb'"msgId"\s*:\s*"([^"]*)"', arrival.delivery.body)
+        return first[1].decode() if first else None
+
+    return ReceiverBehaviour(read=read, key=key)
 
 
 @faulty("answered", step="receive")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from conformance.gallery.peer import Faults, row
-from conformance.gallery.receivers.serve import RECEIVER
+from conformance.gallery.receivers.serve import ON_REQUEST, RECEIVER
 from conformance.model.exchange import Headers
 from conformance.protocol.signing import Signer
 from conformance.receiver import behaviour
@@ -28,6 +28,8 @@ _QUIET_ROUNDS = 4  # round trips without a new message before a batch is written
 _WORK = 0.05  # seconds of work before an answer
 
 faulty = Faults("receiver.duplicate", RECEIVER)
+long = Faults("receiver.duplicate", ON_REQUEST)
+"""Faults that only thousands of messages show."""
 
 
 @faulty(
@@ -142,6 +144,20 @@ async def set_of_1000_ids(known: set[str], inbox: Inbox, arrival: Arrival, key: 
     known.add(msg_id)
     if len(known) > 1000:
         known.pop()
+    return await inbox.add(arrival.delivery, None)
+
+
+@long("window-long", step="store", state=set)
+async def full_set_cleared(
+    known: set[str], inbox: Inbox, arrival: Arrival, key: str | None
+) -> bool:
+    """Clears its set of ids once it holds 10,000."""
+    msg_id = arrival.delivery.msg_id
+    if msg_id in known:
+        return False
+    if len(known) == 10_000:
+        known.clear()
+    known.add(msg_id)
     return await inbox.add(arrival.delivery, None)
 
 

@@ -110,4 +110,5 @@ async def two_processes(make: Callable[..., ReceiverBehaviour]) -> AsyncIterator
 
 RECEIVER = Side("receiver", change, in_process, CONTROLS, (COSTLY,))
 HTTPS = replace(RECEIVER, missing=certificates.missing)
+ON_REQUEST = replace(RECEIVER, on_request=True)
 INSTANCES = replace(RECEIVER, serve=two_processes)

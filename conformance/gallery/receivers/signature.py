@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -167,6 +168,43 @@ def one_spelling_of_headers(headers: Headers, dialect: Dialect) -> tuple[bytes, 
     spellings = (b"X-Webhook-Timestamp", b"X-Webhook-Signature")
     matching = tuple((name, value) for name, value in headers if name in spellings)
     return behaviour.credentials(matching, dialect)
+
+
+@faulty(
+    "duplicate-header",
+    step="credentials",
+    rows=(
+        row("first-signature-counts", "first", place=0),
+        row("last-signature-counts", "last", place=-1),
+    ),
+)
+def _pick_signature(
+    headers: Headers, dialect: Dialect, *, place: int
+) -> tuple[bytes, bytes] | Response:
+    """Checks only the {} of several signature headers."""
+    name = dialect.signature_header.lower().encode()
+    signatures = [each for each in headers if each[0].lower() == name]
+    others = [each for each in headers if each[0].lower() != name]
+    return behaviour.credentials((*others, *(signatures and [signatures[place]])), dialect)
+
+
+@faulty("stale-timestamp", step="fresh")
+def age_unchecked(
+    timestamp: bytes, now: float, dialect: Dialect, tolerance: float
+) -> Response | None:
+    """Checks that the timestamp is a number, but not how old it is."""
+    return behaviour.fresh(timestamp, now, dialect, math.inf)
+
+
+@faulty("non-numeric-timestamp", step="fresh")
+def timestamp_becomes_nan(
+    timestamp: bytes, now: float, dialect: Dialect, tolerance: float
+) -> Response | None:
+    """Converts the timestamp with JavaScript's Number(), so that text passes the check of its age.
+
+    Every comparison with NaN is false.
+    """
+    return behaviour.fresh(timestamp, now, dialect, tolerance) if timestamp.isdigit() else None
 
 
 def _in_dialect(change: Callable[[Dialect], Dialect]) -> ReceiverBehaviour:

@@ -164,6 +164,18 @@ async def charset_refused(request: web.Request) -> bytes | Response:
     return await behaviour.receive(request)
 
 
+@faulty("content-type", step="authenticate")
+def parser_chosen_by_type(
+    headers: Headers, body: bytes, signer: Signer, now: float
+) -> Response | None:
+    """Chooses a parser by the Content-Type and answers 500 when it has none."""
+    refusal = behaviour.authenticate(headers, body, signer, now)
+    kind = next((value for name, value in headers if name.lower() == b"content-type"), b"")
+    if refusal is None and b"json" not in kind:
+        raise KeyError("no parser")
+    return refusal
+
+
 async def _receive_part(request: web.Request) -> tuple[bytes, str | None]:
     """The body as far as it arrived, and its msgId if the body is incomplete."""
     body = bytearray()
