@@ -1,19 +1,19 @@
-"""The peers of the gallery that the tests judge: at least one for each rule, and correct ones.
+"""The peers of the gallery that the tests judge: as few faulty ones as show every rule.
 
-`hookproof selftest` judges them all.
+`hookproof selftest` judges them all, the correct ones too, and by the neighbours of their rules.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from conformance.gallery.matrix import PEERS, Row, judge_all
 from conformance.gallery.peer import Peer
-
-CORRECT = {"receiver": "reference", "sender": "reference-sender"}
+from conformance.scenario.load import built_in
 
 
 def rules_of(peer: Peer) -> set[str]:
@@ -22,10 +22,8 @@ def rules_of(peer: Peer) -> set[str]:
 
 
 def one_for_each_rule(side: str) -> Iterator[Peer]:
-    """The correct peer of a side, then as few faulty ones as show each rule: whichever covers most of the
-    rules that are left."""
+    """As few faulty peers of a side as show each rule: whichever covers most of the rules that are left."""
     peers = [peer for peer in PEERS if peer.side == side]
-    yield next(peer for peer in peers if peer.name == CORRECT[side])
     left = {rule for peer in peers for rule in rules_of(peer)}
     while left:
         most = max(peers, key=lambda peer: len(rules_of(peer) & left))
@@ -33,11 +31,22 @@ def one_for_each_rule(side: str) -> Iterator[Peer]:
         yield most
 
 
+def without_neighbours(peer: Peer) -> Peer:
+    """The peer, judged by the rules that must catch it and by what was put beside them, but not by the
+    rest of their groups, unless a rule judges what the others send."""
+    own = rules_of(peer)
+    groups = {rule.rpartition(".")[0] for rule in own}
+    if any(each.over for each in built_in(peer.side) if each.rule.id in own):
+        return peer
+    rules = [r for r in peer.rules() if r in own or r.rpartition(".")[0] not in groups]
+    return replace(peer, rules=lambda: tuple(rules))
+
+
 def peers_of(side: str) -> list[object]:
     """The parameters of a test for each of these peers."""
     soak = [pytest.mark.soak]
     return [
-        pytest.param(peer, id=peer.name, marks=soak if peer.on_request else [])
+        pytest.param(without_neighbours(peer), id=peer.name, marks=soak if peer.on_request else [])
         for peer in one_for_each_rule(side)
     ]
 

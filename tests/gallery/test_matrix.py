@@ -40,7 +40,7 @@ def rows(request):
 
 
 @pytest.mark.parametrize("peer", peers_of("receiver"))
-def test_each_receiver_is_caught_by_its_rules_alone(rows, peer):
+def test_each_faulty_receiver_is_caught_by_its_rules(rows, peer):
     check(rows[peer.name])
 
 

@@ -1,4 +1,4 @@
-"""The suite against a faulty sender for each rule, and against correct ones."""
+"""The suite against a faulty sender for each rule."""
 
 import pytest
 
@@ -11,5 +11,5 @@ def rows(request):
 
 
 @pytest.mark.parametrize("peer", peers_of("sender"))
-def test_each_sender_is_caught_by_its_rules_alone(rows, peer):
+def test_each_faulty_sender_is_caught_by_its_rules(rows, peer):
     check(rows[peer.name])
