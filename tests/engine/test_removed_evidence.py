@@ -1,17 +1,13 @@
 """A recorded run from which exchanges were removed is never judged better than it was."""
 
-import asyncio
 import random
-from dataclasses import replace
-from functools import cache
 
 import pytest
 
 from conformance.engine.rejudge import judge_again
-from conformance.gallery.matrix import chosen, report_on
 from conformance.model.rules import Outcome, Verdict
 from conformance.trace import Trace
-from tests.engine.test_rejudge import captured, delivery
+from tests.engine.test_rejudge import captured, delivery, run_against
 
 SOME = 6
 """Exchanges of a run that are removed, one at a time."""
@@ -26,21 +22,6 @@ BEST_FIRST = [
 ]
 
 
-async def _report(peer):
-    async with peer.serve() as options:
-        options = replace(options, fuzz=0)
-        return await report_on(options), options.secret
-
-
-@cache
-def whole_run(name):
-    """The report of a peer judged with every rule, and its secret."""
-    (peer,) = chosen([name])
-    if peer.missing() is not None:
-        pytest.skip(peer.missing())
-    return asyncio.run(_report(peer))
-
-
 def judged_without(report, secret, removed):
     """The recorded run judged again without the exchanges whose ids are in `removed`."""
     whole = report.trace
@@ -52,7 +33,7 @@ def judged_without(report, secret, removed):
 
 @pytest.mark.parametrize("name", PEERS)
 def test_nothing_is_judged_when_all_exchanges_are_missing(name):
-    report, secret = whole_run(name)
+    report, secret = run_against(name)
     rest = judged_without(report, secret, {each.id for each in report.trace})
     assert rest.verdict is Verdict.ERROR
     assert {each.outcome for each in rest.results} <= {Outcome.SKIP, Outcome.ERROR}
@@ -60,7 +41,7 @@ def test_nothing_is_judged_when_all_exchanges_are_missing(name):
 
 @pytest.mark.parametrize("name", PEERS)
 def test_whatever_a_missing_exchange_could_have_changed_is_not_judged(name):
-    report, secret = whole_run(name)
+    report, secret = run_against(name)
     whole = {each.name: each for each in report.trace.results}
     every = list(report.trace)
     for exchange in random.Random(1).sample(every, min(SOME, len(every))):
@@ -77,7 +58,7 @@ def test_whatever_a_missing_exchange_could_have_changed_is_not_judged(name):
 
 @pytest.mark.parametrize("name", ["never-verifies", "text-plain"])
 def test_a_fault_cannot_be_removed_from_a_trace(name):
-    report, secret = whole_run(name)
+    report, secret = run_against(name)
     failed = {number for each in report.failures for number in each.exchanges}
     rest = judged_without(report, secret, failed)
     assert rest.verdict is Verdict.ERROR
