@@ -4,6 +4,7 @@ With HOOKPROOF_NO_SKIPS=1, as in this repository's own CI, a test or a module th
 fails with the reason. The inner runs of `pytester` have a conftest of their own.
 """
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -24,6 +25,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from tests.clocked import Clocked
 
     return Clocked(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of items live until the end: the garbage collector need not look at them every time."""
+    gc.collect()
+    gc.freeze()
 
 
 settings.register_profile("hookproof", deadline=None)  # a busy machine is no fault of the code
