@@ -32,6 +32,7 @@ lint: $(STAMP)  ## style and types
 
 messages: $(STAMP)  ## the catalogue of Chinese texts: new sentences go in, unused ones out; then fill in what is empty
 	$(BIN)/pybabel extract --no-default-keywords --keyword Sentence --keyword InputError --keyword HarnessError \
+		--keyword declare:1 --keyword same:3 \
 		--add-location file --width 100 --output $(POT) conformance
 	$(BIN)/pybabel update --input-file $(POT) --domain hookproof --output-dir $(LOCALE) --locale zh_Hant \
 		--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 100

@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from conformance.cli.event_loop import run_async
-from conformance.cli.options import (
-    FILE,
-    VERIFYING_SECRET,
-    read_run_options,
-    report_files,
-    report_options,
-    run_options,
-)
+from conformance.cli.options import parameters, report_files, values
 from conformance.model.errors import InputError
+from conformance.options.table import EXAMPLES, ReceiverTable, ReportOptions, SenderTable
 
 if TYPE_CHECKING:
     from conformance.engine.events import Event
@@ -43,76 +37,34 @@ def check() -> None:
     """Judge a live endpoint."""
 
 
-@check.command("receiver", short_help="Judge the receiver at a URL.")
-@click.argument("url")
-@click.option("--secret", required=True, help=VERIFYING_SECRET)
-@click.option("--observer-url", metavar="TEMPLATE", help='With {msgId}; answers {"count": N}.')
-@click.option(
-    "--restart-command", metavar="CMD", help="Kills the receiver hard and starts it again."
+@check.command(
+    "receiver",
+    params=parameters(ReceiverTable, ReportOptions),
+    short_help="Judge the receiver at a URL.",
 )
-@click.option("--also-url", metavar="URL", help="Another instance of the same service.")
-@click.option(
-    "--header", "headers", multiple=True, metavar="'K: V'", help="Sent with every request."
-)
-@run_options
-@report_options
 def check_receiver(**arguments: Any) -> None:
     """Judge the receiver at URL: each rule that it keeps or breaks, why it matters, and how to fix
     it."""
-    from conformance.options.receiver import Options, read_header
-
-    options = Options(
-        url=arguments["url"],
-        observer_url=arguments["observer_url"],
-        also_url=arguments["also_url"],
-        headers=tuple(read_header(line) for line in arguments["headers"]),
-        **read_run_options(arguments),
-    )
     from conformance.engine.receiver.side import ReceiverSide
+    from conformance.options.receiver import Options
 
+    options = Options(**values(ReceiverTable, arguments), examples=EXAMPLES)
     _judge(ReceiverSide(options), arguments)
 
 
-@check.command("sender", short_help="Judge the sender behind an API.")
-@click.argument("api_url")
-@click.option("--secret", required=True, help="What it is to sign with; or env:NAME, file:PATH.")
-@click.option("--emit-url", metavar="URL", help="Takes one message event as JSON; 2xx: accepted.")
-@click.option("--emit-command", metavar="CMD", help="Takes the event on its standard input.")
-@click.option("--restart-command", metavar="CMD", help="Kills the sender hard and starts it again.")
-@click.option("--api-key", metavar="K", help="Sent as ?key=K; or env:NAME, file:PATH.")
-@click.option("--tls-cert", type=FILE, help="The mock receiver on https: a certificate, …")
-@click.option("--tls-key", type=FILE, help="… which the sender trusts, and its key.")
-@click.option(
-    "--listen",
-    default="127.0.0.1:0",
-    show_default=True,
-    metavar="HOST:PORT",
-    help="Where the mock receiver listens.",
+@check.command(
+    "sender",
+    params=parameters(SenderTable, ReportOptions),
+    short_help="Judge the sender behind an API.",
 )
-@click.option("--public-url", metavar="URL", help="How the sender reaches the mock receiver.")
-@run_options
-@report_options
 def check_sender(**arguments: Any) -> None:
     """Judge the sender with the operations Config, List, Test and Update under API_URL: what its
     deliveries get wrong on the wire, why it matters, and how to fix it. The run creates
     configurations that point to a mock receiver, and removes them at the end."""
-    from conformance.options.secrets import read_secret
-    from conformance.options.sender import SenderOptions, read_listen
-
-    key = arguments["api_key"]
-    options = SenderOptions(
-        api_url=arguments["api_url"],
-        emit_url=arguments["emit_url"],
-        emit_command=arguments["emit_command"],
-        api_key=read_secret(key, "--api-key") if key is not None else None,
-        tls_cert=arguments["tls_cert"],
-        tls_key=arguments["tls_key"],
-        listen=read_listen(arguments["listen"]),
-        public_url=arguments["public_url"],
-        **read_run_options(arguments),
-    )
     from conformance.engine.sender.side import SenderSide
+    from conformance.options.sender import SenderOptions
 
+    options = SenderOptions(**values(SenderTable, arguments), examples=EXAMPLES)
     _judge(SenderSide(options), arguments)
 
 

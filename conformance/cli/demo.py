@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from conformance.cli.event_loop import run_async
-from conformance.cli.options import report_files, report_options
+from conformance.cli.options import parameters, report_files
+from conformance.options.table import ReportOptions
 
 if TYPE_CHECKING:
     from conformance.model.report import Report
 
 
-@click.command(short_help="Judge the embedded reference parts.")
-@report_options
+@click.command(params=parameters(ReportOptions), short_help="Judge the embedded reference parts.")
 def demo(**arguments: Any) -> None:
     """Judge the embedded reference receiver and the embedded reference sender, and write
     hookproof-report.html. Files about the sender have -sender in their names."""

@@ -16,25 +16,27 @@ from conformance import __version__
 from conformance.cli.check import check
 from conformance.cli.demo import demo
 from conformance.cli.load import load
-from conformance.cli.options import LANGUAGE_KEY
+from conformance.cli.options import language
+from conformance.cli.reference import options
 from conformance.cli.rules import rules
 from conformance.cli.selftest import selftest
 from conformance.cli.serve import serve
 from conformance.cli.trace import trace
 from conformance.model.errors import InputError
-from conformance.model.language import ENGLISH
 
 
 class _Group(click.Group):
-    """Reports an InputError as one line in the language of --lang, with exit status 2."""
+    """Reports a usage error as one line, in the language of --lang where it is ours, with status 2."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except InputError as fault:
-            message = fault.sentence.in_(ctx.meta.get(LANGUAGE_KEY, ENGLISH))
-            click.echo(f"hookproof: {message}", err=True)
-            ctx.exit(2)
+            message = fault.sentence.in_(language(ctx))
+        except click.UsageError as fault:
+            message = " ".join(fault.format_message().split())
+        click.echo(f"hookproof: {message}", err=True)
+        return ctx.exit(2)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,7 +51,7 @@ def main() -> None:
     os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", f"{caches}/hookproof/hypothesis")
 
 
-for command in (check, demo, load, rules, selftest, serve, trace):
+for command in (check, demo, load, options, rules, selftest, serve, trace):
     main.add_command(command)
 
 

@@ -1,129 +1,121 @@
-"""Options that several commands share: their declarations, and the values that a run takes from them.
+"""The options of the table on the command line: what click needs to know of each, and their help.
 
 Knows nothing of what a command does with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from conformance.model.language import ENGLISH, LANGUAGES, Language
+from conformance.model.language import ENGLISH, Language
+from conformance.model.sentence import Sentence
+from conformance.options import table
+from conformance.options.bounds import expected
 from conformance.reporting import languages
 
 if TYPE_CHECKING:
     from conformance.reporting.files import Files
 
 FILE = click.Path(path_type=Path)
-PORT = click.IntRange(0, 65535)
-
-VERIFYING_SECRET = "What it verifies with; or env:NAME, file:PATH."  # noqa: S105 - a help text
-
-Command = Callable[..., None]
 
 LANGUAGE_KEY = f"{__name__}.language"
 """The key of --lang in a context's `meta`, which the whole command line shares."""
 
 
-def _read_language(context: click.Context, _: click.Parameter, code: str) -> Language:
-    language = languages.load(code)
-    context.meta[LANGUAGE_KEY] = language
-    return language
+def language(context: click.Context) -> Language:
+    """The language of --lang, or English before it is read."""
+    chosen: Language = context.meta.get(LANGUAGE_KEY, ENGLISH)
+    return chosen
 
 
-LANGUAGE = click.option(
-    "--lang",
-    type=click.Choice(LANGUAGES),
-    default=ENGLISH.code,
-    callback=_read_language,
-    is_eager=True,  # what is wrong with the other options is reported in this language
-    help="Language of texts.",
-)
-"""The option --lang, whose value is a Language."""
+class Value(click.ParamType[Any]):
+    """A value that the table's reader reads."""
+
+    def __init__(self, option: table.Option) -> None:
+        self._option = option
+        self.name = option.metavar
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """The value in a text. Raises InputError."""
+        from conformance.options.values import read_one  # a command's help does without it
+
+        return read_one(self._option, value)
 
 
-def report_options(command: Command) -> Command:
-    """Add the options of every command that ends in a report."""
-    for option in (
-        click.option("--quiet", is_flag=True, help="Print only the verdict."),
-        LANGUAGE,
-        click.option("--redact", is_flag=True, help="Keep contents and names out of the trace."),
-        click.option("--trace", type=FILE, help="Write every exchange to this SQLite file."),
-        click.option("--html", type=FILE, help="Write the report as one HTML file."),
-        click.option("--junit", type=FILE, help="Write the report as JUnit XML."),
-        click.option("--json", type=FILE, help="Write the report as JSON."),
-    ):
-        command = option(command)
-    return command
+class TableOption(click.Option):
+    """An option of the table. Its help is in the language of --lang."""
+
+    def __init__(self, option: table.Option) -> None:
+        flag = option.kind is table.Kind.FLAG
+        super().__init__(
+            [f"--{option.flag}", option.name],
+            type=None if flag else Value(option),
+            is_flag=flag,
+            multiple=option.many,
+            metavar=None if flag else option.metavar,
+            **({"required": True} if option.required else {"default": option.default}),
+        )
+        self._declared = option
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        """The option's name, and what it does, with its default and its bounds."""
+        option = self._declared
+        return f"--{option.flag} {option.metavar}".rstrip(), note(option, language(ctx))
+
+
+def note(option: table.Option, lang: Language) -> str:
+    """What an option does, with its default and its bounds."""
+    bounds = expected(option)
+    notes = [] if bounds is None else [bounds]
+    if option.required:
+        notes.insert(0, Sentence("required"))
+    if option.default_text:
+        notes.insert(0, Sentence("default: {value}", value=option.default_text))
+    text = Sentence(option.help).in_(lang)
+    return f"{text}  [{'; '.join(note.in_(lang) for note in notes)}]" if notes else text
+
+
+class LanguageOption(TableOption):
+    """The option --lang, whose value is a Language."""
+
+    def __init__(self, option: table.Option) -> None:
+        super().__init__(option)
+        self.type = click.Choice(table.LANGUAGES)
+        self.is_eager = True  # what is wrong with the other options is reported in this language
+        self.callback = self._keep
+
+    @staticmethod
+    def _keep(context: click.Context, _: click.Parameter, code: str) -> Language:
+        context.meta[LANGUAGE_KEY] = languages.load(code)
+        return languages.load(code)
+
+
+def parameters(*tables: type) -> list[click.Parameter]:
+    """The parameters of a command with the options of these tables."""
+    return [_parameter(option) for cls in tables for option in table.options(cls).values()]
+
+
+def _parameter(option: table.Option) -> click.Parameter:
+    if option.argument:
+        return click.Argument([option.name], metavar=option.metavar, type=Value(option))
+    return (LanguageOption if option.kind is table.Kind.LANGUAGE else TableOption)(option)
+
+
+def values(cls: type, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Those of a command's `arguments` that belong to a table."""
+    return {name: arguments[name] for name in table.options(cls)}
 
 
 def report_files(arguments: dict[str, Any]) -> Files:
-    """The files that `report_options` asked for. Raises InputError for one that cannot be written."""
+    """The files that a report goes to. Raises InputError for one that cannot be written."""
     from conformance.reporting.files import Files
 
     names = ("json", "junit", "html", "trace", "redact")
     files = Files(**{name: arguments[name] for name in names})
     files.check()
     return files
-
-
-def run_options(command: Command) -> Command:
-    """Add the options of both `check` commands."""
-    for option in (
-        click.option(
-            "--scenarios", multiple=True, type=FILE, metavar="DIR", help="Your own scenarios."
-        ),
-        click.option("--ca", type=FILE, help="Certificates to trust besides the system's."),
-        click.option(
-            "--timeout", default=120.0, show_default=True, help="Seconds for the whole run."
-        ),
-        click.option("--concurrency", default=16, show_default=True, help="Requests in flight."),
-        click.option("--seed", default="1", show_default=True, help="A number, or `random`."),
-        click.option(
-            "--fuzz",
-            type=click.IntRange(min=0),
-            default=200,
-            show_default=True,
-            help="Examples for each fuzz rule, or drawn messages for a sender; 0 turns them off.",
-        ),
-        click.option("--strict", is_flag=True, help="A broken SHOULD fails too."),
-        click.option(
-            "--rules", multiple=True, metavar="GLOB", help="Only these rules (repeatable)."
-        ),
-        dialect_option,
-    ):
-        command = option(command)
-    return command
-
-
-def dialect_option(command: Command) -> Command:
-    """Add the option `--dialect`."""
-    return click.option(
-        "--dialect", default="guide", show_default=True, help="A dialect's name or its file."
-    )(command)
-
-
-def read_run_options(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The values that the options of both sides share, by field name, from the `arguments` of a
-    `check` command. Raises InputError."""
-    from conformance.options.run import EXAMPLES, read_seed
-    from conformance.options.secrets import read_secret
-    from conformance.scenario.dialects import load
-
-    return {
-        "secret": read_secret(arguments["secret"]),
-        "dialect": load(arguments["dialect"]),
-        "rules": arguments["rules"],
-        "strict": arguments["strict"],
-        "seed": read_seed(arguments["seed"]),
-        "fuzz": arguments["fuzz"],
-        "examples": EXAMPLES,
-        "concurrency": arguments["concurrency"],
-        "timeout": arguments["timeout"],
-        "restart_command": arguments["restart_command"],
-        "ca": arguments["ca"],
-        "scenarios": arguments["scenarios"],
-    }

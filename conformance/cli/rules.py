@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from conformance.cli.options import LANGUAGE
+from conformance.cli.options import parameters
 from conformance.model.language import Language
+from conformance.options.commands import Texts
 
 
-@click.command()
+@click.command(params=parameters(Texts))
 @click.option("--json", "shape", flag_value="json", help="The whole catalogue as JSON.")
 @click.option("--markdown", "shape", flag_value="markdown", help="The whole catalogue as a page.")
-@LANGUAGE
 def rules(shape: str | None, lang: Language) -> None:
     """The catalogue: id, level, text, source."""
     from conformance.reporting.catalogue import as_data, as_markdown, as_text

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from conformance.cli.options import FILE, LANGUAGE
+from conformance.cli.options import FILE, parameters
 from conformance.model.errors import InputError
 from conformance.model.language import Language
+from conformance.options.commands import Rejudge
 
 if TYPE_CHECKING:
     from conformance.trace import StoredTrace, TraceFilter
@@ -22,7 +23,10 @@ LISTED = 50
 """Exchanges that a list shows without --limit."""
 
 
-@click.command(short_help="Look into a recorded run, judge it again, export it.")
+@click.command(
+    params=parameters(Rejudge),
+    short_help="Look into a recorded run, judge it again, export it.",
+)
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE [FILE]")
 @click.option("--rule", metavar="GLOB", help="List the exchanges of these rules.")
 @click.option("--msg-id", metavar="MSGID", help="List the exchanges with this msgId.")
@@ -45,22 +49,18 @@ LISTED = 50
     show_default=True,
     help="Most lines to list; 0 for all.",
 )
-@click.option("--show", type=int, metavar="ID", help="Show one exchange as it was on the wire.")
+@click.option(
+    "--show",
+    type=click.IntRange(min=0),
+    metavar="ID",
+    help="Show one exchange as it was on the wire.",
+)
 @click.option("--follow", metavar="MSGID", help="Follow one message through all its attempts.")
 @click.option(
     "--export", type=(EXPORTS, FILE), metavar="FORMAT OUT", help="jsonl, har, parquet or trace."
 )
-@click.option("--redact", is_flag=True, help="Hide contents and names; sizes stay.")
 @click.option("--judge", is_flag=True, help="Run the checks again on the recorded exchanges.")
-@click.option("--secret", help="The run's secret, for --judge; or env:NAME, file:PATH.")
-@click.option("--dialect", help="Of captured deliveries, for --judge: a name or a file.")
-@click.option("--strict", is_flag=True, help="For --judge: a broken SHOULD fails too.")
-@click.option("--json", type=FILE, help="For --judge: write the report as JSON.")
-@click.option("--junit", type=FILE, help="For --judge: write the report as JUnit XML.")
-@click.option("--html", type=FILE, help="For --judge: write the report as one HTML file.")
-@click.option("--quiet", is_flag=True, help="For --judge: print only the verdict.")
 @click.option("--diff", is_flag=True, help="Show what changed from the first FILE to the second.")
-@LANGUAGE
 def trace(files: Sequence[Path], **arguments: Any) -> None:
     """Look into a trace that a run wrote with --trace FILE, or into a capture of deliveries (JSON
     Lines). Without an option it prints a summary."""
@@ -210,17 +210,15 @@ def _diff(before: StoredTrace, after: StoredTrace, language: Language) -> None:
 
 def _judge(stored: StoredTrace, arguments: dict[str, Any]) -> None:
     from conformance.engine.rejudge import judge_again
-    from conformance.options.secrets import read_secret
     from conformance.reporting.files import Files
     from conformance.reporting.terminal import print_report
-    from conformance.scenario.dialects import load
 
     files = Files(json=arguments["json"], junit=arguments["junit"], html=arguments["html"])
     files.check()
     report = judge_again(
         stored,
-        read_secret(arguments["secret"]) if arguments["secret"] is not None else None,
-        dialect=load(arguments["dialect"]) if arguments["dialect"] is not None else None,
+        arguments["secret"],
+        dialect=arguments["dialect"],
         strict=True if arguments["strict"] else None,
         language=arguments["lang"],
     )

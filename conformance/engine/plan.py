@@ -18,7 +18,7 @@ from conformance.model.errors import InputError
 from conformance.model.report import Result, in_order
 from conformance.model.rules import Finding, Judgement, Outcome, Unjudged
 from conformance.model.sentence import EMPTY, Sentence
-from conformance.options.run import RunOptions
+from conformance.options.table import RunOptions
 from conformance.scenario import load as scenarios
 from conformance.scenario.records import Scenario
 

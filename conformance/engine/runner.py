@@ -37,7 +37,7 @@ from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
 from conformance.model.rules import Judgement, Outcome, Unjudged, verdict
 from conformance.model.sentence import Sentence
-from conformance.options.run import RunOptions
+from conformance.options.table import RunOptions
 from conformance.scenario.records import Scenario
 from conformance.trace import Trace
 

@@ -33,8 +33,8 @@ from conformance.model.errors import HarnessError, InputError
 from conformance.model.report import Report, Result
 from conformance.model.rules import GRAVITY, Outcome
 from conformance.options.receiver import Options
-from conformance.options.run import FUZZ, RunOptions
 from conformance.options.sender import SenderOptions
+from conformance.options.table import FUZZ, RunOptions
 
 PEERS = (*RECEIVERS, *SENDERS)
 

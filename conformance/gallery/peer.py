@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from conformance.options.run import RunOptions
+from conformance.options.table import RunOptions
 from conformance.scenario.load import built_in, select
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,28 @@ from conformance.model.errors import InputError
 from conformance.model.escaping import visible
 from conformance.model.report import Result
 from conformance.model.rules import Outcome
-from conformance.pytest_plugin.target import LINES, HookproofWarning, SenderTarget, Target
+from conformance.options.table import pytest_options
+from conformance.pytest_plugin.command_line import TARGETS, values, written
+from conformance.pytest_plugin.target import HookproofWarning, Target
 from conformance.scenario.load import built_in as shipped
 from conformance.scenario.load import load, select
 from conformance.scenario.records import Case, Scenario
+from hookproof_pytest import LINES
 
 WIDTH = 96
 
-URLS = {"receiver": "--endpoint", "sender": "--sender-url"}
-"""The option that names the target of each side."""
-TARGETS = {"receiver": Target, "sender": SenderTarget}
-"""The type that the fixture of each side returns."""
+FAULTS = pytest.StashKey[dict[str, str]]()
+"""Why a target cannot be used → the item that reports it."""
 
 QUIET = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning",
     "ignore::PendingDeprecationWarning",
     "ignore::ResourceWarning",
     "ignore::RuntimeWarning",
+    f"always::{HookproofWarning.__module__}.{HookproofWarning.__name__}",
 )
 """A user's `filterwarnings = error` is about their own code. But filters hold for all threads, and such
-an error on the run's thread would break the run."""
+an error on the run's thread would break the run. Nor does it make a MUST of a SHOULD."""
 
 
 class RuleItem(pytest.Function):
@@ -99,12 +102,11 @@ class Malformed(pytest.Item):
 def built_in(collector: pytest.Collector, function: object, side: str) -> Iterator[RuleItem]:
     """The items of the built-in suite for `side`; none if the options name only a target of the other
     side."""
-    option = collector.config.option
-    targets = {"receiver": option.hookproof_endpoint, "sender": option.hookproof_sender_url}
-    if targets[side] is None and any(targets.values()):
+    found = values(collector.config)
+    if TARGETS[side].URL not in found and any(kind.URL in found for kind in TARGETS.values()):
         return
-    if option.hookproof_rules:
-        scenarios = select([*shipped("receiver"), *shipped("sender")], option.hookproof_rules)
+    if "rules" in found:
+        scenarios = select([*shipped("receiver"), *shipped("sender")], found["rules"])
         selected = [scenario for scenario in scenarios if scenario.rule.side == side]
     else:
         selected = list(select(shipped(side), ()))
@@ -120,6 +122,9 @@ def _items(
             item = RuleItem.from_parent(parent, name=name, callobj=function)
             item.scenario, item.case, item.file = scenario, case, file
             item.add_marker(QUIET)
+            if parent.config.pluginmanager.hasplugin("timeout"):
+                # An item waits for the run, which has its own timeout; most of it is not the item's time.
+                item.add_marker(pytest.mark.timeout(0))
             _normalise_id(item)
             yield item
 
@@ -132,31 +137,20 @@ def _normalise_id(item: RuleItem) -> None:
         item._id = type(node_id).parse(item.nodeid)
 
 
-def wait_for_result(item: RuleItem, target: Target | SenderTarget, observer: str | None) -> Result:
-    """The result for `item`, once its run has it. Without a verdict this ends the item's set-up: in an
-    error, since what could not be judged is not a failure, or in a skip."""
+def wait_for_result(request: pytest.FixtureRequest) -> Result:
+    """The result for the item of `request`, once its run has it. Without a verdict this ends the item's
+    set-up: in an error, since what could not be judged is not a failure, or in a skip."""
     # This imports the engine, for which mere collection must not pay.
     from conformance.pytest_plugin.runs import run_for
 
-    expected = TARGETS[item.side]
-    if not isinstance(target, expected):
-        pytest.fail(
-            f"the fixture hookproof_{item.side} must return a {expected.__name__} (from conformance "
-            f"import {expected.__name__}), not a {type(target).__name__}",
-            pytrace=False,
-        )
-    option = URLS[item.side]
-    url = item.config.getoption(option)
-    if url is not None and url != target.url:
-        pytest.fail(
-            f"{option} is {url}, but the fixture hookproof_{item.side} of a conftest.py "
-            f"returns {target.url}: use one of them",
-            pytrace=False,
-        )
-    try:
+    item: RuleItem = request.node
+    with _once(item):
+        target = request.getfixturevalue(f"hookproof_{item.side}")
+        _check_target(item, target)
+        # Only the target of the item's side is set up.
+        receiver = item.side == "receiver"
+        observer = request.getfixturevalue("hookproof_observer") if receiver else None
         run = run_for(item.session, target, observer, item.file, _rules_of_run(item))
-    except InputError as fault:
-        pytest.fail(str(fault), pytrace=False)
     result = run.result(item.key)
     if result.outcome is Outcome.ERROR:
         pytest.fail(visible(str(result.message)), pytrace=False)
@@ -165,6 +159,45 @@ def wait_for_result(item: RuleItem, target: Target | SenderTarget, observer: str
     if result.outcome is Outcome.NOTE:
         item.config.stash[LINES].append(f"note: {result.name}: {visible(str(result.message))}")
     return result
+
+
+@contextmanager
+def _once(item: RuleItem) -> Iterator[None]:
+    """Let only the first item report why its target cannot be used; the others are skipped for it."""
+    faults = item.session.config.stash.setdefault(FAULTS, {})
+    try:
+        yield
+    except Exception as fault:
+        first = faults.setdefault(f"{type(fault)}: {fault}", item.nodeid)
+        if first != item.nodeid:
+            pytest.skip(f"not judged, for the same reason as {first}")
+        if isinstance(fault, InputError):
+            pytest.fail(str(fault), pytrace=False)
+        raise
+
+
+def _check_target(item: RuleItem, target: object) -> None:
+    """Raises InputError for what is no target, or not that of the command line."""
+    expected, fixture = TARGETS[item.side], f"hookproof_{item.side}"
+    if type(target) is not expected:
+        raise InputError(
+            "the fixture {fixture} must return a {expected} (from conformance import {expected}), "
+            "not a {type}",
+            fixture=fixture,
+            expected=expected.__name__,
+            type=type(target).__name__,
+        )
+    assert isinstance(target, Target)  # noqa: S101 - it is of that class
+    url = values(item.config).get(expected.URL)
+    if url is not None and url != target.url:
+        raise InputError(
+            "{option} is {url}, but the fixture {fixture} of a conftest.py returns {other}: use one "
+            "of them",
+            option=written(item.config, pytest_options()[expected.URL]),
+            url=url,
+            fixture=fixture,
+            other=target.url,
+        )
 
 
 def _rules_of_run(item: RuleItem) -> tuple[str, ...]:
@@ -182,11 +215,8 @@ def conclude(hookproof_result: Result) -> None:
     if hookproof_result.outcome is Outcome.FAIL:
         pytest.fail(explanation(hookproof_result), pytrace=False)
     if hookproof_result.outcome is Outcome.WARN:
-        try:
-            # Line 0 of no file, so that pytest shows no source line of ours.
-            warnings.warn_explicit(explanation(hookproof_result), HookproofWarning, "hookproof", 0)
-        except HookproofWarning as warning:  # the user has turned warnings into errors
-            pytest.fail(str(warning), pytrace=False)
+        # Line 0 of no file, so that pytest shows no source line of ours.
+        warnings.warn_explicit(explanation(hookproof_result), HookproofWarning, "hookproof", 0)
 
 
 def explanation(result: Result) -> str:

@@ -1,65 +1,70 @@
-"""The targets that a user's conftest.py returns, and the stash keys of the plugin. Cheap to import."""
+"""The targets that a user's conftest.py returns. Cheap to import."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any, ClassVar
 
-import pytest
-
-LINES = pytest.StashKey[list[str]]()
-"""The lines of the terminal summary: notes, and lines about each run."""
-SEED = pytest.StashKey[int]()
+from conformance.options.table import ReceiverTable, SenderTable, options
 
 
 class HookproofWarning(UserWarning):
     """A target breaks a rule of level SHOULD: the item passes with this warning."""
 
 
-@dataclass(frozen=True, slots=True)
 class Target:
     """A receiver under test, as the fixture `hookproof_receiver` returns it.
 
-    `secret` is what it verifies with; a str may also be `env:NAME` or `file:PATH`. `dialect` is a
-    name or a YAML file; `observer_url` a template with `{msgId}` whose GET answers `{"count": N}`;
-    `also_url` another instance of the same service; `restart_command` a shell command that kills
-    the receiver hard and starts it again; `headers` are lines `Name: value` sent with every request
-    and recorded nowhere; `ca` a file of certificates to trust besides the system's. `called` replaces
-    the URL in the summary.
+    Takes by name `url`, `secret` and every other option of `hookproof check receiver` in its Python
+    spelling: `observer_url`, `headers`, `ca`. A secret may be bytes, or a str, also `env:NAME` and
+    `file:PATH`. What is left out has its default; what is not about the target (`seed`, `fuzz`) is that of
+    pytest's command line. `called` replaces the URL in the summary. Raises TypeError for another name.
     """
 
-    url: str
-    secret: str | bytes = field(repr=False)
-    dialect: str = "guide"
-    observer_url: str | None = None
-    also_url: str | None = None
-    restart_command: str | None = None
-    headers: tuple[str, ...] = field(default=(), repr=False)
-    ca: Path | None = None
-    called: str | None = None
+    TABLE: ClassVar[type] = ReceiverTable
+    URL: ClassVar[str] = "url"
+
+    def __init__(self, *, url: str, called: str | None = None, **values: Any) -> None:
+        self.values = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in {self.URL: url, **values}.items()
+        }
+        self.called = called
+        unknown = self.values.keys() - options(self.TABLE)
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
+        if self.values.get("secret") is None:
+            raise TypeError(f"{type(self).__name__} needs a secret")
+
+    @property
+    def url(self) -> str:
+        """The URL of the target."""
+        return str(self.values[self.URL])
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in options(self.TABLE):
+            raise AttributeError(f"{type(self).__name__} has no {name}")
+        value = self.values.get(name)
+        return options(self.TABLE)[name].default if value is None else value
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.values.items()))
+
+    def __repr__(self) -> str:
+        shown = {**self.values, self.URL: self.url}
+        table = options(self.TABLE)
+        pairs = (f"{name}={value!r}" for name, value in shown.items() if not table[name].secret)
+        return f"{type(self).__name__}({', '.join(pairs)})"
 
 
-@dataclass(frozen=True, slots=True)
-class SenderTarget:
+class SenderTarget(Target):
     """A sender under test, as the fixture `hookproof_sender` returns it.
 
-    `url` is the base of its Config, List, Test and Update; `secret` is what it signs with; a str
-    may also be `env:NAME` or `file:PATH`. `emit_url` takes one message event as JSON, `emit_command`
-    on its standard input; `restart_command` kills the sender hard and starts it again; `api_key` is
-    sent as `?key=`. The mock receiver listens on `listen`, and `public_url` is how the sender reaches
-    it. The rest is as for `Target`.
+    `url` is the base of its Config, List, Test and Update; the other names are options of `hookproof check
+    sender`: `emit_url`, `emit_command`, `api_key`, `listen`. The rest is as for `Target`.
     """
 
-    url: str
-    secret: str | bytes = field(repr=False)
-    dialect: str = "guide"
-    emit_url: str | None = None
-    emit_command: str | None = None
-    restart_command: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    listen: str = "127.0.0.1:0"
-    public_url: str | None = None
-    ca: Path | None = None
-    called: str | None = None
+    TABLE = SenderTable
+    URL = "api_url"

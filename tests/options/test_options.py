@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 
 from conformance.model.errors import InputError
 from conformance.options.secrets import MASK, hide
-from conformance.options.sender import SenderOptions, read_listen, spellings
+from conformance.options.sender import SenderOptions, spellings
+from conformance.options.table import SenderTable
+from conformance.options.table import options as declared
+from conformance.options.values import read
 from conformance.protocol.dialect import Secret
 from conformance.scenario import dialects
 
+LISTEN = declared(SenderTable)["listen"]
 API = "http://localhost:8080/v1/webhook"
 
 
@@ -68,7 +72,7 @@ def test_a_key_in_the_url_is_not_quoted():
     ],
 )
 def test_where_to_listen_is_a_host_and_a_port(given, listen):
-    assert read_listen(given) == listen
+    assert read(LISTEN, given) == listen
 
 
 @pytest.mark.parametrize(
@@ -77,7 +81,7 @@ def test_where_to_listen_is_a_host_and_a_port(given, listen):
 )
 def test_anything_else_to_listen_on_is_refused(given):
     with pytest.raises(InputError, match=r"--listen: .* must be HOST:PORT"):
-        read_listen(given)
+        read(LISTEN, given)
 
 
 @pytest.mark.parametrize(

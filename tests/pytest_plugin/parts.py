@@ -71,8 +71,9 @@ def base() -> Iterator[str]:
         server.shutdown()
 
 
-LIGHT = ("-p", "no:hypothesispytest")
-"""Turns off the installed plugin that slows the start of an inner run most."""
+PLUGINS = ("asyncio", "django", "hypothesispytest", "randomly", "timeout")
+LIGHT = tuple(word for name in PLUGINS for word in ("-p", f"no:{name}"))
+"""Turns off the installed plugins that an inner run does not need, since they slow or shuffle it."""
 
 
 class Run:

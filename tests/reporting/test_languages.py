@@ -28,7 +28,7 @@ def source():
 
 def extracted():
     """Template → where it is written, as the tool that fills the catalogue sees it."""
-    keywords = dict.fromkeys(MAKERS)
+    keywords = dict.fromkeys(MAKERS) | {"declare": (1,), "same": (3,)}
     found = extract_from_dir(PACKAGE, [("**.py", "python")], keywords=keywords)
     return {template: f"{name}:{line}" for name, line, template, _, _ in found if template}
 

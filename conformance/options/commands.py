@@ -1,0 +1,133 @@
+"""The tables of the commands that make no run of the suite: `serve`, `load`, `trace`, `selftest`, `rules`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conformance.options.table import (
+    Kind,
+    ReceiverTable,
+    ReportOptions,
+    RunOptions,
+    SenderTable,
+    declare,
+    same,
+    table,
+)
+from conformance.protocol.delivery import Backoff
+
+if TYPE_CHECKING:
+    from conformance.model.language import Language
+    from conformance.protocol.dialect import Dialect, Secret
+
+
+@table
+class ServeReceiver:
+    """The options of `serve receiver`."""
+
+    host: str = declare("The address to listen on.", metavar="HOST", default="127.0.0.1")
+    port: int = declare("0 takes a free one.", Kind.WHOLE, default=5000, low=0, high=65535)
+    secret: Secret = same(RunOptions, "secret")
+    db: str | None = declare(
+        "Keep what must last in this SQLite file; else in memory.", metavar="FILE", default=None
+    )
+    dialect: Dialect = same(RunOptions, "dialect")
+
+
+@table
+class ServeSender:
+    """The options of `serve sender`."""
+
+    host: str = same(ServeReceiver, "host")
+    port: int = same(ServeReceiver, "port", default=5001)
+    db: str | None = same(ServeReceiver, "db")
+    api_key: Secret | None = same(
+        SenderTable, "api_key", "Each call needs ?key= with it; or env:NAME, file:PATH."
+    )
+    backoff_base: float = declare(
+        "Seconds of the first wait.", Kind.NUMBER, default=1.0, above=0, high=Backoff().cap
+    )
+    deny_private: bool = declare(
+        "Refuse loopback, private and link-local addresses.", Kind.FLAG, default=False
+    )
+    dialect: Dialect = same(RunOptions, "dialect")
+
+
+@table
+class Load:
+    """The options of `load`. Locust, which is another process, reads the secret and the dialect."""
+
+    url: str = same(ReceiverTable, "url")
+    secret: str = same(RunOptions, "secret", kind=Kind.TEXT)
+    users: int = declare("Users at once.", Kind.WHOLE, default=50, low=1)
+    spawn_rate: float = declare(
+        "Users to start per second.", Kind.NUMBER, metavar="N", default=50.0, above=0
+    )
+    run_time: str = declare("As in 90s, 5m, 1h30m.", metavar="TIME", default="60s")
+    user_rate: float | None = declare(
+        "Requests per second of each user; by default as fast as answers come.",
+        Kind.NUMBER,
+        metavar="N",
+        above=0,
+        default=None,
+    )
+    observer_url: str | None = same(ReceiverTable, "observer_url")
+    max_p99: float | None = declare(
+        "Highest p99; by default the deadline.", Kind.NUMBER, above=0, default=None
+    )
+    max_fail_ratio: float = declare(
+        "Share of requests that may fail.",
+        Kind.NUMBER,
+        metavar="SHARE",
+        default=0.0,
+        low=0,
+        high=1,
+    )
+    deadline: float | None = declare(
+        "By default the dialect's: 5.", Kind.NUMBER, above=0, default=None
+    )
+    mix: str | None = declare(
+        "ordinary=7,repeats=1,forgeries=1,storms=1", metavar="NAME=N,…", default=None
+    )
+    dialect: str = same(RunOptions, "dialect", kind=Kind.TEXT)
+    seed: int = same(RunOptions, "seed")
+    ca: Path | None = same(RunOptions, "ca")
+    json: Path | None = same(ReportOptions, "json", "Write the verdict and the figures as JSON.")
+    html: Path | None = same(ReportOptions, "html", "Write them as one HTML file, with charts.")
+    lang: Language = same(ReportOptions, "lang")
+    quiet: bool = same(ReportOptions, "quiet")
+
+
+@table
+class Rejudge:
+    """The options of `trace` that `check` has too: most of them are for --judge."""
+
+    redact: bool = same(ReportOptions, "redact", "Hide contents and names; sizes stay.")
+    secret: Secret | None = same(
+        RunOptions,
+        "secret",
+        "The run's secret, for --judge; or env:NAME, file:PATH.",
+        default=None,
+    )
+    dialect: Dialect | None = same(
+        RunOptions,
+        "dialect",
+        "Of captured deliveries, for --judge: a name or a file.",
+        default=None,
+    )
+    strict: bool = same(RunOptions, "strict", "For --judge: a broken SHOULD fails too.")
+    json: Path | None = same(ReportOptions, "json", "For --judge: write the report as JSON.")
+    junit: Path | None = same(ReportOptions, "junit", "For --judge: write the report as JUnit XML.")
+    html: Path | None = same(
+        ReportOptions, "html", "For --judge: write the report as one HTML file."
+    )
+    quiet: bool = same(ReportOptions, "quiet", "For --judge: print only the verdict.")
+    lang: Language = same(ReportOptions, "lang")
+
+
+@table
+class Texts:
+    """The options of a command that prints texts in either language."""
+
+    lang: Language = same(ReportOptions, "lang")
