@@ -7,6 +7,7 @@ an option is used, or a fixture is requested. The table of options is loaded by 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -121,6 +122,18 @@ def pytest_report_header(config: pytest.Config) -> str | None:
         return None
     dialect = config.option.hookproof_dialect or "guide"
     return f"hookproof: {targets} (dialect {dialect}, seed {config.stash[SEED]})"
+
+
+def pytest_pycollect_makemodule(
+    module_path: Path, parent: pytest.Collector
+) -> pytest.Module | None:
+    """A suite outside of the root folder, with an id that can be pasted back: pytest's own would be cut."""
+    path = module_path.resolve()
+    if path.parent != PACKAGE or path.is_relative_to(parent.config.rootpath):
+        return None
+    nodeid = os.path.relpath(path, parent.config.rootpath).replace(os.sep, "/")
+    module: pytest.Module = pytest.Module.from_parent(parent, path=module_path, nodeid=nodeid)
+    return module
 
 
 def pytest_pycollect_makeitem(

@@ -17,6 +17,7 @@ from conformance.serving import certificates
 from tests.reporting.browser import Pages, chromium
 
 pytest_plugins = ["pytester", "tests.pytest_plugin.parts"]
+collect_ignore = ["pytest_plugin/project"]  # a project for inner runs
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -50,7 +50,8 @@ def message(config: pytest.Config, fault: InputError) -> str:
 def target_option(config: pytest.Config, side: str) -> Target | None:
     """The target of the side's URL on the command line; None without one."""
     kind = TARGETS[side]
-    found = {name: value for name, value in values(config).items() if name in options(kind.TABLE)}
+    own = options(kind.TABLE).keys() - COMMON
+    found = {name: value for name, value in values(config).items() if name in own}
     if kind.URL not in found:
         return None
     return kind(url=found.pop(kind.URL), **found)

@@ -26,13 +26,14 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from conformance import pytest_plugin
+import hookproof_pytest
 from conformance.cli.main import main
 from conformance.engine.sender.api_client import METHODS
 from conformance.load.report import load_report
 from conformance.load.settings import MIX
 from conformance.load.verdict import checks, judge
 from conformance.model.rules import Outcome
+from conformance.options.table import pytest_options
 from conformance.protocol.validation import problems
 from conformance.pytest_plugin.target import SenderTarget, Target
 from conformance.reporting.load import plain
@@ -356,33 +357,17 @@ def test_the_files_of_the_pytest_page_pass(tmp_path: Path) -> None:
     assert "3 passed" in ran.stdout
 
 
-def test_the_table_of_pytest_options_is_the_plugins() -> None:
-    named: list[str] = []
-
-    class Group:
-        def addoption(self, name: str, **_: Any) -> None:
-            named.append(name)
-
-    class Parser:
-        def getgroup(self, *_: str) -> Group:
-            return Group()
-
-    pytest_plugin.pytest_addoption(Parser())  # type: ignore[arg-type]
-    assert sorted(first_words(PYTEST, "option")) == sorted(named)
+def test_the_table_of_pytest_options_has_the_short_names_and_what_pytest_itself_has() -> None:
+    table = pytest_options()
+    short = [f"--{option.pytest or option.flag}" for option in table.values() if option.short]
+    long = [table[name].long for name in ("seed", "strict", "trace")]
+    assert sorted(first_words(PYTEST, "option")) == sorted([*short, *long])
 
 
 def test_the_tables_of_the_pytest_page_are_complete() -> None:
     assert set(first_words(PYTEST, "result")) == set(Outcome)
-    fixtures = {name for name in vars(pytest_plugin) if name.startswith("hookproof_")}
+    fixtures = {name for name in vars(hookproof_pytest) if name.startswith("hookproof_")}
     assert set(first_words(PYTEST, "fixture")) == fixtures - {"hookproof_result"}
-
-
-def test_the_pytest_page_names_what_a_target_takes_without_an_option() -> None:
-    given = {word.strip("-").replace("-", "_") for word in first_words(PYTEST, "option")}
-    fields = {each.name for kind in (Target, SenderTarget) for each in dataclasses.fields(kind)}
-    (sentence,) = re.findall(r"also what has no option here: (.*?)\. ", PYTEST)
-    told = set(re.findall(r"`(\w+)", sentence))
-    assert told == fields - given - {"url", "called"}
 
 
 # The page on load.

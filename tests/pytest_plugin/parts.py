@@ -71,7 +71,7 @@ def base() -> Iterator[str]:
         server.shutdown()
 
 
-PLUGINS = ("asyncio", "django", "hypothesispytest", "randomly", "timeout")
+PLUGINS = ("django", "hypothesispytest", "randomly", "timeout")
 LIGHT = tuple(word for name in PLUGINS for word in ("-p", f"no:{name}"))
 """Turns off the installed plugins that an inner run does not need, since they slow or shuffle it."""
 

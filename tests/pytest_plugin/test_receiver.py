@@ -84,7 +84,9 @@ def test_a_broken_should_fails_if_the_user_asks_for_it(run: Run, base: str) -> N
 
 
 def test_warnings_turned_into_errors_make_no_must_of_a_should(run: Run, base: str) -> None:
-    result = run.against(base, "-W", "error", rules="receiver.accepts.unknown-type")
+    result = run.against(
+        base, "-p", "no:asyncio", "-W", "error", rules="receiver.accepts.unknown-type"
+    )
     result.assert_outcomes(passed=3, warnings=1)
     assert str(result.stdout).count("answered 400; expected 200") == 1
 
