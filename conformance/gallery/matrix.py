@@ -49,8 +49,9 @@ APART, CALM = 0.2, 1.0
 """Seconds between the starts of two peers, since a peer is busiest at its start; and seconds without a
 stall of this process before another peer may start."""
 
-TIMEOUT = 600.0
-"""Seconds for the run against one peer, which shares the processor with others."""
+TIMEOUT, TIMEOUT_ON_REQUEST = 600.0, 3600.0
+"""Seconds for the run against one peer, which shares the processor with others; and against one that is
+judged on request, which takes long."""
 
 SHARE = "conformance.gallery.share"
 """The module that judges some of the peers in its own process."""
@@ -243,9 +244,9 @@ async def _judge(peer: Peer) -> Row:
     begin = time.monotonic()
     try:
         async with peer.serve() as options:
-            report = await report_on(
-                replace(options, rules=peer.rules(), fuzz=_examples(peer), timeout=TIMEOUT)
-            )
+            timeout = TIMEOUT_ON_REQUEST if peer.on_request else TIMEOUT
+            rules, examples = peer.rules(), _examples(peer)
+            report = await report_on(replace(options, rules=rules, fuzz=examples, timeout=timeout))
     except HarnessError as fault:
         return Row(peer.name, peer.fault, peer.side, missed=peer.caught_by, errors=(str(fault),))
     broken = report.having(Outcome.FAIL, Outcome.WARN, Outcome.NOTE)
