@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from conformance.model.exchange import Answer, Exchange, Headers, Masked, Request, Signing
+from conformance.model.exchange import Exchange, Headers, Masked
 from conformance.model.result import Result
 from conformance.model.sentence import Sentence
 from conformance.scenario.dialects import load
@@ -54,18 +54,14 @@ def signature_headers(run: Mapping[str, Any] | None) -> frozenset[bytes]:
 
 def redact_exchange(exchange: Exchange, signed_by: frozenset[bytes]) -> Exchange:
     """`exchange` without contents and names. `signed_by` are the dialect's headers, in lower case."""
-    request = Request(
-        exchange.request.method,
-        redact_url(exchange.request.url),
-        _headers(exchange.request.headers, signed_by),
-        redact_body(exchange.request.body),
-        exchange.request.transport,
-    )
-    answer = exchange.answer
+    request, answer, signing = exchange.request, exchange.answer, exchange.signing
+    headers = _headers(request.headers, signed_by)
+    body = redact_body(request.body)
+    request = replace(request, url=redact_url(request.url), headers=headers, body=body)
     if answer is not None:
         headers = _headers(answer.headers, signed_by)
-        answer = Answer(answer.status, headers, redact_body(answer.body), answer.cut)
-    signing = exchange.signing and _signing(exchange.signing)
+        answer = replace(answer, headers=headers, body=redact_body(answer.body))
+    signing = signing and replace(signing, body=redact_body(signing.body))
     raw = exchange.raw and redact_body(exchange.raw)
     redacted = replace(exchange, request=request, answer=answer, signing=signing, raw=raw)
     if redacted == exchange:
@@ -136,7 +132,3 @@ def _headers(headers: Headers, signed_by: frozenset[bytes]) -> Headers:
         (name, value if name.lower() in KEPT_HEADERS | signed_by else b"x" * len(value))
         for name, value in headers
     )
-
-
-def _signing(signing: Signing) -> Signing:
-    return replace(signing, body=redact_body(signing.body))

@@ -11,6 +11,7 @@ import base64
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
@@ -190,37 +191,25 @@ def exchange_from(row: Sequence[Any]) -> Exchange:
         answer = Answer(
             fields["status"], headers, fields["answer_body"], bool(fields["answer_cut"])
         )
-    signing = fields["signing"]
-    return Exchange(
-        id=fields["id"],
-        role=Role(fields["role"]),
-        rule=fields["rule"],
-        case=fields["case"],
-        step=fields["step"],
-        msg_id=fields["msg_id"],
-        request=Request(
+    signing, body = fields["signing"], fields["request_body"]
+    request_headers = read_headers(fields["request_headers"])
+    fields |= {
+        "role": Role(fields["role"]),
+        "request": Request(
             fields["method"],
             fields["url"],
-            read_headers(fields["request_headers"]),
-            fields["request_body"],
+            request_headers,
+            body,
             Transport(fields["transport"]),
         ),
-        signing=_read_signing(signing, fields["request_body"]) if signing is not None else None,
-        answer=answer,
-        fault=Fault(fields["fault"]) if fields["fault"] is not None else None,
-        detail=fields["detail"],
-        started=fields["started"],
-        sent=fields["sent"],
-        ended=fields["ended"],
-        peer=fields["peer"],
-        clock=fields["clock"],
-        masked=frozenset(Masked(word) for word in (fields["masked"] or "").split()),
-        superseded=bool(fields["superseded"]),
-        raw=fields["raw"],
-        injected=fields["injected"],
-        leg=Leg(fields["leg"]) if fields["leg"] is not None else None,
-        link=fields["link"],
-    )
+        "signing": _read_signing(signing, body) if signing is not None else None,
+        "answer": answer,
+        "fault": Fault(fields["fault"]) if fields["fault"] is not None else None,
+        "masked": frozenset(Masked(word) for word in (fields["masked"] or "").split()),
+        "superseded": bool(fields["superseded"]),
+        "leg": Leg(fields["leg"]) if fields["leg"] is not None else None,
+    }
+    return Exchange(**{name: fields[name] for name in Exchange.__slots__})
 
 
 def _headers_json(headers: Headers) -> str:
@@ -246,33 +235,16 @@ def read_headers(text: str) -> Headers:
 
 
 def _signing(signing: Signing, body: bytes) -> str:
-    """A signing as JSON, without default values and without a body that equals the request's."""
-    stamp = f'{{"timestamp": {quoted(signing.timestamp.decode("latin-1"))}'
-    if signing.authentic and signing.body == body and _is_plain(signing):
-        return stamp + "}"
-    fields = {
-        "secret": signing.secret,
-        "signed_stamp": signing.signed_stamp,
-        "signatures": signing.signatures,
-        "stamp": signing.stamp,
-        "prefix": signing.prefix,
-        "authentic": signing.authentic,
-    }
-    if signing.body != body:
-        fields["body"] = base64.b64encode(signing.body).decode()
-    return f"{stamp}, {json.dumps(fields)[1:]}"
-
-
-def _is_plain(signing: Signing) -> bool:
-    """Whether everything but timestamp, body and `authentic` has its default, as without tampering."""
-    values = (
-        signing.secret,
-        signing.signed_stamp,
-        signing.signatures,
-        signing.stamp,
-        signing.prefix,
-    )
-    return values == (None, "$TS", ("$SIG",), "$TS", "")
+    """A signing as JSON, without a body that equals the request's, and without what has its default where
+    nothing was tampered with."""
+    stamp = signing.timestamp.decode("latin-1")
+    if signing == Signing(signing.timestamp, body):
+        return f'{{"timestamp": {quoted(stamp)}}}'
+    fields = asdict(signing) | {"timestamp": stamp}
+    signed = fields.pop("body")
+    if signed != body:
+        fields["body"] = base64.b64encode(signed).decode()
+    return json.dumps(fields)
 
 
 def _read_signing(text: str, body: bytes) -> Signing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from functools import lru_cache
 
 from conformance.model.exchange import Exchange
 from conformance.model.sentence import EMPTY
@@ -52,9 +53,13 @@ def scheme_of(each: Exchange, requested: Signer) -> Scheme | None:
     plain = Scheme(requested, None, EMPTY)
     if fits(plain, each, requested.dialect):
         return plain
-    known = [dialects.load(name) for name in dialects.names()]
-    candidates = others(requested, known)
+    candidates = _candidates(requested)
     return next((scheme for scheme in candidates if fits(scheme, each, requested.dialect)), None)
+
+
+@lru_cache(8)  # many deliveries may fit none
+def _candidates(requested: Signer) -> tuple[Scheme, ...]:
+    return tuple(others(requested, [dialects.load(name) for name in dialects.names()]))
 
 
 def _normalized(signature: bytes, dialect: Dialect) -> bytes:
