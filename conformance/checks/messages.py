@@ -70,11 +70,13 @@ class Tally:
                     count = self._found.setdefault((level, code), _Count(self._position))
                     count.add(exchanges, text)
                 case Unjudged():
-                    self._unjudged = self._unjudged or judgement
+                    self._unjudged = min(self._unjudged or judgement, judgement, key=self._rank)
 
     def judgements(self) -> list[Judgement]:
-        """A finding for each level and code; else what holds; else why nothing could be judged."""
-        if not self._found and self._held.number:
+        """A finding for each level and code; else what holds; else why nothing could be judged. A reason not
+        to judge that names exchanges outweighs what holds: they may break the rule."""
+        doubtful = self._unjudged is not None and self._unjudged.exchanges
+        if not self._found and self._held.number and not doubtful:
             return [Held(self._level, tuple(self._held.first))]
         total = self._held.number + sum(count.number for count in self._found.values())
         in_order = sorted(self._found.items(), key=lambda found: self._position(found[1].first[0]))
@@ -88,6 +90,11 @@ class Tally:
             for (level, code), count in in_order
         ]
         return findings or [self._unjudged or self._check.unseen]
+
+    def _rank(self, unjudged: Unjudged) -> tuple[bool, int]:
+        """Orders reasons not to judge: first those that name exchanges, by the first of these."""
+        exchanges = unjudged.exchanges
+        return not exchanges, self._position(exchanges[0]) if exchanges else 0
 
 
 class _Count:

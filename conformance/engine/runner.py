@@ -36,10 +36,12 @@ from conformance.model.exchange import Exchange
 from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
 from conformance.model.rules import Judgement, Outcome, Unjudged, verdict
-from conformance.model.sentence import Sentence
+from conformance.model.sentence import EMPTY, Sentence, joined
+from conformance.options.secrets import SHORT, Mask
 from conformance.options.table import RunOptions
 from conformance.scenario.records import Scenario
 from conformance.trace import Trace
+from conformance.trace.masking import mask_result, mask_sentence
 
 _LOG = logging.getLogger("hookproof")
 
@@ -99,8 +101,9 @@ class Side(Protocol):
         """What a recorded run needs of the side, as `schemas/run.schema.json` describes it: what preflight
         learnt (`profile`), and the names of secret headers."""
 
-    def mask(self, trace: Trace) -> None:
-        """Mask the run's secrets in its trace."""
+    @property
+    def mask(self) -> Mask:
+        """Masks the run's secrets."""
 
 
 class Runner:
@@ -187,7 +190,8 @@ class Runner:
     def _keep(self, record: CaseRecord) -> Result:
         if record.owns_exchanges:
             self.final[record.key] = record.exchanges
-        return self.side.judge.result(record, strict=self.side.options.strict)
+        result = self.side.judge.result(record, strict=self.side.options.strict)
+        return mask_result(result, self.side.mask)
 
     async def _drive(self) -> None:
         try:
@@ -284,7 +288,7 @@ class Runner:
             started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
             seconds=self.clock.monotonic() - begin,
             results=tuple(results),
-            cause=self._cause(results),
+            cause=mask_sentence(self._cause(results), side.mask),
             language=self._language,
             trace=trace,
         )
@@ -298,7 +302,7 @@ class Runner:
             "exchanges": exchange_counts(trace),
             **side.run_data(),
         }
-        side.mask(trace)  # only now: the metadata may contain a secret too
+        trace.mask(side.mask)  # only now: the metadata may contain a secret too
         return report
 
     def _cause(self, results: Sequence[Result]) -> Sentence:
@@ -307,6 +311,14 @@ class Runner:
         if state in (State.STOPPED, State.OUT_OF_TIME) and stop is not None:
             return stop.reason
         cause = self.side.cause(results)
-        if cause or {result.outcome for result in results} & {Outcome.PASS, Outcome.FAIL}:
-            return cause
-        return stop.reason if stop is not None else NOTHING_PASSED
+        if not cause and not {result.outcome for result in results} & {Outcome.PASS, Outcome.FAIL}:
+            return stop.reason if stop is not None else NOTHING_PASSED
+        notice = _SHORT_SECRET if self.side.mask.covers_own_words else EMPTY
+        return joined(Sentence(" "), [cause, notice])
+
+
+_SHORT_SECRET = Sentence(
+    "A secret of fewer than {least} bytes is masked even where it stands by chance: the trace of this run "
+    "cannot be judged again. Use a longer one.",
+    least=SHORT,
+)

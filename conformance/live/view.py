@@ -9,8 +9,8 @@ from conformance.live.explainer import Explainer, Explanation
 from conformance.live.feed import LARGEST, MOST, FeedEntry
 from conformance.model.escaping import visible
 from conformance.model.text import Statement
+from conformance.options.secrets import mask_of
 from conformance.protocol.signing import Signer
-from conformance.receiver.masking import Mask
 from conformance.reporting.languages import in_chinese, in_english
 from conformance.reporting.pages.escaped_text import decode, escape_runs
 
@@ -24,7 +24,7 @@ class RequestView:
 
     def __init__(self, signer: Signer) -> None:
         self._explainer = Explainer(signer)
-        self._mask = Mask(bytes(signer.secret))
+        self._mask = mask_of(signer.secret)
         self._explanations: dict[int, Explanation] = {}  # of the newest requests
 
     def row(self, number: int, entry: FeedEntry) -> dict[str, Any]:
@@ -81,9 +81,7 @@ class RequestView:
         return explanation
 
     def _word(self, value: object, longest: int) -> str:
-        # Cut far beyond the end first: a text may have a megabyte. Half a secret would escape the mask.
-        text = str(value)[: longest + 10_000].encode("utf-8", "surrogatepass")
-        masked = self._mask(text).decode("utf-8", "surrogatepass")
+        masked = self._mask.text(str(value))  # first, since half a secret would escape the mask
         cut = masked[:longest] + ("…" if len(masked) > longest else "")
         return visible(cut).replace("\n", "\\n").replace("\t", "\\t")
 

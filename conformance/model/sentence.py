@@ -7,7 +7,7 @@ templates, so text from a target or a user may hold braces.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from string import Formatter
@@ -117,11 +117,18 @@ class Sentence:
                     merged.setdefault(name, value)
         return merged
 
-    def with_text(self, change: Callable[[str], str]) -> Sentence:
-        """The sentence with `change` made to every text among its parameters."""
+    def with_text(self, change: Callable[[str], str], unchanged: Collection[str] = ()) -> Sentence:
+        """The sentence with `change` made to every text among its parameters, those that are called as in
+        `unchanged` excepted."""
+
+        def changed(name: str, value: Value) -> Value:
+            if isinstance(value, Sentence):
+                return value.with_text(change, unchanged)
+            return change(value) if isinstance(value, str) and name not in unchanged else value
+
         return _of(
             replace(
-                phrase, items=tuple((name, _changed(value, change)) for name, value in phrase.items)
+                phrase, items=tuple((name, changed(name, value)) for name, value in phrase.items)
             )
             for phrase in self._phrases
         )
@@ -163,12 +170,6 @@ def _phrase(part: Mapping[str, Any]) -> _Phrase:
                 raise ValueError(f"{part['template']!r} is not a template")
             _formatted(dict(items)[name], spec, conversion, ENGLISH)
     return _Phrase(part["template"], items)
-
-
-def _changed(value: Value, change: Callable[[str], str]) -> Value:
-    if isinstance(value, Sentence):
-        return value.with_text(change)
-    return change(value) if isinstance(value, str) else value
 
 
 EMPTY = _of(())

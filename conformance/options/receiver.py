@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import re
-from contextlib import suppress
 from dataclasses import dataclass
 
-from conformance.options.secrets import encoded_forms
+from conformance.options.secrets import Mask, header_secrets, mask_of
 from conformance.options.table import ReceiverTable
 from conformance.options.values import check
 
@@ -22,16 +19,10 @@ class Options(ReceiverTable):
         urls = (self.url, self.also_url or "", self.observer_url or "")
         return any(url.lower().startswith("https:") for url in urls)
 
+    def mask(self, decoded: bytes) -> Mask:
+        """Masks the secret, as the target has `decoded` it and as it is, and the values of --header."""
+        headers = (header_secrets(value) for _, value in self.headers)
+        return mask_of(decoded, self.secret, *sorted(set().union(*headers)))
+
     def __post_init__(self) -> None:
         check(self)
-
-
-def spellings(options: Options) -> set[bytes]:
-    """The secret and the values of --header as answers may repeat them: whole, in parts, and decoded."""
-    secrets = {bytes(options.secret)}
-    for _, value in options.headers:
-        secrets |= {value, *re.split(rb"[\s;,=]+", value)}
-        if value.lower().startswith(b"basic "):
-            with suppress(ValueError):
-                secrets.add(base64.b64decode(value[6:]))
-    return encoded_forms(secrets)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from conformance.model.errors import InputError
-from conformance.options.secrets import encoded_forms, other_secret
+from conformance.options.secrets import Mask, mask_of, other_secret
 from conformance.options.table import SenderTable
 from conformance.options.values import check
 
@@ -15,6 +15,11 @@ from conformance.options.values import check
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenderOptions(SenderTable):
     """The options of a run against a sender. Raises InputError for values that cannot be used."""
+
+    @property
+    def mask(self) -> Mask:
+        """Masks the secrets of the suite's endpoints, and the API key."""
+        return mask_of(self.secret, other_secret(self.secret), self.api_key or b"")
 
     def __post_init__(self) -> None:
         check(self)
@@ -46,9 +51,3 @@ class SenderOptions(SenderTable):
             return not ipaddress.ip_address(host).is_loopback
         except ValueError:
             return host != "localhost"
-
-
-def spellings(options: SenderOptions) -> set[bytes]:
-    """The suite's secrets and the API key as answers may encode them."""
-    secrets = {options.secret, other_secret(options.secret), options.api_key or b""}
-    return encoded_forms({bytes(secret) for secret in secrets if secret})

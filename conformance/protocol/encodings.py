@@ -40,15 +40,6 @@ def ascii_only(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def in_json(text: bytes) -> frozenset[bytes]:
-    """`text` as different encoders write it within a JSON string: unchanged, with the mandatory escapes,
-    with everything escaped that is not ASCII, and each with slashes as PHP escapes them."""
-    decoded = text.decode("utf-8", "replace")
-    escaped = {json.dumps(decoded)[1:-1], json.dumps(decoded, ensure_ascii=False)[1:-1]}
-    escaped |= {word.replace("/", r"\/") for word in escaped}
-    return frozenset({text, *(word.encode("utf-8", "replace") for word in escaped)})
-
-
 def indented(value: object) -> bytes:
     """Pretty-printed, two spaces a level."""
     return json.dumps(value, ensure_ascii=False, indent=2).encode()

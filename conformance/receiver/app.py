@@ -15,11 +15,11 @@ from typing import Any
 from aiohttp import web
 
 from conformance.model.clock import Clock
+from conformance.options.secrets import Mask, mask_of
 from conformance.protocol.signing import Signer
 from conformance.receiver.behaviour import ReceiverBehaviour, Response
 from conformance.receiver.events import DeliveryNotice, Follower
 from conformance.receiver.inbox import PREVIEW, Inbox
-from conformance.receiver.masking import Mask
 from conformance.receiver.script import perform
 from conformance.serving.listening import KEEP_ALIVE, listening, until_stopped
 from conformance.storage.commits import NotStoredError
@@ -153,7 +153,7 @@ class Receiver:
         return _json(
             [
                 {
-                    "msgId": mask(entry.msg_id.encode()).decode(),
+                    "msgId": mask.text(entry.msg_id),
                     "received": entry.received,
                     "size": entry.size,
                     "fits": entry.fits,
@@ -179,7 +179,7 @@ async def serving(
     """Serve within the context. Yields the base URL, which goes before ENDPOINT and OBSERVER and has
     no trailing slash. Raises InputError when the address cannot be bound."""
     settings = settings or Settings()
-    mask = Mask(bytes(signer.secret))
+    mask = mask_of(signer.secret)
     runner = web.AppRunner(
         Receiver(behaviour, inbox, signer, clock, mask, settings.follower).application(),
         access_log=None,

@@ -5,9 +5,8 @@ nothing of how a run is driven or judged; what re-judging needs, it stores as da
 """
 
 from conformance.trace.filter import TraceFilter
-from conformance.trace.masking import MASK
 from conformance.trace.memory import Trace
 from conformance.trace.store import check_place
 from conformance.trace.stored import StoredTrace
 
-__all__ = ["MASK", "StoredTrace", "Trace", "TraceFilter", "check_place"]
+__all__ = ["StoredTrace", "Trace", "TraceFilter", "check_place"]

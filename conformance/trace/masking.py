@@ -1,87 +1,139 @@
-"""Masks secrets in what the target sent, and in what was sent to it together with its secret."""
+"""Masks secrets in the records of a run: in what a peer sent, and in what was signed. The suite's own words,
+rule ids and the user's URLs stay."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from conformance.model.exchange import Answer, Exchange, Headers, Masked, Role
-from conformance.protocol.encodings import in_json
+from conformance.model.exchange import Answer, Exchange, Headers, Masked, Request, Role
+from conformance.model.result import Result
+from conformance.model.sentence import Sentence
+from conformance.options.secrets import MASK, Mask, mask_of
 
-MASK = b"(secret)"
+_DELIVERED = frozenset({Role.ATTEMPT, Role.ELSEWHERE, Role.MALFORMED})
+_PEER_ROLES = _DELIVERED | {Role.API, Role.EMIT}
+"""Roles whose requests a sender composed, or the suite with what a sender answered before. Of the others only
+the body is masked: it was signed, and a short secret may occur in it by chance."""
 
-PEER_ROLES = frozenset({Role.API, Role.EMIT, Role.ATTEMPT, Role.ELSEWHERE, Role.MALFORMED})
-"""Roles whose requests may hold a secret too. The suite composes the others, in which a short secret
-can only occur by chance."""
+_OWN_WORDS = frozenset(
+    {"rule", "place", "places", "where", "broken", "listed", "names", "url", "requested", "spoken"}
+    | {"summary", "dialect", "check", "mutation", "encoding", "source", "kind"}
+)
+"""Parameters of sentences that never quote a peer."""
+
+_AUTHORITY = re.compile(r"\w+://[^/?#]*")
 
 
-def mask_exchange(exchange: Exchange, secrets: Iterable[bytes], own: bytes) -> Exchange:
-    """`exchange` with MASK in place of each of `secrets`. If it held `own`, the target's secret, it is
+def mask_exchange(exchange: Exchange, mask: Mask) -> Exchange:
+    """`exchange` with MASK in place of each secret. If what the peer sent held the target's own, it is
     marked differently, since that is a finding."""
-    longest_first = sorted(secrets, key=len, reverse=True)
-    answer = _answer(exchange.answer, longest_first) if exchange.answer is not None else None
-    request, raw = exchange.request, exchange.raw
-    if exchange.role in PEER_ROLES:
-        raw = raw and _bytes(raw, longest_first)
-        request = replace(
-            request,
-            url=_text(request.url, longest_first),
-            headers=_headers(request.headers, longest_first),
-            body=_bytes(request.body, longest_first),
-        )
-    if (answer, request, raw) == (exchange.answer, exchange.request, exchange.raw):
+    from_peer = b"\n".join(_from_peer(exchange))
+    if not any(map(mask.matches, (from_peer, *_from_suite(exchange)))):
         return exchange
-    content = _content(exchange.answer) if exchange.answer is not None else b""
-    if exchange.role in PEER_ROLES:
-        values = [value for _, value in exchange.request.headers]
-        content += b"\n".join([exchange.raw or b"", exchange.request.body, *values])
-    leaked = any(encoding in content for encoding in in_json(own))
-    mark = Masked.SECRET if own in longest_first and leaked else Masked.CREDENTIAL
-    masked = exchange.masked | {mark}
-    return replace(exchange, answer=answer, request=request, raw=raw, masked=masked)
+    msg_id, signing = exchange.msg_id, exchange.signing
+    masked = replace(
+        exchange,
+        msg_id=mask.text(msg_id) if msg_id and exchange.role in _PEER_ROLES else msg_id,
+        request=_request(exchange, mask),
+        signing=signing and replace(signing, body=mask(signing.body)),
+        answer=exchange.answer and _answer(exchange.answer, mask),
+        raw=exchange.raw and mask(exchange.raw),
+    )
+    if masked == exchange:
+        return exchange
+    mark = Masked.SECRET if mask_of(mask.own).matches(from_peer) else Masked.CREDENTIAL
+    return replace(masked, masked=exchange.masked | {mark})
 
 
-def mask_json(data: Any, secrets: Iterable[bytes]) -> Any:
-    """JSON data with MASK in place of each of `secrets`, in every string."""
-    longest_first = sorted(secrets, key=len, reverse=True)
+def mask_result(result: Result, mask: Mask) -> Result:
+    """`result` with MASK in place of each secret in its message, and without a shell line that holds one."""
+    line = result.reproduce or ""
+    holds_secret = any(secret in line.encode("utf-8", "surrogateescape") for secret in mask.secrets)
+    return replace(
+        result,
+        message=mask_sentence(result.message, mask),
+        reproduce=None if holds_secret else result.reproduce,
+    )
+
+
+def mask_sentence(sentence: Sentence, mask: Mask) -> Sentence:
+    """`sentence` with MASK in place of each secret in the parameters that may quote a peer."""
+    return sentence.with_text(mask.text, _OWN_WORDS)
+
+
+def mask_run(run: Mapping[str, Any] | None, mask: Mask) -> Mapping[str, Any] | None:
+    """The metadata of a run with MASK in place of each secret in what was learnt from answers."""
+    if run is None or "inferred" not in run["profile"]:
+        return run
+    profile = dict(run["profile"])
+    blind = profile["blind"] and mask_sentence(Sentence.from_data(profile["blind"]), mask).as_data()
+    profile |= {"blind": blind, "inferred": _mask_json(profile["inferred"], mask)}
+    return {**run, "profile": profile}
+
+
+def differs_from_signed(exchange: Exchange) -> bool:
+    """Whether the recorded body is not the one that was signed: contents, or a secret in it, are masked."""
+    in_body = bool(exchange.masked) and MASK in exchange.request.body
+    return Masked.CONTENT in exchange.masked or in_body
+
+
+def _from_peer(exchange: Exchange) -> Iterator[bytes]:
+    """Everything in an exchange that the peer sent."""
+    request, answer = exchange.request, exchange.answer
+    if exchange.role in _DELIVERED:
+        yield _AUTHORITY.sub("", request.url).encode("utf-8", "replace")
+        yield from (piece for header in request.headers for piece in header)
+        yield from (request.body, exchange.raw or b"")
+    if answer is not None:
+        yield from (piece for header in answer.headers for piece in header)
+        yield answer.unpacked
+
+
+def _from_suite(exchange: Exchange) -> Iterator[bytes]:
+    """What the suite sent, as far as it may be masked."""
+    request, signing = exchange.request, exchange.signing
+    if exchange.role not in _DELIVERED:
+        yield request.body
+        if exchange.role in _PEER_ROLES:
+            yield request.url.encode("utf-8", "replace")
+    if signing is not None and signing.body is not request.body:
+        yield signing.body
+
+
+def _request(exchange: Exchange, mask: Mask) -> Request:
+    request = exchange.request
+    if exchange.role not in _PEER_ROLES:
+        return replace(request, body=mask(request.body))
+    end = len(request.url.partition("?")[0])
+    if exchange.role in _DELIVERED and (authority := _AUTHORITY.match(request.url)):
+        end = authority.end()
+    return replace(
+        request,
+        url=request.url[:end] + mask.text(request.url[end:]),
+        headers=_headers(request.headers, mask),
+        body=mask(request.body),
+    )
+
+
+def _answer(answer: Answer, mask: Mask) -> Answer:
+    unpacked = answer.unpacked
+    hidden = unpacked is not answer.body and mask.matches(unpacked)
+    body = MASK if hidden else mask(answer.body)
+    return replace(answer, headers=_headers(answer.headers, mask), body=body)
+
+
+def _headers(headers: Headers, mask: Mask) -> Headers:
+    return tuple((mask(name), mask(value)) for name, value in headers)
+
+
+def _mask_json(data: Any, mask: Mask) -> Any:
     match data:
         case str():
-            return _text(data, longest_first)
-        case dict():
-            return {key: mask_json(value, longest_first) for key, value in data.items()}
+            return mask.text(data)
         case list() | tuple():
-            return [mask_json(value, longest_first) for value in data]
+            return [_mask_json(value, mask) for value in data]
         case _:
             return data
-
-
-def _answer(answer: Answer, secrets: Sequence[bytes]) -> Answer:
-    headers, body = _headers(answer.headers, secrets), _bytes(answer.body, secrets)
-    unpacked = answer.unpacked
-    if unpacked is not answer.body and any(secret in unpacked for secret in secrets):
-        body = MASK
-    if (headers, body) == (answer.headers, answer.body):
-        return answer
-    return replace(answer, headers=headers, body=body)
-
-
-def _content(answer: Answer) -> bytes:
-    return b"\n".join([*(value for _, value in answer.headers), answer.unpacked])
-
-
-def _headers(headers: Headers, secrets: Sequence[bytes]) -> Headers:
-    return tuple((name, _bytes(value, secrets)) for name, value in headers)
-
-
-def _bytes(value: bytes, secrets: Sequence[bytes]) -> bytes:
-    for secret in secrets:
-        if secret in value:
-            value = value.replace(secret, MASK)
-    return value
-
-
-def _text(value: str, secrets: Sequence[bytes]) -> str:
-    for secret in secrets:
-        value = value.replace(secret.decode("utf-8", "surrogateescape"), MASK.decode())
-    return value

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.model.exchange import Exchange
 from conformance.model.result import Result
-from conformance.trace.masking import mask_exchange, mask_json
+from conformance.options.secrets import Mask
+from conformance.trace.masking import mask_exchange, mask_run
 from conformance.trace.store import write
 from conformance.trace.stored import StoredTrace
 
@@ -71,12 +72,10 @@ class Trace:
         ]
         return new_ids
 
-    def mask(self, secrets: Iterable[bytes], own: bytes = b"") -> None:
-        """Mask `secrets` in answers, and in requests to and from a sender: a peer may have sent one
-        back. `own` is the one that the target verifies or signs with."""
-        all_secrets = list(secrets)
-        self.exchanges = [mask_exchange(each, all_secrets, own) for each in self.exchanges]
-        self.run = mask_json(self.run, all_secrets)
+    def mask(self, mask: Mask) -> None:
+        """Mask secrets in what peers sent, and in what was signed."""
+        self.exchanges = [mask_exchange(each, mask) for each in self.exchanges]
+        self.run = mask_run(self.run, mask)
 
     def redacted(self) -> StoredTrace:
         """A copy without contents and names; sizes stay."""

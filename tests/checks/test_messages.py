@@ -55,6 +55,20 @@ def test_without_a_finding_what_holds_counts_before_what_is_not_judged(statuses,
     assert judge(CHECK, deliveries(*statuses), None, Level.MUST) == [judgement]
 
 
+def test_what_may_break_the_rule_is_not_outweighed_by_what_holds():
+    doubts = Check(
+        "doubts",
+        Scope.MESSAGE,
+        lambda over, profile, level: [
+            Unjudged("doubt", ODD.reason, exchanges=(each.id,)) if each.status == 404 else held
+            for each in over
+            for held in by_status([each], profile, level)
+        ],
+    )
+    (doubt,) = judge(doubts, deliveries(200, 200, 404, 200, 404), None, Level.MUST)
+    assert (doubt.code, doubt.exchanges) == ("doubt", (3,))
+
+
 def test_findings_are_counted_over_all_messages_and_the_first_is_described():
     over = deliveries(200, 404, 500, 200, 500, 500)
     (finding,) = judge(CHECK, over, None, Level.MUST)

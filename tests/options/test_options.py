@@ -1,16 +1,13 @@
-"""What a run is asked to do: what cannot be used is reported, and a secret hidden in any text."""
+"""What a run is asked to do: what cannot be used is reported."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from conformance.model.errors import InputError
-from conformance.options.secrets import MASK, hide
-from conformance.options.sender import SenderOptions, spellings
+from conformance.options.sender import SenderOptions
 from conformance.options.table import SenderTable
 from conformance.options.table import options as declared
 from conformance.options.values import read
@@ -97,40 +94,3 @@ def test_anything_else_to_listen_on_is_refused(given):
 )
 def test_whether_the_sender_is_on_another_machine_shows_in_its_url(url, elsewhere):
     assert options(api_url=url).is_remote is elsewhere
-
-
-SECRET = 'k3y-"燈塔"-\\x'
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param(SECRET, id="as it is"),
-        pytest.param('{"Secret": "k3y-\\"燈塔\\"-\\\\x"}', id="in JSON"),
-        pytest.param('{"Secret": "k3y-\\"\\u71c8\\u5854\\"-\\\\x"}', id="in escaped JSON"),
-        pytest.param("k3y-&quot;燈塔&quot;-\\x", id="in HTML"),
-        pytest.param("?s=k3y-%22%E7%87%88%E5%A1%94%22-%5Cx", id="in a URL"),
-        pytest.param(f"{SECRET!r}", id="in a repr"),
-        pytest.param(f"{SECRET.encode().decode('latin-1')!r}", id="in a header"),
-    ],
-)
-def test_a_secret_is_hidden_however_it_is_written(text):
-    hidden = hide(f"answered 400 ({text})", spellings(options(secret=SECRET.encode())))
-    assert MASK in hidden
-    assert "k3y" not in hidden
-
-
-@given(st.integers(3, 30), st.text(max_size=5), st.text(max_size=5))
-def test_no_beginning_of_a_secret_stands_before_a_cut(size, before, after):
-    secret = b"0123456789-abcdefghij-0123456789"
-    cut = secret.decode()[:size]
-    assert hide(f"{before}{cut}… {after}", [secret]) == f"{before}{MASK}… {after}"
-
-
-def test_the_rest_of_a_text_is_left_alone():
-    said = "answered 400 (a secret that is wrong…), not 200"
-    assert hide(said, [b"a-secret", b"another"]) == said
-
-
-def test_a_secret_too_short_to_recognise_is_not_hidden():
-    assert hide("the whole Secret", spellings(options(secret=b"s"))) == "the whole Secret"

@@ -10,6 +10,7 @@ import pytest
 from conformance.checks.sender.wire import deliveries
 from conformance.model.exchange import Answer, Exchange, Masked, Request, Role, Transport
 from conformance.model.language import ENGLISH
+from conformance.options.secrets import mask_of
 from conformance.reporting import trace_view
 from conformance.reporting.html.exchange import ExchangeRenderer
 from conformance.reporting.notebook.displays import exchange_display
@@ -58,7 +59,7 @@ def test_its_bytes_are_exported() -> None:
 
 def test_its_bytes_are_masked_and_redacted() -> None:
     trace = Trace([MALFORMED])
-    trace.mask([b"s3cret"], b"s3cret")
+    trace.mask(mask_of(b"s3cret"))
     assert trace[1].raw == RAW.replace(b"s3cret", b"(secret)")
     assert trace[1].masked == {Masked.SECRET}
     (redacted,) = Trace([MALFORMED]).redacted()

@@ -1,10 +1,12 @@
 """The trace of a run in memory: the order of its exchanges, and the masking of secrets."""
 
 import gzip
+from dataclasses import replace
 
 import pytest
 
 from conformance.model.exchange import Answer, Fault, Leg, Masked, Request, Role
+from conformance.options.secrets import mask_of
 from conformance.reporting.notebook.displays import exchange_display, trace_display
 from conformance.trace import Trace
 from tests.trace.parts import exchange
@@ -36,7 +38,7 @@ def test_exchanges_can_be_renumbered_in_another_order(trace):
 
 def masked(*, own=KEY, **changed):
     trace = Trace([exchange(**changed)])
-    trace.mask([KEY], own)
+    trace.mask(mask_of(own, KEY))
     return trace[1]
 
 
@@ -53,16 +55,7 @@ def test_a_secret_in_a_compressed_answer_is_masked():
     assert result.masked == {Masked.SECRET}
 
 
-@pytest.mark.parametrize("written", [b'k\\"\\u00fc', 'k\\"ü'.encode()])
-def test_the_secret_as_json_writes_it_is_the_secret(written):
-    own = 'k"ü'.encode()
-    trace = Trace([exchange(answer=Answer(200, (), b'{"expected": "%b"}' % written))])
-    trace.mask([own, written], own)
-    assert trace[1].answer.body == b'{"expected": "(secret)"}'
-    assert trace[1].masked == {Masked.SECRET}
-
-
-def test_another_spelling_is_masked_but_does_not_count_as_the_secret():
+def test_another_secret_is_masked_but_does_not_count_as_the_targets():
     result = masked(own=b"", answer=Answer(200, (), KEY))
     assert result.answer.body == b"(secret)"
     assert result.masked == {Masked.CREDENTIAL}
@@ -72,10 +65,10 @@ def test_an_exchange_without_a_secret_is_unchanged():
     assert masked() == exchange()
 
 
-def test_the_longer_of_two_secrets_goes_first():
-    trace = Trace([exchange(answer=Answer(200, (), b"k3y-k3y-longer"))])
-    trace.mask([KEY, b"k3y-k3y-longer"])
-    assert trace[1].answer.body == b"(secret)"
+def test_secrets_that_overlap_are_masked_as_one():
+    trace = Trace([exchange(answer=Answer(200, (), b"<k3y-k3y-longer>"))])
+    trace.mask(mask_of(KEY, b"k3y-k3y-longer", b"longer>"))
+    assert trace[1].answer.body == b"<(secret)"
 
 
 @pytest.mark.parametrize("role", [Role.API, Role.EMIT, Role.ATTEMPT, Role.ELSEWHERE])
@@ -86,20 +79,35 @@ def test_requests_to_and_from_a_sender_are_masked_too(role):
                                     ((b"X-Key", b"(secret)"),), b"(secret)")  # fmt: skip
 
 
-def test_a_request_composed_by_the_suite_is_not_masked():
-    # A short secret may occur in a msgId by chance, and the bytes were signed.
-    request = Request("POST", "http://a/", (), b'{"msgId":"123456"}')
-    trace = Trace([exchange(request=request)])
-    trace.mask([b"123456"])
-    assert trace[1].request == request
+def test_of_a_request_that_the_suite_composed_only_the_body_is_masked():
+    request = Request("POST", "http://a/456", ((b"X-456", b"456"),), b'{"msgId":"123456"}')
+    trace = Trace([exchange(request=request, msg_id="123456", answer=None)])
+    trace.mask(mask_of(b"456"))
+    assert trace[1].request == replace(request, body=b'{"msgId":"123(secret)"}')
+    assert trace[1].msg_id == "123456"
+    assert trace[1].masked == {Masked.CREDENTIAL}
 
 
-def test_the_metadata_of_the_run_is_masked():
+def test_the_users_url_is_not_masked():
+    request = Request("GET", "http://hook/v1/hook/List?id=hook", (), b"")
+    assert masked(own=b"hook", role=Role.API, request=request).request.url == (
+        "http://hook/v1/hook/List?id=(secret)"
+    )
+    assert masked(own=b"hook", role=Role.ATTEMPT, request=request).request.url == (
+        "http://hook/v1/(secret)/List?id=(secret)"
+    )
+
+
+def test_what_was_learnt_from_answers_is_masked():
     trace = Trace()
-    trace.run = {"profile": {"inferred": [["body", "OK k3y-k3y", "DUP k3y-k3y"]]}, "seconds": 1.5}
-    trace.mask([KEY])
+    inferred = [["body", "OK k3y-k3y", ["str", "DUP k3y-k3y"]]]
+    profile = {"inferred": inferred, "blind": None, "url": "http://k3y-k3y"}
+    trace.run = {"profile": profile, "side": "receiver", "seconds": 1.5}
+    trace.mask(mask_of(KEY))
+    masked = [["body", "OK (secret)", ["str", "DUP (secret)"]]]
     assert trace.run == {
-        "profile": {"inferred": [["body", "OK (secret)", "DUP (secret)"]]},
+        "profile": profile | {"inferred": masked},
+        "side": "receiver",
         "seconds": 1.5,
     }
 

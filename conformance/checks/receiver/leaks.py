@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from conformance.checks.disclosure import TOO_SHORT, discloses, is_distinctive
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.wording import places
-from conformance.model.exchange import Answer, Exchange, Masked, Role
+from conformance.model.exchange import Exchange, Masked, Role
 from conformance.model.rules import Finding, Judgement, Level, held
 from conformance.model.sentence import Sentence
-from conformance.options.secrets import is_distinctive
 from conformance.protocol.dialect import sign
-from conformance.protocol.encodings import in_json
+from conformance.trace.masking import differs_from_signed
 
 # Every repetition is bounded: searching an answer of nothing but spaces must not take long.
 _CODE = rb"(?:py|js|mjs|cjs|ts|go|php|rb|java|kt|cs|rs|ex)"
@@ -47,9 +48,13 @@ def reveals_nothing(
     over: Sequence[Exchange], profile: ReceiverProfile, level: Level
 ) -> list[Judgement]:
     """No answer contains the secret, the right signature of a forged request, a stack trace or a path."""
-    answered = [each for each in over if each.answer is not None and each.role is not Role.OBSERVE]
+    answered = [e for e in over if e.answer is not None and e.role is not Role.OBSERVE]
+    unclear = []
     for exchange in answered:
-        leak = _leak(exchange, profile)
+        disclosed = _discloses_secret(exchange, profile.scheme.signer.secret)
+        if disclosed is None:
+            unclear.append(exchange.id)
+        leak = Sentence("the secret") if disclosed else _leak(exchange, profile)
         if leak is not None:
             place = places([exchange])
             message = Sentence("an answer holds ") + leak
@@ -58,19 +63,28 @@ def reveals_nothing(
                     level, "leak", message + Sentence(" ({place})", place=place), (exchange.id,)
                 )
             ]
+    if unclear:
+        return [replace(TOO_SHORT, exchanges=tuple(unclear))]
     return [held(level, answered)]
 
 
-def _leak(exchange: Exchange, profile: ReceiverProfile) -> Sentence | None:
-    """What the answer reveals, or None."""
-    signer, text = profile.scheme.signer, _text(exchange.answer)
-    if Masked.SECRET in exchange.masked or (
-        is_distinctive(signer.secret)
-        and any(encoded in text for encoded in in_json(bytes(signer.secret)))
+def _discloses_secret(exchange: Exchange, secret: bytes) -> bool | None:
+    """Whether the answer holds the secret; None where that may be chance, or an echo of the request."""
+    if Masked.SECRET in exchange.masked:
+        disclosed = True if is_distinctive(secret) else None
+    else:
+        disclosed = discloses(_text(exchange), secret)
+    if disclosed and (
+        differs_from_signed(exchange) or discloses(_sent(exchange), secret) is not False
     ):
-        return Sentence("the secret")
-    sent = _sent(exchange)
-    signing = exchange.signing
+        return None
+    return disclosed
+
+
+def _leak(exchange: Exchange, profile: ReceiverProfile) -> Sentence | None:
+    """What else the answer reveals, or None."""
+    signer, signing = profile.scheme.signer, exchange.signing
+    text, sent = _text(exchange), _sent(exchange)
     if signing is not None and not signing.authentic:
         stamp = exchange.header(signer.dialect.timestamp_header.encode()) or b""
         right = sign(signer.dialect, signer.secret, stamp, exchange.request.body)
@@ -79,11 +93,11 @@ def _leak(exchange: Exchange, profile: ReceiverProfile) -> Sentence | None:
     return next((leak for leak, match in _matches(text) if match not in sent), None)
 
 
-@lru_cache(64)  # most answers are alike: search each once
-def _matches(text: bytes) -> tuple[tuple[Sentence, bytes], ...]:
+@lru_cache(maxsize=256)  # most answers are alike
+def _matches(text: bytes) -> Sequence[tuple[Sentence, bytes]]:
     """What the patterns find in `text`: what kind of leak it is, and the bytes."""
-    matches = [(leak, pattern.search(text)) for leak, pattern in _LEAKS]
-    return tuple((leak, match[0].strip()) for leak, match in matches if match is not None)
+    found = ((leak, pattern.search(text)) for leak, pattern in _LEAKS)
+    return [(leak, match[0].strip()) for leak, match in found if match is not None]
 
 
 def _sent(exchange: Exchange) -> bytes:
@@ -94,8 +108,9 @@ def _sent(exchange: Exchange) -> bytes:
     return b"\n".join([request.body, *values, path, unquote_to_bytes(path), url.query.encode()])
 
 
-def _text(answer: Answer | None) -> bytes:
-    """Header values and body as one text; a compressed body is unpacked."""
+def _text(exchange: Exchange) -> bytes:
+    """Headers and body of the answer as one text; a compressed body is unpacked."""
+    answer = exchange.answer
     if answer is None:
         return b""
-    return b"\n".join([*(value for _, value in answer.headers), answer.unpacked])
+    return b"\n".join([*(piece for header in answer.headers for piece in header), answer.unpacked])

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 from conformance.checks.check import Check, Need, Scope
+from conformance.checks.disclosure import TOO_SHORT, discloses, is_distinctive
 from conformance.checks.sender.api import (
     configuration_of,
     configurations,
@@ -22,8 +24,7 @@ from conformance.checks.sender.step import Fields, StepExchanges, fields_of, is_
 from conformance.model.exchange import Exchange, Masked, Role
 from conformance.model.rules import NO_EVIDENCE, Finding, Judgement, Level, Unjudged, held
 from conformance.model.sentence import Sentence
-from conformance.options.secrets import is_distinctive
-from conformance.protocol.encodings import in_json
+from conformance.options.secrets import MASK
 
 APART = ("unreachable", "timed-out", "refused")
 """The cases whose reports must differ."""
@@ -160,22 +161,19 @@ def secret_hidden(step: StepExchanges, profile: SenderProfile, level: Level) -> 
     call, secret = step.call, bytes(profile.requested.secret)
     if call is None or call.answer is None:
         return [Unjudged("list-unread", _LIST_UNREAD)]
-    text = secret.decode("utf-8", "replace")
+    masked = Masked.SECRET in call.masked
     # A short secret may be part of another word, but not the whole value of a Secret.
-    leaks = is_distinctive(secret) and any(form in call.answer.body for form in in_json(secret))
-    leaks = leaks or Masked.SECRET in call.masked
-    if not leaks and all(entry.get("secret") != text for entry in configurations(call)):
-        url = fields_of(step.config_call).get("URL", "") if step.config_call is not None else ""
-        own = [call] if configuration_of(call, url) is not None else []
-        return [held(level, own, Unjudged("list-unread", _LIST_UNREAD))]
-    return [
-        Finding(
-            level,
-            "secret-shown",
-            Sentence("List shows the whole Secret"),
-            (call.id,),
-        )
-    ]
+    whole = {secret.decode("utf-8", "replace")} | ({MASK.decode()} if masked else set())
+    shown = any(entry.get("secret") in whole for entry in configurations(call))
+    disclosed = discloses(call.answer.body, secret)
+    if shown or disclosed or (masked and is_distinctive(secret)):
+        text = Sentence("List shows the whole Secret")
+        return [Finding(level, "secret-shown", text, (call.id,))]
+    if masked or disclosed is None:
+        return [replace(TOO_SHORT, exchanges=(call.id,))]
+    url = fields_of(step.config_call).get("URL", "") if step.config_call is not None else ""
+    own = [call] if configuration_of(call, url) is not None else []
+    return [held(level, own, Unjudged("list-unread", _LIST_UNREAD))]
 
 
 def _is_same_setting(value: object, expected: object) -> bool:

@@ -17,12 +17,13 @@ from conformance.checks.receiver.wording import answered
 from conformance.checks.registry import CHECKS
 from conformance.engine.case_record import CaseRecord
 from conformance.engine.results import decide_result
-from conformance.model.exchange import Exchange, Headers, Masked, Role
+from conformance.model.exchange import Exchange, Headers, Role
 from conformance.model.report import Result
 from conformance.model.rules import Judgement, Level, Outcome
 from conformance.model.sentence import EMPTY, Sentence
 from conformance.protocol.dialect import Secret, sign
 from conformance.scenario.records import Case
+from conformance.trace.masking import differs_from_signed
 from conformance.wire.curl import curl
 
 
@@ -77,14 +78,14 @@ class ReceiverJudge:
 
     def is_masked(self, record: CaseRecord, exchange: Exchange) -> bool:
         if record.checks_others:
-            return Masked.CONTENT in exchange.masked
+            return differs_from_signed(exchange)
         return bool(exchange.masked)  # answers are compared byte by byte
 
     def fits(self, exchange: Exchange, secret: Secret) -> bool | None:
         """Whether an exchange shows that `secret` is the run's, or that it is not; None: neither. Shown by
         the plain messages before the suite, which are signed with the secret as the user gave it."""
         signing, dialect = exchange.signing, self.profile.requested
-        if exchange.role is not Role.PLAIN or signing is None or Masked.CONTENT in exchange.masked:
+        if exchange.role is not Role.PLAIN or signing is None or differs_from_signed(exchange):
             return None
         expected = sign(dialect, secret, signing.timestamp, signing.body)
         return exchange.header(dialect.signature_header.encode()) == expected

@@ -20,7 +20,6 @@ from conformance.engine.receiver.session import BETWEEN, PLAIN, Session
 from conformance.engine.stop import NO_TLS, Stop, speaks_no_tls
 from conformance.model.exchange import Answer, Exchange, Fault, Role
 from conformance.model.sentence import Sentence
-from conformance.options.receiver import spellings
 from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import TYPES
 from conformance.protocol.schemes import REWRITTEN, Scheme, others
@@ -213,10 +212,6 @@ async def _learn_observer(session: Session) -> None:
         exchange = await session.exchange(request, Role.PREFLIGHT, BEFORE)
         if exchange.answer is not None and exchange.fault is None:
             (firsts if mark == "F" else repeats).append(exchange.answer)
-    # What is inferred is stored, and digits of a secret in it would no longer be recognised.
-    secrets = spellings(session.options)
-    if any(secret in answer.unpacked for answer in (*firsts, *repeats) for secret in secrets):
-        return
     if firsts and repeats and all(each.status in session.profile.accepted for each in firsts):
         session.profile = replace(session.profile, inferred=infer_observer(firsts, repeats))
 

@@ -33,8 +33,8 @@ from conformance.model.exchange import Exchange, Fault, Role, Transport
 from conformance.model.report import Result
 from conformance.model.rules import Outcome, Unjudged
 from conformance.model.sentence import EMPTY, Sentence
-from conformance.options.receiver import Options, spellings
-from conformance.options.secrets import is_distinctive
+from conformance.options.receiver import Options
+from conformance.options.secrets import Mask
 from conformance.scenario.load import built_in
 from conformance.scenario.records import Case
 from conformance.trace import Trace
@@ -268,12 +268,9 @@ class ReceiverSide:
         names = [name.decode() for name, _ in self.options.headers]
         return {"profile": as_data(self._session.profile), "headers": names}
 
-    def mask(self, trace: Trace) -> None:
-        """Mask the secret, also as the target decodes it, and the values of --header."""
-        secret = bytes(self._session.profile.scheme.signer.secret)
-        trace.mask(
-            spellings(self.options) | ({secret} if is_distinctive(secret) else set()), secret
-        )
+    @property
+    def mask(self) -> Mask:
+        return self.options.mask(self._session.profile.scheme.signer.secret)
 
 
 def _is_doubtful(record: CaseRecord) -> bool:

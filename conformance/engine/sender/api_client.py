@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from conformance.engine.exchanges import USER_AGENT, Place, exchange_of
 from conformance.engine.sender.session import SenderSession
 from conformance.model.exchange import Exchange, Headers, Request, Role
-from conformance.trace import MASK
+from conformance.options.secrets import MASK
 
 METHODS = {"Config": "POST", "List": "GET", "Test": "GET", "Update": "PUT", "Delete": "DELETE"}
 """API call → HTTP method. The protocol defines them, except for Delete, which some senders add."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -19,26 +19,21 @@ from conformance.engine.results import decide_result
 from conformance.model.exchange import Exchange, Masked, Role
 from conformance.model.report import Result
 from conformance.model.rules import Judgement, Level
-from conformance.model.sentence import Sentence
-from conformance.options.secrets import hide
 from conformance.protocol.dialect import Secret
 from conformance.scenario.records import Case
 from conformance.scenario.sender import Expectation
-from conformance.trace import MASK
+from conformance.trace.masking import differs_from_signed
 
 
 @dataclass(frozen=True, slots=True)
 class SenderJudge:
-    """Judges by the sender's `profile`. `secrets` are hidden in messages: a sender may give them away in
-    its answers."""
+    """Judges by the sender's `profile`."""
 
     profile: SenderProfile
-    secrets: Set[bytes] = frozenset()
 
     @classmethod
     def recorded(cls, run: Mapping[str, Any], secret: Secret) -> Self:
-        """The judge of a recorded run, from the data that `schemas/run.schema.json` describes. Its texts
-        hold no secrets any more."""
+        """The judge of a recorded run, from the data that `schemas/run.schema.json` describes."""
         return cls(from_data(run["profile"], secret))
 
     def judge(self, case: Case, exchanges: Sequence[Exchange]) -> list[Judgement]:
@@ -56,7 +51,7 @@ class SenderJudge:
         context = [exchange.id for exchange in record.exchanges if case.acts]
         result = decide_result(record, record.judgements, context, strict=strict)
         message = result.message or describe_pass(case, record.exchanges, self.profile)
-        return replace(result, message=self.hidden(message))
+        return replace(result, message=message)
 
     def needs_secret(self, record: CaseRecord) -> bool:
         return any(Need.SECRET in check.needs for check in _checks_of(record))
@@ -77,16 +72,11 @@ class SenderJudge:
             return None
         return fits(self.profile.scheme, exchange, self.profile.requested.dialect)
 
-    def hidden(self, text: Sentence) -> Sentence:
-        """`text` without the secrets."""
-        return text.with_text(lambda part: hide(part, self.secrets))
-
 
 def _differs_from_signed(exchange: Exchange) -> bool:
     """Whether a sender's recorded body differs from what it signed: contents or a secret are masked."""
     delivered = exchange.role in (Role.ATTEMPT, Role.ELSEWHERE)
-    masked = delivered and bool(exchange.masked) and MASK in exchange.request.body
-    return Masked.CONTENT in exchange.masked or masked
+    return Masked.CONTENT in exchange.masked or (delivered and differs_from_signed(exchange))
 
 
 def _expectations_of(case: Case) -> Iterator[Expectation]:

@@ -33,7 +33,8 @@ from conformance.model.exchange import Exchange
 from conformance.model.report import Result
 from conformance.model.rules import Outcome, Unjudged
 from conformance.model.sentence import EMPTY, Sentence
-from conformance.options.sender import SenderOptions, spellings
+from conformance.options.secrets import Mask
+from conformance.options.sender import SenderOptions
 from conformance.receiver.mock import Mock, listening
 from conformance.serving import certificates
 from conformance.trace import Trace
@@ -60,7 +61,6 @@ class SenderSide:
         self.options = options
         self.target = options.api_url
         self._tls = tls_context(options.ca, system=options.secure)
-        self._secrets = spellings(options)
 
     @asynccontextmanager
     async def open(self, runner: Runner) -> AsyncIterator[None]:
@@ -108,13 +108,11 @@ class SenderSide:
 
     @property
     def judge(self) -> SenderJudge:
-        return SenderJudge(self._session.profile, self._secrets)
+        return SenderJudge(self._session.profile)
 
     async def preflight(self) -> Stop | None:
         """Register an endpoint, have a message delivered to it, and learn about the sender."""
-        stop = await run_preflight(self._peer)
-        # A sender may give secrets away in an answer that the reason quotes.
-        return replace(stop, reason=self.judge.hidden(stop.reason)) if stop is not None else None
+        return await run_preflight(self._peer)
 
     def skip_reason(self, record: CaseRecord) -> Unjudged | None:
         left = self._runner.seconds_left
@@ -277,9 +275,9 @@ class SenderSide:
     def run_data(self) -> dict[str, Any]:
         return {"profile": as_data(self._session.profile), "headers": []}
 
-    def mask(self, trace: Trace) -> None:
-        """Mask the suite's secrets and the API key."""
-        trace.mask(self._secrets, bytes(self.options.secret))
+    @property
+    def mask(self) -> Mask:
+        return self.options.mask
 
 
 async def _gather(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

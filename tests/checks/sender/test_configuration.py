@@ -176,8 +176,9 @@ def test_a_list_without_the_suite_s_own_configuration_hides_nothing():
     assert "List showed no configuration" in unjudged("secret-hidden", seen)
 
 
-def test_a_short_secret_that_stands_in_other_words_is_hidden():
-    assert check("secret-hidden", *with_secret("********", b"s")) == []
+def test_whether_a_short_secret_in_other_words_is_shown_is_not_judged():
+    assert "too short" in unjudged("secret-hidden", *with_secret("********", b"s"))
+    assert check("secret-hidden", *with_secret("********", b"zq9#")) == []
 
 
 REPORTS = {
