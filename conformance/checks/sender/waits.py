@@ -107,7 +107,7 @@ def slack_of(means: Sequence[float]) -> float:
     of waits that double, a third one that is longer by a quarter of the fifth. A wait that is longer than a
     later one must have been longer by the difference."""
     drops = [earlier - later for earlier, later in combinations(means, 2)]
-    return max(_least_slack(means), means[-1] / 4, *drops)
+    return max(BLUR, means[-1] / 4, *drops)
 
 
 def slack_of_growth(means: Sequence[float]) -> float:
@@ -115,13 +115,8 @@ def slack_of_growth(means: Sequence[float]) -> float:
     these, whether a cap ends them or not."""
     waits = list(dropwhile(lambda wait: wait < NONE, means))
     least = [_least_added(waits, free) for free in range(2, len(waits) + 1)]
-    return max(_least_slack(means), min(least, default=0.0))
-
-
-def _least_slack(means: Sequence[float]) -> float:
-    """The seconds of stalls that never count against these waits. Where there are none, a stall has not
-    made them; where they are short, a short stall may have."""
-    return BLUR if max(means) < NONE else min(BLUR, max(means) / 4)
+    # Of short waits a short stall may have made all the growth.
+    return max(min(BLUR, max(means) / 4), min(least, default=0.0))
 
 
 def _least_added(waits: Sequence[float], free: int) -> float:
