@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from conformance import check_sender
-from conformance.model.rules import Outcome
+from conformance.model.rules import Outcome, Verdict
 from conformance.protocol.delivery import Backoff
 from conformance.scenario.dialects import load
 from conformance.sender.app import Settings, serving_sender
@@ -46,6 +46,15 @@ async def check(api, rules=QUICK, emit=True, **options):
 
 def having(report, *outcomes):
     return {each.name for each in report.results if each.outcome in outcomes}
+
+
+def stop(report):
+    """Why the run could not begin: the code of its one error, and the fault or the status that shows it."""
+    (stopped,) = report.having(Outcome.ERROR)
+    assert report.verdict is Verdict.ERROR
+    assert report.cause == stopped.message
+    exchange = report.trace[stopped.exchanges[0]]
+    return stopped.code, exchange.fault or exchange.status
 
 
 def broken(report):

@@ -41,6 +41,7 @@ from tests.engine.sender.parts import (
     reference,
     serving,
     silent,
+    stop,
     trusting,
 )
 from tests.places import ROOT
@@ -124,12 +125,10 @@ def test_nothing_that_is_written_holds_a_secret(whole, secret):
     assert secret not in f"{report!r} {report} {fragment(report)}"
 
 
-async def test_an_api_key_that_is_missing_ends_as_error_with_what_to_check():
+async def test_an_api_key_that_is_missing_ends_as_error():
     async with reference(api_key=Secret(KEY.encode())) as api:
         report = await check(api)
-    assert report.verdict is Verdict.ERROR
-    assert "answered 401" in str(report.cause)
-    assert "--api-key" in str(report.cause)
+    assert stop(report) == ("api-refuses-key", 401)
 
 
 async def test_without_a_way_to_emit_what_test_shows_is_judged():
@@ -159,28 +158,24 @@ async def test_a_command_gives_the_sender_its_messages():
 
 
 @pytest.mark.parametrize(
-    ("emit", "said"),
+    "emit",
     [
-        pytest.param({"emit_command": "echo no; exit 3"}, "the command ended with 3", id="command"),
-        pytest.param({"emit_command": "no-such-command-here"}, "ended with 127", id="no command"),
-        pytest.param(
-            {"emit_url": "http://127.0.0.1:9/Emit"}, "nothing listens there", id="refused"
-        ),
+        pytest.param({"emit_command": "echo no; exit 3"}, id="command"),
+        pytest.param({"emit_command": "no-such-command-here"}, id="no command"),
+        pytest.param({"emit_url": "http://127.0.0.1:9/Emit"}, id="refused"),
     ],
 )
-async def test_messages_that_are_not_accepted_end_as_error(emit, said):
+async def test_messages_that_are_not_accepted_end_as_error(emit):
     async with reference() as api:
         report = await check(api, emit=False, **emit)
-    assert report.verdict is Verdict.ERROR
-    assert "A message event was not accepted" in str(report.cause)
-    assert said in str(report.cause)
-    assert "--emit-url or --emit-command" in str(report.cause)
+    assert stop(report)[0] == "event-refused"
 
 
 async def test_an_emit_url_that_refuses_events_is_reported_with_its_answer():
     async with reference() as api:
         report = await check(api, emit=False, emit_url=f"{api}/Nowhere")
-    assert "A message event was not accepted: 404: " in str(report.cause)
+    assert stop(report)[0] == "event-refused"
+    assert report.cause.parameters["text"].startswith("404: ")
 
 
 async def test_on_https_a_sender_that_trusts_the_certificate_is_judged(certificate):
@@ -217,7 +212,7 @@ async def test_one_that_speaks_another_dialect_breaks_one_rule_and_is_judged_in_
     async with reference(dialect=load("timestamp-body")) as api:
         report = await check(api, (*QUICK, "sender.retry.same-message", "sender.filter.fan-out"))
     assert broken(report) == {"sender.wire.signature"}
-    assert "without a separator" in str(report.failures[0].message)
+    assert report.failures[0].code == "other-scheme"
     assert (report.dialect, report.spoken) == ("guide", "timestamp-body")
 
 
@@ -365,9 +360,8 @@ async def test_a_case_whose_configuration_is_refused_is_not_judged(status, outco
         report = await check(api, ("sender.retry.on-timeout", "sender.config.create-list"))
     (refused,) = of(report, "sender.retry.on-timeout")
     assert refused.outcome is outcome
-    assert str(refused.message) == (
-        f"not judged: the sender did not accept this configuration ({status}: Timeout too short)"
-    )
+    assert refused.code == "configuration-refused"
+    assert refused.parameters == {"detail": f"{status}: Timeout too short"}
     assert broken(report) == set()
 
 
@@ -413,7 +407,8 @@ async def test_a_restart_that_fails_is_an_error_and_no_verdict(tmp_path):
             api, ("sender.own.it",), scenarios=[tmp_path], restart_command="exit 4"
         )
     assert report.verdict is Verdict.ERROR
-    assert str(report.results[0].message) == "--restart-command ended with status 4"
+    (result,) = report.results
+    assert (result.code, result.parameters) == ("step-failed", {"status": 4})
 
 
 @pytest.mark.parametrize("runs", [2, pytest.param(10, marks=pytest.mark.soak)])
