@@ -19,6 +19,7 @@ from conformance.options.receiver import Options
 from conformance.protocol.dialect import Secret
 from conformance.protocol.signing import Signer
 from conformance.receiver.behaviour import ReceiverBehaviour, Response
+from conformance.receiver.inbox import Delivery
 from conformance.scenario import dialects
 from conformance.wire.reply import Reply
 from conformance.wire.transport import SendOptions
@@ -51,20 +52,22 @@ async def take(request: Request, number: int) -> None:
 
 @dataclass
 class Receiver:
-    """The reference receiver without HTTP, after `first`."""
+    """The reference receiver without HTTP, after `first`. It is its own inbox."""
 
     first: Step = take
     behaviour: ReceiverBehaviour = field(default_factory=ReceiverBehaviour)
+    clock: Clock = field(default_factory=LoopClock)
     effects: Counter[str] = field(default_factory=Counter)
+    keys: set[str] = field(default_factory=set)
     requests: list[Request] = field(default_factory=list)
 
     async def send(self, request: Request, options: SendOptions) -> Reply:
         """A transport that leads here."""
-        time = asyncio.get_running_loop().time
+        time = self.clock.monotonic
         started = time()
         if request.method == "GET":
             (msg_id,) = parse_qs(urlsplit(request.url).query)["msgId"]
-            body = json.dumps({"count": self.effects[msg_id]}).encode()
+            body = json.dumps({"count": self.count(msg_id)}).encode()
             return Reply(Answer(200, (), body), None, "", started, started, started)
         self.requests.append(request)
         status = await self.first(request, len(self.requests))
@@ -72,21 +75,32 @@ class Receiver:
             return Reply(None, status, "", started, started, time())
         if request.transport in BROKEN_OFF:
             return Reply(None, Fault.GIVEN_UP, "", started, started, time())
-        answer = Response(status) if status is not None else self._take(request)
+        answer = Response(status) if status is not None else await self._take(request)
         return Reply(Answer(answer.status, (), answer.body), None, "", started, started, time())
 
-    def _take(self, request: Request) -> Response:
-        now = NOW + asyncio.get_running_loop().time()
-        signer = Signer(dialects.load("guide"), KEY)
-        arrival = self.behaviour.examine(
-            request.headers, request.body, signer, now, connected=lambda: True
-        )
-        if isinstance(arrival, Response):
-            return arrival
-        key = self.behaviour.key(arrival)
-        new = key is None or not self.effects[key]
-        self.effects[arrival.delivery.msg_id] += new
-        return self.behaviour.acknowledge(arrival, new)
+    async def _take(self, request: Request) -> Response:
+        behaviour, signer = self.behaviour, Signer(dialects.load("guide"), KEY)
+        try:
+            arrival = behaviour.examine(
+                request.headers, request.body, signer, self.clock.now(), connected=lambda: True
+            )
+            if isinstance(arrival, Response):
+                return arrival
+            stored = await behaviour.store(self, arrival, behaviour.key(arrival))  # type: ignore[arg-type]
+        except Exception:
+            return Response(500)
+        return stored if isinstance(stored, Response) else behaviour.acknowledge(arrival, stored)
+
+    async def add(self, delivery: Delivery, key: str | None) -> bool:
+        """As an inbox does."""
+        new = key is None or key not in self.keys
+        self.keys |= {key or ""}
+        self.effects[delivery.msg_id] += new
+        return new
+
+    def count(self, msg_id: str) -> int:
+        """As an inbox does."""
+        return self.effects[msg_id]
 
 
 @dataclass
@@ -109,7 +123,7 @@ def judge(receiver: Receiver, *rules: str, **options: object) -> Run:
         **{"observer_url": OBSERVER, "fuzz": 0, **options},
     )
     events: list[Event] = []
-    runner = Runner(ReceiverSide(settings, receiver.send), events.append, LoopClock())
+    runner = Runner(ReceiverSide(settings, receiver.send), events.append, receiver.clock)
 
     async def judged() -> tuple[Report, float]:
         return await runner.report(), asyncio.get_running_loop().time()
