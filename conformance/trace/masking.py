@@ -51,7 +51,7 @@ def mask_exchange(exchange: Exchange, mask: Mask) -> Exchange:
 def mask_result(result: Result, mask: Mask) -> Result:
     """`result` with MASK in place of each secret in its message, and without a shell line that holds one."""
     line = result.reproduce or ""
-    holds_secret = any(secret in line.encode("utf-8", "surrogateescape") for secret in mask.secrets)
+    holds_secret = any(secret in line.encode("utf-8", "surrogatepass") for secret in mask.secrets)
     return replace(
         result,
         message=mask_sentence(result.message, mask),
