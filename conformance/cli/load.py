@@ -7,13 +7,11 @@ from typing import Any
 
 import click
 
-from conformance.cli.options import parameters
-from conformance.options.commands import Load
+from conformance.cli.options import shared
+from conformance.options.commands import LOAD
 
 
-@click.command(
-    "load", params=parameters(Load), short_help="Load a receiver, and judge what it did."
-)
+@click.command("load", params=shared(LOAD), short_help="Load a receiver, and judge what it did.")
 @click.argument("locust", nargs=-1, type=click.UNPROCESSED)
 def load(url: str, secret: str, locust: tuple[str, ...], **arguments: Any) -> None:
     """Load the receiver at URL with Locust, then report what was lost, processed twice, or wrongly

@@ -5,6 +5,7 @@ Knows nothing of what a command does with them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,12 @@ class LanguageOption(TableOption):
 
 def parameters(*tables: type) -> list[click.Parameter]:
     """The parameters of a command with the options of these tables."""
-    return [_parameter(option) for cls in tables for option in table.options(cls).values()]
+    return shared([option for cls in tables for option in table.options(cls).values()])
+
+
+def shared(options: Iterable[table.Option]) -> list[click.Parameter]:
+    """The parameters of a command with these options."""
+    return [_parameter(option) for option in options]
 
 
 def _parameter(option: table.Option) -> click.Parameter:

@@ -11,11 +11,16 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from conformance.cli.options import note, parameters
+from conformance.cli.options import note, shared
 from conformance.model.language import Language
 from conformance.model.sentence import Sentence
-from conformance.options.commands import Texts
-from conformance.options.table import Option, ReceiverTable, SenderTable, pytest_options
+from conformance.options.table import (
+    ReceiverTable,
+    ReportOptions,
+    SenderTable,
+    pick,
+    pytest_options,
+)
 from conformance.options.table import options as options_of
 
 STATUSES = {
@@ -28,7 +33,9 @@ STATUSES = {
 }
 
 
-@click.command(params=parameters(Texts), short_help="Print every command with its options.")
+@click.command(
+    params=shared(pick(ReportOptions, "lang")), short_help="Print every command with its options."
+)
 @click.pass_context
 def options(context: click.Context, lang: Language) -> None:
     """Print every command with its options and their bounds, the options of pytest, and the arguments of
@@ -39,25 +46,28 @@ def options(context: click.Context, lang: Language) -> None:
 
 def _page(root: click.Context, lang: Language) -> Iterator[str]:
     yield f"# {Sentence('Commands and options').in_(lang)}"
-    yield ""
-    yield Sentence(
+    intro = Sentence(
         "Made by `hookproof options`. Secrets may be given as `env:NAME` or `file:PATH`."
-    ).in_(lang)
+    )
+    yield from ["", intro.in_(lang)]
     assert isinstance(root.command, click.Group)  # noqa: S101 - it has commands
     yield from _commands(root, root.command)
-    yield from ["", f"## {Sentence('Exit status').in_(lang)}", "", "| | |", "|---|---|"]
-    yield from (f"| {status} | {meaning.in_(lang)} |" for status, meaning in STATUSES.items())
-    yield from ["", "## pytest", "", "| | | |", "|---|---|---|"]
-    for option in pytest_options().values():
-        short = f"`--{option.pytest or option.flag}`" if option.short else ""
-        yield (
-            f"| `{option.long} {option.metavar}".rstrip()
-            + f"` | {short} | {_meaning(option, lang)} |"
-        )
-    for name, table in (("check_receiver", ReceiverTable), ("check_sender", SenderTable)):
-        yield from ["", f"## `conformance.{name}`", "", "| | |", "|---|---|"]
-        for option in options_of(table).values():
-            yield f"| `{option.name}` | {_meaning(option, lang)} |"
+    statuses = [(f"{status}", meaning.in_(lang)) for status, meaning in STATUSES.items()]
+    yield from _section(Sentence("Exit status").in_(lang), statuses)
+    names = [
+        (f"{option.long} {option.metavar}".rstrip(), f"--{option.pytest or option.flag}", option)
+        for option in pytest_options().values()
+    ]
+    yield from _section(
+        "pytest",
+        [
+            (f"{name}, {short}" if option.short else name, note(option, lang))
+            for name, short, option in names
+        ],
+    )
+    for function, table in (("check_receiver", ReceiverTable), ("check_sender", SenderTable)):
+        rows = [(name, note(option, lang)) for name, option in options_of(table).items()]
+        yield from _section(f"`conformance.{function}`", rows)
 
 
 def _commands(context: click.Context, group: click.Group) -> Iterator[str]:
@@ -67,21 +77,16 @@ def _commands(context: click.Context, group: click.Group) -> Iterator[str]:
         if isinstance(command, click.Group):
             yield from _commands(below, command)
             continue
-        usage = " ".join(command.collect_usage_pieces(below)).removeprefix("[OPTIONS]").strip()
+        usage = " ".join([below.command_path, *command.collect_usage_pieces(below)[1:]])
         text = " ".join(inspect.cleandoc(command.help or "").split())
-        yield from ["", f"## `{f'{below.command_path} {usage}'.rstrip()}`", "", text, ""]
-        shown = (param.get_help_record(below) for param in command.params)
-        yield from _rows(record for record in shown if record is not None and record[1])
+        shown = [param.get_help_record(below) for param in command.params]
+        yield from _section(
+            f"`{usage}`", [row for row in shown if row is not None and row[1]], text
+        )
 
 
-def _rows(records: Iterable[tuple[str, str]]) -> Iterator[str]:
-    yield from ["| | |", "|---|---|"]
-    yield from (f"| `{_cell(name)}` | {_cell(text)} |" for name, text in records)
-
-
-def _meaning(option: Option, lang: Language) -> str:
-    return _cell(note(option, lang))
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("  [", " [")
+def _section(title: str, rows: Iterable[tuple[str, str]], text: str = "") -> Iterator[str]:
+    yield from ["", f"## {title}", *(["", text] if text else []), "", "| | |", "|---|---|"]
+    for row in rows:
+        name, meaning = (cell.replace("|", "\\|").replace("  [", " [") for cell in row)
+        yield f"| `{name}` | {meaning} |"

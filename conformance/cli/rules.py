@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from conformance.cli.options import parameters
+from conformance.cli.options import shared
 from conformance.model.language import Language
-from conformance.options.commands import Texts
+from conformance.options.table import ReportOptions, pick
 
 
-@click.command(params=parameters(Texts))
+@click.command(params=shared(pick(ReportOptions, "lang")))
 @click.option("--json", "shape", flag_value="json", help="The whole catalogue as JSON.")
 @click.option("--markdown", "shape", flag_value="markdown", help="The whole catalogue as a page.")
 def rules(shape: str | None, lang: Language) -> None:

@@ -8,13 +8,16 @@ from pathlib import Path
 import click
 
 from conformance.cli.event_loop import run_async
-from conformance.cli.options import FILE, parameters
+from conformance.cli.options import FILE, shared
 from conformance.model.errors import InputError
 from conformance.model.language import Language
-from conformance.options.commands import Texts
+from conformance.options.table import ReportOptions, pick
 
 
-@click.command(params=parameters(Texts), short_help="Prove the suite on faulty and correct peers.")
+@click.command(
+    params=shared(pick(ReportOptions, "lang")),
+    short_help="Prove the suite on faulty and correct peers.",
+)
 @click.option("--only", multiple=True, metavar="GLOB", help="Only these peers (repeatable).")
 @click.option("--record", type=FILE, help="Write the outcome of every rule and case.")
 @click.option("--compare", type=FILE, help="Print what differs from such a record.")

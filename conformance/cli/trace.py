@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from conformance.cli.options import FILE, parameters
+from conformance.cli.options import FILE, shared
 from conformance.model.errors import InputError
 from conformance.model.language import Language
-from conformance.options.commands import Rejudge
+from conformance.options.commands import REJUDGE
 
 if TYPE_CHECKING:
     from conformance.trace import StoredTrace, TraceFilter
@@ -24,7 +24,7 @@ LISTED = 50
 
 
 @click.command(
-    params=parameters(Rejudge),
+    params=shared(REJUDGE),
     short_help="Look into a recorded run, judge it again, export it.",
 )
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE [FILE]")
@@ -63,7 +63,9 @@ LISTED = 50
 @click.option("--diff", is_flag=True, help="Show what changed from the first FILE to the second.")
 def trace(files: Sequence[Path], **arguments: Any) -> None:
     """Look into a trace that a run wrote with --trace FILE, or into a capture of deliveries (JSON
-    Lines). Without an option it prints a summary."""
+    Lines). Without an option it prints a summary.
+
+    --secret, --dialect, --strict, --json, --junit, --html and --quiet are for --judge."""
     _check_usage(files, arguments)
     from conformance.trace import StoredTrace
 

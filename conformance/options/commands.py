@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.options.table import (
@@ -12,13 +11,14 @@ from conformance.options.table import (
     RunOptions,
     SenderTable,
     declare,
+    options,
+    pick,
     same,
     table,
 )
 from conformance.protocol.delivery import Backoff
 
 if TYPE_CHECKING:
-    from conformance.model.language import Language
     from conformance.protocol.dialect import Dialect, Secret
 
 
@@ -56,10 +56,8 @@ class ServeSender:
 
 @table
 class Load:
-    """The options of `load`. Locust, which is another process, reads the secret and the dialect."""
+    """The options of `load` alone."""
 
-    url: str = same(ReceiverTable, "url")
-    secret: str = same(RunOptions, "secret", kind=Kind.TEXT)
     users: int = declare("Users at once.", Kind.WHOLE, default=50, low=1)
     spawn_rate: float = declare(
         "Users to start per second.", Kind.NUMBER, metavar="N", default=50.0, above=0
@@ -72,17 +70,11 @@ class Load:
         above=0,
         default=None,
     )
-    observer_url: str | None = same(ReceiverTable, "observer_url")
     max_p99: float | None = declare(
         "Highest p99; by default the deadline.", Kind.NUMBER, above=0, default=None
     )
     max_fail_ratio: float = declare(
-        "Share of requests that may fail.",
-        Kind.NUMBER,
-        metavar="SHARE",
-        default=0.0,
-        low=0,
-        high=1,
+        "Share of requests that may fail.", Kind.NUMBER, metavar="N", default=0.0, low=0, high=1
     )
     deadline: float | None = declare(
         "By default the dialect's: 5.", Kind.NUMBER, above=0, default=None
@@ -90,44 +82,19 @@ class Load:
     mix: str | None = declare(
         "ordinary=7,repeats=1,forgeries=1,storms=1", metavar="NAME=N,…", default=None
     )
-    dialect: str = same(RunOptions, "dialect", kind=Kind.TEXT)
-    seed: int = same(RunOptions, "seed")
-    ca: Path | None = same(RunOptions, "ca")
-    json: Path | None = same(ReportOptions, "json", "Write the verdict and the figures as JSON.")
-    html: Path | None = same(ReportOptions, "html", "Write them as one HTML file, with charts.")
-    lang: Language = same(ReportOptions, "lang")
-    quiet: bool = same(ReportOptions, "quiet")
 
 
-@table
-class Rejudge:
-    """The options of `trace` that `check` has too: most of them are for --judge."""
+LOAD = [
+    *pick(ReceiverTable, "url", "observer_url"),
+    *pick(RunOptions, "secret", "dialect", kind=Kind.TEXT),  # Locust reads them, in its own process
+    *options(Load).values(),
+    *pick(RunOptions, "seed", "ca"),
+    *pick(ReportOptions, "json", "html", "lang", "quiet"),
+]
 
-    redact: bool = same(ReportOptions, "redact", "Hide contents and names; sizes stay.")
-    secret: Secret | None = same(
-        RunOptions,
-        "secret",
-        "The run's secret, for --judge; or env:NAME, file:PATH.",
-        default=None,
-    )
-    dialect: Dialect | None = same(
-        RunOptions,
-        "dialect",
-        "Of captured deliveries, for --judge: a name or a file.",
-        default=None,
-    )
-    strict: bool = same(RunOptions, "strict", "For --judge: a broken SHOULD fails too.")
-    json: Path | None = same(ReportOptions, "json", "For --judge: write the report as JSON.")
-    junit: Path | None = same(ReportOptions, "junit", "For --judge: write the report as JUnit XML.")
-    html: Path | None = same(
-        ReportOptions, "html", "For --judge: write the report as one HTML file."
-    )
-    quiet: bool = same(ReportOptions, "quiet", "For --judge: print only the verdict.")
-    lang: Language = same(ReportOptions, "lang")
-
-
-@table
-class Texts:
-    """The options of a command that prints texts in either language."""
-
-    lang: Language = same(ReportOptions, "lang")
+REJUDGE = [
+    *pick(RunOptions, "secret", "dialect", default=None),
+    *pick(RunOptions, "strict"),
+    *pick(ReportOptions, "json", "junit", "html", "redact", "lang", "quiet"),
+]
+"""The options that `trace` shares with `check`."""

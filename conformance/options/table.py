@@ -153,6 +153,11 @@ def options(table: type) -> dict[str, Option]:
     return next((_OPTIONS[cls.__name__] for cls in table.__mro__ if cls.__name__ in _OPTIONS), {})
 
 
+def pick(table: type, *names: str, **changes: Any) -> list[Option]:
+    """Some options of a table, for a command that shares them, with these changes."""
+    return [replace(options(table)[name], **changes) for name in names]
+
+
 @table
 class RunOptions:
     """The options of a run against either side. `timeout` is in seconds, for the whole run.
@@ -294,9 +299,9 @@ PYTEST = (RunOptions, ReceiverTable, SenderTable, ReportOptions)
 
 
 def pytest_options() -> dict[str, Option]:
-    """The options of pytest by their names."""
+    """The options of pytest by their names. There none is required: embedded parts stand in for targets."""
     return {
-        name: declared
+        name: replace(declared, default=None) if declared.required else declared
         for table in PYTEST
         for name, declared in options(table).items()
         if declared.pytest is not None
