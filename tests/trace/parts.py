@@ -22,6 +22,7 @@ from conformance.receiver.app import ENDPOINT, OBSERVER, serving
 from conformance.receiver.behaviour import ReceiverBehaviour
 from conformance.receiver.inbox import Inbox
 from conformance.scenario import dialects
+from tests.patience import RUN
 
 SECRET = "5ecret-for-the-traces"
 KEY = SECRET.encode()
@@ -90,7 +91,9 @@ async def judged(behaviour=None, *, observer=True, **options):
     async with receiver(behaviour) as there:
         if not observer:
             del there["observer_url"]
-        return await check_receiver(**{"fuzz": FEW, "examples": None, **there, **options})
+        return await check_receiver(
+            **{"fuzz": FEW, "examples": None, "timeout": RUN, **there, **options}
+        )
 
 
 texts = st.text(max_size=20)

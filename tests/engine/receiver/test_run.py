@@ -25,7 +25,7 @@ from conformance.receiver.behaviour import ReceiverBehaviour, Response, authenti
 from conformance.receiver.inbox import Inbox
 from conformance.reporting import languages
 from conformance.scenario import dialects
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, RUN
 
 SECRET = "5ecret-for-the-tests"
 KEY = SECRET.encode()
@@ -49,7 +49,7 @@ async def check(base, rules=SOME, observer=False, **options):
         secret=options.pop("secret", SECRET),
         rules=rules,
         observer_url=base + OBSERVER if observer else None,
-        **options,
+        **{"timeout": RUN, **options},
     )
 
 

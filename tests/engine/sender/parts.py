@@ -16,6 +16,7 @@ from conformance.protocol.delivery import Backoff
 from conformance.scenario.dialects import load
 from conformance.sender.app import Settings, serving_sender
 from conformance.sender.worker import Pace
+from tests.patience import RUN
 from tests.sender.parts import ask
 
 SECRET = "a-secret-that-nobody-prints"
@@ -40,7 +41,7 @@ async def check(api, rules=QUICK, emit=True, **options):
         secret=options.pop("secret", SECRET),
         rules=rules,
         **({"emit_url": f"{api}/Emit"} if emit else {}),
-        **options,
+        **{"timeout": RUN, **options},
     )
 
 
