@@ -434,7 +434,8 @@ def test_the_page_of_rules_is_that_of_the_scenarios(page: str, lang: str) -> Non
     assert text(f"docs/{page}") == made, f"hookproof rules --markdown --lang {lang} > docs/{page}"
 
 
-def test_the_workflow_for_ci_runs_commands_that_there_are() -> None:
+def test_the_workflow_for_ci_runs_commands_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOKPROOF_SECRET", SECRET)
     (block,) = blocks("docs/ci.md", "yaml")
     steps = yaml.safe_load(block)["jobs"]["conformance"]["steps"]
     (check,) = [step["run"] for step in steps if step.get("name") == "Check it"]

@@ -3,6 +3,8 @@
 import pytest
 from conftest import NAMES
 
+pytestmark = pytest.mark.timeout(120)  # a busy machine is no fault of the project
+
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_option_is_ours(pytestconfig, name):
