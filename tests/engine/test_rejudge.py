@@ -192,7 +192,7 @@ async def test_a_skipped_rule_keeps_its_reason(path):
         again = judge_again(stored, KEY)
     (told,) = (each for each in again.results if each.rule.id.endswith("survives-restart"))
     assert told.outcome is Outcome.SKIP
-    assert str(told.message) == "needs --restart-command"
+    assert told.code == "needs-restart"
 
 
 async def test_an_unreachable_target_keeps_its_cause(path):
