@@ -139,9 +139,10 @@ class Exchange:
     `started`, `sent` (last byte of the request), `ended` (last byte of the answer). `clock` is the
     wall time (Unix seconds) at which a delivery began to arrive.
 
-    `raw` are the bytes of a request that could not be parsed: then `request` has no method, and neither
-    headers nor a body. `injected` names the fault that the suite itself put in. An exchange that was passed
-    on has a `leg`, and `link` is the id of the exchange on the other leg.
+    `raw` are all bytes of a request that was received and is not well-formed HTTP; None for any other.
+    `request` is what could be read of them; where that is nothing, it has no method. `injected` names
+    the fault that the suite itself put in. An exchange that was passed on has a `leg`, and `link` is the
+    id of the exchange on the other leg.
 
     `masked` says what has been removed since. `superseded` is True when the case was run again, so that
     no result rests on this exchange.
@@ -179,6 +180,13 @@ class Exchange:
     def name(self) -> str | None:
         """The rule that it belongs to, with the case in brackets; None outside the rules."""
         return self.rule and self.rule + (f"[{self.case}]" if self.case is not None else "")
+
+    @property
+    def as_received(self) -> tuple[Headers, bytes]:
+        """What to show of the request: its headers and its body, or all its bytes where it is malformed."""
+        if self.raw is not None:
+            return (), self.raw
+        return self.request.headers, self.request.body
 
     @property
     def seconds(self) -> float:

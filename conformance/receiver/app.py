@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,13 +88,15 @@ class Receiver:
             )  # fmt: skip
         if next_ is None:
             return await self.behaviour.respond(request, answer)
-        try:
-            response, _ = await perform(
-                request, next_.scripted(answer), self.clock.monotonic(), self.clock
-            )
-        except ConnectionError:  # the sender did not wait for the answer
-            return web.StreamResponse()
-        return response
+        scripted, now = next_.scripted(answer), self.clock.monotonic()
+        if scripted.fault is None:
+            await self.clock.sleep(scripted.delay)
+            return await self.behaviour.respond(request, answer)
+        with suppress(ConnectionError):  # the sender did not wait for the answer
+            await perform(request.transport, request.method, scripted, now, self.clock)
+        if request.transport is not None:
+            request.transport.close()
+        return web.StreamResponse()  # goes nowhere
 
     async def _take(self, request: web.Request, scripted: int | None) -> tuple[bytes, Response]:
         """The body, as far as it was read, and the answer. An internal fault is reported as a 500

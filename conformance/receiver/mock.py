@@ -19,29 +19,27 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
-
-from aiohttp import web
+from weakref import WeakKeyDictionary
 
 from conformance.model.clock import Clock
 from conformance.model.errors import InputError
-from conformance.model.exchange import Answer, Exchange, Fault, Request, Role, Transport
+from conformance.model.exchange import Exchange, Fault, Headers, Request, Role, Transport
+from conformance.protocol.http1 import LONGEST_HEAD, problems
 from conformance.protocol.message import mark_in
 from conformance.receiver import behaviour as behaviour
-from conformance.receiver.connection import Connection
 from conformance.receiver.script import Outcome, Scripted, perform
-from conformance.serving.listening import BACKLOG, KEEP_ALIVE
+from conformance.wire.listener import Arrival, Connection, Listener, Taker
 
 __all__ = ["Mock", "MockEndpoint", "RefusingEndpoint", "Scripted", "listening"]
-
-GRACE = 0.5
-"""Seconds that connections get to finish when the mock stops."""
 
 _LOG = logging.getLogger("hookproof.receiver")
 
 PLAIN = Scripted()
-_REQUEST_LINE = re.compile(rb"\s*\S+ (/[!-~]*)")
 _MSG_ID = re.compile(rb'"msgId"\s*:\s*"?([0-9]{1,20})(?=["\s,}])')
+_TOKEN = re.compile(rb"/h/[0-9a-f]{32}")
+_TOKEN_AND_BEFORE = re.compile(r".*?/h/[0-9a-f]{32}|.*")
+_UNKNOWN = Scripted(404, headers=(("Connection", "close"),), body=b'{"status": "error"}')
+_MALFORMED = replace(_UNKNOWN, status=400)
 _SENDER_LEFT = "the sender left"
 _PENDING: Outcome = (None, None, "")
 _TOO_LARGE = Scripted(413, headers=(("Connection", "close"),), body=b'{"status": "error"}')
@@ -54,7 +52,7 @@ class MockEndpoint:
     has neither answer nor fault, and is replaced when it ends. Its fault is then TIMEOUT when the
     sender left before the answer was complete, GIVEN_UP when the mock stopped, CLOSED or GARBAGE for
     a fault of the script (`detail` names it), and CLOSED for a request that was cut short.
-    `malformed` are requests that could not be parsed and were answered 400, as bytes.
+    `malformed` are requests that could not be read and were answered 400, as bytes.
 
     `script` answers messages that nobody expects here; messages passed to `assign` have scripts of
     their own. A request that has no msgId and is not a POST gets PLAIN, since senders probe with
@@ -99,7 +97,7 @@ class MockEndpoint:
 
     @property
     def received(self) -> list[Exchange]:
-        """The arrivals, and what could not be parsed."""
+        """The arrivals, and what could not be read."""
         return [*self.arrivals, *self.malformed]
 
     async def changed(self, timeout: float) -> bool:
@@ -164,22 +162,15 @@ class Mock:
             tls.sni_callback = lambda connection, name, context: self.handshakes.append(
                 clock.monotonic()
             )
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._take)
-        self._runner = web.AppRunner(
-            app,
-            handler_cancellation=True,  # so that a sender that leaves is noticed at once
-            shutdown_timeout=GRACE,
-        )
-        self._servers: list[asyncio.Server] = []
+        self._listener = Listener(Taker(self._take, self._extend, behaviour.LIMIT), clock, tls)
+        self._met: WeakKeyDictionary[Connection, MockEndpoint] = WeakKeyDictionary()
+        self._indices: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
 
     def endpoint(self, script: Sequence[Scripted] = (PLAIN,)) -> MockEndpoint:
         """A new endpoint, under a path that cannot be guessed."""
         path = _path()
         endpoint = MockEndpoint(path, (self._public or self._base(self._bound[0])) + path, script)
         self._endpoints[path] = endpoint
-        # A tunnel may strip the path of the public URL, or leave it.
-        self._endpoints[urlsplit(endpoint.url).path] = endpoint
         return endpoint
 
     def refusing_endpoint(self) -> RefusingEndpoint:
@@ -196,36 +187,12 @@ class Mock:
     def _base(self, bound: socket.socket) -> str:
         return f"{'https' if self._tls else 'http'}://{self._host}:{bound.getsockname()[1]}"
 
-    async def _start(self) -> None:
-        await self._runner.setup()
-        await self._serve(self._bound[0])
-
     async def _serve(self, bound: socket.socket) -> None:
-        loop, server = asyncio.get_running_loop(), self._runner.server
-        if server is None:
-            raise RuntimeError("the mock was not started")
-
-        def connect() -> Connection:
-            return Connection(
-                server,
-                self._record_malformed,
-                loop=loop,
-                access_log=None,
-                logger=_LOG,
-                keepalive_timeout=KEEP_ALIVE,
-                auto_decompress=False,  # the signature is over the bytes as received
-            )
-
-        listening = await loop.create_server(connect, sock=bound, ssl=self._tls, backlog=BACKLOG)
-        self._servers.append(listening)
+        await self._listener.listen(bound)
 
     async def _stop(self) -> None:
         self._stopping = True
-        for server in self._servers:
-            server.close()
-        for connection in self._runner.server.connections if self._runner.server else ():
-            connection.force_close()  # otherwise a hanging answer would delay the stop
-        await self._runner.cleanup()
+        await self._listener.stop()
         for bound in self._bound:
             bound.close()
 
@@ -235,67 +202,59 @@ class Mock:
             return None, Fault.GIVEN_UP, "the mock stopped"
         return None, fault, detail
 
-    async def _take(self, request: web.Request) -> web.StreamResponse:
-        started = self._clock.monotonic()
-        endpoint = self._endpoints.get(request.rel_url.raw_path)
+    async def _take(self, arrived: Arrival) -> bool:
+        request, connection = arrived.request, arrived.connection
+        endpoint = self._endpoint(arrived)
         if endpoint is None:
-            return web.Response(status=404)
-        body, complete = bytearray(), False
-        try:
-            # `behaviour.receive` drops a partial body; here it is evidence.
-            async for piece in request.content.iter_any():
-                body += piece
-                if len(body) > behaviour.LIMIT:
-                    break
-            complete = True
-            if isinstance(request.protocol, Connection):
-                request.protocol.forget(request.rel_url.raw_path)
-        finally:  # a lost connection cancels its handler
-            outcome = _PENDING
-            if not complete:
-                outcome = self._disconnected(Fault.CLOSED, "the sender left in mid-body")
-            arrival = self._arrival(endpoint, request, bytes(body), started, outcome)
-            index = endpoint._record(arrival)
-        too_large = len(body) > behaviour.LIMIT
-        scripted = _TOO_LARGE if too_large else endpoint._next(arrival.msg_id, request.method)
+            await perform(connection.transport, "", _UNKNOWN, arrived.sent, self._clock)
+            return False
+        self._met[connection] = endpoint
+        if request.head is None:
+            await self._refuse(endpoint, arrived)
+            return False
+        outcome = _PENDING
+        if not request.whole:
+            outcome = self._disconnected(Fault.CLOSED, "the sender left in mid-body")
+        arrival = self._arrival(endpoint, arrived, outcome)
+        self._indices[connection] = index = endpoint._record(arrival)
+        if not request.whole:
+            return False
+        method = arrival.request.method
+        too_large = len(request.body) > behaviour.LIMIT
+        scripted = _TOO_LARGE if too_large else endpoint._next(arrival.msg_id, method)
         endpoint.arrivals[index] = replace(arrival, injected=scripted.fault)
         try:
-            response, outcome = await perform(request, scripted, arrival.sent, self._clock)
-        except ConnectionError:  # noticed while writing, before the cancellation
-            response, outcome = (
-                web.StreamResponse(),
-                self._disconnected(Fault.TIMEOUT, _SENDER_LEFT),
+            outcome = await perform(
+                connection.transport, method, scripted, arrival.sent, self._clock
             )
-        except asyncio.CancelledError:
+        except (ConnectionError, asyncio.CancelledError):  # the latter when it is noticed meanwhile
             self._end(endpoint, index, self._disconnected(Fault.TIMEOUT, _SENDER_LEFT))
             raise
         self._end(endpoint, index, outcome)
-        return response
+        return _stays_open(arrival.request.headers, dict(scripted.headers))
 
-    def _record_malformed(
-        self, connection: Connection, response: web.StreamResponse, detail: str
-    ) -> None:
-        """Record what came over `connection` in place of a request, if it tells the endpoint."""
-        raw, now = bytes(connection.received), self._clock.monotonic()
-        match = _REQUEST_LINE.match(raw)
-        path = match[1].decode().partition("?")[0] if match else connection.place
-        endpoint = self._endpoints.get(path or "")
-        if endpoint is None:
-            return
-        self._count += 1
-        headers = tuple((name.encode(), value.encode()) for name, value in response.headers.items())
-        body = response.body if isinstance(response, web.Response) else None
-        answer = Answer(response.status, headers, body if isinstance(body, bytes) else b"")
-        transport = connection.transport
-        address = transport.get_extra_info("peername") if transport is not None else None
-        endpoint.malformed.append(
-            Exchange(
-                self._count, Role.MALFORMED, None, None, 0, endpoint.owner("POST", raw),
-                Request("", endpoint.url, (), b"", Transport.RAW), None, answer, None, detail,
-                started=now, sent=now, ended=now, peer=address[0] if address else None,
-                clock=self._clock.now(), raw=raw,
-            )
-        )  # fmt: skip
+    async def _refuse(self, endpoint: MockEndpoint, arrived: Arrival) -> None:
+        """Answer 400 to bytes that are no request, and record them."""
+        if not problems(arrived.request.raw):
+            return  # the connection ended in the head: there is nothing to be seen
+        transport = arrived.connection.transport
+        outcome = await perform(transport, "", _MALFORMED, arrived.sent, self._clock)
+        arrival = self._arrival(endpoint, arrived, outcome)
+        endpoint.malformed.append(replace(arrival, role=Role.MALFORMED))
+
+    def _extend(self, arrived: Arrival, surplus: bytes) -> None:
+        endpoint, index = self._met[arrived.connection], self._indices[arrived.connection]
+        arrival = endpoint.arrivals[index]
+        request = replace(arrival.request, body=arrival.request.body + surplus)
+        raw = (arrival.raw or arrived.request.raw) + surplus
+        endpoint._record(replace(arrival, request=request, raw=raw), index)
+
+    def _endpoint(self, arrived: Arrival) -> MockEndpoint | None:
+        """The endpoint that a request is for: by the token in its target, or wherever the token is in a
+        request that cannot be read, else that of the connection's last request."""
+        token = _TOKEN.search(arrived.request.raw, 0, LONGEST_HEAD)
+        found = self._endpoints.get(token[0].decode()) if token is not None else None
+        return found or self._met.get(arrived.connection)
 
     def _end(self, endpoint: MockEndpoint, index: int, outcome: Outcome) -> None:
         answer, fault, detail = outcome
@@ -305,25 +264,33 @@ class Mock:
             replace(arrival, answer=answer, fault=fault, detail=detail, ended=now), index
         )
 
-    def _arrival(
-        self,
-        endpoint: MockEndpoint,
-        request: web.Request,
-        body: bytes,
-        started: float,
-        outcome: Outcome,
-    ) -> Exchange:
+    def _arrival(self, endpoint: MockEndpoint, arrived: Arrival, outcome: Outcome) -> Exchange:
         now = self._clock.monotonic()
         self._count += 1
-        query = request.rel_url.raw_query_string
-        url = endpoint.url + (f"?{query}" if query else "")
-        received = Request(request.method, url, request.raw_headers, body, Transport.RAW)
-        owner = endpoint.owner(request.method, body)
+        request, head = arrived.request, arrived.request.head
+        if head is None:
+            received = Request("", endpoint.url, (), b"", Transport.RAW)
+            owner = endpoint.owner("POST", request.raw)
+        else:
+            method = head.method.decode("latin-1")
+            # What follows the token may be the query, or something that the sender appended.
+            suffix = _TOKEN_AND_BEFORE.sub("", head.target.decode("latin-1"), count=1)
+            url = endpoint.url + suffix
+            received = Request(method, url, head.headers, request.body, Transport.RAW)
+            owner = endpoint.owner(method, request.body)
+        address = arrived.connection.transport.get_extra_info("peername")
         return Exchange(
             self._count, Role.ATTEMPT, None, None, 0, owner, received, None, *outcome,
-            started, sent=now, ended=now, peer=request.remote,
-            clock=self._clock.now() - (now - started),
+            arrived.started, sent=arrived.sent, ended=now, peer=address[0] if address else None,
+            clock=self._clock.now() - (now - arrived.started),
+            raw=request.raw if problems(request.raw) else None,
         )  # fmt: skip
+
+
+def _stays_open(received: Headers, answered: dict[str, str]) -> bool:
+    """Whether both sides keep the connection (RFC 9112, 9.3)."""
+    asked = {value.lower() for name, value in received if name.lower() == b"connection"}
+    return b"close" not in asked and answered.get("Connection", "").lower() != "close"
 
 
 def _msg_id(body: bytes) -> str | None:
@@ -386,7 +353,7 @@ async def listening(
     name = f"[{host}]" if ":" in host else host
     mock = Mock(bound, name, (public_url or "").rstrip("/"), tls, clock)
     try:
-        await mock._start()
+        await mock._serve(bound)
         yield mock
     finally:
         await mock._stop()

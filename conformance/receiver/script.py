@@ -5,15 +5,15 @@ Knows nothing of messages, or of why an answer is given.
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import socket
 import struct
 from dataclasses import dataclass
-
-from aiohttp import web
+from email.utils import formatdate
 
 from conformance.model.clock import Clock
-from conformance.model.exchange import Answer, Fault
+from conformance.model.exchange import Answer, Fault, Headers
 
 HANG = 60.0
 """Seconds after which a waiting sender is disconnected: no deadline is longer."""
@@ -54,31 +54,35 @@ class Scripted:
 
 
 async def perform(
-    request: web.Request, scripted: Scripted, sent: float, clock: Clock
-) -> tuple[web.StreamResponse, Outcome]:
-    """Answer a request that was complete at `sent` as `scripted` says. Returns what the handler has
-    to return, and the end of the exchange. Raises ConnectionError when the sender is gone."""
+    transport: asyncio.Transport | None, method: str, scripted: Scripted, sent: float, clock: Clock
+) -> Outcome:
+    """Answer a request that was complete at `sent` as `scripted` says, on the connection that it came on,
+    which stays open unless the script has a fault or the header "Connection: close". Returns the end of
+    the exchange. Raises ConnectionError when the sender is gone."""
     match scripted.fault:
-        case None:
-            await _until(sent + scripted.delay, clock)
-            response = await _whole(request, scripted)
         case "drip":
-            response = await _drip(request, scripted, sent, clock)
+            return await _drip(_open(transport), method, scripted, sent, clock)
         case "hang":
             await _until(sent + HANG, clock)
-            return _break(request, scripted)
-        case _:
-            await _until(sent + scripted.delay, clock)
-            return _break(request, scripted)
-    if response.headers.get("Connection", "").lower() == "close":
-        response.force_close()
-    headers = tuple((name.encode(), value.encode()) for name, value in response.headers.items())
-    body = _body(request, scripted)
-    return response, (
-        Answer(scripted.status, headers, body[:_RECORDED], len(body) > _RECORDED),
-        None,
-        "",
-    )
+            return _break(_open(transport), scripted)
+    await _until(sent + scripted.delay, clock)
+    transport = _open(transport)
+    if scripted.fault is not None:
+        return _break(transport, scripted)
+    headers, body = _headers(scripted), _body(method, scripted)
+    transport.write(_head(scripted.status, headers) + body)
+    return _answered(scripted, headers, body)
+
+
+def _open(transport: asyncio.Transport | None) -> asyncio.Transport:
+    if transport is None or transport.is_closing():
+        raise ConnectionResetError("the sender is gone")
+    return transport
+
+
+def _answered(scripted: Scripted, headers: Headers, body: bytes) -> Outcome:
+    answer = Answer(scripted.status, headers, body[:_RECORDED], len(body) > _RECORDED)
+    return answer, None, ""
 
 
 async def _until(when: float, clock: Clock) -> None:
@@ -87,49 +91,45 @@ async def _until(when: float, clock: Clock) -> None:
         await clock.sleep(pause)
 
 
-def _headers(scripted: Scripted) -> list[tuple[str, str]]:
-    if any(name.lower() == "content-type" for name, _ in scripted.headers):
-        return list(scripted.headers)
-    return [("Content-Type", "application/json"), *scripted.headers]
+def _headers(scripted: Scripted) -> Headers:
+    """The script's headers, and those that every answer has."""
+    headers = list(scripted.headers)
+    if not any(name.lower() == "content-type" for name, _ in headers):
+        headers.insert(0, ("Content-Type", "application/json"))
+    if scripted.status not in _WITHOUT_BODY:
+        headers.append(("Content-Length", str(len(_body("", scripted)))))
+    headers.append(("Date", formatdate(usegmt=True)))
+    return tuple((name.encode(), value.encode()) for name, value in headers)
 
 
-def _body(request: web.Request, scripted: Scripted) -> bytes:
+def _body(method: str, scripted: Scripted) -> bytes:
     """The body of a whole answer."""
-    if request.method == "HEAD" or scripted.status in _WITHOUT_BODY:
+    if method == "HEAD" or scripted.status in _WITHOUT_BODY:
         return b""
     return scripted.body or (b" " if scripted.fault else b"")
 
 
-async def _whole(request: web.Request, scripted: Scripted) -> web.StreamResponse:
-    response = web.Response(
-        status=scripted.status, headers=_headers(scripted), body=_body(request, scripted)
-    )
-    await response.prepare(request)
-    await response.write_eof()
-    return response
+def _head(status: int, headers: Headers) -> bytes:
+    lines = [f"HTTP/1.1 {status} {http.client.responses.get(status, '')}".encode()]
+    lines += [name + b": " + value for name, value in headers]
+    return b"\r\n".join((*lines, b"", b""))
 
 
 async def _drip(
-    request: web.Request, scripted: Scripted, sent: float, clock: Clock
-) -> web.StreamResponse:
-    body = _body(request, scripted)
-    response = web.StreamResponse(status=scripted.status, headers=_headers(scripted))
-    response.content_length = len(body)
-    await response.prepare(request)
+    transport: asyncio.Transport, method: str, scripted: Scripted, sent: float, clock: Clock
+) -> Outcome:
+    headers, body = _headers(scripted), _body(method, scripted)
+    transport.write(_head(scripted.status, headers))
     step = max(1, -(-len(body) // DRIPS))
     for start in range(0, len(body), step):
         piece = body[start : start + step]
         await _until(sent + scripted.delay * (start + len(piece)) / len(body), clock)
-        await response.write(piece)
-    await response.write_eof()
-    return response
+        _open(transport).write(piece)
+    return _answered(scripted, headers, body)
 
 
-def _break(request: web.Request, scripted: Scripted) -> tuple[web.StreamResponse, Outcome]:
+def _break(transport: asyncio.Transport, scripted: Scripted) -> Outcome:
     """End the connection. The whole request has been read, so a close is a FIN and not an RST."""
-    transport = request.transport
-    if transport is None or transport.is_closing():
-        raise ConnectionResetError("the sender is gone")
     fault = Fault.CLOSED
     match scripted.fault:
         case "reset":
@@ -139,19 +139,12 @@ def _break(request: web.Request, scripted: Scripted) -> tuple[web.StreamResponse
         case "close":
             transport.abort()  # under TLS an orderly close would send close_notify first
         case "half":
-            transport.write(_half(scripted))
+            body = scripted.body or b" "
+            transport.write(_head(scripted.status, _headers(scripted)) + body[: len(body) // 2])
         case "garbage":
             transport.write(_GARBAGE)
             fault = Fault.GARBAGE
         case "hang":
             fault = Fault.GIVEN_UP
     transport.close()
-    return web.StreamResponse(), (None, fault, scripted.fault or "")
-
-
-def _half(scripted: Scripted) -> bytes:
-    body = scripted.body or b" "
-    reason = http.client.responses.get(scripted.status, "")
-    lines = [f"HTTP/1.1 {scripted.status} {reason}", f"Content-Length: {len(body)}"]
-    lines += [f"{name}: {value}" for name, value in _headers(scripted)]
-    return "\r\n".join((*lines, "", "")).encode() + body[: len(body) // 2]
+    return None, fault, scripted.fault or ""

@@ -125,7 +125,7 @@ def exchange(
         yield "tampered with on purpose: what was signed is not what was sent"
     yield ""
     yield style(visible(f"{recorded.request.method} {recorded.request.url}".lstrip()), fg="cyan")
-    yield from _wire(recorded.request.headers, recorded.raw or recorded.request.body)
+    yield from _wire(*recorded.as_received)
     yield ""
     if recorded.fault is not None:
         yield style(visible(f"{recorded.fault} {recorded.detail}".rstrip()), fg="magenta")

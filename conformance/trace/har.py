@@ -48,7 +48,7 @@ def entry(exchange: Exchange, epoch: float) -> dict[str, Any]:
         "_id": exchange.id,
         "_msgId": exchange.msg_id,
     }
-    if exchange.raw is not None:
+    if exchange.raw is not None and not exchange.request.method:
         fields["request"] |= {"bodySize": len(exchange.raw), "postData": _content(exchange.raw, ())}
     if exchange.fault is not None:
         fields["_error"] = f"{exchange.fault} {exchange.detail}".strip()

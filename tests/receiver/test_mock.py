@@ -20,8 +20,11 @@ from conformance.model.clock import Clock
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange, Fault, Role, Transport
 from conformance.receiver.behaviour import LIMIT
-from conformance.receiver.mock import GRACE, Mock, MockEndpoint, Scripted, listening
+from conformance.receiver.mock import Mock, MockEndpoint, Scripted, listening
 from tests.receiver.mock_parts import SOON, HeldClock, LeapingClock
+
+AT_ONCE = 0.5
+"""Seconds within which the mock stops, whatever its connections do."""
 
 
 @asynccontextmanager
@@ -176,8 +179,18 @@ async def test_the_answer_to_head_is_recorded_without_a_body() -> None:
 async def test_an_unknown_path_is_answered_404() -> None:
     async with mock() as server:
         endpoint = server.endpoint()
-        endpoint.url += "0"
+        endpoint.url = endpoint.url.replace("/h/", "/")
         assert ((await ask(endpoint)).status, endpoint.arrivals) == (404, [])
+
+
+@pytest.mark.parametrize("suffix", ["/", "0", "/more?a=1", "?a=1&a=%2F"])
+async def test_what_a_sender_appends_to_the_path_is_recorded(suffix: str) -> None:
+    async with mock() as server:
+        endpoint = server.endpoint()
+        data = head(endpoint, 2).replace(b" HTTP/1.1", suffix.encode() + b" HTTP/1.1")
+        _, writer = await send(endpoint, data + b"{}")
+        assert (await ended(endpoint)).request.url == endpoint.url + suffix
+        writer.close()
 
 
 async def test_500_senders_are_answered_at_once() -> None:
@@ -379,7 +392,7 @@ async def test_the_mock_stops_at_once_though_an_answer_hangs() -> None:
         _, writer = await send(endpoint, head(endpoint, 2) + b"{}")
         await until(endpoint, len)
         start = time()
-    assert time() - start < GRACE
+    assert time() - start < AT_ONCE
     writer.close()
 
 

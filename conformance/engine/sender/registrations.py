@@ -202,7 +202,7 @@ class Registrations:
         if key in self._recorded:
             return
         self._recorded.add(key)
-        role = arrival.role if arrival.raw is not None else registration.role
+        role = registration.role if arrival.role is Role.ATTEMPT else arrival.role
         rule, case, step = place.rule, place.case, place.step
         self._session.trace.add(replace(arrival, role=role, rule=rule, case=case, step=step))
 

@@ -97,7 +97,7 @@ class ExchangeRenderer:
         fault = _fault(exchange) if exchange.fault is not None else None
         start_line = escape_text(f"{request.method} {request.url}".lstrip()[:LONGEST_HEADER])
         sent = _MessageRenderer(
-            _HttpMessage(start_line, request.headers, exchange.raw or request.body),
+            _HttpMessage(start_line, *exchange.as_received),
             longest,
             self._signed_request(exchange) or self._first_request(exchange),
         )

@@ -50,7 +50,7 @@ def exchange_display(exchange: Exchange) -> str:
     request, answer = exchange.request, exchange.answer
     fault = f"{exchange.fault} {exchange.detail}".strip() if exchange.fault is not None else ""
     start_line = f"{request.method} {request.url}".lstrip()
-    sent = http_message(start_line, request.headers, exchange.raw or request.body)
+    sent = http_message(start_line, *exchange.as_received)
     received = ""
     if answer is not None:
         received = http_message(str(answer.status), answer.headers, answer.body)
