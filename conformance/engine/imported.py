@@ -104,6 +104,8 @@ def _result(
     def unjudged(outcome: Outcome, code: str, reason: Sentence) -> Result:
         return Result(scenario.rule, None, scenario.rule.level, outcome, reason, code=code)
 
+    if scenario.check == "wire-http":
+        return unjudged(Outcome.SKIP, "needs-bytes", _NEEDS_BYTES)
     if scenario.check == "wire-timestamp-fresh" and not captured.timed:
         return unjudged(Outcome.SKIP, "needs-time", _NEEDS_TIME)
     scheme_unknown = secret is not None and profile.scheme is None
@@ -113,6 +115,7 @@ def _result(
 
 
 _NEEDS_TIME = Sentence("needs to know when each delivery arrived (`time`)")
+_NEEDS_BYTES = Sentence("needs the bytes of each request, which a capture does not hold")
 _UNKNOWN_SCHEME = Sentence(
     "not judged: no signature matches any known scheme: the secret is another one, the "
     "bodies are not the original bytes, or the sender uses a scheme that the suite does "

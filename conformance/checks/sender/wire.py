@@ -18,9 +18,10 @@ from conformance.checks.sender.signing import (
     stamp_time,
 )
 from conformance.checks.sender.step import fields_of, has_whole_body, is_call
-from conformance.model.exchange import Exchange, Fault, Role
+from conformance.model.exchange import Exchange, Fault, Request, Role
 from conformance.model.rules import Finding, Held, Judgement, Level, Unjudged
 from conformance.model.sentence import EMPTY, Sentence
+from conformance.protocol import http1
 from conformance.protocol.delivery import deadline
 from conformance.protocol.dialect import Dialect
 from conformance.protocol.fast_validation import message_fits
@@ -46,9 +47,16 @@ UNSIGNED = Unjudged(
 
 
 def deliveries(over: Sequence[Exchange]) -> list[Exchange]:
-    """The deliveries to endpoints with the run's own secret, without probes that have no body."""
+    """The deliveries to endpoints with the run's own secret, without probes."""
     attempts = [exchange for exchange in over if exchange.role is Role.ATTEMPT]
-    return [each for each in attempts if each.request.method not in ("HEAD", "OPTIONS")]
+    return [each for each in attempts if not _is_probe(each.request)]
+
+
+def _is_probe(request: Request) -> bool:
+    """Whether a sender only looks whether the endpoint is there, as some do when it is configured."""
+    if request.method == "GET" and not request.body:
+        return not any(b"signature" in name.lower() for name, _ in request.headers)
+    return request.method in ("HEAD", "OPTIONS")
 
 
 def _for_each(
@@ -87,6 +95,16 @@ def _judgements(
 
 def _of_deliveries(count: int, total: int) -> Sentence:
     return Sentence("{count} of {total} deliveries: ", count=count, total=total)
+
+
+def well_formed(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
+    """Every request is well-formed HTTP, whatever a parser makes of it."""
+    requests = [each for each in over if each.role in _RECEIVED]
+    return _judgements(level, "http-malformed", requests, _form_problem)
+
+
+def _form_problem(each: Exchange) -> Sentence | None:
+    return next(iter(http1.problems(each.raw)), None) if each.raw is not None else None
 
 
 def _method(each: Exchange, profile: SenderProfile) -> Sentence | None:
@@ -401,6 +419,7 @@ def _missing_parts(content: object) -> str:
     return ", ".join(part for part, names in parts.items() if not keys & set(names))
 
 
+_RECEIVED = (Role.ATTEMPT, Role.ELSEWHERE, Role.MALFORMED)
 _NO_SCHEME = Sentence("the signature fits no known scheme")
 _FITS = Sentence("the signature fits ")
 _NOT_ASKED = Sentence(", not the requested scheme")
@@ -432,6 +451,7 @@ def _check(name: str, judge: Judge, *needs: Need, unseen: Unjudged = NOTHING) ->
 
 
 CHECKS = (
+    _check("http", well_formed, Need.BODIES),
     _check("method", _for_each("wrong-method", _method)),
     _check("content-type", _for_each("wrong-content-type", _content_type)),
     _check("timestamp-header", _for_each("timestamp-format", _timestamp, _has_stamp)),

@@ -75,7 +75,18 @@ def test_only_what_is_about_nothing_seen_is_an_error():
 
 def test_a_probe_without_a_body_is_no_delivery():
     probes = [attempt(body=b"", method=method, without=()) for method in ("HEAD", "OPTIONS")]
-    assert findings([*right(), *probes]) == {}
+    look = attempt(body=b"", method="GET", without=["X-Webhook-Signature"])
+    assert findings([*right(), *probes, look]) == {}
+
+
+@pytest.mark.parametrize("role", [Role.ATTEMPT, Role.ELSEWHERE, Role.MALFORMED])
+def test_a_malformed_request_is_found_at_every_endpoint(role):
+    raw = b"POST /h/1 HTTP/1.1\nHost: mock\nContent-Length: 0\n\n"
+    (finding,) = check("http", *right(), attempt(role=role, raw=raw))
+    assert (finding.code, str(finding.message)) == (
+        "http-malformed",
+        "1 of 6 deliveries: a line of the head ends with LF, without CR",
+    )
 
 
 def test_an_attempt_at_the_other_endpoint_is_for_its_own_rule():
