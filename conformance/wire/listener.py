@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._started: float | None = None
         self._count = 0
         self._ended = False
+        self._paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio."""
@@ -82,7 +83,8 @@ class Connection(asyncio.Protocol):
         self._reader.receive(data)
         if self._task is None:
             self._advance()
-        else:  # pipelined, or too long: read on once this request is answered
+        elif not self._paused:  # pipelined, or too long: read on once this request is answered
+            self._paused = True
             self.transport.pause_reading()
 
     def eof_received(self) -> None:
@@ -102,7 +104,7 @@ class Connection(asyncio.Protocol):
             return
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self.transport.resume_reading()
+            self._resume()
             asyncio.get_running_loop().call_later(LINGER, self.transport.close)
         else:
             self.transport.close()
@@ -123,6 +125,11 @@ class Connection(asyncio.Protocol):
         self._take_surplus()
         if (rest := self._reader.finish()) is not None:
             self._serve(rest)
+
+    def _resume(self) -> None:
+        if self._paused and not self.transport.is_closing():
+            self._paused = False
+            self.transport.resume_reading()
 
     def _advance(self) -> None:
         self._take_surplus()
@@ -161,7 +168,7 @@ class Connection(asyncio.Protocol):
             if not stays or self._ended:
                 self.close()
         if stays and not self._ended:
-            self.transport.resume_reading()
+            self._resume()
             if self._reader.begun:
                 self._started = self._listener.clock.monotonic()
                 self._advance()

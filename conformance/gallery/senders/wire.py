@@ -5,12 +5,15 @@ Rules: sender.wire.*, except those of message.py
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+import aiohttp
 
 from conformance.gallery.peer import Faults, row
 from conformance.gallery.senders.serve import SENDER
@@ -26,13 +29,59 @@ from conformance.model.clock import Clock
 from conformance.protocol.configuration import Configuration
 from conformance.protocol.dialect import Dialect, parse_template
 from conformance.protocol.encodings import ascii_only, spaced_ascii
-from conformance.sender.attempt import Outgoing, compose
+from conformance.sender.attempt import Answer, Outgoing, compose
 from conformance.sender.behaviour import SenderBehaviour, test_message
 
 HOUR = 3600.0
 RETRIED = ("sender.retry.none-after-200",)
 
 faulty = Faults("sender.wire", SENDER)
+
+
+def _head(request: Outgoing, length: int) -> bytes:
+    headers = {"Host": request.url.authority, **request.headers, "Content-Length": str(length)}
+    lines = [f"{request.method} {request.url.raw_path_qs} HTTP/1.1", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def _counted_in_characters(request: Outgoing) -> bytes:
+    return _head(request, len(request.body.decode())) + request.body
+
+
+def _with_line_feeds(request: Outgoing) -> bytes:
+    return _head(request, len(request.body)).replace(b"\r\n", b"\n") + request.body
+
+
+def _with_type_twice(request: Outgoing) -> bytes:
+    head = _head(request, len(request.body))
+    return head.replace(b"\r\nHost:", b"\r\ncontent-type: application/json\r\nHost:") + request.body
+
+
+@faulty(
+    "http",
+    step="exchange",
+    rows=(
+        row(
+            "length-in-characters", "counts their length in characters", raw=_counted_in_characters
+        ),
+        row("bare-line-feeds", "ends their lines with LF alone", raw=_with_line_feeds),
+        row("content-type-twice", "sends a second Content-Type", raw=_with_type_twice),
+    ),
+)
+async def _by_hand(
+    session: aiohttp.ClientSession, request: Outgoing, *, raw: Callable[[Outgoing], bytes]
+) -> Answer:
+    """Writes its requests by hand, and {}."""
+    reader, writer = await asyncio.open_connection(request.url.host, request.url.port)
+    try:
+        writer.write(raw(request))
+        status_line = (await reader.read()).split(b" ", 2)
+    finally:
+        writer.close()
+    if len(status_line) < 3 or not status_line[1].isdigit():
+        raise ConnectionResetError("no answer")
+    return Answer(int(status_line[1]))
 
 
 @faulty(
