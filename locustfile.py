@@ -6,8 +6,7 @@ The users are in `conformance.load.users`; `hookproof load` does the same in one
 from conformance.load.plugin import attach
 from conformance.load.users import Forgeries, Ordinary, Repeats, Storms
 from conformance.reporting import languages
-from conformance.reporting.load import faces
 
 __all__ = ["Forgeries", "Ordinary", "Repeats", "Storms"]
 
-attach(faces, languages.load)
+attach(languages.load)

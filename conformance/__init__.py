@@ -17,7 +17,7 @@ _MODULES = {
     "check_sender_sync": "conformance.api",
     "Report": "conformance.api",
     "Trace": "conformance.trace",
-    "charts": "conformance.reporting.charts",
+    "charts": "conformance.reporting.notebook.charts",
     "Target": "conformance.pytest_plugin.target",
     "SenderTarget": "conformance.pytest_plugin.target",
 }

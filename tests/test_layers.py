@@ -159,15 +159,15 @@ def test_locust_never_enters_the_process_of_the_core():
             "cli.main",
             "reporting.load",
             "load.launch",
-            "load.verdict",
-            "load.report",
+            "load.side",
+            "load.handover",
         )
     ]
     assert {"locust", "gevent"} & loaded(*core, "conformance.engine.receiver.side") == set()
 
 
 def test_what_runs_inside_locust_is_not_asynchronous():
-    inside = loaded("conformance.load.plugin", "conformance.reporting.load")
+    inside = loaded("conformance.load.plugin", "conformance.reporting.languages")
     assert {
         "aiohttp",
         "uvloop",

@@ -16,6 +16,7 @@ class Scope(StrEnum):
 
     RUN = "run"  # the exchanges of all rules that its scenario lists under `over`
     MESSAGE = "message"  # the same, but one message at a time (see `checks.messages`)
+    LOAD = "load"  # the figures of a load run, and a few of its exchanges
     STEP = "step"  # one step of a case, among the exchanges of the case
 
 
@@ -27,8 +28,8 @@ class Need(StrEnum):
 
 
 Judge = Callable[[Any, Any, Level], list[Judgement]]
-"""Judges what the check looks at: (exchanges or step, the target's profile, the rule's level). The exchanges
-of a run may be read from a file each time they are iterated over."""
+"""Judges what the check looks at: (exchanges, load run or step, the target's profile, the rule's level).
+The exchanges of a run may be read from a file each time they are iterated over."""
 
 
 @dataclass(frozen=True, slots=True)

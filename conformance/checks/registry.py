@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from conformance.checks.check import Check, Scope, by_name
-from conformance.checks.receiver import whole_run
+from conformance.checks.receiver import load, whole_run
 from conformance.checks.sender import configuration_checks, step_checks, wire
 
 CHECKS: Mapping[str, Mapping[str, Check]] = {
-    "receiver": by_name(whole_run.CHECKS),
+    "receiver": by_name([*whole_run.CHECKS, *load.CHECKS]),
     "sender": by_name([*wire.CHECKS, *configuration_checks.CHECKS, *step_checks.CHECKS]),
 }
 """side → name → check."""

@@ -13,7 +13,7 @@ from conformance.model.errors import InputError
 from conformance.options.table import EXAMPLES, ReceiverTable, ReportOptions, SenderTable
 
 if TYPE_CHECKING:
-    from conformance.engine.events import Event
+    from conformance.engine.events import Event, Listener
     from conformance.engine.runner import Side
 
 
@@ -69,22 +69,26 @@ def check_sender(**arguments: Any) -> None:
 
 
 def _judge(side: Side, arguments: dict[str, Any]) -> None:
+    """`judge_side`, with its progress on the terminal."""
+    from conformance.reporting.progress import progress
+
+    with progress(quiet=arguments["quiet"]) as advance:
+        judge_side(side, arguments, advance)
+
+
+def judge_side(side: Side, arguments: dict[str, Any], advance: Listener) -> None:
     """Run, print the report, write its files, and exit with the verdict's status."""
     from conformance.engine.events import RunFinished
     from conformance.engine.runner import Runner
-    from conformance.reporting.progress import progress
     from conformance.reporting.terminal import print_report
 
     files, quiet = report_files(arguments), arguments["quiet"]
-    with progress(quiet=quiet) as advance:
 
-        def listen(event: Event) -> None:
-            advance(event)
-            if isinstance(event, RunFinished):
-                print_report(event.report, quiet=quiet)
-                files.write(
-                    event.report
-                )  # last: the report is seen even if a file cannot be written
+    def listen(event: Event) -> None:
+        advance(event)
+        if isinstance(event, RunFinished):
+            print_report(event.report, quiet=quiet)
+            files.write(event.report)  # last: the report is seen even if a file cannot be written
 
-        report = run_async(Runner(side, listen, language=arguments["lang"]).report())
+    report = run_async(Runner(side, listen, language=arguments["lang"]).report())
     sys.exit(report.exit_status)

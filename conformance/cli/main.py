@@ -15,7 +15,7 @@ import click
 from conformance import __version__
 from conformance.cli.check import check
 from conformance.cli.demo import demo
-from conformance.cli.load import load
+from conformance.cli.load import judge_load, load
 from conformance.cli.options import language
 from conformance.cli.reference import options
 from conformance.cli.rules import rules
@@ -51,7 +51,7 @@ def main() -> None:
     os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", f"{caches}/hookproof/hypothesis")
 
 
-for command in (check, demo, load, options, rules, selftest, serve, trace):
+for command in (check, demo, judge_load, load, options, rules, selftest, serve, trace):
     main.add_command(command)
 
 

@@ -38,7 +38,8 @@ class Plan:
         self._provisional: set[Key] = set()
         for scenario in self.chosen:
             names = [scenario.check] if scenario.check is not None else []
-            _require_checks(scenario.place, names, registry.names(side, Scope.RUN, Scope.MESSAGE))
+            over_cases = registry.names(side, Scope.RUN, Scope.MESSAGE, Scope.LOAD)
+            _require_checks(scenario.place, names, over_cases)
             of_steps = registry.names(side, Scope.STEP)
             _require_checks(scenario.place, _step_checks_of(scenario), of_steps)
 

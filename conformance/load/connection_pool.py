@@ -11,15 +11,16 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import gevent
 import gevent.socket
 import gevent.ssl
-from geventhttpclient.response import HTTPParseError, HTTPSocketResponse
+from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTPSocketResponse
 
 from conformance import __version__
+from conformance.model.exchange import Answer, Fault, Headers
 
 USER_AGENT = f"Hookproof/{__version__}"
 
@@ -29,15 +30,49 @@ that is sent just as the server closes the connection is lost."""
 
 BODY_LIMIT = 64 * 1024
 """Bytes of an answer's body that are read."""
+ANSWER_LIMIT = 2 * BODY_LIMIT
+"""Bytes of a whole answer, and of all 1xx answers before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, or `status` None and the reason for its absence in `fault`."""
+    """An answer, or the fault in its place."""
 
-    status: int | None
-    body: bytes = b""
-    fault: str = ""
+    answer: Answer | None
+    fault: Fault | None = None
+    detail: str = ""
+
+    @property
+    def status(self) -> int | None:
+        """The answer's status; None without an answer."""
+        return self.answer.status if self.answer is not None else None
+
+
+class EndlessAnswerError(Exception):
+    """The answer is longer than ANSWER_LIMIT."""
+
+
+@dataclass(slots=True)
+class _BoundedSocket:
+    """What the parser reads from. A peer that never stops sending must not hold this process: while bytes
+    keep coming, gevent's timeout does not fire."""
+
+    sock: Any
+    left: int = ANSWER_LIMIT
+
+    def recv(self, size: int) -> bytes:
+        data: bytes = self.sock.recv(size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise EndlessAnswerError
+        return data
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+def _bounded(sock: Any) -> Any:  # the parser calls no other method of a socket
+    return _BoundedSocket(sock)
 
 
 class ConnectionPool:
@@ -55,21 +90,18 @@ class ConnectionPool:
         self._timeout = timeout
         self._idle: deque[tuple[Any, float]] = deque()
 
-    def exchange(self, request: bytes, method: str = "POST") -> Reply:
+    def exchange(self, request: bytes) -> Reply:
         """Send the bytes of a request and read the answer. Never raises for what the host does."""
         sock = None
         try:
             with gevent.Timeout(self._timeout):
                 sock = self._acquire()
                 sock.sendall(request)
-                answer = HTTPSocketResponse(sock, method=method)
+                answer = HTTPSocketResponse(_bounded(sock), method="POST")
                 body = answer.read(BODY_LIMIT)
-        except gevent.Timeout as timeout:
+        except _FAULTS as problem:
             _close(sock)
-            return Reply(None, fault=f"none within {timeout.seconds:g} s")
-        except (OSError, HTTPParseError, ValueError) as fault:
-            _close(sock)
-            return Reply(None, fault=_describe(fault))
+            return Reply(None, _fault(problem), _describe(problem))
         except BaseException:  # Locust stops this user
             _close(sock)
             raise
@@ -77,7 +109,7 @@ class ConnectionPool:
             _close(sock)
         else:
             self._idle.append((sock, perf_counter() + IDLE_LIMIT))
-        return Reply(answer.get_code(), body)
+        return Reply(Answer(answer.get_code(), _headers(answer), body, cut=len(body) == BODY_LIMIT))
 
     def close(self) -> None:
         """Close all idle connections."""
@@ -110,8 +142,34 @@ def _close(sock: Any) -> None:
         sock.close()
 
 
-def _describe(fault: Exception) -> str:
-    """The kind of fault, without details such as addresses, so that equal faults are counted together."""
-    if isinstance(fault, OSError):
-        return (fault.strerror or type(fault).__name__).lower()
-    return str(fault.args[0] if fault.args else type(fault).__name__).rstrip(".").lower()
+def _headers(answer: HTTPSocketResponse) -> Headers:
+    return tuple(
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.items()
+    )
+
+
+_FAULTS: Final = (gevent.Timeout, EndlessAnswerError, OSError, HTTPParseError, ValueError)
+
+
+def _fault(problem: BaseException) -> Fault:
+    match problem:
+        case gevent.Timeout() | TimeoutError():
+            return Fault.TIMEOUT
+        case EndlessAnswerError():
+            return Fault.ENDLESS
+        case gevent.socket.gaierror():
+            return Fault.DNS
+        case gevent.ssl.SSLError():
+            return Fault.TLS
+        case ConnectionRefusedError():
+            return Fault.REFUSED
+        case OSError() | HTTPConnectionClosed():
+            return Fault.CLOSED
+        case _:
+            broken_off = any(words in str(problem) for words in ("EOF", "Incomplete"))  # llhttp's
+            return Fault.CLOSED if broken_off else Fault.GARBAGE
+
+
+def _describe(problem: BaseException) -> str:
+    """The problem without details such as addresses, and never in the words of the answer."""
+    return (problem.strerror or "").lower() if isinstance(problem, OSError) else ""

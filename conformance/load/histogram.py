@@ -10,6 +10,7 @@ from math import ceil, exp, floor, log
 
 _STEPS = 100  # buckets for each factor of e: one per cent
 _LEAST = 1e-6
+WIDE = 10
 
 Histogram = dict[int, int]
 
@@ -44,6 +45,9 @@ def percentile(times: Mapping[int, int], share: float) -> float | None:
     return None
 
 
-def count_above(times: Mapping[int, int], seconds: float) -> int:
-    """How many durations were longer than `seconds`, to one per cent."""
-    return sum(number for at, number in times.items() if at > bucket(seconds))
+def coarse(times: Mapping[int, int]) -> list[tuple[float, int]]:
+    """For a chart: the beginning of each bucket that is ten times as wide, in seconds, and its durations."""
+    wide: Histogram = {}
+    for at, number in times.items():
+        wide[at // WIDE] = wide.get(at // WIDE, 0) + number
+    return [(exp(at * WIDE / _STEPS), wide[at]) for at in sorted(wide)]

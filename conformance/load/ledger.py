@@ -1,4 +1,5 @@
-"""What one process of a load run sent and how it was answered: a byte for each message, and figures.
+"""What one process of a load run sent and how it was answered: a byte for each message, figures, and a few
+of the exchanges.
 
 Pure. A message's id is computed from the run, the process and the message's number in it, so no two
 processes share an id, and a ledger needs no list of them.
@@ -8,13 +9,15 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from conformance.load import histogram
 from conformance.load.histogram import Histogram
+from conformance.model.exchange import Exchange
+from conformance.model.load import Kind, ResponseClass
+from conformance.trace.tables import contents_row, exchange_from, exchange_row
 
 # 63 bits: an id is decimal and below 2^63, so every reader can hold it.
 RUNS, WORKERS, NUMBERS = 2**25, 2**10, 2**28
@@ -26,28 +29,13 @@ VALID, ACKNOWLEDGED, REPEATED, FORGED = 1, 2, 4, 8
 more than once; it was forged and must not take effect."""
 
 
-class Kind(StrEnum):
-    """The kind of a request; also its name in Locust's tables."""
-
-    MESSAGE = "message"
-    REPEAT = "repeat"
-    RETRY = "retry"
-    FORGERY = "forgery"
-
-
-class ResponseClass(StrEnum):
-    """How a request was answered. A forgery is `right` unless it is `accepted` or `unanswered`."""
-
-    RIGHT = "right"
-    LATE = "late"
-    REFUSED = "refused"
-    UNANSWERED = "unanswered"
-    ACCEPTED = "accepted"
-
-
 def msg_id(run: int, worker: int, number: int) -> int:
     """The id of message `number` of the process `worker` in `run`."""
     return (run * WORKERS + worker) * NUMBERS + number
+
+
+SAMPLES, SAMPLE_KINDS = 4, 60
+"""Exchanges of one kind and ending that are kept, and of how many of these."""
 
 
 @dataclass(slots=True)
@@ -73,10 +61,10 @@ class Second:
 class Figures:
     """Counts and times of one process, or of several together.
 
-    `responses` counts requests by kind and response class, `failures` the wrong answers by their
-    description. `times` are the durations of valid requests. `answer_delays` and `generator_delays`
-    are late starts: held up by an earlier answer, or by the load generator itself. `ticks` are the
-    delays of the generator's own clock.
+    `responses` counts requests by kind and response class, `failures` the wrong answers to valid requests
+    by their description, `late` all that had no whole answer within the deadline. `times` are the
+    durations of valid requests. `answer_delays` and `generator_delays` are late starts: held up by an
+    earlier answer, or by the load generator itself. `ticks` are the delays of the generator's own clock.
     """
 
     responses: Counter[tuple[Kind, ResponseClass]] = field(default_factory=Counter)
@@ -89,6 +77,7 @@ class Figures:
     generator_delays: Histogram = field(default_factory=dict)
     ticks: Histogram = field(default_factory=dict)
     excused: int = 0
+    late: int = 0
     users: int = 0
 
     def second(self, at: float) -> Second:
@@ -97,14 +86,6 @@ class Figures:
         if second is None:
             second = self.seconds[int(at)] = Second()
         return second
-
-    def count(self, kinds: Iterable[Kind], *classes: ResponseClass) -> int:
-        """How many requests of `kinds` were answered in one of `classes`; in any, if none is named."""
-        return sum(
-            self.responses[kind, response_class]
-            for kind in kinds
-            for response_class in classes or ResponseClass
-        )
 
     def add(self, other: Figures) -> None:
         """Add another process's figures to these."""
@@ -115,19 +96,30 @@ class Figures:
         self.slowest = max(self.slowest, other.slowest)
         for at, second in other.seconds.items():
             self.second(at).add(second)
-        self.starts += other.starts
-        self.excused += other.excused
-        self.users += other.users
+        for name in ("starts", "excused", "late", "users"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 @dataclass(slots=True)
 class Ledger:
-    """All that one process records of a run. `run` and `worker` are the numbers in its message ids."""
+    """All that one process records of a run. `run` and `worker` are the numbers in its message ids.
+    `samples` are a few exchanges of each kind and ending; their times count from the run's beginning."""
 
     run: int
     worker: int
     states: bytearray = field(default_factory=bytearray)
     figures: Figures = field(default_factory=Figures)
+    samples: dict[str, list[Exchange]] = field(default_factory=dict)
+
+    def sample(self, name: str, made: Callable[[], Exchange], most: int = SAMPLES) -> None:
+        """Keep the exchange of `made` unless there are `most` of this `name` already."""
+        kept = self.samples.get(name)
+        if kept is None:
+            if len(self.samples) == SAMPLE_KINDS:
+                return
+            kept = self.samples[name] = []
+        if len(kept) < most:
+            kept.append(made())
 
     def add_message(self, state: int) -> int:
         """Record a new message; returns its number."""
@@ -151,8 +143,16 @@ class Ledger:
             [at, second.offered, second.sent, second.right, second.wrong, second.times]
             for at, second in self.figures.seconds.items()
         ]
-        states = zlib.compress(self.states)
-        return {"run": self.run, "worker": self.worker, "states": states, "figures": figures}
+        return {
+            "run": self.run,
+            "worker": self.worker,
+            "states": zlib.compress(self.states),
+            "figures": figures,
+            "samples": {
+                name: [exchange_row(each, None) + contents_row(each)[1:] for each in kept]
+                for name, kept in self.samples.items()
+            },
+        }
 
     @classmethod
     def unpack(cls, data: dict[str, Any]) -> Ledger:
@@ -164,30 +164,5 @@ class Ledger:
         for at, *values in data["figures"]["seconds"]:
             figures.seconds[at] = Second(*values)
         states = bytearray(zlib.decompress(data["states"]))
-        return cls(data["run"], data["worker"], states, figures)
-
-
-@dataclass(slots=True)
-class Effects:
-    """What the observer reported about the `messages` of a run: `queries` were answered or given up,
-    in `seconds`.
-
-    `lost` were answered 200 and had no effect; `doubled` had several; `forged` were forgeries that
-    had one; `unread` are those for which it gave no count. `late` effects were missing at first, and
-    the last of them appeared `behind` seconds after the end.
-    """
-
-    messages: int = 0
-    queries: int = 0
-    lost: set[int] = field(default_factory=set)
-    doubled: set[int] = field(default_factory=set)
-    forged: set[int] = field(default_factory=set)
-    unread: int = 0
-    late: int = 0
-    behind: float = 0.0
-    seconds: float = 0.0
-
-    @property
-    def complete(self) -> bool:
-        """Whether the observer gave a count for every message."""
-        return self.queries == self.messages and not self.unread
+        samples = {name: list(map(exchange_from, rows)) for name, rows in data["samples"].items()}
+        return cls(data["run"], data["worker"], states, figures, samples)

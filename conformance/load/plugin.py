@@ -1,15 +1,19 @@
 """Hookproof as a plugin of Locust: options, the start and the end of a run, messages between processes.
 
 A run uses one process or many. A worker sends its ledger when its users have stopped; the process
-that leads the run collects the ledgers, queries the effects and judges.
+that leads the run collects the ledgers, and hands them to the process that judges.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import random
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -21,19 +25,15 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
-from conformance.load.control import Control
-from conformance.load.launch import MARK, SECRET
-from conformance.load.ledger import MASTER, Ledger
-from conformance.load.observer import Observer
-from conformance.load.report import load_report
-from conformance.load.settings import OPTIONS, Settings, read
+from conformance.load.judge_process import JudgeProcess
+from conformance.load.launch import SECRET
+from conformance.load.ledger import MASTER, RUNS, Ledger
+from conformance.load.settings import OPTIONS, Settings, check_amounts, read
 from conformance.load.users import USERS, Sender
-from conformance.load.verdict import judge
 from conformance.load.worker import TIMEOUT_DEADLINES, Worker
 from conformance.model.errors import InputError
 from conformance.model.language import ENGLISH, LANGUAGES, Language
-from conformance.model.report import EXIT_STATUS
-from conformance.model.rules import Verdict
+from conformance.model.sentence import Sentence
 
 WORKER_STARTED, STOP, LEDGER = "hookproof_begun", "hookproof_stop", "hookproof_ledger"
 """Messages between processes: a worker has started, the master stops the run, a worker's ledger."""
@@ -43,29 +43,29 @@ GRACE = 10.0
 PROGRESS_INTERVAL = 5.0
 """Seconds between two lines of progress."""
 
-ReportHandler = Callable[[dict[str, Any]], None]
-"""Receives the report of a run that has ended."""
+PLACE = "/hookproof"
+"""Where Locust's web UI shows the report of its last run."""
+_NONE_YET = Sentence("No run has ended yet.")
 
 
-def attach(
-    make_handler: Callable[[Environment], ReportHandler], language: Callable[[str], Language]
-) -> None:
-    """Register with Locust's events.
-
-    `make_handler` is called once, when the options are known; the handler that it returns gets the
-    report of each run. It may raise InputError, for instance for a file that cannot be written.
-    `language` finds the language of --lang.
-    """
+def attach(language: Callable[[str], Language]) -> None:
+    """Register with Locust's events. `language` finds the language of --lang."""
 
     def begin(environment: Environment, **_: Any) -> None:
         options: Any = environment.parsed_options
-        try:
-            if options.headless and not options.worker:
+        plugin = Plugin(environment, language)
+        if options.verdict_only:
+            logging.getLogger("locust.stats_logger").disabled = True
+        if options.headless and not options.worker:
+            try:
+                check_amounts(options.num_users, options.run_time)
                 read(environment.host, vars(options))
-            plugin = Plugin(environment, make_handler(environment), language)
-        except InputError as fault:
-            _print_error(fault, language, options.lang)
-            sys.exit(2)
+            except InputError as fault:
+                _print_error(fault, language, options.lang)
+                sys.exit(2)
+            # Before the run's own time begins.
+            if not plugin.prepare():
+                sys.exit(environment.process_exit_code)
         plugin.listen()
         # Otherwise the run time would count from the loop's last turn, before all the imports.
         gevent.get_hub().loop.update_now()
@@ -100,31 +100,57 @@ def _to_place(secret: str) -> str:
 
 def _print_error(fault: InputError, language: Callable[[str], Language], code: str) -> None:
     spoken = language(code) if code in LANGUAGES else ENGLISH
-    click.echo(MARK + fault.sentence.in_(spoken), err=True)
+    click.echo(f"hookproof: {fault.sentence.in_(spoken)}", err=True)
 
 
 class Plugin:
     """Handles Locust's events in this process, which leads a run, sends its requests, or both."""
 
-    def __init__(
-        self,
-        environment: Environment,
-        handle_report: ReportHandler,
-        language: Callable[[str], Language],
-    ) -> None:
+    def __init__(self, environment: Environment, language: Callable[[str], Language]) -> None:
         self._environment = environment
         self._runner: Any = environment.runner
         self._options: Any = environment.parsed_options
         self._leads = not isinstance(self._runner, WorkerRunner)
         self._sends = not isinstance(self._runner, MasterRunner)
-        self._handle_report = handle_report
         self._language = language
-        self._control: Control | None = None
+        self._judge: JudgeProcess | None = None  # of the run that goes on
+        self._judging: JudgeProcess | None = None  # of the run that has ended
+        self._began = self._ended = 0.0
         self._greenlets: list[gevent.Greenlet[[], None]] = []
         self._started_workers: set[int] = set()
         self._ledgers: dict[int, Ledger] = {}
-        self._observer: Observer | None = None
         self._concluded = Event()
+        if environment.web_ui is not None:
+            self._show_page(environment.web_ui)
+
+    def prepare(self) -> bool:
+        """Start the process that judges. Returns whether its preflight lets the load begin; otherwise the
+        exit status is set."""
+        options = vars(self._options)
+        values = {option.name.replace("-", "_"): None for option in OPTIONS}
+        self._options.run_id = random.SystemRandom().randrange(RUNS)
+        self._judge = JudgeProcess(
+            self._environment.host or "", {name: options[name] for name in values}
+        )
+        if self._judge.is_ready():
+            return True
+        self._environment.process_exit_code = self._judge.status()
+        self._judge = None
+        return False
+
+    def _show_page(self, web_ui: Any) -> None:
+        if not self._options.verdict_html:
+            self._options.verdict_html = f"{tempfile.mkdtemp(prefix='hookproof-')}/report.html"
+
+        @web_ui.app.route(PLACE)  # type: ignore[untyped-decorator]
+        @web_ui.auth_required_if_enabled  # type: ignore[untyped-decorator]
+        def hookproof() -> str:
+            page = Path(self._options.verdict_html)
+            return (
+                page.read_text()
+                if page.exists()
+                else _NONE_YET.in_(self._language(self._options.lang))
+            )
 
     def listen(self) -> None:
         """Register for the events."""
@@ -155,22 +181,19 @@ class Plugin:
         for user in USERS:
             user.weight = settings.mix[user.name]
         if self._leads:
-            self._lead(settings)
+            self._lead()
         if self._sends:
             self._send(settings)
 
-    def _lead(self, settings: Settings) -> None:
+    def _lead(self) -> None:
         # Every worker alive now owes a ledger, even if it dies before it reports its start.
         self._started_workers, self._ledgers = set() if self._sends else self._live_workers(), {}
         self._concluded.clear()
-        self._control = control = Control(settings)
-        control.prepare()
-        if control.cause:
-            self._conclude()
+        if self._judge is None and not self.prepare():
             self._give_up(status=3)
         options = self._options
-        options.run_id = control.run_id
         options.run_workers = 1 if self._sends else self._runner.worker_count
+        self._began = self._ended = perf_counter()
         if options.progress:
             self._greenlets.append(gevent.spawn(self._print_progress))
 
@@ -194,10 +217,8 @@ class Plugin:
         raise gevent.GreenletExit
 
     def _stop_load(self, **_: Any) -> None:
-        if self._control is None:
-            return
-        self._control.stop()
-        if self._sends:
+        self._ended = perf_counter()
+        if self._sends or self._judge is None:
             return
         self._runner.send_message(STOP)
         until = perf_counter() + self._environment.stop_timeout + GRACE
@@ -217,29 +238,24 @@ class Plugin:
         self._greenlets.clear()
         if not self._leads:
             self._runner.send_message(LEDGER, Sender.worker.ledger.pack())
-        elif self._control is not None:
+        elif self._judge is not None:
             if self._sends:
                 self._ledgers = {0: Sender.worker.ledger}
-            self._conclude()
+            self._conclude(self._judge)
 
-    def _conclude(self) -> None:
-        control = self._control
-        if control is None:
-            return
-        self._observer = control.observer
+    def _conclude(self, judge: JudgeProcess) -> None:
+        # Locust ends a run twice when its last worker goes missing.
+        self._judge, self._judging = None, judge
         missing_workers = len(self._started_workers - self._ledgers.keys())
-        ledgers = list(self._ledgers.values())
-        run = control.conclude(ledgers, missing_workers, self._query_progress())
-        self._control = None
-        report = load_report(run, judge(run), self._language(run.settings.language))
-        self._environment.process_exit_code = EXIT_STATUS[Verdict(report["verdict"])]
-        self._handle_report(report)
-        self._observer = None
+        self._environment.process_exit_code = judge.conclude(
+            list(self._ledgers.values()), self._ended - self._began, missing_workers
+        )
+        self._judging = None
         self._concluded.set()
 
     def _interrupt(self) -> None:
-        if self._observer is not None:
-            self._observer.stop()  # the run is judged by the counts so far
+        if self._judging is not None:
+            self._judging.interrupt()  # the run is judged by the counts so far
             return
         self._runner.quit()
         if self._environment.web_ui is not None:
@@ -248,8 +264,8 @@ class Plugin:
     def _quit(self, **_: Any) -> None:
         if not self._leads:
             self._runner.stop()  # sends the ledger to the master before Locust says goodbye
-        elif self._observer is not None:
-            self._observer.stop()
+        elif self._judging is not None:
+            self._judging.interrupt()
             self._concluded.wait(GRACE)
 
     def _add_worker(self, msg: Any, **_: Any) -> None:
@@ -257,7 +273,7 @@ class Plugin:
 
     def _add_ledger(self, msg: Any, **_: Any) -> None:
         ledger = Ledger.unpack(msg.data)
-        if self._control is not None and ledger.run == self._control.run_id:
+        if ledger.run == self._options.run_id:
             self._ledgers[ledger.worker] = ledger
 
     def _print_progress(self) -> None:
@@ -267,19 +283,7 @@ class Plugin:
             total = self._environment.stats.total
             slow = total.get_current_response_time_percentile(0.99)
             click.echo(
-                f"{MARK}{perf_counter() - began:.0f} s  {total.current_rps:,.0f} requests/s  "
+                f"hookproof: {perf_counter() - began:.0f} s  {total.current_rps:,.0f} requests/s  "
                 f"p99 {slow or 0:.0f} ms  {total.num_failures:,} failed",
                 err=True,
             )
-
-    def _query_progress(self) -> Callable[[int, int], None]:
-        """A function that prints now and then how many effects have been queried."""
-        due = perf_counter() + PROGRESS_INTERVAL
-
-        def print_progress(queries: int, messages: int) -> None:
-            nonlocal due
-            if perf_counter() > due:
-                due += PROGRESS_INTERVAL
-                click.echo(f"{MARK}queried {queries:,} of {messages:,} messages", err=True)
-
-        return print_progress if self._options.progress else lambda queries, messages: None

@@ -50,12 +50,19 @@ OPTIONS = (
     ),
     Option("repeat-within", 1000, "A repeat comes at most so many messages after the first."),
     Option("seed", 1, "The same seed draws the same messages."),
-    Option("max-p99", 0.0, "Seconds that 99 of 100 answers may take; 0: the deadline."),
+    Option("max-p99", 0.0, "Seconds that 99 of 100 answers may take; 0: not judged."),
     Option("max-fail-ratio", 0.0, "Share of valid requests that may fail."),
+    Option("effect-timeout", 10.0, "Seconds after the last message that effects are waited for."),
+    Option("strict", 0, "1: a p99 above --max-p99 fails."),
     Option("ca", "", "Certificates to trust beside the system's."),
     Option("lang", "en", "Language of texts: en or zh-Hant."),
-    Option("verdict-json", "", "Write the verdict as JSON to this file."),
-    Option("verdict-html", "", "Write the verdict as one HTML file."),
+    Option("verdict-json", "", "Write the report as JSON to this file."),
+    Option("verdict-junit", "", "Write it as JUnit XML."),
+    Option("verdict-html", "", "Write it as one HTML file."),
+    Option("verdict-trace", "", "Write a sample of the exchanges to this SQLite file."),
+    Option("redact", 0, "1: keep contents and names out of the trace.", internal=True),
+    Option("quiet", 0, "1: print only the verdict.", internal=True),
+    Option("verdict-only", 0, "1: leave out Locust's own tables.", internal=True),
     Option("progress", 0, "1: print a line about the run now and then.", internal=True),
     # The master sends these to its workers.
     Option("run-id", 0, "The run's number in every message id.", internal=True),
@@ -76,10 +83,11 @@ class Settings:
     user_rate: float | None
     repeat_within: int
     seed: int
-    max_p99: float
+    max_p99: float | None
     max_fail_ratio: float
+    effect_timeout: float
+    strict: bool
     ca: Path | None
-    language: str
 
     @property
     def url(self) -> str:
@@ -108,11 +116,10 @@ def read(host: str | None, options: Mapping[str, Any]) -> Settings:
     observer_url = str(options["observer_url"]) or None
     if observer_url is not None:
         check_observer(observer_url)
-    language = str(options["lang"])
-    if language not in LANGUAGES:
+    if options["lang"] not in LANGUAGES:
         raise InputError(
             "--lang: {language!r} is none of {languages}",
-            language=language,
+            language=str(options["lang"]),
             languages=", ".join(LANGUAGES),
         )
     ca = Path(str(options["ca"])) if options["ca"] else None
@@ -128,11 +135,20 @@ def read(host: str | None, options: Mapping[str, Any]) -> Settings:
         user_rate=_number(options, "user_rate") or None,
         repeat_within=int(_number(options, "repeat_within")),
         seed=int(_number(options, "seed")),
-        max_p99=_number(options, "max_p99") or deadline,
+        max_p99=_number(options, "max_p99") or None,
         max_fail_ratio=_number(options, "max_fail_ratio"),
+        effect_timeout=_number(options, "effect_timeout"),
+        strict=bool(options["strict"]),
         ca=ca,
-        language=language,
     )
+
+
+def check_amounts(users: object, seconds: object) -> None:
+    """Raises InputError for no users, or a run of no time, which Locust takes for one without an end."""
+    if users == 0:
+        raise InputError("--users: must be at least 1")
+    if seconds == 0:
+        raise InputError("--run-time: must be at least 1s")
 
 
 def split(url: str) -> tuple[str, str]:

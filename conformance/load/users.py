@@ -20,9 +20,10 @@ from locust.exception import CatchResponseError
 from locust.user.task import LOCUST_STATE_STOPPING
 
 from conformance.load.connection_pool import ConnectionPool
-from conformance.load.ledger import FORGED, REPEATED, VALID, Kind, ResponseClass
+from conformance.load.ledger import FORGED, REPEATED, VALID
 from conformance.load.traffic import Burst, Template
-from conformance.load.worker import TIMEOUT_DEADLINES, Worker, unix_time
+from conformance.load.worker import TIMEOUT_DEADLINES, Post, Worker, unix_time
+from conformance.model.load import Kind, ResponseClass
 from conformance.protocol.delivery import Backoff
 from conformance.protocol.dialect import sign
 
@@ -146,20 +147,20 @@ class Sender(FastHttpUser):
         """Whether the message is recent enough that the receiver must still recognize a repeat."""
         return len(self.worker.ledger.states) - message.number <= self.worker.repeat_window
 
-    def post(self, kind: Kind, request: bytes) -> ResponseClass:
-        """Send the bytes of a request, judge the reply, and report it to Locust."""
+    def post(self, post: Post) -> ResponseClass:
+        """Send a request, judge the reply, and report it to Locust."""
         worker = self.worker
         start = worker.begin_request()
-        reply = self.connections.exchange(request)
-        response_class, elapsed = worker.judge(kind, reply, start)
+        reply = self.connections.exchange(post.request)
+        response_class, elapsed = worker.judge(post, reply, start)
         fault = None
         if response_class is not ResponseClass.RIGHT:
-            fault = CatchResponseError(reply.fault or f"{response_class}: {reply.status}")
+            fault = CatchResponseError(f"{response_class}: {reply.status or reply.fault}")
         self.environment.events.request.fire(
             request_type="POST",
-            name=kind.value,
+            name=post.kind.value,
             response_time=elapsed * 1000,
-            response_length=len(reply.body),
+            response_length=len(reply.answer.body) if reply.answer is not None else 0,
             response=reply,
             context={},
             exception=fault,
@@ -179,7 +180,9 @@ class Sender(FastHttpUser):
         body = message.template.body(worker.ledger.msg_id(message.number), message.pushed)
         stamp = signer.dialect.timestamp(time())
         signature = sign(signer.dialect, signer.secret, stamp, body)
-        response_class = self.post(kind, worker.request(stamp, (signature,), body))
+        response_class = self.post(
+            Post(kind, worker.request(stamp, (signature,), body), message.number)
+        )
         if response_class in (ResponseClass.RIGHT, ResponseClass.LATE):
             worker.acknowledge(message.number)
         return response_class is ResponseClass.RIGHT
@@ -270,7 +273,8 @@ class Forgeries(Sender):
         self._turn += 1
         tamper = worker.forgeries[self._turn % len(worker.forgeries)]
         forgery = tamper(valid, signer)
-        self.post(Kind.FORGERY, worker.request(forgery.timestamp, forgery.signatures, forgery.body))
+        request = worker.request(forgery.timestamp, forgery.signatures, forgery.body)
+        self.post(Post(Kind.FORGERY, request, number))
 
 
 class Storms(Sender):

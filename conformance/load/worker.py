@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 from time import perf_counter, time
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import gevent
 
 from conformance.load import histogram
 from conformance.load.connection_pool import USER_AGENT, Reply
-from conformance.load.ledger import ACKNOWLEDGED, Figures, Kind, Ledger, ResponseClass
+from conformance.load.ledger import ACKNOWLEDGED, Figures, Ledger
 from conformance.load.settings import Settings
 from conformance.load.traffic import Burst, draw, forgeries
+from conformance.model.exchange import Exchange, Fault, Request, Role
+from conformance.model.load import Kind, ResponseClass
 from conformance.protocol.tampering import Tampering
 
 TICK = 0.02
@@ -53,6 +56,14 @@ class Clock:
                 self._stalled += late
             histogram.record(self._ticks, late)
             self._due = perf_counter() + TICK
+
+
+class Post(NamedTuple):
+    """A request as it is sent: its bytes, and the number of its message."""
+
+    kind: Kind
+    request: bytes
+    number: int
 
 
 class Worker:
@@ -115,7 +126,7 @@ class Worker:
         return moment, self.clock.stall_time()
 
     def judge(
-        self, kind: Kind, reply: Reply, start: tuple[float, float]
+        self, post: Post, reply: Reply, start: tuple[float, float]
     ) -> tuple[ResponseClass, float]:
         """Classify the reply to a request and record it in the figures.
 
@@ -124,48 +135,73 @@ class Worker:
         began, stall_before = start
         ended = perf_counter()
         elapsed = ended - began
-        response_class = self._classify(kind, reply, elapsed, stall_before)
+        late = self._is_late(reply, elapsed, stall_before)
+        response_class = _classify(post.kind, reply.status, late=late)
         figures = self.figures
-        figures.responses[kind, response_class] += 1
+        figures.late += late
+        figures.responses[post.kind, response_class] += 1
         second = figures.second(ended - self._start)
+        ending = "right"
         if response_class is ResponseClass.RIGHT:
             second.right += 1
         else:
             second.wrong += 1
-            figures.failures[_failure(kind, response_class, reply)] += 1
-        if kind is not Kind.FORGERY:
+            ending = _describe(response_class, reply)
+
+        def exchange() -> Exchange:
+            return self._exchange(post, reply, began - self._start, ended - self._start)
+
+        if post.kind is not Kind.FORGERY:
+            if response_class is not ResponseClass.RIGHT:
+                figures.failures[ending] += 1
             at = histogram.bucket(elapsed)
             figures.times[at] = figures.times.get(at, 0) + 1
             second.times[at] = second.times.get(at, 0) + 1
-            figures.slowest = max(figures.slowest, elapsed)
+            if elapsed > figures.slowest and reply.answer is not None:
+                figures.slowest = elapsed
+                self.ledger.samples["slowest"] = [exchange()]
+        self.ledger.sample(f"{post.kind} {ending}{' late' if late else ''}", exchange)
         return response_class, elapsed
 
-    def _classify(
-        self, kind: Kind, reply: Reply, elapsed: float, stall_before: float
-    ) -> ResponseClass:
-        if reply.status is None:
-            return ResponseClass.UNANSWERED
-        if kind is Kind.FORGERY:
-            accepted = 200 <= reply.status < 300
-            return ResponseClass.ACCEPTED if accepted else ResponseClass.RIGHT
-        if reply.status != 200:
-            return ResponseClass.REFUSED
-        if elapsed <= self.settings.deadline:
-            return ResponseClass.RIGHT
+    def _is_late(self, reply: Reply, elapsed: float, stall_before: float) -> bool:
+        """Whether there was no whole answer within the deadline, by no fault of this process."""
+        if elapsed <= self.settings.deadline or reply.fault not in (None, Fault.TIMEOUT):
+            return False
         if elapsed - (self.clock.stall_time() - stall_before) <= self.settings.deadline:
-            self.figures.excused += 1  # late only because this process stalled
-            return ResponseClass.RIGHT
-        return ResponseClass.LATE
+            self.figures.excused += 1
+            return False
+        return True
+
+    def _exchange(self, post: Post, reply: Reply, began: float, ended: float) -> Exchange:
+        head, _, body = post.request.partition(b"\r\n\r\n")
+        lines = (line.partition(b": ") for line in head.split(b"\r\n")[1:])
+        headers = tuple((name, value) for name, _, value in lines)
+        return Exchange(
+            id=0,
+            role=Role.LOAD,
+            rule=None,
+            case=post.kind.value,
+            step=0,
+            msg_id=str(self.ledger.msg_id(post.number)),
+            request=Request("POST", self.settings.url, headers, body),
+            signing=None,
+            answer=reply.answer,
+            fault=reply.fault,
+            detail=reply.detail,
+            started=began,
+            sent=began,
+            ended=ended,
+        )
 
     def acknowledge(self, number: int) -> None:
         """Record that a message was answered 200, however late: that promises its effect."""
         self.ledger.states[number] |= ACKNOWLEDGED
 
 
-def request_head(settings: Settings, method: str = "POST") -> bytes:
+def request_head(settings: Settings) -> bytes:
     """The request line and the headers that all deliveries share."""
     lines = (
-        f"{method} {settings.path} HTTP/1.1",
+        f"POST {settings.path} HTTP/1.1",
         f"Host: {urlsplit(settings.host).netloc}",
         "Content-Type: application/json",
         f"User-Agent: {USER_AGENT}",
@@ -178,8 +214,18 @@ def unix_time() -> int:
     return int(time())
 
 
-def _failure(kind: Kind, response_class: ResponseClass, reply: Reply) -> str:
+def _classify(kind: Kind, status: int | None, *, late: bool) -> ResponseClass:
+    if status is None:
+        return ResponseClass.UNANSWERED
+    if kind is Kind.FORGERY:
+        return ResponseClass.ACCEPTED if 200 <= status < 300 else ResponseClass.RIGHT
+    if status != 200:
+        return ResponseClass.REFUSED
+    return ResponseClass.LATE if late else ResponseClass.RIGHT
+
+
+def _describe(response_class: ResponseClass, reply: Reply) -> str:
+    """What was wrong with an answer, in few words, so that equal ones are counted together."""
     if response_class is ResponseClass.LATE:
         return "200 after the deadline"
-    answer = f"no answer: {reply.fault}" if reply.status is None else str(reply.status)
-    return f"{answer} to a forgery" if kind is Kind.FORGERY else answer
+    return f"no answer ({reply.fault})" if reply.fault is not None else str(reply.status)

@@ -23,6 +23,7 @@ class Role(StrEnum):
     PREFLIGHT = "preflight"
     CONTROL = "control"  # around a refusal: are plain valid messages still accepted?
     PROBE = "probe"  # what a scenario is about
+    LOAD = "load"  # one of the requests of a load run, most of which are counted only
     OBSERVE = "observe"  # asks the observer how often a message took effect
     ATTEMPT = "attempt"  # a delivery by the sender under test, as the mock receiver received it
     ELSEWHERE = "elsewhere"  # the same, at a scenario's other endpoint

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from conformance import __version__
 from conformance.model.exchange import Exchange
 from conformance.model.language import ENGLISH, Language
+from conformance.model.load import LoadFigures
 from conformance.model.result import Result as Result
 from conformance.model.rules import Outcome, Verdict
 from conformance.model.sentence import EMPTY, Sentence
@@ -67,6 +68,12 @@ class Report:
         return self.having(Outcome.FAIL)
 
     @property
+    def load(self) -> LoadFigures | None:
+        """What a load run measured; None for any other run."""
+        figures = (self.trace.run or {}).get("load")
+        return LoadFigures(**figures) if figures is not None else None
+
+    @property
     def exit_status(self) -> int:
         """The command's exit status for this verdict."""
         return EXIT_STATUS[self.verdict]
@@ -95,6 +102,7 @@ class Report:
             "seconds": round(self.seconds, 3),
             "summary": {outcome.value: number for outcome, number in self.summary().items()},
             "results": [_result(result, language) for result in self.results],
+            "load": (self.trace.run or {}).get("load"),
         }
 
 

@@ -71,7 +71,10 @@ class Load:
         default=None,
     )
     max_p99: float | None = declare(
-        "Highest p99; by default the deadline.", Kind.NUMBER, above=0, default=None
+        "Highest p99; without it p99 is not judged.", Kind.NUMBER, above=0, default=None
+    )
+    effect_timeout: float = declare(
+        "Wait so long for effects after the last message.", Kind.NUMBER, default=10.0, low=0
     )
     max_fail_ratio: float = declare(
         "Share of requests that may fail.", Kind.NUMBER, metavar="N", default=0.0, low=0, high=1
@@ -88,8 +91,8 @@ LOAD = [
     *pick(ReceiverTable, "url", "observer_url"),
     *pick(RunOptions, "secret", "dialect", kind=Kind.TEXT),  # Locust reads them, in its own process
     *options(Load).values(),
-    *pick(RunOptions, "seed", "ca"),
-    *pick(ReportOptions, "json", "html", "lang", "quiet"),
+    *pick(RunOptions, "seed", "ca", "strict"),
+    *options(ReportOptions).values(),
 ]
 
 REJUDGE = [

@@ -1,188 +1,103 @@
-"""A load run for people: a few lines of text, and one HTML page with its charts.
-
-Both are made from the run's report, which `schemas/load.schema.json` describes.
-"""
+"""The figures of a load run, for people: lines of text, and charts."""
 
 from __future__ import annotations
 
-import json
-import textwrap
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import click
+from markupsafe import Markup
 
-from conformance.model.escaping import visible
-from conformance.model.language import Language
-from conformance.model.rules import Outcome, Verdict
-from conformance.model.sentence import Sentence
-from conformance.reporting import languages
-from conformance.reporting.files import Files, put
-from conformance.reporting.load_charts import latencies, rates
-from conformance.reporting.pages.templates import environment
-from conformance.reporting.terminal import NAMES, VERDICTS
+from conformance.model.load import VALID, Kind, LoadFigures, ResponseClass
+from conformance.model.sentence import EMPTY, Sentence, verbatim
+from conformance.reporting import charts
 
-ORDER = ("fail", "error", "skip", "pass")
-PLACE = "/hookproof"
-"""Where Locust's web UI shows the verdict of its last run."""
-
-_WORDS = {
-    "rate": Sentence("rate"),
-    "latency": Sentence("latency"),
-    "late": Sentence("late"),
-    "fix": Sentence("fix"),
-    "offered": Sentence("offered"),
-    "sent": Sentence("sent"),
-    "achieved": Sentence("answered correctly"),
-    "wrong": Sentence("failed"),
-    "unpaced": Sentence("as fast as answers came"),
-    "per-second": Sentence("requests per second"),
-    "how-long": Sentence("response times"),
-    "users": Sentence("users"),
-    "workers": Sentence("workers"),
-    "dialect": Sentence("dialect"),
-    "seed": Sentence("seed"),
-    "started": Sentence("started"),
-    "took": Sentence("took"),
-    "report": Sentence("load report"),
-    "examples": Sentence("for instance"),
-    "none": Sentence("No run has ended yet."),
-    "nothing": Sentence("Nothing was measured."),
-}
+_OFFERED, _RIGHT, _WRONG = Sentence("offered"), Sentence("answered correctly"), Sentence("failed")
+_PERCENTILES = ("p50", "p95", "p99")
 
 
-def plain(report: dict[str, Any], *, quiet: bool = False) -> str:
-    """The run as text; only its last line if `quiet`."""
-    parts = [] if quiet else [_head(report), _figures(report), _checks(report)]
-    return "\n\n".join("\n".join(lines) for lines in [*parts, [_last(report)]] if lines) + "\n"
+def figures_of(load: LoadFigures) -> Iterator[tuple[Sentence, Sentence]]:
+    """The name and the value of each line."""
+    if not load.users:
+        return
+    yield Sentence("users"), verbatim(f"{load.users:,}")
+    yield Sentence("processes"), verbatim(f"{load.workers:,}")
+    yield Sentence("rate"), _rate(load)
+    percentiles = [f"{name} {_time(value)}" for name, value in load.latency.items() if value]
+    yield Sentence("latency"), verbatim("  ".join(percentiles))
+    if load.rate["paced"]:
+        yield Sentence("late"), _late_starts(load)
+    sent = load.count(VALID)
+    text = Sentence(
+        "{sent:,} valid, of which {bad:,} were not answered 200 in time; {forged:,} forged",
+        sent=sent,
+        bad=sent - load.count(VALID, ResponseClass.RIGHT),
+        forged=load.count([Kind.FORGERY]),
+    )
+    yield Sentence("requests"), text
+    if load.observer is not None:
+        yield Sentence("effects"), _effects(load.observer)
 
 
-def page(report: dict[str, Any]) -> str:
-    """The run as one HTML page, without scripts and without anything from the network."""
-    language = _language(report)
-    template = environment("reporting").get_template("load.html.j2")
-    checks = sorted(report["checks"], key=lambda check: ORDER.index(check["outcome"]))
-    return template.render(
-        run=report,
-        w={name: text.in_(language) for name, text in _WORDS.items()},
-        names={outcome.value: name.in_(language) for outcome, name in NAMES.items()},
-        statement=VERDICTS[Verdict(report["verdict"])][0].in_(language),
-        checks=checks,
-        figures=[line.split("  ", 1) for line in _pairs(report)],
-        rates=rates(report["timeline"]),
-        latencies=latencies(report["timeline"]),
+def charts_of(load: LoadFigures) -> Iterator[tuple[Sentence, Markup, Mapping[str, Sentence]]]:
+    """The title of each chart, the chart, and the names of its lines by their class."""
+    if not load.timeline:
+        return
+    # The last second is seldom a whole one: as a rate it would look like a collapse.
+    whole = load.timeline[:-1] if len(load.timeline) > 2 else load.timeline
+    rates = {"offered": _OFFERED, "right": _RIGHT, "wrong": _WRONG}
+    points = {name: [(each["second"], each[name]) for each in whole] for name in rates}
+    yield Sentence("Requests per second"), charts.lines(points), rates
+    times = {
+        name: [(each["second"], each[name]) for each in load.timeline if each[name]]
+        for name in _PERCENTILES
+    }
+    names = {name: verbatim(name) for name in _PERCENTILES}
+    yield Sentence("Response times"), charts.logarithmic(times), names
+    pairs = ((seconds, int(number)) for seconds, number in load.histogram)
+    deadline = load.limits["deadline"] or 0.0
+    yield Sentence("Responses by duration"), charts.durations(pairs, deadline), {}
+
+
+def _rate(load: LoadFigures) -> Sentence:
+    rate = load.rate
+    return Sentence(
+        "{offered:,.0f}/s offered{unpaced}, {sent:,.0f}/s sent, {achieved:,.0f}/s answered correctly, "
+        "{seconds:.1f} s",
+        offered=rate["offered"],
+        unpaced=EMPTY if rate["paced"] else Sentence(" (as fast as answers came)"),
+        sent=rate["sent"],
+        achieved=rate["achieved"],
+        seconds=load.seconds,
     )
 
 
-def write(report: dict[str, Any], files: Files) -> None:
-    """Write the JSON file and the HTML file that `files` names. Raises InputError."""
-    if files.json is not None:
-        text = json.dumps(report, ensure_ascii=False, indent=1)
-        put("json", files.json, text + "\n")
-    if files.html is not None:
-        put("html", files.html, page(report))
-
-
-def faces(environment: Any) -> Callable[[dict[str, Any]], None]:
-    """A handler for the reports of the runs in Locust's `environment`.
-
-    It prints a report, writes it to the files of --verdict-json and --verdict-html, and shows it in
-    the web UI. Raises InputError for a file that cannot be written.
-    """
-    options = environment.parsed_options
-    json_file, html_file = (
-        Path(name) if name else None for name in (options.verdict_json, options.verdict_html)
+def _late_starts(load: LoadFigures) -> Sentence:
+    held, own = load.late_starts["held_up"], load.late_starts["generator"]
+    return Sentence(
+        "of {starts:,} starts {count:,} were held up by an earlier answer (p99 {p99}), "
+        "{own_count:,} by the load generator itself (p99 {own_p99})",
+        starts=load.late_starts["starts"],
+        count=held["count"],
+        p99=_time(held["p99"]),
+        own_count=own["count"],
+        own_p99=_time(own["p99"]),
     )
-    files = Files(json=json_file, html=html_file)
-    files.check("verdict-")
-    last: list[dict[str, Any]] = []
-    if environment.web_ui is not None:
-
-        @environment.web_ui.app.route(PLACE)  # type: ignore[untyped-decorator]
-        @environment.web_ui.auth_required_if_enabled  # type: ignore[untyped-decorator]
-        def hookproof() -> str:
-            return page(last[0]) if last else _WORDS["none"].in_(languages.load(options.lang))
-
-    def show(report: dict[str, Any]) -> None:
-        last[:] = [report]
-        click.echo(plain(report))
-        write(report, files)
-
-    return show
 
 
-def _head(report: dict[str, Any]) -> list[str]:
-    return [
-        f"hookproof load {visible(report['target'])}  dialect {visible(report['dialect'])}  "
-        f"seed {report['seed']}  users {report['users']}  workers {report['workers']}"
-    ]
-
-
-def _figures(report: dict[str, Any]) -> list[str]:
-    return [f"      {line}" for line in _pairs(report)]
-
-
-def _pairs(report: dict[str, Any]) -> list[str]:
-    """Lines of a name and its measured values, separated by two spaces."""
-    language, rate, latency = _language(report), report["rate"], report["latency"]
-    word = {name: text.in_(language) for name, text in _WORDS.items()}
-    if not report["users"]:
-        return []
-    offered = f"{rate['offered']:,.0f}/s {word['offered']}"
-    if not rate["paced"]:
-        offered += f" ({word['unpaced']})"
-    sent = f"{rate['sent']:,.0f}/s {word['sent']}"
-    right = f"{rate['achieved']:,.0f}/s {word['achieved']}"
-    lines = [f"{word['rate']}  {offered}, {sent}, {right}, {report['seconds']:.1f} s"]
-    percentiles = [f"{name} {_time(value)}" for name, value in latency.items() if value is not None]
-    lines.append(f"{word['latency']}  {'  '.join(percentiles)}")
-    late = report["late_starts"]
-    if rate["paced"]:
-        held, own = late["held_up"], late["generator"]
-        text = Sentence(
-            "of {starts:,} starts {count:,} were held up by an earlier answer (p99 {p99}), "
-            "{own_count:,} by the load generator itself (p99 {own_p99})",
-            starts=late["starts"],
-            count=held["count"],
-            p99=_time(held["p99"]),
-            own_count=own["count"],
-            own_p99=_time(own["p99"]),
+def _effects(observer: Mapping[str, Any]) -> Sentence:
+    text = Sentence(
+        "of {messages:,} messages {lost:,} lost, {doubled:,} doubled",
+        messages=observer["messages"],
+        lost=observer["lost"],
+        doubled=observer["doubled"],
+    )
+    if observer["late"]:
+        text += Sentence(
+            "; {late:,} took effect late, up to {behind:.1f} s after the end",
+            late=observer["late"],
+            behind=observer["behind"],
         )
-        lines.append(f"{word['late']}  {text.in_(language)}")
-    return lines
-
-
-def _checks(report: dict[str, Any]) -> list[str]:
-    language, lines = _language(report), []
-    if len({each["message"] for each in report["checks"]}) == 1:
-        return []  # one cause, which is in the last line
-    for check in sorted(report["checks"], key=lambda one: ORDER.index(one["outcome"])):
-        name = NAMES[Outcome(check["outcome"])].in_(language)
-        failed = check["outcome"] == "fail"
-        lines.append(
-            f"{name.upper() if failed else name:5} {check['check']:9} {visible(check['message'])}"
-        )
-        if check["examples"]:
-            lines.append(
-                f"{'':16}{_WORDS['examples'].in_(language)} {', '.join(check['examples'])}"
-            )
-        if failed:
-            fix = f"{_WORDS['fix'].in_(language)}: {check['fix']}"
-            lines += textwrap.wrap(fix, 96, initial_indent=" " * 16, subsequent_indent=" " * 16)
-    return lines
-
-
-def _last(report: dict[str, Any]) -> str:
-    text, _ = VERDICTS[Verdict(report["verdict"])]
-    failed = [each["check"] for each in report["checks"] if each["outcome"] == "fail"]
-    errors = [each["message"] for each in report["checks"] if each["outcome"] == "error"]
-    rest = ", ".join(failed) if failed else visible(errors[0]) if errors else ""
-    return f"{text.in_(_language(report))}  {report['seconds']:.1f} s  {rest}".rstrip()
-
-
-def _language(report: dict[str, Any]) -> Language:
-    return languages.load(report["language"])
+    return text
 
 
 def _time(seconds: float | None) -> str:

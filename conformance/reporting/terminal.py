@@ -17,6 +17,7 @@ from conformance.model.language import Language
 from conformance.model.report import Report, Result
 from conformance.model.rules import Outcome, Verdict
 from conformance.model.sentence import Sentence
+from conformance.reporting.load import figures_of
 
 STYLES = {
     Outcome.PASS: "green",
@@ -93,6 +94,13 @@ def _head(report: Report, console: Console) -> None:
     if report.cause:
         cause = Line(visible(report.cause.in_(report.language)), style="bold magenta")
         console.print(cause, soft_wrap=True)
+        console.print()
+    if report.load is not None:
+        for name, text in figures_of(report.load):
+            label = Line(f"      {name.in_(report.language)}  ", style="dim")
+            console.print(
+                label + Line(visible(text.in_(report.language)), style="default"), soft_wrap=True
+            )
         console.print()
 
 

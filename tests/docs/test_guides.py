@@ -29,16 +29,15 @@ from click.testing import CliRunner, Result
 import hookproof_pytest
 from conformance.cli.main import main
 from conformance.engine.sender.api_client import METHODS
-from conformance.load.report import load_report
 from conformance.load.settings import MIX
-from conformance.load.verdict import checks, judge
+from conformance.model.load import LoadFigures
 from conformance.model.rules import Outcome
 from conformance.options.table import pytest_options
 from conformance.protocol.validation import problems
 from conformance.pytest_plugin.target import SenderTarget, Target
-from conformance.reporting.load import plain
+from conformance.reporting.terminal import plain
 from conformance.scenario.load import built_in
-from tests.load.runs import effects, ledger, run
+from tests.load.runs import RULES, SETTINGS, observer, report
 from tests.patience import PATIENCE
 from tests.places import PACKAGE, ROOT
 from tests.pytest_plugin.parts import LIGHT
@@ -390,20 +389,17 @@ def test_the_table_of_users_is_the_mix() -> None:
     assert ",".join(f"{name}={share}" for name, share in told.items()) == MIX
 
 
-def test_the_tables_of_checks_and_of_the_json_are_complete() -> None:
-    assert first_words(LOAD, "check") == list(checks())
-    made = run()
-    told = {"hookproof", "target", "dialect", "seed", "language", "started", "seconds", "users"}
-    told |= {"workers"}  # the head, which needs no words
-    assert set(first_words(LOAD, "key")) == set(load_report(made, judge(made))) - told
+def test_the_tables_of_rules_and_of_the_json_are_complete() -> None:
+    assert first_words(LOAD, "rule") == [scenario.rule.id for scenario in RULES]
+    assert [row[1] for row in rows(LOAD, "rule")] == [each.rule.level for each in RULES]
+    keys = [key.strip("` ") for row in rows(LOAD, "key") for key in row[0].split(",")]
+    assert set(keys) == set(LoadFigures.__dataclass_fields__)
 
 
 def test_the_printed_load_run_has_the_shape_of_a_real_one() -> None:
-    ledgers = (ledger(),)
-    made = run(*ledgers, effects=effects(ledgers, doubled={1, 2, 3}))
-    paced = dataclasses.replace(made.settings, user_rate=2.0)
-    made = dataclasses.replace(made, settings=paced)
-    shape = shapes(plain(load_report(made, judge(made))).splitlines())
+    settings = dataclasses.replace(SETTINGS, user_rate=2.0, max_p99=None)
+    doubled = observer(doubled=1, examples={"doubled": ["1971369647898886146"]})
+    shape = shapes(plain(report(settings=settings, observer=doubled)).splitlines())
     for line in shapes(blocks(LOAD, "text")[0].splitlines()):
         begin, cut, _ = line.partition("…")
         assert any(each.startswith(begin.rstrip()) if cut else each == line for each in shape), line
@@ -434,8 +430,9 @@ def test_the_locustfile_of_the_page_loads_both(target: Target, tmp_path: Path) -
         check=False,
     )
     told = json.loads((tmp_path / "load.json").read_text(encoding="utf-8"))
-    found = {each["check"]: each["outcome"] for each in told["checks"]}
-    assert (found["answered"], found["forged"]) == ("pass", "pass"), ran.stderr
+    found = {each["rule"]: each["outcome"] for each in told["results"]}
+    assert found["receiver.load.answers"] == "pass", ran.stderr
+    assert found["receiver.load.forged"] == "pass", ran.stderr
     assert re.search(r"(?m)^GET +list +[1-9]", ran.stdout + ran.stderr)
 
 

@@ -1,8 +1,8 @@
 """A fast receiver that knows nothing of Hookproof, with one fault on request.
 
 `python tests/load/peer.py SECRET [FAULT [EVERY]]` prints its base URL. It loses or doubles one message
-in EVERY. It keeps counts in memory, verifies signatures and deduplicates, so that a load run can be
-hard on it.
+in EVERY, or is busy or slow at one request in EVERY. It keeps counts in memory, verifies signatures and
+deduplicates, so that a load run can be hard on it.
 """
 
 import asyncio
@@ -20,15 +20,18 @@ except ImportError:
     loop = asyncio
 
 BUSY = 20
+PREFLIGHT = 40
+"""Requests that it serves well in any case."""
 CROWD = 50
 SLOW, WORK = 5.3, 0.02
+SLOWER = 0.7
 
 
 class Peer:
     def __init__(self, secret: bytes, fault: str, every: int) -> None:
         self.secret, self.fault, self.every = secret, fault, every
         self.effects: Counter[str] = Counter()
-        self.accepted = self.repeats = self.concurrent = 0
+        self.accepted = self.repeats = self.concurrent = self.requests = 0
 
     def genuine(self, request: web.Request, body: bytes) -> bool:
         if self.fault == "forged-when-busy" and self.concurrent > BUSY:
@@ -55,6 +58,12 @@ class Peer:
                 await asyncio.sleep(WORK)
             if not self.genuine(request, body):
                 return web.Response(status=401)
+            self.requests += 1
+            if self.requests > PREFLIGHT and self.requests % self.every == 0:
+                if self.fault == "busy":
+                    return web.Response(status=503)
+                if self.fault == "slow":
+                    await asyncio.sleep(SLOWER)
             self.take(json.loads(body)["msgId"])
             if self.fault == "slow-in-a-crowd":
                 slow = self.concurrent > CROWD and self.accepted % 10 == 0

@@ -8,8 +8,10 @@ import pytest
 
 from conformance.load import connection_pool
 from conformance.load.connection_pool import ConnectionPool
+from conformance.model.exchange import Fault
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+HEADERS = b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 50_000
 
 
 def serve(*answers):
@@ -67,31 +69,50 @@ def test_a_redirect_is_an_answer_and_not_followed():
 @pytest.mark.parametrize(
     ("answers", "fault"),
     [
-        pytest.param([b""], "connection closed", id="closed"),
-        pytest.param([b"nonsense\r\n\r\n"], "", id="not HTTP"),
-        pytest.param([b"HTTP/1.1 200 OK\r\nContent-Le"], "invalid eof state", id="half"),
+        pytest.param([b""], Fault.CLOSED, id="closed"),
+        pytest.param([b"nonsense\r\n\r\n"], Fault.GARBAGE, id="not HTTP"),
+        pytest.param([b"HTTP/1.1 200 OK\r\nContent-Le"], Fault.CLOSED, id="half a head"),
+        pytest.param([answer()[:-1]], Fault.CLOSED, id="half a body"),
+        pytest.param([HEADERS], Fault.ENDLESS, id="endless headers"),
+        pytest.param(
+            [b"HTTP/1.1 102 Processing\r\n\r\n" * 10_000], Fault.ENDLESS, id="endless 1xx"
+        ),
     ],
 )
 def test_a_broken_answer_is_reported_and_never_raised(answers, fault):
     url, _ = serve(*answers)
     reply = ConnectionPool(url, 5).exchange(REQUEST)
     assert reply.status is None
-    assert fault in reply.fault
+    assert reply.fault is fault
 
 
 def test_an_exchange_without_an_answer_times_out():
     listener = socket.create_server(("127.0.0.1", 0))
     reply = ConnectionPool(f"http://127.0.0.1:{listener.getsockname()[1]}", 0.2).exchange(REQUEST)
-    assert (reply.status, reply.fault) == (None, "none within 0.2 s")
+    assert (reply.status, reply.fault) == (None, Fault.TIMEOUT)
 
 
 def test_a_refused_connection_is_reported():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert (
-        ConnectionPool(f"http://127.0.0.1:{port}", 5).exchange(REQUEST).fault
-        == "connection refused"
-    )
+    reply = ConnectionPool(f"http://127.0.0.1:{port}", 5).exchange(REQUEST)
+    assert (reply.fault, reply.detail) == (Fault.REFUSED, "connection refused")
+
+
+def test_an_answer_that_drips_for_ever_times_out():
+    dripping = [b"HTTP/1.1 200 OK\r\n", *[b"X-A: b\r\n"] * 100]
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip():
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            for piece in dripping:
+                connection.sendall(piece)
+                threading.Event().wait(0.05)
+
+    threading.Thread(target=drip, daemon=True).start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    assert ConnectionPool(url, 0.3).exchange(REQUEST).fault is Fault.TIMEOUT
 
 
 def test_the_status_of_a_large_answer_is_enough():

@@ -41,5 +41,7 @@ def test_a_tiny_duration_falls_into_the_lowest_bucket(seconds):
     assert histogram.bucket(seconds) == histogram.bucket(1e-6)
 
 
-def test_longer_durations_are_counted():
-    assert histogram.count_above(filled([0.1, 4.0, 5.5, 9.0]), 5.0) == 2
+def test_a_coarse_histogram_counts_the_same_durations():
+    coarse = histogram.coarse(filled([0.1, 0.1001, 4.0]))
+    assert [number for _, number in coarse] == [2, 1]
+    assert [least for least, _ in coarse] == pytest.approx([0.1, 4.0], rel=0.11)

@@ -1,7 +1,6 @@
 """Ids cannot collide, and figures survive the transfer from a worker to its master."""
 
 import msgpack
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,15 +9,16 @@ from conformance.load.ledger import (
     FORGED,
     NUMBERS,
     RUNS,
+    SAMPLES,
     VALID,
     WORKERS,
     Figures,
-    Kind,
     Ledger,
-    ResponseClass,
     Second,
     msg_id,
 )
+from conformance.model.load import Kind, ResponseClass
+from tests.trace.parts import exchange
 
 PLACES = st.tuples(
     st.integers(0, RUNS - 1), st.integers(0, WORKERS - 1), st.integers(0, NUMBERS - 1)
@@ -44,6 +44,7 @@ def ledger():
     made.figures.times[-500] = 3
     made.figures.seconds[4] = Second(5, 4, 3, 1, {-500: 3})
     made.figures.users = 7
+    made.sample("message right", exchange)
     return made
 
 
@@ -72,18 +73,12 @@ def test_figures_of_two_processes_add_up():
     assert both.users == 14
 
 
-@pytest.mark.parametrize(
-    ("classes", "expected"),
-    [
-        pytest.param((), 5, id="all of them"),
-        pytest.param((ResponseClass.RIGHT,), 4, id="one class"),
-        pytest.param((ResponseClass.LATE, ResponseClass.REFUSED), 1, id="two"),
-    ],
-)
-def test_requests_are_counted_by_kind_and_response_class(classes, expected):
-    figures = Figures()
-    figures.responses[Kind.MESSAGE, ResponseClass.RIGHT] = 3
-    figures.responses[Kind.RETRY, ResponseClass.RIGHT] = 1
-    figures.responses[Kind.RETRY, ResponseClass.LATE] = 1
-    figures.responses[Kind.FORGERY, ResponseClass.RIGHT] = 9
-    assert figures.count((Kind.MESSAGE, Kind.RETRY), *classes) == expected
+def test_a_few_exchanges_of_each_name_are_kept():
+    made = Ledger(run=1, worker=0)
+    for _ in range(10):
+        made.sample("message right", exchange)
+    made.sample("message 503", exchange)
+    assert {name: len(kept) for name, kept in made.samples.items()} == {
+        "message right": SAMPLES,
+        "message 503": 1,
+    }

@@ -11,7 +11,7 @@ HOST = "http://localhost:5000"
 
 def test_the_defaults_are_the_dialects_deadline_and_no_failure():
     settings = read(HOST, DEFAULTS)
-    assert (settings.deadline, settings.max_p99, settings.max_fail_ratio) == (5.0, 5.0, 0.0)
+    assert (settings.deadline, settings.max_p99, settings.max_fail_ratio) == (5.0, None, 0.0)
     assert settings.user_rate is None
     assert settings.url == "http://localhost:5000/webhook/receiver"
     assert settings.mix == {"ordinary": 7, "repeats": 1, "forgeries": 1, "storms": 1}

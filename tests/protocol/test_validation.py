@@ -224,7 +224,7 @@ INVALID_DOCUMENTS = [
 
 WRONG_FIELDS = [
     *(
-        (name, FITTING[name] | {field: [] if field == "summary" else {}}, field)
+        (name, FITTING[name] | {field: [] if field in ("summary", "load") else {}}, field)
         for name in ("configuration", "dialect", "report")
         for field in SCHEMAS[name]["properties"]
     ),

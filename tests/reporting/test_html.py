@@ -18,8 +18,8 @@ from conformance.model.rules import Level, Outcome, Rule, Verdict
 from conformance.model.sentence import EMPTY
 from conformance.model.text import Text
 from conformance.reporting import languages
+from conformance.reporting.charts import ORDER
 from conformance.reporting.html import evidence
-from conformance.reporting.html.overview import ORDER
 from conformance.reporting.html.page import fragment, page
 from tests.reporting.html_parts import TAMPERED, Tree, answering, exchange, report, result, rule
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from conformance.checks import messages
-from conformance.checks.check import Check, Need
+from conformance.checks.check import Check, Need, Scope
 from conformance.checks.receiver import case as cases
+from conformance.checks.receiver.load import LoadRun
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.checks.receiver.recorded_profile import from_data
 from conformance.checks.receiver.root_causes import without_root_cause
@@ -18,8 +19,9 @@ from conformance.checks.registry import CHECKS
 from conformance.engine.case_record import CaseRecord
 from conformance.engine.results import decide_result
 from conformance.model.exchange import Exchange, Headers, Role
+from conformance.model.load import LoadFigures
 from conformance.model.report import Result
-from conformance.model.rules import Judgement, Level, Outcome
+from conformance.model.rules import NO_EVIDENCE, Judgement, Level, Outcome
 from conformance.model.sentence import EMPTY, Sentence
 from conformance.protocol.dialect import Secret, sign
 from conformance.scenario.records import Case
@@ -30,22 +32,29 @@ from conformance.wire.curl import curl
 @dataclass(frozen=True, slots=True)
 class ReceiverJudge:
     """Judges by the target's `profile`. `headers` are the secret ones that were sent with every request:
-    shell lines name them."""
+    shell lines name them. `load` are the figures of a load run; None for any other."""
 
     profile: ReceiverProfile
     headers: Headers = ()
+    load: LoadFigures | None = None
 
     @classmethod
     def recorded(cls, run: Mapping[str, Any], secret: Secret) -> Self:
         """The judge of a recorded run, from the data that `schemas/run.schema.json` describes."""
         headers = tuple((name.encode(), b"") for name in run["headers"])
-        return cls(from_data(run["profile"], secret), headers)
+        load = LoadFigures(**run["load"]) if run.get("load") is not None else None
+        return cls(from_data(run["profile"], secret), headers, load)
 
     def judge(self, case: Case, exchanges: Sequence[Exchange]) -> list[Judgement]:
         return cases.judge(case, exchanges, self.profile)
 
     def check(self, name: str, exchanges: Iterable[Exchange], level: Level) -> Sequence[Judgement]:
-        return messages.judge(CHECKS["receiver"][name], exchanges, self.profile, level)
+        check = CHECKS["receiver"][name]
+        if check.scope is not Scope.LOAD:
+            return messages.judge(check, exchanges, self.profile, level)
+        if self.load is None:
+            return [NO_EVIDENCE]
+        return check.judge(LoadRun(self.load, tuple(exchanges)), self.profile, level)
 
     def tally(self, name: str, level: Level) -> messages.Tally:
         return messages.Tally(CHECKS["receiver"][name], self.profile, level)

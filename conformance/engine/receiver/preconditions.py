@@ -16,6 +16,7 @@ def skip_reason(scenario: Scenario, options: Options, profile: ReceiverProfile) 
     if scenario.fuzz and not options.fuzz:
         return Unjudged("fuzz-off", NO_FUZZ)
     available = {
+        "load": False,
         "observer": profile.observed or profile.inferred is not None,
         "observer-url": profile.observed,
         "restart": options.restart_command is not None,
@@ -37,6 +38,7 @@ def skip_reason(scenario: Scenario, options: Options, profile: ReceiverProfile) 
 
 
 NEEDS = {
+    "load": Sentence("judged by `hookproof load`"),
     "observer": UNOBSERVED,
     "observer-url": Sentence("needs --observer-url"),
     "restart": Sentence("needs --restart-command"),

@@ -16,8 +16,9 @@ from conformance.model.exchange import Exchange
 from conformance.model.report import Report, Result
 from conformance.model.rules import Outcome, Rule
 from conformance.model.sentence import Sentence, verbatim
+from conformance.reporting.charts import ORDER
 from conformance.reporting.html.exchange import ExchangeRenderer, ExchangeView
-from conformance.reporting.html.overview import ORDER, group_of
+from conformance.reporting.html.overview import group_of
 from conformance.reporting.html.timeline import Timeline, Timelines
 from conformance.reporting.pages.escaped_text import both, escape_text
 from conformance.reporting.translations import GROUPS, WORDS

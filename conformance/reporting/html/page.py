@@ -10,9 +10,11 @@ from collections import Counter
 from conformance import __version__
 from conformance.model.report import Report
 from conformance.model.sentence import EMPTY, Sentence, verbatim
+from conformance.reporting.charts import ORDER, bar
 from conformance.reporting.html.evidence import LONGEST_LINE, Evidence, group_name
 from conformance.reporting.html.exchange import milliseconds
-from conformance.reporting.html.overview import ORDER, answer_times, bar, groups
+from conformance.reporting.html.overview import answer_times, groups
+from conformance.reporting.load import charts_of, figures_of
 from conformance.reporting.pages.escaped_text import escape_text
 from conformance.reporting.pages.templates import asset, environment, policy
 from conformance.reporting.terminal import NAMES
@@ -33,7 +35,7 @@ def page(*reports: Report) -> str:
     results = [result for report in reports for result in report.results]
     outcomes = Counter(result.outcome for result in results)
     counts = {outcome: outcomes[outcome] for outcome in ORDER}
-    receivers = [report for report in reports if report.side == _RECEIVER]
+    receivers = [each for each in reports if each.side == _RECEIVER and each.load is None]
     return (
         environment("reporting/html")
         .get_template("report.html.j2")
@@ -49,6 +51,8 @@ def page(*reports: Report) -> str:
             times=answer_times(exchange for report in receivers for exchange in report.trace),
             sides=list(dict.fromkeys(report.side for report in reports)),
             side_names=SIDES,
+            figures_of=figures_of,
+            charts_of=charts_of,
             order=ORDER,
             colon=Sentence(": "),
             w=WORDS,

@@ -1,7 +1,4 @@
-"""Deliveries of a sender over time: when each attempt of a message began, and how it was answered.
-
-Static SVG with lengths in per cent, so that it fits a phone and needs no style of its own.
-"""
+"""Deliveries of a sender over time: when each attempt of a message began, and how it was answered."""
 
 from __future__ import annotations
 
@@ -11,13 +8,13 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from conformance.model.exchange import Exchange, Role
+from conformance.reporting import charts
+from conformance.reporting.charts import Mark
 from conformance.reporting.pages.escaped_text import both, escape_text
 from conformance.reporting.translations import FAULTS
 
 MOST_MESSAGES, MOST_ATTEMPTS = 6, 40
 """Timelines of one result, and attempts on one of them."""
-_STATUS_WIDTH, _WAIT_WIDTH = 8.0, 13.0
-"""Per cent of the width that the label of a status needs, and that of a wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,7 @@ def _timeline(exchanges: list[Exchange], longest: float) -> Timeline:
     return Timeline(
         msg_id=escape_text(exchanges[0].msg_id or ""),
         attempts=attempts,
-        drawing=_drawing(attempts, longest or 1.0),
+        drawing=charts.attempts([_mark(attempt) for attempt in attempts], longest or 1.0),
         seconds=exchanges[-1].ended - exchanges[0].started,
         more=max(0, len(exchanges) - MOST_ATTEMPTS),
     )
@@ -105,36 +102,7 @@ def _rows(exchanges: list[Exchange]) -> Iterator[Attempt]:
         previous_end, previous_wait = exchange.ended, wait
 
 
-def _drawing(attempts: tuple[Attempt, ...], longest: float) -> Markup:
-    """A line with a dot for each attempt, filled if it was delivered. Its status is above it where
-    there is room, the waits between attempts are below."""
-    parts = [Markup('<line x1="0" x2="100%" y1="24" y2="24"/>')]
-    last_label = -100.0
-    for number, attempt in enumerate(attempts):
-        x, width = 100 * attempt.at / longest, 100 * attempt.took / longest
-        kind = "delivered" if attempt.delivered else "refused"
-        parts.append(
-            Markup('<rect x="{:.2f}%" y="21" width="{:.2f}%" height="6" class="{}"/>').format(
-                x, width, kind
-            )
-        )
-        parts.append(Markup('<circle cx="{:.2f}%" cy="24" r="6" class="{}"/>').format(x, kind))
-        if x - last_label >= _STATUS_WIDTH:
-            status = attempt.ending if attempt.ending.isdigit() else Markup("×")
-            parts.append(_label(x, 12, status))
-            last_label = x
-        following = attempts[number + 1] if number + 1 < len(attempts) else None
-        if following is not None and following.wait is not None:
-            gap = 100 * following.wait / longest
-            if gap >= _WAIT_WIDTH:
-                middle = x + width + gap / 2
-                parts.append(_label(middle, 43, Markup("{} s").format(f"{following.wait:.1f}")))
-    return Markup(
-        '<svg class="timeline" width="100%" height="48" aria-hidden="true">{}</svg>'
-    ).format(Markup("").join(parts))
-
-
-def _label(x: float, y: int, text: Markup) -> Markup:
-    anchor = "start" if x < 3 else "end" if x > 97 else "middle"
-    label = Markup('<text x="{:.2f}%" y="{}" text-anchor="{}">{}</text>')
-    return label.format(x, y, anchor, text)
+def _mark(attempt: Attempt) -> Mark:
+    label = str(attempt.ending) if attempt.ending.isdigit() else "×"
+    kind = "delivered" if attempt.delivered else "refused"
+    return Mark(attempt.at, attempt.took, attempt.wait, label, kind)

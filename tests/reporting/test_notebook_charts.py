@@ -136,10 +136,12 @@ def test_rules_are_drawn_by_group_and_outcome():
 
 
 LOAD = {
-    "timeline": [
-        {"second": 0, "offered": 10, "right": 9, "wrong": 1, "p50": 0.01, "p99": 0.5},
-        {"second": 1, "offered": 12, "right": 0, "wrong": 0, "p50": None, "p99": None},
-    ]
+    "load": {
+        "timeline": [
+            {"second": 0, "offered": 10, "right": 9, "wrong": 1, "p50": 0.01, "p99": 0.5},
+            {"second": 1, "offered": 12, "right": 0, "wrong": 0, "p50": None, "p99": None},
+        ]
+    },
 }
 
 
