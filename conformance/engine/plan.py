@@ -84,10 +84,11 @@ class Plan:
         return in_order(self._results.values(), places)
 
     def judgement_of_stop(self, stop: Stop, record: CaseRecord) -> Judgement:
-        """What `stop` means for a case. Its reason is reported once, for the first case of the stop's
-        rule, or for the first case of the run."""
-        candidates = [key for key in self.keys if key[0] == stop.rule]
-        if record.key != (candidates or self.keys)[0]:
+        """What `stop` means for a case. Its reason is reported once, for the first case of the rule
+        that explains it, or else of the run."""
+        records = self.records
+        explaining = [each for each in records if stop.code in each.scenario.explains]
+        if record.key != (explaining or records)[0].key:
             return Unjudged("see-first-result", _SEE_FIRST)
         if stop.fail:
             return Finding(record.scenario.rule.level, stop.code, stop.reason, stop.exchanges)

@@ -19,6 +19,7 @@ from conformance.engine.imported import describe_capture
 from conformance.engine.judge import RecordedJudge, conclude, judge_case
 from conformance.engine.metadata import OUTSIDE_CASES, Key, exchange_counts
 from conformance.engine.receiver.judge import ReceiverJudge
+from conformance.engine.results import refer_to_cause
 from conformance.engine.sender.judge import SenderJudge
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange
@@ -114,6 +115,7 @@ class _Rejudging:
         self._stored = stored
         self._exchanges = list(stored) if len(stored) <= MOST_HELD else stored
         records = [CaseRecord(rule, case, judged=True) for rule in rules for case in rule.cases]
+        self._rules = rules
         self._records = {record.key: record for record in records}
 
     @cached_property
@@ -136,7 +138,8 @@ class _Rejudging:
             lost = record is not None and recorded.exchanges and self._is_missing([recorded.name])
             return _without_evidence(recorded) if lost else recorded
         again = self._judged(replace(record, seconds=recorded.seconds))
-        return self._judge.result(replace(again, judged=True), strict=self._run["strict"])
+        result = self._judge.result(replace(again, judged=True), strict=self._run["strict"])
+        return refer_to_cause(result, self._rules)
 
     def _judged(self, record: CaseRecord) -> CaseRecord:
         """The record with its exchanges, and with the judgements on them."""
@@ -235,7 +238,7 @@ class _Examined:
         self, record: CaseRecord, judge: RecordedJudge, exchanges: Iterable[Exchange]
     ) -> None:
         self._record, self._judge, self._exchanges = record, judge, exchanges
-        self._over = record.scenario.over
+        self._scenario = record.scenario
         self._needs_bodies = judge.needs_bodies(record)
 
     def __iter__(self) -> Iterator[Exchange]:
@@ -250,10 +253,8 @@ class _Examined:
 
     def chooses(self, exchange: Exchange) -> bool:
         """Whether the exchange is of a case that the check is over."""
-        if "*" in self._over:
-            return True
-        rule = exchange.rule or ""
-        return not exchange.superseded and any(fnmatchcase(rule, glob) for glob in self._over)
+        superseded = exchange.superseded and "*" not in self._scenario.over
+        return not superseded and self._scenario.covers(exchange)
 
     def hides(self, exchange: Exchange) -> bool:
         """Whether the exchange is masked, so that it shows nothing."""

@@ -6,7 +6,8 @@ Used for both sides. Knows nothing of how exchanges were made.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from conformance.engine.case_record import CaseRecord
@@ -22,6 +23,7 @@ from conformance.model.rules import (
     Unjudged,
 )
 from conformance.model.sentence import EMPTY, Sentence, clauses
+from conformance.scenario.records import Scenario
 
 TIME_RAN_OUT = Sentence("the time ran out before this was judged (--timeout)")
 _PACKAGE = Path(__file__).parents[1]
@@ -70,6 +72,16 @@ def decide_result(
         reproduce=reproduce(evidence),
         judged=record.judged,
     )
+
+
+def refer_to_cause(result: Result, scenarios: Iterable[Scenario]) -> Result:
+    """`result`, with a reference to the rule among `scenarios` that reports why it could not be judged."""
+    if result.outcome not in (Outcome.SKIP, Outcome.ERROR):
+        return result
+    explaining = [each.rule.id for each in scenarios if result.code in each.explains]
+    if not explaining or result.rule.id in explaining:
+        return result
+    return replace(result, message=result.message + Sentence(" (see {rule})", rule=explaining[0]))
 
 
 def _evidence(judgement: Judgement) -> tuple[int, ...]:

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 from conformance.engine.case_record import CannotRunError, CaseRecord
@@ -27,7 +26,7 @@ from conformance.engine.metadata import (
     mark_superseded,
 )
 from conformance.engine.plan import Plan
-from conformance.engine.results import TIME_RAN_OUT, own_fault
+from conformance.engine.results import TIME_RAN_OUT, own_fault, refer_to_cause
 from conformance.engine.stalls import Stalls
 from conformance.engine.stop import Stop
 from conformance.model.clock import Clock
@@ -191,6 +190,7 @@ class Runner:
         if record.owns_exchanges:
             self.final[record.key] = record.exchanges
         result = self.side.judge.result(record, strict=self.side.options.strict)
+        result = refer_to_cause(result, self.plan.chosen)
         return mask_result(result, self.side.mask)
 
     async def _drive(self) -> None:
@@ -259,15 +259,9 @@ class Runner:
     def _exchanges_over(self, scenario: Scenario) -> list[Exchange]:
         """The exchanges that a scenario's check examines: those of the whole run, or those of the last runs
         of the cases that it names."""
-        if "*" in scenario.over:
-            return self.side.in_order(self.side.trace, self.final)
-        exchanges = [
-            exchange
-            for (rule, _), of_case in self.final.items()
-            if any(fnmatchcase(rule, pattern) for pattern in scenario.over)
-            for exchange in of_case
-        ]
-        return self.side.in_order(exchanges, self.final)
+        every = (each for of_case in self.final.values() for each in of_case)
+        exchanges = self.side.trace if "*" in scenario.over else every
+        return self.side.in_order(filter(scenario.covers, exchanges), self.final)
 
     def _assemble(self, started: datetime, begin: float) -> Report:
         side, trace = self.side, self.side.trace

@@ -15,13 +15,12 @@ class Stop:
     """Why the suite is not run (`code` for programs), and the ids of the exchanges that show it.
 
     With `fail` the target broke a rule (it answers every plain message 5xx); without, nothing could be
-    learnt of it. The failure is reported under `rule`, or under the first rule of the run for None."""
+    learnt of it."""
 
     code: str
     reason: Sentence
     exchanges: tuple[int, ...]
     fail: bool = False
-    rule: str | None = None
 
 
 def speaks_no_tls(exchange: Exchange) -> bool:

@@ -39,26 +39,6 @@ TRANSPORTS = {
 }
 """Unusual ways in which a request was sent."""
 
-GROUPS = {
-    ("receiver", "accepts"): Sentence("Accepting valid messages"),
-    ("receiver", "signature"): Sentence("Signatures"),
-    ("receiver", "body"): Sentence("Bodies"),
-    ("receiver", "duplicate"): Sentence("Duplicates"),
-    ("receiver", "time"): Sentence("Time"),
-    ("receiver", "http"): Sentence("HTTP"),
-    ("receiver", "fuzz"): Sentence("Fuzzing"),
-    ("receiver", "load"): Sentence("Load"),
-    ("sender", "wire"): Sentence("On the wire"),
-    ("sender", "filter"): Sentence("Which messages"),
-    ("sender", "retry"): Sentence("Retries"),
-    ("sender", "time"): Sentence("Time"),
-    ("sender", "duplicate"): Sentence("Duplicates"),
-    ("sender", "loss"): Sentence("Loss"),
-    ("sender", "config"): Sentence("Configuration API"),
-    ("sender", "https"): Sentence("HTTPS"),
-}
-"""(side, group of rules) → its name; a user's own group is called by its id."""
-
 SIDES = {"receiver": Sentence("Receiver"), "sender": Sentence("Sender")}
 
 WORDS = {

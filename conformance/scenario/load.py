@@ -44,6 +44,16 @@ def built_in(side: str) -> tuple[Scenario, ...]:
     )
 
 
+@cache
+def group_titles() -> Mapping[str, Mapping[str, Text]]:
+    """side → group of its rules → the group's title. A user's own group has none."""
+    titles = yaml_file.read(folder("scenarios") / "groups.yaml", "scenario")
+    return {
+        side: {name: _text(words) for name, words in groups.items()}
+        for side, groups in titles.items()
+    }
+
+
 def load(
     side: str, folders: Iterable[Path] = (), files: Iterable[Path] = ()
 ) -> tuple[Scenario, ...]:
@@ -74,7 +84,8 @@ def load(
             )
         places[scenario.rule.id] = scenario.place
     for scenario in scenarios:
-        others = (*scenario.after, scenario.explained_by or scenario.rule.id)
+        exempt = (name.partition("[")[0] for name in scenario.exempt)
+        others = (*scenario.after, *exempt, scenario.explained_by or scenario.rule.id)
         unknown = [rule for rule in others if rule not in places]
         if unknown:
             raise InputError(
@@ -208,6 +219,8 @@ def _scenario(record: Mapping[str, Any], place: str) -> Scenario:
         alone=record.get("alone", False),
         on_request=record.get("on-request", False),
         over=tuple(record.get("over", ())),
+        exempt=tuple(record.get("exempt", ())),
+        explains=tuple(record.get("explains", ())),
         after=tuple(record.get("after", ())),
         root_cause=record.get("root-cause"),
         explained_by=record.get("explained-by"),

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
+from conformance.model.exchange import Exchange
 from conformance.model.rules import Level, Rule
 from conformance.scenario.receiver import Step
 from conformance.scenario.sender import NOTHING, SenderCase
@@ -46,9 +48,11 @@ class Scenario:
     """A rule and how it is judged: by the steps of its cases, by a named check over the exchanges of
     other rules (`over`), by both, or by generated examples (`fuzz` is their kind).
 
-    Where one of the rules in `after` is broken, drawn answers are not tried. `root_cause` is one that the
-    rule reports, and `explained_by` the rule that reports what makes this one fail. `place` is the file,
-    with the line where it is known, and `record` the rule as written there.
+    `exempt` are rules, or cases as RULE[CASE], whose exchanges the check leaves out. Where one of the
+    rules in `after` is broken, drawn answers are not tried. `root_cause` is one that the rule reports,
+    `explains` are the codes of reasons not to judge whose cause it reports, and `explained_by` is the
+    rule that reports what makes this one fail. `place` is the file, with the line where it is known, and
+    `record` the rule as written there.
     """
 
     rule: Rule
@@ -59,8 +63,17 @@ class Scenario:
     alone: bool = False
     on_request: bool = False
     over: tuple[str, ...] = ()
+    exempt: tuple[str, ...] = ()
+    explains: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     root_cause: str | None = None
     explained_by: str | None = None
     check: str | None = None
     fuzz: str | None = None
+
+    def covers(self, exchange: Exchange) -> bool:
+        """Whether the check looks at the exchange."""
+        rule = exchange.rule or ""
+        if rule in self.exempt or exchange.name in self.exempt:
+            return False
+        return any(fnmatchcase(rule, pattern) for pattern in self.over)

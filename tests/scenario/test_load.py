@@ -1,6 +1,7 @@
 """The scenario format: what is read, and how a mistake is reported."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from conformance.protocol.resources import folder
 from conformance.protocol.tampering import TAMPERINGS
 from conformance.protocol.validation import problems, validator
 from conformance.scenario import load as scenarios
+from tests.engine.hand_made import attempt
 
 RULE = """\
 rules:
@@ -47,7 +49,7 @@ def written(tmp_path):
 def test_every_built_in_file_fits_the_schema():
     import yaml
 
-    for path in folder("scenarios").rglob("*.yaml"):
+    for path in folder("scenarios").glob("*/*.yaml"):
         assert problems("scenario", yaml.safe_load(path.read_text(encoding="utf-8"))) == []
 
 
@@ -289,3 +291,12 @@ def test_a_glob_without_its_side_names_the_one_that_is_judged(side, glob, meant)
 def test_a_rule_on_request_runs_only_when_it_is_named(globs, runs):
     chosen = scenarios.select(scenarios.built_in("receiver"), globs)
     assert ("receiver.duplicate.window-long" in {each.rule.id for each in chosen}) is runs
+
+
+def test_a_check_leaves_out_the_exchanges_of_what_is_exempt():
+    scenario = replace(
+        scenarios.built_in("sender")[0], over=("*",), exempt=("sender.a.b[c]", "sender.d.e")
+    )
+    ids = [("sender.a.b", "c"), ("sender.a.b", "d"), ("sender.d.e", "f"), (None, None)]
+    covered = [scenario.covers(attempt(rule=rule, case=case)) for rule, case in ids]
+    assert covered == [False, True, False, True]

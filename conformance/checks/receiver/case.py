@@ -171,7 +171,7 @@ def _unexpected(
         return Unjudged("unreached", answered(first, profile), error=True, exchanges=(first.id,))
     if first.status == 429 and not burst:
         return Unjudged("rate-limit", RATE_LIMIT, error=True, exchanges=(first.id,))
-    message = answered(first, profile) + _expected(expect.status, first)
+    message = answered(first, profile) + _expected(expect.status, step, first)
     if total > 1:
         message = Sentence("{count} of {total} requests: ", count=len(wrong), total=total) + message
     ids = tuple(probe.id for probe in wrong[:10])
@@ -217,15 +217,15 @@ def _fits_word(word: str | int, exchange: Exchange, profile: ReceiverProfile) ->
             return status == word
 
 
-def _expected(words: tuple[str | int, ...], exchange: Exchange) -> Sentence:
+def _expected(words: tuple[str | int, ...], step: Step, exchange: Exchange) -> Sentence:
     status = exchange.status or 0
-    if not (exchange.rule or "").startswith("receiver.body."):
-        return Sentence("; expected {expected}", expected=listed(words))
-    if words == ("4xx",) and 200 <= status < 300:
+    # It is the body that cannot be processed, where the timestamp is as it should be.
+    of_body = words == ("4xx",) and step.send is not None and step.send.timestamp is None
+    if of_body and 200 <= status < 300:
         return Sentence(
             "; expected 4xx: a success acknowledges what cannot be processed, and it is lost"
         )
-    if words == ("4xx",) and status >= 500:
+    if of_body and status >= 500:
         return Sentence("; expected 4xx: a 5xx makes the sender repeat what can never succeed")
     return Sentence("; expected {expected}", expected=listed(words))
 

@@ -115,4 +115,4 @@ def _answer(each: Exchange) -> Sentence:
     return Sentence("a broken connection")
 
 
-_NOT_GIVEN_UP = Sentence("not judged: no attempt was given up (see sender.time.deadline)")
+_NOT_GIVEN_UP = Sentence("not judged: no attempt was given up")

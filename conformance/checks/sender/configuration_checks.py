@@ -192,13 +192,9 @@ def _sorted_texts(values: list[Any]) -> list[str]:
 
 _NO_ANSWER = Sentence("not judged: Test did not answer")
 _NEVER_REPORTS = Sentence(
-    "not judged: Test reported no success for an endpoint that answered 200 either (see "
-    "sender.config.test)"
+    "not judged: Test reported no success for an endpoint that answered 200 either"
 )
-_LIST_UNREAD = Sentence(
-    "not judged: List showed no configuration that the suite had created (see "
-    "sender.config.create-list)"
-)
+_LIST_UNREAD = Sentence("not judged: List showed no configuration that the suite had created")
 _ADDED = Sentence("List shows two configurations with the URL: Update has added one")
 _NOT_LISTED = Sentence("List does not show the configuration")
 

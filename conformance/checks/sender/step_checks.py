@@ -313,15 +313,13 @@ def _changed(name: str, original: object, delivered: Fields) -> Sentence:
     )
 
 
-_UNKNOWN_SCHEME = Sentence("not judged: the signing scheme is unknown (see sender.wire.signature)")
+_UNKNOWN_SCHEME = Sentence("not judged: the signing scheme is unknown")
 _OTHERS_SECRET = Sentence("signed with the Secret of another configuration, not with its own")
 _OLD_SECRET = Sentence("still signed with the Secret from before the Update")
 _NEITHER_SECRET = Sentence("the signature matches no Secret")
-_NO_ID = Sentence("not judged: a test message has no readable msgId (see sender.wire.schema)")
+_NO_ID = Sentence("not judged: a test message has no readable msgId")
 _ONE_TEST = Sentence("only one test message arrived")
-_UNREADABLE = Sentence(
-    "not judged: no first attempt has a body that can be read (see sender.wire.schema)"
-)
+_UNREADABLE = Sentence("not judged: no first attempt has a body that can be read")
 _NO_RETRY_AFTER = Sentence("no answer with Retry-After was given")
 _TOO_FEW_WAITS = Sentence("too few attempts to see how the waits grow")
 _LOST_IN_CROWD = Sentence(

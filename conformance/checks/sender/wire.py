@@ -31,18 +31,14 @@ from conformance.protocol.validation import message_problems
 FRESH = 60.0
 """The seconds by which a timestamp header may differ from the clock."""
 LONGEST_SHOWN = 80
-OF_TWO = ("sender.filter.fan-out", "sender.filter.update-applies", "sender.retry.isolation")
-"""Rules whose scenarios use two secrets, and which report a wrong one themselves."""
 GIVEN_UP = 1.0
 """Seconds after which a sender that disconnects in mid-body has given up."""
 FROZEN = 3.0
 """Seconds after which a retry with the first attempt's timestamp was not given a new one."""
-UNSEEN = ("sender.retry.on-connection-fault", "refused")
-"""The case whose first attempts cannot be observed."""
 NOTHING = Unjudged("no-delivery", Sentence("no delivery arrived"), error=True)
 UNSIGNED = Unjudged(
     "unsigned",
-    Sentence("not judged: no delivery was signed (see sender.wire.always-signed)"),
+    Sentence("not judged: no delivery was signed"),
 )
 
 
@@ -234,7 +230,7 @@ def signature(over: Sequence[Exchange], profile: SenderProfile, level: Level) ->
         return [Finding(level, "other-scheme", _FITS + spoken + _NOT_ASKED, ids)]
     if attempts and not signed:
         return [UNSIGNED]
-    wrong = [each for each in signed if not _is_signed(each, profile)]
+    wrong = [each for each in signed if not _is_signed(each, profile, over)]
     scheme = scheme_of(wrong[0], requested) if wrong else None
     code = "signature-mismatch" if scheme is None else "other-scheme"
     text = _NO_SCHEME if scheme is None else _FITS + scheme.description + _NOT_ASKED
@@ -242,12 +238,15 @@ def signature(over: Sequence[Exchange], profile: SenderProfile, level: Level) ->
     return _judgements(level, code, signed, lambda each: texts.get(each.id))
 
 
-def _is_signed(each: Exchange, profile: SenderProfile) -> bool:
-    """Whether a delivery is signed as requested, with its secret."""
+def _is_signed(each: Exchange, profile: SenderProfile, over: Sequence[Exchange]) -> bool:
+    """Whether a delivery is signed as requested, with its secret. A case that sets more than one Secret
+    reports a wrong one itself."""
     plain, dialect = Scheme(profile.requested, None, EMPTY), profile.requested.dialect
-    return fits(plain, each, dialect) or (
-        each.rule in OF_TWO and fits(plain, each, dialect, profile.other_secret)
-    )
+    if fits(plain, each, dialect):
+        return True
+    calls = [e for e in over if e.role is Role.API and e.name == each.name]
+    secrets = sum("Secret" in fields_of(call) for call in calls)
+    return secrets > 1 and fits(plain, each, dialect, profile.other_secret)
 
 
 def schema(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
@@ -347,11 +346,13 @@ def timestamp_agrees(
     Test was created no later."""
     attempts = deliveries(over)
     problems: dict[int, Sentence] = {}
+    calls = {each.name for each in over if each.role is Role.API and is_call(each, "Test")}
+    emitted = any(each.role is Role.EMIT for each in over)
     compared: list[Exchange] = []
     for each in {_message(each): each for each in reversed(attempts)}.values():
         stamp, fields = stamp_time(each, profile.requested.dialect), fields_of(each)
         body, created = fields.get("timestamp"), fields.get("createTime")
-        if not isinstance(body, int) or stamp is None or (each.rule, each.case) == UNSEEN:
+        if not isinstance(body, int) or stamp is None:
             continue
         agree = _agree(body, stamp, profile.requested.dialect)
         if not agree and _UnseenAttempts(over).may_precede(each, body, stamp):
@@ -361,7 +362,7 @@ def timestamp_agrees(
             what = _excerpt(str(body).encode())
             text = Sentence("body {body}, header {header:.0f}", body=what, header=stamp)
             problems[each.id] = text
-        elif each.rule == "sender.config.test" and isinstance(created, int) and created > body:
+        elif each.name in calls and not emitted and isinstance(created, int) and created > body:
             problems[each.id] = _LATER
     if attempts and not compared:
         return [Unjudged("no-timestamps", _NO_TIMES)]
@@ -425,16 +426,13 @@ _FITS = Sentence("the signature fits ")
 _NOT_ASKED = Sentence(", not the requested scheme")
 _NO_AGE = Unjudged(
     "no-timestamp",
-    Sentence(
-        "not judged: no delivery carries a timestamp in the right format (see "
-        "sender.wire.timestamp-header)"
-    ),
+    Sentence("not judged: no delivery carries a timestamp in the right format"),
 )
 _LATER = Sentence("createTime is later than timestamp")
 _NO_TIMES = Sentence(
     "not judged: no first attempt carries a timestamp in both its header and its body"
 )
-_NO_BODY = Sentence("not judged: no delivery had a whole body (see sender.wire.whole-body)")
+_NO_BODY = Sentence("not judged: no delivery had a whole body")
 
 _NO_LINK = Unjudged("no-link", Sentence("no link message arrived"))
 

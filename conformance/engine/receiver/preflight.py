@@ -31,7 +31,7 @@ PLAIN_MESSAGES = 3
 RESTART_SECONDS = 3.0
 """Seconds that a dead target gets to be started again, by whatever supervises it."""
 BEFORE = Place(case="before")
-AFTER = Place("receiver.http.alive", "after")
+AFTER = Place(case="after")
 # First messages (F) and immediate repeats (R) in an aperiodic order, so that answers which alternate by
 # themselves (two instances behind a balancer) are not mistaken for the difference.
 LEARNING = "FR F FR FR F FR"

@@ -22,7 +22,7 @@ from conformance.engine.metadata import Key
 from conformance.engine.receiver.fuzz_report import judge_by_fuzzing
 from conformance.engine.receiver.judge import ReceiverJudge
 from conformance.engine.receiver.preconditions import skip_reason
-from conformance.engine.receiver.preflight import AFTER, is_alive, run_preflight, send_final_message
+from conformance.engine.receiver.preflight import is_alive, run_preflight, send_final_message
 from conformance.engine.receiver.session import Session
 from conformance.engine.receiver.steps import CaseRun, is_busy
 from conformance.engine.runner import Runner
@@ -215,10 +215,10 @@ class ReceiverSide:
         return stop.reason if stop is not None else self._note_loss()
 
     def _note_loss(self) -> Sentence:
-        """The reason reported for everything that a dead target left unjudged. It refers to the rule that
-        reports the death; when that rule is not in the run, it names what the target died of."""
-        if any(scenario.rule.id == AFTER.rule for scenario in self._runner.plan.chosen):
-            return _NOT_JUDGED + _GONE + _SEE_ALIVE
+        """The reason reported for everything that a dead target left unjudged. When the rule
+        that reports the death is not in the run, it names what the target died of."""
+        if any("target-gone" in scenario.explains for scenario in self._runner.plan.chosen):
+            return _NOT_JUDGED + _GONE
         self._death = self._death or _GONE + describe_suspects(
             suspects(self._session.trace, self.options.url)
         )
@@ -310,4 +310,3 @@ _ACCEPTS_FORGERIES = Sentence(
 _NOT_JUDGED = Sentence("not judged: ")
 _NO_MORE = Sentence("No more could be judged: ")
 _GONE = Sentence("the target no longer accepts plain valid messages")
-_SEE_ALIVE = Sentence(" (see {rule})", rule=str(AFTER.rule))

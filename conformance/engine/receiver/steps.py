@@ -161,7 +161,8 @@ class CaseRun:
         """Remember, for `resend`, the valid messages that the target answered with 429 or 5xx, or not at
         all."""
         send = step.send
-        valid = not self._rule.startswith("receiver.body.") and (
+        words = {word for expect in step.expects for word in expect.status}
+        valid = not words & {"refused", "4xx", "no-5xx"} and (
             send is not None
             and send.method == "POST"
             and not (

@@ -96,7 +96,7 @@ def _shows_no_retry(scenario: Scenario, case: Case) -> bool:
     once = not case.sender_case.drawn and all(
         attempts in (None, (1, None), (1, 1)) for attempts in expected
     )
-    return once or scenario.rule.id == "sender.retry.on-non-200"
+    return once or "no-retry" in scenario.explains
 
 
 NEEDS = {
@@ -112,4 +112,4 @@ NEEDS = {
 _OVER_TOO_SOON = Sentence(
     "cannot be observed: the retries follow so quickly that they end before the endpoint listens"
 )
-_NO_RETRY = Sentence("not judged: the sender never retried (see sender.retry.on-non-200)")
+_NO_RETRY = Sentence("not judged: the sender never retried")

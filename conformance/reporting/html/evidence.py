@@ -15,13 +15,15 @@ from markupsafe import Markup
 from conformance.model.exchange import Exchange
 from conformance.model.report import Report, Result
 from conformance.model.rules import Outcome, Rule
-from conformance.model.sentence import Sentence, verbatim
+from conformance.model.sentence import verbatim
+from conformance.model.text import Statement
 from conformance.reporting.charts import ORDER
 from conformance.reporting.html.exchange import ExchangeRenderer, ExchangeView
 from conformance.reporting.html.overview import group_of
 from conformance.reporting.html.timeline import Timeline, Timelines
 from conformance.reporting.pages.escaped_text import both, escape_text
-from conformance.reporting.translations import GROUPS, WORDS
+from conformance.reporting.translations import WORDS
+from conformance.scenario.load import group_titles
 
 ROOM = 700_000
 """Bytes of evidence on a page, for all of its reports."""
@@ -96,9 +98,9 @@ class RuleView:
         ]
 
 
-def group_name(side: str, name: str) -> Sentence:
+def group_name(side: str, name: str) -> Statement:
     """The name of a group of rules for people."""
-    return GROUPS.get((side, name), verbatim(name))
+    return group_titles()[side].get(name, verbatim(name))
 
 
 class Evidence:
