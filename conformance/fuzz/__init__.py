@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from conformance.fuzz.campaign.campaign import Campaign as Campaign
-    from conformance.fuzz.campaign.sequences import Driver as Driver
-    from conformance.fuzz.campaign.sequences import sequences as sequences
     from conformance.fuzz.sender_inputs import contents as contents
     from conformance.fuzz.sender_inputs import scripts as scripts
     from conformance.fuzz.strategies.deliveries import Delivery as Delivery
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from conformance.fuzz.strategies.deliveries import valid_deliveries as valid_deliveries
     from conformance.fuzz.strategies.forged import forged_examples as forged_examples
     from conformance.fuzz.strategies.malformed import malformed_examples as malformed_examples
+    from conformance.fuzz.strategies.sequences import sequences as sequences
     from conformance.fuzz.strategies.valid import valid_examples as valid_examples
 
 _HOMES = {
@@ -31,8 +30,7 @@ _HOMES = {
     "scripts": "conformance.fuzz.sender_inputs",
     "forged_examples": "conformance.fuzz.strategies.forged",
     "Campaign": "conformance.fuzz.campaign.campaign",
-    "Driver": "conformance.fuzz.campaign.sequences",
-    "sequences": "conformance.fuzz.campaign.sequences",
+    "sequences": "conformance.fuzz.strategies.sequences",
     "malformed_examples": "conformance.fuzz.strategies.malformed",
     "Delivery": "conformance.fuzz.strategies.deliveries",
     "forged_deliveries": "conformance.fuzz.strategies.deliveries",

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from conformance.fuzz.campaign.campaign import EndRound
 from conformance.fuzz.strategies.valid import MEDIA, valid_contents
 from conformance.fuzz.strategies.values import TRICKY, texts
+from conformance.fuzz.turn import TURN
 from conformance.scenario.sender import OK, ScriptedAnswer
 
 BATCH = 8
@@ -117,7 +118,7 @@ def _distinct(
         if len(inputs) >= count:
             raise EndRound
 
-    with suppress(EndRound):
+    with TURN, suppress(EndRound):
         collect()
     keys = list(inputs)[:count]
     return tuple(inputs[text] for text in sorted(keys, key=lambda text: (len(text), text)))

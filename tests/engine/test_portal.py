@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from functools import partial
 
 import pytest
 
@@ -22,22 +23,28 @@ async def test_the_thread_gets_the_results_of_its_calls():
     assert await portal.run(lambda: portal.call(one()) + portal.call(one())) == 2
 
 
-async def test_a_fault_of_a_call_ends_the_work_and_is_raised():
+async def test_the_thread_gets_the_faults_of_its_calls():
     async def broken():
         raise LookupError("no such thing")
 
-    swallowed = []
-
-    def work():
-        try:
-            portal.call(broken())
-        except Exception as fault:
-            swallowed.append(fault)
-
     portal = Portal()
     with pytest.raises(LookupError):
-        await portal.run(work)
-    assert swallowed == []
+        await portal.run(lambda: portal.call(broken()))
+
+
+async def test_one_thread_at_a_time_works_and_others_have_their_turn_while_it_waits():
+    both, working = asyncio.Barrier(2), []
+
+    def work(portal):
+        for _ in range(100):
+            working.append(1)
+            assert len(working) == 1
+            working.pop()
+            portal.call(both.wait())
+
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(*(p.run(partial(work, p)) for p in (Portal(), Portal())))
+    assert not both.broken
 
 
 async def test_a_fault_of_the_work_is_raised():

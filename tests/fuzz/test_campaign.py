@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ NUMBERS = st.integers(0, 10_000)
 
 
 def failure(what, number, where="here"):
-    return Failure(what, frozenset({where}), f"{what} {where}", number, number)
+    return Failure(what, frozenset({where}), number, number)
 
 
 class Target:
@@ -29,22 +30,22 @@ class Target:
             "seed": 1,
             "until": 60.0,
             "monotonic": lambda: 0.0,
+            "attempt": self.attempt,
+            "confirm": lambda failure: self.rule(failure.evidence),
             **campaign,
         }
-        confirm = bounds.pop("confirm", lambda failure: self.rule(failure.evidence))
-        self.campaign = Campaign(rule="rule", target="target", confirm=confirm, **bounds)
+        self.campaign = Campaign(rule="rule", target="target", **bounds)
 
     def attempt(self, numbers):
-        for number in numbers:
+        for count, number in enumerate(numbers, 1):
             self.tried.append(number)
-            self.campaign.tried += not self.campaign.shrinking
             result = self.rule(number)
             if result is not None:
-                return result
-        return None
+                return count, result
+        return len(numbers), None
 
     def run(self, strategy=NUMBERS):
-        self.campaign.messages(strategy, self.attempt)
+        self.campaign.search(strategy)
         return self.campaign
 
 
@@ -83,11 +84,16 @@ def test_failures_are_distinguished_by_where_they_lie():
 
 
 def test_a_failure_that_covers_another_hides_it():
-    wide, narrow = (
-        Failure("lost", frozenset(marks), "lost", 1, marks) for marks in ({"a"}, {"a", "b"})
-    )
+    wide, narrow = (Failure("lost", frozenset(marks), 1, marks) for marks in ({"a"}, {"a", "b"}))
     assert wide.covers(narrow)
     assert not narrow.covers(wide)
+
+
+def test_a_failure_is_not_shrunk_to_another_one():
+    campaign = Target(
+        lambda n: failure("500", n, "large" if n > 5000 else "small") if n > 99 else None
+    ).run()
+    assert sorted(each.evidence for each in campaign.failures) == [100, 5001]
 
 
 def test_a_campaign_ends_after_a_number_of_failures():
@@ -145,6 +151,37 @@ def test_a_target_that_goes_down_ends_the_campaign():
 def test_an_abort_ends_the_campaign():
     campaign = Target(lambda n: Aborted("rate limit") if n > 5000 else None).run()
     assert campaign.stop_reason == Aborted("rate limit")
+
+
+def test_a_fault_of_the_suite_is_no_failing_example_and_ends_the_campaign():
+    def rule(number):
+        if number > 5000:
+            raise LookupError
+        return
+
+    target = Target(rule)
+    with pytest.raises(LookupError):
+        target.run()
+    assert sum(number > 5000 for number in target.tried) == 1
+    assert target.campaign.failures == []
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(Aborted("rate limit"), id="an abort"),
+        pytest.param(LookupError(), id="a fault of the suite"),
+    ],
+)
+def test_what_does_not_fail_is_not_stored(end, tmp_path):
+    def rule(number):
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+    with suppress(LookupError):
+        Target(rule, examples=tmp_path).run()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failure_that_is_not_confirmed_is_counted_but_not_reported():

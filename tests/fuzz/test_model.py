@@ -1,10 +1,10 @@
-"""The model of "processed exactly once", and the shortest sequence that still fails."""
+"""The model of "processed exactly once": which effects the actions of a sequence must have."""
 
 from __future__ import annotations
 
 import pytest
 
-from conformance.fuzz.campaign.model import Action, Model, one_by_one, shortest
+from conformance.fuzz.campaign.model import Action, Model, one_by_one
 from conformance.model.rules import Level
 from conformance.protocol.validation import problems
 from conformance.scenario.receiver import parse_step
@@ -154,44 +154,13 @@ def test_the_steps_fit_the_schema_of_a_scenario_file():
     assert problems("scenario", {"rules": [rule]}) == []
 
 
-OTHERS = Action("others", count=450)
-NOISE = (Action("send", "m2", copies=5), Action("forge", "m2", "truncated"), Action("mutate", "m3"))
-
-
-def never():
-    return False
-
-
-def test_the_shortest_sequence_has_no_superfluous_action():
-    def fails(actions):
-        sends = [one for one in actions if one.kind == "send" and one.name == "m1"]
-        return len(sends) >= 2
-
-    assert shortest((FIRST, *NOISE, FIRST, *NOISE, FIRST), fails, never) == (FIRST, FIRST)
-
-
-def test_the_actions_that_remain_are_simplified():
-    burst = Action("send", "m1", copies=5, how="exact")
-    assert shortest((GIVEN_UP, burst), lambda actions: len(actions) == 2, never) == (FIRST, FIRST)
-
-
-def test_the_least_number_of_others_is_found():
-    def fails(actions):
-        kinds = [action.kind for action in actions]
-        return kinds[-3:] == ["send", "others", "send"] and actions[-2].count >= 300
-
-    shortened = shortest((*NOISE, FIRST, OTHERS, FIRST), fails, never)
-    assert shortened == (FIRST, Action("others", count=300), FIRST)
-
-
-def test_shortening_ends_when_it_is_late():
-    actions = (FIRST, *NOISE)
-    assert shortest(actions, lambda fewer: True, lambda: True) == actions
-
-
 def test_sequential_copies_are_separate_sends():
     burst = Action("send", "m1", copies=3)
     assert one_by_one((burst, Action("restart"))) == (
         *[Action("send", "m1")] * 3,
         Action("restart"),
     )
+
+
+def test_one_by_one_every_answer_is_waited_for():
+    assert one_by_one((GIVEN_UP, FIRST)) == (FIRST, FIRST)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import TYPE_CHECKING
 
 from conformance.checks.receiver.case import NOT_NOW, judge_steps
 from conformance.engine.exchanges import Place
@@ -33,6 +34,9 @@ from conformance.scenario.load import built_in
 from conformance.scenario.receiver import Expect, Send, Step
 from conformance.scenario.records import Scenario
 
+if TYPE_CHECKING:
+    from conformance.fuzz.campaign.campaign import Campaign
+
 EXPECTED = {"valid": "accepted", "malformed": "no-5xx", "forged": "refused"}
 """kind of fuzzing → the status that is expected."""
 
@@ -59,8 +63,7 @@ class ExampleEvidence:
 
 
 class ExampleRunner:
-    """Tries examples for one rule. `unsteady` counts those that failed only once; `unjudged` is why one got
-    no judgement, twice."""
+    """Tries examples for one rule."""
 
     def __init__(self, session: Session, scenario: Scenario) -> None:
         self._session = session
@@ -68,27 +71,26 @@ class ExampleRunner:
         self._expected = EXPECTED[scenario.fuzz or ""]
         self._deadline = session.profile.deadline if scenario.fuzz == "valid" else None
         self._begin = len(session.trace)
-        self._passed: set[Request] = set()  # while a failure is made smaller
-        self.unsteady = 0
-        self.unjudged: Unjudged | None = None
+        self._passed: set[Request] = set()  # while a failure is shrunk
 
     async def attempt(
-        self, examples: Sequence[Example], *, shrinking: bool, until: float
+        self, examples: Sequence[Example], campaign: Campaign
     ) -> tuple[int, ExampleResult]:
-        """Try `examples` in turn until one fails. Returns how many were tried, and the last one's outcome.
-        Ends early at `until` (monotonic). When shrinking, a request that passed is not sent again."""
-        session = self._session
+        """Try `examples` in turn until one fails. Returns how many were tried, and the last one's result.
+        Ends early when the campaign's time is up. While it is shrinking, a request that passed is not sent
+        again."""
+        session, shrinking = self._session, campaign.shrinking
         if not shrinking:
             self._passed.clear()
         for number, example in enumerate(examples, 1):
-            if session.clock.monotonic() >= until:
+            if session.clock.monotonic() >= campaign.until:
                 return number - 1, None
             request = self._compose(example, COMPARISON_ID, 0.0).request if shrinking else None
             if request in self._passed:
                 continue
             session.recording = len(session.trace) - self._begin < MOST_RECORDED
             try:
-                outcome = await self._attempt_one(example, shrinking=shrinking)
+                outcome = await self._attempt_one(example, campaign)
             finally:
                 session.recording = True
             if outcome is not None:
@@ -105,9 +107,9 @@ class ExampleRunner:
         if not isinstance(judgement, Finding) or self._symptom(exchange) != failure.what:
             return None
         evidence = replace(evidence, exchange=exchange, message=judgement.message)
-        return Failure(failure.what, failure.marks, failure.origin, failure.size, evidence)
+        return replace(failure, evidence=evidence)
 
-    async def _attempt_one(self, example: Example, *, shrinking: bool) -> ExampleResult:
+    async def _attempt_one(self, example: Example, campaign: Campaign) -> ExampleResult:
         profile = self._session.profile
         exchange, judgement = await self._send(example)
         if exchange.answer is None and not await is_alive(self._session):
@@ -119,14 +121,14 @@ class ExampleRunner:
         if isinstance(judgement, Unjudged) and exchange.fault is not None:
             _, judgement = await self._send(example)
             if isinstance(judgement, Unjudged):
-                self.unjudged = judgement
+                campaign.unjudged.append(judgement)
                 return None
-            self.unsteady += 1
+            campaign.unsteady += 1
         if isinstance(judgement, Unjudged):
             return Aborted(judgement) if judgement.error else None
         if isinstance(judgement, Held):
             return None
-        if not shrinking:
+        if not campaign.shrinking:
             control = await self._session.plain(Role.CONTROL, Place(self._rule.id))
             if control.status not in profile.accepted and not await is_alive(self._session):
                 return self._target_down(example, exchange, _REFUSES_PLAIN)
@@ -134,7 +136,7 @@ class ExampleRunner:
             if not isinstance(judgement, Finding) or (
                 self._symptom(second) != self._symptom(exchange)
             ):
-                self.unsteady += 1
+                campaign.unsteady += 1
                 return None
             exchange = second
         return await self._failure(example, exchange, judgement.message)
@@ -152,7 +154,6 @@ class ExampleRunner:
         return Failure(
             what=symptom,
             marks=frozenset({str(piece.where)}),
-            origin=f"{symptom} {piece.where}",
             size=ODDITY_SIZE * len(example.oddities) + len(exchange.request.body),
             evidence=ExampleEvidence(example, exchange, level, message, piece.where),
         )

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import re
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from conformance.engine.case_record import FuzzJudgement
 from conformance.engine.receiver.example_runner import ExampleEvidence
-from conformance.engine.receiver.fuzz_driver import CampaignResult, run_campaign
+from conformance.engine.receiver.fuzz_driver import run_campaign
 from conformance.engine.receiver.sequence_runner import SequenceEvidence
 from conformance.engine.receiver.session import Session
 from conformance.engine.results import own_fault
@@ -27,6 +27,9 @@ from conformance.model.rules import GRAVITY, Finding, Judgement, Level, Unjudged
 from conformance.model.sentence import Sentence, joined
 from conformance.scenario.records import Scenario
 from conformance.wire.curl import curl
+
+if TYPE_CHECKING:
+    from conformance.fuzz.campaign.campaign import Campaign
 
 Evidence = ExampleEvidence | SequenceEvidence
 
@@ -43,38 +46,38 @@ _SECRET = "env:HOOKPROOF_SECRET"  # noqa: S105 - where the secret is, not the se
 async def judge_by_fuzzing(session: Session, scenario: Scenario, seconds: float) -> FuzzJudgement:
     """Judge a fuzz rule within `seconds` and a little more."""
     try:
-        result = await run_campaign(session, scenario, seconds)
+        campaign = await run_campaign(session, scenario, seconds)
     except HarnessError as fault:
         return FuzzJudgement([Unjudged("step-failed", fault.sentence, error=True)])
     except Exception as fault:  # a fault of the suite itself is no verdict on the target
         _LOG.exception("%s could not be judged", scenario.rule.id)
         return FuzzJudgement([Unjudged("own-fault", own_fault(fault), error=True)])
     return FuzzJudgement(
-        judgements=[judgement_of(result, scenario, session)],
-        summary=summary(result, session),
-        reproduce=shell_lines(result, scenario, session),
-        target_down=isinstance(result.end, TargetDown),
+        judgements=[judgement_of(campaign, scenario, session)],
+        summary=summary(campaign, session),
+        reproduce=shell_lines(campaign, scenario, session),
+        target_down=isinstance(campaign.stop_reason, TargetDown),
     )
 
 
-def judgement_of(result: CampaignResult, scenario: Scenario, session: Session) -> Judgement:
+def judgement_of(campaign: Campaign, scenario: Scenario, session: Session) -> Judgement:
     """One finding about all that failed, gravest first; or why nothing was judged."""
-    if isinstance(result.end, Aborted) and not result.failures:
-        return result.end.reason
-    evidence = evidence_of(result)
-    if not evidence and result.unjudged is not None:
-        return result.unjudged
+    evidence = evidence_of(campaign)
+    if not evidence and isinstance(campaign.stop_reason, Aborted):
+        return campaign.stop_reason.reason
+    if not evidence and campaign.unjudged:
+        return campaign.unjudged[0]
     if not evidence:
         rule = scenario.rule
         probes = [e for e in session.trace if e.rule == rule.id and e.role is Role.PROBE]
         answered = [exchange for exchange in probes if exchange.status is not None]
         return held(
-            rule.level, answered, Unjudged("time-ran-out", summary(result, session), error=True)
+            rule.level, answered, Unjudged("time-ran-out", summary(campaign, session), error=True)
         )
     texts = [_describe(each) for each in evidence]
     if len(texts) > 1:
         texts = [Sentence("({number}) ", number=n) + text for n, text in enumerate(texts, 1)]
-    message = joined(Sentence("\n"), [*texts, summary(result, session)])
+    message = joined(Sentence("\n"), [*texts, summary(campaign, session)])
     ids = tuple(exchange for each in evidence for exchange in _exchanges(each))
     return Finding(evidence[0].level, "examples-fail", message, ids)
 
@@ -85,38 +88,38 @@ def _exchanges(evidence: Evidence) -> tuple[int, ...]:
     return (evidence.exchange.id,)
 
 
-def evidence_of(result: CampaignResult) -> list[Evidence]:
+def evidence_of(campaign: Campaign) -> list[Evidence]:
     """The evidence to report: of what took the target down, then of the failures, gravest first."""
-    last = [result.end.evidence] if isinstance(result.end, TargetDown) else []
-    failures = sorted(result.failures, key=lambda failure: -GRAVITY[failure.evidence.level])
+    last = [campaign.stop_reason.evidence] if isinstance(campaign.stop_reason, TargetDown) else []
+    failures = sorted(campaign.failures, key=lambda failure: -GRAVITY[failure.evidence.level])
     return [*last, *(failure.evidence for failure in failures)]
 
 
-def summary(result: CampaignResult, session: Session) -> Sentence:
+def summary(campaign: Campaign, session: Session) -> Sentence:
     """How many examples were tried and with which seed; and whether the time or failures ended the
     campaign early."""
     seed = session.options.seed
-    text = Sentence("{attempted} examples, seed {seed}", attempted=result.attempted, seed=seed)
-    if result.attempted < result.planned and not result.out_of_time:
+    text = Sentence("{attempted} examples, seed {seed}", attempted=campaign.tried, seed=seed)
+    if campaign.tried < campaign.example_limit and not campaign.short:
         text += Sentence(
-            " (of {planned}: stopped early because of the failures)", planned=result.planned
+            " (of {planned}: stopped early because of the failures)", planned=campaign.example_limit
         )
-    if result.out_of_time:
+    if campaign.short:
         text = Sentence(
             "cut short by the time: {attempted} of {planned} examples, seed {seed} (a longer "
             "--timeout tries more)",
-            attempted=result.attempted,
-            planned=result.planned,
+            attempted=campaign.tried,
+            planned=campaign.example_limit,
             seed=seed,
         )
-    if result.unsteady:
+    if campaign.unsteady:
         text += Sentence(
-            "; {unsteady} failed once, and not when sent again", unsteady=result.unsteady
+            "; {unsteady} failed once, and not when sent again", unsteady=campaign.unsteady
         )
     return text
 
 
-def shell_lines(result: CampaignResult, scenario: Scenario, session: Session) -> str | None:
+def shell_lines(campaign: Campaign, scenario: Scenario, session: Session) -> str | None:
     """Shell lines, one for each failure, that reproduce it."""
     if session.profile.scheme.signer.secret != session.options.secret:
         return None  # the target decodes the secret first; a shell line would not
@@ -124,7 +127,7 @@ def shell_lines(result: CampaignResult, scenario: Scenario, session: Session) ->
         _rerun(evidence, scenario, session, number)
         if isinstance(evidence, SequenceEvidence)
         else curl(evidence.exchange, session.profile.scheme.signer.dialect, session.options.headers)
-        for number, evidence in enumerate(evidence_of(result), 1)
+        for number, evidence in enumerate(evidence_of(campaign), 1)
     ]
     return "\n".join(line for line in lines if line is not None) or None
 

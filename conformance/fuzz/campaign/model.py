@@ -6,7 +6,7 @@ saved and run again. How they are carried out is not known here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,11 +68,6 @@ class Model:
         self._exact: set[str] = set()  # first sent valid, so that the same bytes can be repeated
         self._steps: list[Words] = []
         self._kinds: list[str] = []
-
-    @property
-    def repeatable(self) -> list[str]:
-        """Messages whose first delivery was valid."""
-        return [name for name in self._messages if name in self._exact]
 
     @property
     def unsure(self) -> list[str]:
@@ -172,75 +167,8 @@ def _kinds(action: Action, *, known: bool) -> set[str]:
             return {kind}
 
 
-def shortest(
-    actions: Actions, fails: Callable[[Actions], bool], late: Callable[[], bool]
-) -> Actions:
-    """`actions`, with as many left out and each as simple as possible while it still fails.
-
-    Stops as soon as `late` returns True.
-    """
-    tried: set[Actions] = set()
-
-    def still_fails(fewer: Actions) -> bool:
-        if fewer in tried or not fewer or late():
-            return False
-        tried.add(fewer)
-        return fails(fewer)
-
-    while True:
-        smaller = next((fewer for fewer in _smaller(actions) if still_fails(fewer)), None)
-        if smaller is None:
-            return _fewer_others(actions, still_fails)
-        actions = smaller
-
-
 def one_by_one(actions: Actions) -> Actions:
-    """`actions` with concurrent copies turned into sequential ones. A failure that remains does not
-    depend on concurrency, so it weighs more."""
-    return tuple(
-        replace(action, copies=1) for action in actions for _ in range(max(1, action.copies))
-    )
-
-
-def _smaller(actions: Actions) -> Iterator[Actions]:
-    """Without half of the actions, then smaller parts down to one, from the end; then with one action
-    simplified; then without two."""
-    size = len(actions) // 2
-    while size > 1:
-        for at in range(len(actions) - size, -1, -size):
-            yield actions[:at] + actions[at + size :]
-        size //= 2
-    places = range(len(actions) - 1, -1, -1)
-    for at in places:
-        yield actions[:at] + actions[at + 1 :]
-    for at in places:
-        for simpler in _simpler(actions[at]):
-            yield (*actions[:at], simpler, *actions[at + 1 :])
-    for at in places:
-        for other in range(at):
-            yield actions[:other] + actions[other + 1 : at] + actions[at + 1 :]
-
-
-def _simpler(action: Action) -> Iterator[Action]:
-    if action.kind == "give-up":
-        yield Action("send", action.name)
-    if action.copies > 1:
-        yield replace(action, copies=1)
-    if action.copies > 2:
-        yield replace(action, copies=2)
-    if action.how != "signed":
-        yield replace(action, how="signed")
-
-
-def _fewer_others(actions: Actions, still_fails: Callable[[Actions], bool]) -> Actions:
-    """`actions` with the least number of other messages that still fails."""
-    for at, action in enumerate(actions):
-        enough, too_few = action.count, 1
-        while action.kind == "others" and enough - too_few > 1:
-            middle = (enough + too_few) // 2
-            fewer = (*actions[:at], replace(action, count=middle), *actions[at + 1 :])
-            if still_fails(fewer):
-                actions, enough = fewer, middle
-            else:
-                too_few = middle
-    return actions
+    """`actions` with every delivery sent by itself and waited for. A failure that remains depends neither on
+    concurrency nor on a sender that gave up, so it weighs more."""
+    waited = (replace(a, kind="send") if a.kind == "give-up" else a for a in actions)
+    return tuple(replace(a, copies=1) for a in waited for _ in range(a.copies))

@@ -13,13 +13,12 @@ class Failure:
     """A failure of the target.
 
     `what` says what was observed, `marks` where in the input it lies. A known failure covers every
-    other one with the same `what` and all of its marks. Of two failures with one `origin` the smaller
-    (`size`) is preferred. `evidence` belongs to the caller and is passed through.
+    other one with the same `what` and all of its marks. The smaller (`size`) is preferred. `evidence`
+    belongs to the caller and is passed through.
     """
 
     what: str
     marks: frozenset[str]
-    origin: str
     size: int
     evidence: Any
 
