@@ -15,7 +15,7 @@ from conformance.engine.receiver.preflight import is_alive
 from conformance.engine.receiver.session import Session
 from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, TargetDown
 from conformance.fuzz.strategies.example import Example, Shape
-from conformance.model.exchange import Exchange, Request, Role
+from conformance.model.exchange import Exchange, Fault, Request, Role
 from conformance.model.rules import (
     GRAVITY,
     NO_EVIDENCE,
@@ -195,7 +195,18 @@ class ExampleRunner:
             return exchange, held(level, [exchange])  # the tampering has changed nothing
         expect = Expect(level, status=(self._expected,), within=self._deadline)
         steps = [Step(send=Send(), expects=(expect,))]
-        return exchange, gravest(judge_steps(steps, [exchange], profile))
+        observed = await self._observe(exchange)
+        return exchange, gravest(judge_steps(steps, [exchange, *observed], profile))
+
+    async def _observe(self, exchange: Exchange) -> list[Exchange]:
+        """What an observer shows of an unanswered forgery, once a later message has had its effect."""
+        session, place = self._session, Place(self._rule.id)
+        unanswered = self._expected == "refused" and exchange.fault is Fault.TIMEOUT
+        if not (unanswered and session.profile.observed):
+            return []
+        later = await session.plain(Role.CONTROL, place)
+        shown = await session.effects([str(later.msg_id)], 1, place)
+        return [later, *shown, *await session.effects([str(exchange.msg_id)], 0, place)]
 
     def _compose(self, example: Example, msg_id: str, now: float) -> ComposedRequest:
         session, profile = self._session, self._session.profile

@@ -35,6 +35,8 @@ Evidence = ExampleEvidence | SequenceEvidence
 
 MOST_CHARACTERS = 600
 """Characters of a body that are shown."""
+MOST_UNJUDGED = 0.1
+"""The share of the examples that may remain unjudged when the others hold."""
 RULE_ID = "receiver.found.sequence"
 """The beginning of the ids under which failing sequences can be saved as rules."""
 
@@ -65,7 +67,7 @@ def judgement_of(campaign: Campaign, scenario: Scenario, session: Session) -> Ju
     evidence = evidence_of(campaign)
     if not evidence and isinstance(campaign.stop_reason, Aborted):
         return campaign.stop_reason.reason
-    if not evidence and campaign.unjudged:
+    if not evidence and len(campaign.unjudged) > MOST_UNJUDGED * campaign.tried:
         return campaign.unjudged[0]
     if not evidence:
         rule = scenario.rule
@@ -115,6 +117,11 @@ def summary(campaign: Campaign, session: Session) -> Sentence:
     if campaign.unsteady:
         text += Sentence(
             "; {unsteady} failed once, and not when sent again", unsteady=campaign.unsteady
+        )
+    if campaign.unjudged:
+        text += Sentence(
+            "; {unjudged} could not be judged, because requests got no answer",
+            unjudged=len(campaign.unjudged),
         )
     return text
 

@@ -264,6 +264,28 @@ async def test_a_rate_limit_is_not_judged(kind, status):
     assert (rule_result.code, rule_result.parameters) == ("rate-limit", {"status": status})
 
 
+@pytest.mark.parametrize(
+    ("observer", "text"),
+    [
+        pytest.param(
+            False,
+            "40 examples, seed 1; 1 could not be judged, because requests got no answer",
+            id="nothing shows that it was refused",
+        ),
+        pytest.param(
+            True, "40 examples, seed 1", id="a later message had its effect, and it had none"
+        ),
+    ],
+)
+async def test_a_forgery_without_an_answer_leaves_the_others_judged(observer, text):
+    async def silent(request, number):
+        # One forgery, twice; between them a plain message shows it alive.
+        return Fault.TIMEOUT if number in (30, 32) else None
+
+    report = await fuzz(rules=MESSAGES[2:], fuzz=40, observer=observer, first=silent)
+    assert str(result(report, "forged").message) == text
+
+
 async def test_rewritten_json_is_no_second_finding_of_the_fuzz_rules():
     def rewritten(body):
         parsed = read(body)
