@@ -73,6 +73,8 @@ def _page(root: click.Context, lang: Language) -> Iterator[str]:
 def _commands(context: click.Context, group: click.Group) -> Iterator[str]:
     for name in sorted(group.commands):
         command = group.commands[name]
+        if command.hidden:
+            continue
         below = click.Context(command, info_name=name, parent=context)
         if isinstance(command, click.Group):
             yield from _commands(below, command)

@@ -277,7 +277,7 @@ def test_every_named_check_of_the_built_in_rules_exists_and_none_goes_unused():
     of_steps = {
         s.check for each in built_in() for a in each.actions for s in a.expectations if s.check
     }
-    assert over == set(registry.names("sender", Scope.RUN))
+    assert over == set(registry.names("sender", Scope.RUN, Scope.MESSAGE))
     assert of_steps == set(registry.names("sender", Scope.STEP))
 
 
