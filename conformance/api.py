@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
-from conformance.engine.events import CaseFinished, Event
+from conformance.engine.events import Event
 from conformance.engine.receiver.side import ReceiverSide
 from conformance.engine.runner import Runner, Side
 from conformance.engine.sender.side import SenderSide
@@ -131,8 +131,8 @@ async def _report(side: Side, language: Language, on_result: Callable[[Result], 
 
         def listen(event: Event) -> None:
             advance(event)
-            if isinstance(event, CaseFinished):
-                on_result(event.result)
+            if isinstance(event, Result):
+                on_result(event)
 
         record = await Runner(side, listen, language=language).report()
     values = {field.name: getattr(record, field.name) for field in fields(record)}

@@ -78,17 +78,17 @@ def _judge(side: Side, arguments: dict[str, Any]) -> None:
 
 def judge_side(side: Side, arguments: dict[str, Any], advance: Listener) -> None:
     """Run, print the report, write its files, and exit with the verdict's status."""
-    from conformance.engine.events import RunFinished
     from conformance.engine.runner import Runner
+    from conformance.model.report import Report
     from conformance.reporting.terminal import print_report
 
     files, quiet = report_files(arguments), arguments["quiet"]
 
     def listen(event: Event) -> None:
         advance(event)
-        if isinstance(event, RunFinished):
-            print_report(event.report, quiet=quiet)
-            files.write(event.report)  # last: the report is seen even if a file cannot be written
+        if isinstance(event, Report):
+            print_report(event, quiet=quiet)
+            files.write(event)  # last: the report is seen even if a file cannot be written
 
     report = run_async(Runner(side, listen, language=arguments["lang"]).report())
     sys.exit(report.exit_status)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from conformance.engine.metadata import Key
 from conformance.model.exchange import Exchange
+from conformance.model.result import Result
 from conformance.model.rules import Judgement, Unjudged, all_held
 from conformance.model.sentence import EMPTY, Sentence
 from conformance.scenario.records import Case, Scenario
@@ -32,7 +33,8 @@ class CaseRecord:
     `runs` is how often it has been carried out. `exchanges` are those that its last run made, or that a
     check over other cases examined; `seconds` is how long that took. `stalled` says that this process was
     stalled for so long that the judgements are worthless; `judged` that they rest on the exchanges alone,
-    so that a recorded run can be judged again. `fuzz` is what drawn examples showed.
+    so that a recorded run can be judged again. `fuzz` is what drawn examples showed. `result` is what the
+    run reports, once it is settled: while it is `provisional`, the case should be run again.
     """
 
     scenario: Scenario
@@ -44,6 +46,8 @@ class CaseRecord:
     stalled: bool = False
     judged: bool = False
     fuzz: FuzzJudgement | None = None
+    result: Result | None = None
+    provisional: bool = False
 
     @property
     def key(self) -> Key:
@@ -68,9 +72,9 @@ class CaseRecord:
         return self.runs > 1 or self.scenario.alone
 
     @property
-    def owns_exchanges(self) -> bool:
-        """Whether the exchanges are the case's own, not those of others that a check examines."""
-        return self.case.acts or self.scenario.fuzz is not None
+    def own_exchanges(self) -> Sequence[Exchange]:
+        """The exchanges without those of other cases that a check examines."""
+        return self.exchanges if self.case.acts or self.scenario.fuzz is not None else ()
 
     @property
     def checks_others(self) -> bool:

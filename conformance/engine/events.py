@@ -17,21 +17,10 @@ class RunStarted:
     keys: Sequence[Key]
 
 
-@dataclass(frozen=True, slots=True)
-class CaseFinished:
-    """One case is settled. Each of the run's keys gets exactly one, in any order."""
+Event = RunStarted | Result | Report
+"""The run begins; one case is settled: each of the run's keys gets exactly one result, in any order; the run
+is over: no report is sent when it is cancelled, or cannot begin."""
 
-    result: Result
-
-
-@dataclass(frozen=True, slots=True)
-class RunFinished:
-    """The run is over. Not sent when it is cancelled, or cannot begin."""
-
-    report: Report
-
-
-Event = RunStarted | CaseFinished | RunFinished
 Listener = Callable[[Event], None]
 
 

@@ -35,15 +35,12 @@ def exchange_counts(exchanges: Iterable[Exchange]) -> dict[str, Any]:
     return {"total": total, "cases": dict(cases)}
 
 
-def mark_superseded(
-    trace: Trace, keys: Iterable[Key], final: Mapping[Key, Sequence[Exchange]]
-) -> None:
+def mark_superseded(trace: Trace, final: Mapping[Key, Sequence[Exchange]]) -> None:
     """Mark the exchanges of a case that are not among its `final` ones: the case was run again."""
-    cases = set(keys)
     judged = {exchange.id for exchanges in final.values() for exchange in exchanges}
     trace.exchanges = [
         replace(exchange, superseded=True)
-        if (exchange.rule, exchange.case) in cases and exchange.id not in judged
+        if (exchange.rule, exchange.case) in final and exchange.id not in judged
         else exchange
         for exchange in trace
     ]

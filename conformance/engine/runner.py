@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from conformance.engine.case_record import CannotRunError, CaseRecord
-from conformance.engine.events import CaseFinished, Listener, RunFinished, RunStarted, ignore
+from conformance.engine.events import Listener, RunStarted, ignore
 from conformance.engine.judge import Judge, judge_case, judge_check
 from conformance.engine.lifecycle import Change, Lifecycle, State
 from conformance.engine.metadata import (
@@ -25,7 +25,7 @@ from conformance.engine.metadata import (
     exchange_counts,
     mark_superseded,
 )
-from conformance.engine.plan import Plan
+from conformance.engine.plan import as_not_run_alone, choose, judgement_of_stop
 from conformance.engine.results import TIME_RAN_OUT, own_fault, refer_to_cause
 from conformance.engine.stalls import Stalls
 from conformance.engine.stop import Stop
@@ -84,10 +84,8 @@ class Side(Protocol):
     def skip_reason(self, record: CaseRecord) -> Unjudged | None:
         """Why the case cannot be judged with the given options, and with what the target showed."""
 
-    def in_order(
-        self, exchanges: Iterable[Exchange], final: Mapping[Key, Sequence[Exchange]]
-    ) -> list[Exchange]:
-        """The exchanges in the order in which they are shown. `final` are those of each case's last run."""
+    def in_order(self, exchanges: Iterable[Exchange]) -> list[Exchange]:
+        """The exchanges in the order in which they are shown."""
 
     def cause(self, results: Sequence[Result]) -> Sentence:
         """What the report says beside the verdict; empty when there is nothing to say."""
@@ -120,9 +118,11 @@ class Runner:
         self.clock = clock or Clock()
         self.stalls = Stalls(self.clock)
         self.lifecycle = Lifecycle()
-        self.plan = Plan(side.name, side.options)
-        self.final: dict[Key, Sequence[Exchange]] = {}
-        """The exchanges of the last run of each case."""
+        self.chosen = choose(side.name, side.options)
+        records = [
+            CaseRecord(scenario, case) for scenario in self.chosen for case in scenario.cases
+        ]
+        self._records = {record.key: record for record in records}
         self._listener = listener
         self._language = language
         self._stalled: list[CaseRecord] = []  # to be run again
@@ -131,7 +131,21 @@ class Runner:
     @property
     def keys(self) -> list[Key]:
         """Every (rule, case) that the run will judge, in the catalogue's order."""
-        return self.plan.keys
+        return list(self._records)
+
+    @property
+    def records(self) -> list[CaseRecord]:
+        """Every case as it is by now, in the catalogue's order."""
+        return list(self._records.values())
+
+    @property
+    def results(self) -> list[Result]:
+        """The results so far, in the catalogue's order."""
+        return [record.result for record in self.records if record.result is not None]
+
+    def record(self, key: Key) -> CaseRecord:
+        """One case as it is by now."""
+        return self._records[key]
 
     @property
     def seconds_left(self) -> float:
@@ -148,7 +162,7 @@ class Runner:
             await self._drive()
         self._judge_the_rest()
         report = self._assemble(started, begin)
-        self._listener(RunFinished(report))
+        self._listener(report)
         return report
 
     async def attempt(self, record: CaseRecord, work: Awaitable[list[Exchange]]) -> CaseRecord:
@@ -178,20 +192,20 @@ class Runner:
             self._stalled.append(record)
             self.settle_provisionally(record)
             return
-        result = self._keep(record)
-        self.plan.settle(result)
-        self._listener(CaseFinished(result))
+        self._settle(record, self._result(record))
 
     def settle_provisionally(self, record: CaseRecord) -> None:
         """Keep what came of a case that should be run again, for the case that the time runs out."""
-        self.plan.settle_provisionally(self._keep(record))
+        kept = replace(record, result=self._result(record), provisional=True)
+        self._records[record.key] = kept
 
-    def _keep(self, record: CaseRecord) -> Result:
-        if record.owns_exchanges:
-            self.final[record.key] = record.exchanges
+    def _settle(self, record: CaseRecord, result: Result) -> None:
+        self._records[record.key] = replace(record, result=result, provisional=False)
+        self._listener(result)
+
+    def _result(self, record: CaseRecord) -> Result:
         result = self.side.judge.result(record, strict=self.side.options.strict)
-        result = refer_to_cause(result, self.plan.chosen)
-        return mask_result(result, self.side.mask)
+        return mask_result(refer_to_cause(result, self.chosen), self.side.mask)
 
     async def _drive(self) -> None:
         try:
@@ -225,7 +239,9 @@ class Runner:
 
     def _judge_the_rest(self) -> None:
         """Judge the checks over many cases, and settle each remaining case with a reason."""
-        for record in self.plan.pending():
+        for record in self.records:
+            if record.result is not None:
+                continue
             reason = self._reason_not_to_judge(record)
             if reason is not None:
                 self.settle(record.unjudged(reason))
@@ -234,8 +250,9 @@ class Runner:
             else:
                 late = Unjudged("time-ran-out", TIME_RAN_OUT, error=True)
                 self.settle(record.unjudged(late))
-        for result in self.plan.settle_provisional():
-            self._listener(CaseFinished(result))
+        for record in self.records:
+            if record.provisional and record.result is not None:
+                self._settle(record, as_not_run_alone(record.result))
 
     def _checked(self, record: CaseRecord) -> CaseRecord:
         """`record` with the judgements of its check over other cases."""
@@ -249,7 +266,7 @@ class Runner:
     def _reason_not_to_judge(self, record: CaseRecord) -> Judgement | None:
         state, stop = self.lifecycle.state, self.lifecycle.stop
         if state is State.STOPPED and stop is not None:
-            return self.plan.judgement_of_stop(stop, record)
+            return judgement_of_stop(stop, record, self.records)
         skip = self.side.skip_reason(record)
         if skip is None and state is State.TARGET_GONE and "*" not in record.scenario.over:
             # The check would see some of its cases only.
@@ -259,17 +276,17 @@ class Runner:
     def _exchanges_over(self, scenario: Scenario) -> list[Exchange]:
         """The exchanges that a scenario's check examines: those of the whole run, or those of the last runs
         of the cases that it names."""
-        every = (each for of_case in self.final.values() for each in of_case)
-        exchanges = self.side.trace if "*" in scenario.over else every
-        return self.side.in_order(filter(scenario.covers, exchanges), self.final)
+        final = (exchange for record in self.records for exchange in record.own_exchanges)
+        exchanges = self.side.trace if "*" in scenario.over else final
+        return self.side.in_order(filter(scenario.covers, exchanges))
 
     def _assemble(self, started: datetime, begin: float) -> Report:
         side, trace = self.side, self.side.trace
-        mark_superseded(trace, self.keys, self.final)
-        new_ids = trace.number(exchange.id for exchange in side.in_order(trace, self.final))
+        mark_superseded(trace, {record.key: record.own_exchanges for record in self.records})
+        new_ids = trace.number(exchange.id for exchange in side.in_order(trace))
         results = [
             replace(result, exchanges=tuple(new_ids[old] for old in result.exchanges))
-            for result in self.plan.results()
+            for result in self.results
         ]
         options, complete = side.options, self.lifecycle.complete
         report = Report(
@@ -287,7 +304,7 @@ class Runner:
             trace=trace,
         )
         trace.results = report.results
-        trace.rules = {scenario.rule.id: scenario.record for scenario in self.plan.chosen}
+        trace.rules = {scenario.rule.id: scenario.record for scenario in self.chosen}
         trace.run = describe_report(report) | {
             "epoch": started.timestamp() - begin,
             "complete": complete,

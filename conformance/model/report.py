@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -123,10 +123,3 @@ def _result(result: Result, language: Language) -> dict[str, Any]:
         "exchanges": list(result.exchanges),
         "reproduce": result.reproduce,
     }
-
-
-def in_order(
-    results: Iterable[Result], order: dict[tuple[str, str | None], int]
-) -> tuple[Result, ...]:
-    """The results in the catalogue's order; `order` maps (rule id, case) to a position."""
-    return tuple(sorted(results, key=lambda result: order[result.rule.id, result.case]))

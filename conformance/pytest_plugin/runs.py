@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import pytest
 
-from conformance.engine.events import CaseFinished, Event, Listener
+from conformance.engine.events import Event, Listener
 from conformance.engine.metadata import Key
 from conformance.engine.receiver.side import ReceiverSide
 from conformance.engine.runner import Runner
@@ -51,9 +51,9 @@ class TargetRun:
         self._report.add_done_callback(self._release)
 
     def _listen(self, event: Event) -> None:
-        if isinstance(event, CaseFinished):
-            key = event.result.rule.id, event.result.case
-            self._results[key] = event.result
+        if isinstance(event, Result):
+            key = event.rule.id, event.case
+            self._results[key] = event
             self._settled[key].set()
 
     def _release(self, report: Future[Report]) -> None:

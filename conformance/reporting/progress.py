@@ -8,14 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from conformance.engine.events import (
-    CaseFinished,
-    Event,
-    Listener,
-    RunFinished,
-    RunStarted,
-    ignore,
-)
+from conformance.engine.events import Event, Listener, RunStarted, ignore
+from conformance.model.report import Report, Result
 from conformance.model.rules import Outcome
 
 STYLES = {Outcome.FAIL: "red", Outcome.ERROR: "magenta", Outcome.WARN: "yellow"}
@@ -36,13 +30,13 @@ def progress(*, quiet: bool) -> Iterator[Listener]:
             match event:
                 case RunStarted(keys):
                     bar.update(task, total=len(keys))
-                case CaseFinished(result):
+                case Result() as result:
                     if result.outcome in STYLES:
                         style = STYLES[result.outcome]
                         bar.console.print(f"[{style}]{result.outcome}[/] ", end="")
                         bar.console.print(result.name, markup=False)
                     bar.advance(task)
-                case RunFinished():
+                case Report():
                     bar.stop()
 
         yield advance

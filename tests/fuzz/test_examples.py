@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conformance.checks.receiver.profile import ReceiverProfile
-from conformance.engine.receiver.compose import SendContext, compose_body
+from conformance.engine.receiver.compose import compose_signed
 from conformance.fuzz import (
     forged_deliveries,
     malformed_bodies,
@@ -342,8 +342,8 @@ def check_shell_line(where, example, folder):
     profile = ReceiverProfile(
         "http://h/", GUIDE, Scheme(signer, None, EMPTY), frozenset({200}), 5.0
     )
-    context = SendContext(DIGITS, NOW, "http://h/", profile)
-    sent = compose_body(example.body(DIGITS, NOW), example.tampering, {}, context)
+    signed = signer.sign(GUIDE.timestamp(NOW), example.body(DIGITS, NOW))
+    sent = compose_signed(example.tampering(signed, signer), {}, profile, DIGITS)
     line = curl(_exchange(sent), GUIDE)
     subprocess.run(
         ["sh", "-c", SHELL.replace("LINE", line)],

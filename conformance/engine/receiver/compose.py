@@ -17,7 +17,7 @@ from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.message import build
 from conformance.protocol.mutations import MUTATIONS
 from conformance.protocol.signing import Signed, Signer
-from conformance.protocol.tampering import TAMPERINGS, Tampering, quoted
+from conformance.protocol.tampering import TAMPERINGS, quoted
 from conformance.scenario.receiver import Send
 
 _NOW = re.compile(r"\{now([+-]\d+)?\}")
@@ -43,77 +43,61 @@ class ComposedRequest:
         return self.signed.signing
 
 
-@dataclass(frozen=True, slots=True)
-class SendContext:
-    """What a request depends on besides its step: a fresh `msg_id`, `now` in Unix seconds, the `url`
-    that it goes to, and the target's profile."""
-
-    msg_id: str
-    now: float
-    url: str
-    profile: ReceiverProfile
-
-    @property
-    def signer(self) -> Signer:
-        """The signer that the target understands."""
-        return self.profile.scheme.signer
-
-
 def compose(
-    send: Send, context: SendContext, earlier: Mapping[str, ComposedRequest]
+    send: Send,
+    profile: ReceiverProfile,
+    msg_id: str,
+    now: float,
+    earlier: Mapping[str, ComposedRequest],
 ) -> ComposedRequest:
-    """The request that `send` describes. `earlier` holds, by name, one request of each earlier step that
-    has a name. Raises HarnessError when a mutation or tampering changes nothing."""
+    """The request that `send` describes, for a target with this profile: with a fresh `msg_id`, and as of
+    `now` in Unix seconds. `earlier` holds, by name, one request of each earlier step that has a name. Raises
+    HarnessError when a mutation or tampering changes nothing."""
     original = earlier.get(send.repeat_of or send.id_of or "")
     if send.exact and original is not None:
         return original
-    fields = _fields(send, context, original)
+    msg_id = original.msg_id if original is not None else msg_id
+    fields = _fields(send, original, profile.plain, msg_id, now)
     form = (
         original.form
         if send.repeat_of and original and send.encoding == "compact"
         else send.encoding
     )
     literal = original.body if send.repeat_of and original else send.body
-    body = _body(send, fields, context.profile.form if form == "compact" else form, literal)
-    signed = _sign(send, context, body)
+    body = _body(send, fields, profile.form if form == "compact" else form, literal)
+    signer = profile.scheme.signer
+    signed = _sign(send, signer, body, now)
     if send.tampering is not None:
-        signed = _tamper(send.tampering, signed, context.signer)
+        signed = _tamper(send.tampering, signed, signer)
     if send.signature_of is not None:
         other = earlier[send.signature_of].signed
         signing = replace(other.signing, authentic=False)
         signed = Signed(other.timestamp, other.signatures, body, signing)
     return ComposedRequest(
-        msg_id=original.msg_id if original is not None else context.msg_id,
+        msg_id=msg_id,
         fields=fields,
-        request=_request(send, signed, context),
+        request=_request(send, signed, profile),
         signed=signed,
         form=form,
         body=literal,
     )
 
 
-def compose_body(
-    body: bytes,
-    tampering: Tampering | None,
-    headers: Mapping[str, str | None],
-    context: SendContext,
+def compose_signed(
+    signed: Signed, headers: Mapping[str, str | None], profile: ReceiverProfile, msg_id: str
 ) -> ComposedRequest:
-    """The request with exactly this `body`, signed now, and then tampered with, if at all."""
-    signer = context.signer
-    signed = signer.sign(signer.dialect.timestamp(context.now), body)
-    if tampering is not None:
-        signed = tampering(signed, signer)
-    request = _request(Send(headers=headers), signed, context)
-    return ComposedRequest(msg_id=context.msg_id, fields={}, request=request, signed=signed)
+    """The request with exactly this body, as it was signed, and then perhaps tampered with."""
+    request = _request(Send(headers=headers), signed, profile)
+    return ComposedRequest(msg_id=msg_id, fields={}, request=request, signed=signed)
 
 
-def _sign(send: Send, context: SendContext, body: bytes) -> Signed:
-    dialect = context.signer.dialect
-    stamp = dialect.timestamp(context.now)
+def _sign(send: Send, signer: Signer, body: bytes, now: float) -> Signed:
+    dialect = signer.dialect
+    stamp = dialect.timestamp(now)
     if send.timestamp is not None:
-        stamp = _NOW.sub(lambda match: _time(dialect, context.now, match), send.timestamp).encode()
+        stamp = _NOW.sub(lambda match: _time(dialect, now, match), send.timestamp).encode()
     # Spaces around a header's value are not part of it (RFC 9110, 5.5).
-    signed = context.signer.sign(stamp.strip(), body)
+    signed = signer.sign(stamp.strip(), body)
     words = _shell_stamp(send)
     signing = replace(signed.signing, stamp=words, signed_stamp=words.strip())
     return replace(signed, timestamp=stamp, signing=signing)
@@ -130,14 +114,16 @@ def _tamper(name: str, signed: Signed, signer: Signer) -> Signed:
     return tampered
 
 
-def _fields(send: Send, context: SendContext, original: ComposedRequest | None) -> dict[str, Any]:
-    now = context.now
+def _fields(
+    send: Send, original: ComposedRequest | None, plain: str, msg_id: str, now: float
+) -> dict[str, Any]:
+    """The message's fields; `plain` is the kind of a plain message."""
     if send.repeat_of is not None and original is not None:
         fields = dict(original.fields)
     else:
-        kind = context.profile.plain if send.message == "plain" else send.message
+        kind = plain if send.message == "plain" else send.message
         # A message with another's id (`id-of`) shares nothing else with it.
-        fields = build(kind, original.msg_id if original else context.msg_id, int(now)).fields()
+        fields = build(kind, msg_id, int(now)).fields()
         if send.content_size is not None:
             fields["content"] = _resize(kind, fields["content"], send.content_size)
     for name, value in send.fields.items():
@@ -193,8 +179,8 @@ def _shell_stamp(send: Send) -> str:
     return words + quoted(send.timestamp[end:])
 
 
-def _request(send: Send, signed: Signed, context: SendContext) -> Request:
-    dialect = context.signer.dialect
+def _request(send: Send, signed: Signed, profile: ReceiverProfile) -> Request:
+    dialect = profile.scheme.signer.dialect
     headers = {"User-Agent": USER_AGENT, "Content-Type": "application/json", **send.headers}
     lines = [
         (name.encode(), value.encode()) for name, value in headers.items() if value is not None
@@ -205,4 +191,4 @@ def _request(send: Send, signed: Signed, context: SendContext) -> Request:
     if send.header_case is not None:
         turn = bytes.lower if send.header_case == "lower" else bytes.upper
         lines = [(turn(name), value) for name, value in lines]
-    return Request(send.method, context.url, tuple(lines), signed.body, send.transport)
+    return Request(send.method, profile.url, tuple(lines), signed.body, send.transport)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from conformance.checks.receiver.case import NOT_NOW, judge_steps
 from conformance.engine.exchanges import Place
-from conformance.engine.receiver.compose import ComposedRequest, SendContext, compose_body
+from conformance.engine.receiver.compose import ComposedRequest, compose_signed
 from conformance.engine.receiver.preflight import is_alive
 from conformance.engine.receiver.session import Session
 from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, TargetDown
@@ -209,13 +209,16 @@ class ExampleRunner:
         return [later, *shown, *await session.effects([str(exchange.msg_id)], 0, place)]
 
     def _compose(self, example: Example, msg_id: str, now: float) -> ComposedRequest:
-        session, profile = self._session, self._session.profile
+        profile = self._session.profile
         body = example.body(msg_id, now, form=profile.form, kind=profile.plain)
         headers = {
             name: value for oddity in example.oddities for name, value in oddity.headers.items()
         }
-        context = SendContext(msg_id, now, session.options.url, profile)
-        return compose_body(body, example.tampering, headers, context)
+        signer = profile.scheme.signer
+        signed = signer.sign(signer.dialect.timestamp(now), body)
+        if example.tampering is not None:
+            signed = example.tampering(signed, signer)
+        return compose_signed(signed, headers, profile, msg_id)
 
 
 @cache

@@ -13,7 +13,7 @@ from dataclasses import replace
 from conformance.checks.receiver.case import count
 from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.engine.exchanges import USER_AGENT, Place, exchange_of
-from conformance.engine.receiver.compose import ComposedRequest, SendContext, compose
+from conformance.engine.receiver.compose import ComposedRequest, compose
 from conformance.engine.stalls import Stalls
 from conformance.model.clock import Clock
 from conformance.model.exchange import HELD_UP, Exchange, Fault, Request, Role
@@ -90,10 +90,10 @@ class Session:
     ) -> ComposedRequest:
         """The request for `send`, with a fresh id and the current time. `earlier` holds, by name, the
         requests to which it may refer."""
-        also = self.options.also_url
-        url = also if send.other_instance and also is not None else self.options.url
-        context = SendContext(self.fresh_id(), self.clock.now(), url, self.profile)
-        return compose(send, context, earlier or {})
+        profile = self.profile
+        if send.other_instance and self.options.also_url is not None:
+            profile = replace(profile, url=self.options.also_url)
+        return compose(send, profile, self.fresh_id(), self.clock.now(), earlier or {})
 
     async def exchange(
         self,

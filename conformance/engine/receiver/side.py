@@ -7,7 +7,7 @@ is judged: it is not to blame for what another request did to the target.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,6 @@ from conformance.checks.receiver.root_causes import UNVERIFIED
 from conformance.checks.receiver.wording import RATE_LIMIT
 from conformance.engine.case_record import CaseRecord, FuzzJudgement
 from conformance.engine.lifecycle import Change, State
-from conformance.engine.metadata import Key
 from conformance.engine.receiver.fuzz_report import judge_by_fuzzing
 from conformance.engine.receiver.judge import ReceiverJudge
 from conformance.engine.receiver.preconditions import skip_reason
@@ -107,8 +106,7 @@ class ReceiverSide:
         """Run the cases in parallel, those that need the target for themselves one after the other, and
         then, by themselves, those that others may have disturbed."""
         session, clock = self._session, self._runner.clock
-        plan = self._runner.plan
-        ready = [r for r in plan.records if r.case.steps and self.skip_reason(r) is None]
+        ready = [r for r in self._runner.records if r.case.steps and self.skip_reason(r) is None]
         parallel = [record for record in ready if not record.scenario.alone]
         disturbed: list[CaseRecord] = []
 
@@ -124,7 +122,7 @@ class ReceiverSide:
             self._pace = (clock.monotonic() - begin) / max(1, len(session.trace) - before)
             alone = [
                 [record for record in ready if record.scenario is scenario]
-                for scenario in plan.chosen
+                for scenario in self._runner.chosen
                 if scenario.alone
             ]
             await self._one_by_one(alone, doubtful=bool(disturbed))
@@ -167,7 +165,7 @@ class ReceiverSide:
             if self._takes_too_long(group):
                 continue
             await asyncio.gather(*(self._run(record) for record in group))
-            exchanges = [each for record in group for each in runner.final[record.key]]
+            exchanges = [each for record in group for each in runner.record(record.key).exchanges]
             doubtful = any(map(_is_refusal, exchanges))
 
     def _takes_too_long(self, group: Sequence[CaseRecord]) -> bool:
@@ -189,7 +187,7 @@ class ReceiverSide:
     async def _fuzz(self) -> None:
         """Judge the fuzz rules one after the other, each within its share of the remaining time."""
         runner, session = self._runner, self._session
-        rules = [r for r in runner.plan.records if r.scenario.fuzz and self.skip_reason(r) is None]
+        rules = [r for r in runner.records if r.scenario.fuzz and self.skip_reason(r) is None]
         gone = runner.lifecycle.state is State.TARGET_GONE
         for index, record in enumerate(rules):
             begin, before = runner.clock.monotonic(), len(session.trace)
@@ -217,21 +215,20 @@ class ReceiverSide:
     def _note_loss(self) -> Sentence:
         """The reason reported for everything that a dead target left unjudged. When the rule
         that reports the death is not in the run, it names what the target died of."""
-        if any("target-gone" in scenario.explains for scenario in self._runner.plan.chosen):
+        if any("target-gone" in scenario.explains for scenario in self._runner.chosen):
             return _NOT_JUDGED + _GONE
         self._death = self._death or _GONE + describe_suspects(
             suspects(self._session.trace, self.options.url)
         )
         return _NOT_JUDGED + self._death
 
-    def in_order(
-        self, exchanges: Iterable[Exchange], final: Mapping[Key, Sequence[Exchange]]
-    ) -> list[Exchange]:
+    def in_order(self, exchanges: Iterable[Exchange]) -> list[Exchange]:
         """The exchanges before the suite, then those of the cases in the catalogue's order, then those of
         superseded attempts. Never in the order in which cases happened to end."""
-        positions = {key: position for position, key in enumerate(self._runner.keys)}
+        records = self._runner.records
+        positions = {record.key: position for position, record in enumerate(records)}
         # A case lists its exchanges as it sent them; ids are assigned as they ended.
-        places = {each.id: n for of_case in final.values() for n, each in enumerate(of_case)}
+        places = {each.id: n for of in records for n, each in enumerate(of.own_exchanges)}
 
         def position(exchange: Exchange) -> tuple[bool, bool, int, int]:
             case = positions.get((exchange.rule or "", exchange.case), -1)
@@ -243,7 +240,7 @@ class ReceiverSide:
 
     def cause(self, results: Sequence[Result]) -> Sentence:
         """What the whole run showed, or left open."""
-        profile, chosen = self._session.profile, self._runner.plan.chosen
+        profile, chosen = self._session.profile, self._runner.chosen
         if _verifies_nothing(results):
             return _ACCEPTS_FORGERIES
         if self._death:

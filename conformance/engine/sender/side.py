@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 from conformance.checks.sender.profile import SenderProfile
 from conformance.checks.sender.recorded_profile import as_data
 from conformance.engine.case_record import CaseRecord
-from conformance.engine.metadata import Key
 from conformance.engine.runner import Runner
 from conformance.engine.sender.judge import SenderJudge
 from conformance.engine.sender.peer import SenderPeer
@@ -95,7 +94,7 @@ class SenderSide:
             plain = listening(host, 0, clock=clock)
             mocks["http"] = await stack.enter_async_context(plain)
         if certificates.missing() is None and any(
-            "openssl" in each.needs for each in self._runner.plan.chosen
+            "openssl" in each.needs for each in self._runner.chosen
         ):
             context = await asyncio.to_thread(certificates.self_signed)
             untrusted = listening(host, 0, None, context, clock=clock)
@@ -121,7 +120,7 @@ class SenderSide:
     async def run_cases(self) -> None:
         """Run the cases in parallel or in turns, and those that fail again; then those with drawn contents
         or answers, and those that need the sender for themselves."""
-        records = self._runner.plan.records
+        records = self._runner.records
         ready = [r for r in records if r.case.acts and self.skip_reason(r) is None]
         drawn = [record for record in ready if record.case.sender_case.drawn]
         shared = [r for r in ready if not r.scenario.alone and not r.case.sender_case.drawn]
@@ -244,7 +243,7 @@ class SenderSide:
         """Run a case with drawn contents or answers, unless the rules that come before it have failed."""
         broken = [
             result.rule.id
-            for result in self._runner.plan.results()
+            for result in self._runner.results
             if result.rule.id in record.scenario.after
             and result.outcome in (Outcome.FAIL, Outcome.WARN)
         ]
@@ -256,9 +255,7 @@ class SenderSide:
         if again is not None:
             await self._run(again)
 
-    def in_order(
-        self, exchanges: Iterable[Exchange], final: Mapping[Key, Sequence[Exchange]]
-    ) -> list[Exchange]:
+    def in_order(self, exchanges: Iterable[Exchange]) -> list[Exchange]:
         """The exchanges in the order in which they began."""
         return sorted(exchanges, key=lambda exchange: (exchange.started, exchange.id))
 

@@ -11,16 +11,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from conformance.engine.events import (
-    CaseFinished,
-    Event,
-    Listener,
-    RunFinished,
-    RunStarted,
-    ignore,
-)
+from conformance.engine.events import Event, Listener, RunStarted, ignore
 from conformance.model.language import Language
-from conformance.model.report import Result
+from conformance.model.report import Report, Result
 from conformance.model.rules import Outcome
 from conformance.model.sentence import Sentence
 from conformance.reporting.pages.escaped_text import escape_text
@@ -73,9 +66,9 @@ class _Bar:
                 self._total = len(keys)
                 display: Any = sys.modules["IPython.display"]
                 self._handle = display.display(self._content(_JUDGING), raw=True, display_id=True)
-            case CaseFinished(result):
-                self._advance(result)
-            case RunFinished():
+            case Result():
+                self._advance(event)
+            case Report():
                 self.end()
 
     def _advance(self, result: Result) -> None:

@@ -5,9 +5,10 @@ import asyncio
 
 import pytest
 
-from conformance.engine.events import CaseFinished, RunFinished, RunStarted
+from conformance.engine.events import RunStarted
 from conformance.engine.lifecycle import State
 from conformance.model.exchange import Fault
+from conformance.model.result import Result
 from conformance.model.rules import Outcome, Verdict
 from conformance.protocol.dialect import sign
 from conformance.receiver.behaviour import ReceiverBehaviour
@@ -34,9 +35,9 @@ def test_events_tell_of_every_case_once_between_the_first_and_the_last():
     run = judge(Receiver(), "receiver.accepts.*", "receiver.body.refusal-status")
     started, *finished, ended = run.events
     assert started == RunStarted(run.runner.keys)
-    assert ended == RunFinished(run.report)
-    assert all(isinstance(event, CaseFinished) for event in finished)
-    settled = [(event.result.rule.id, event.result.case) for event in finished]
+    assert ended == run.report
+    assert all(isinstance(event, Result) for event in finished)
+    settled = [(event.rule.id, event.case) for event in finished]
     assert sorted(settled, key=str) == sorted(run.runner.keys, key=str)
 
 
