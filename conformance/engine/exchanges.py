@@ -1,13 +1,16 @@
-"""Builds the record of an exchange, with the case and step that it was made for. Used for both sides."""
+"""Builds the record of an exchange, with the case and step that it was made for, and reads why one failed.
+Used for both sides."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conformance.model.exchange import Exchange, Request, Role
+from conformance.model.exchange import Exchange, Fault, Request, Role
+from conformance.model.sentence import Sentence
 from conformance.wire.reply import Reply
 
 USER_AGENT = "Hookproof"
+NO_TLS = Sentence("it does not speak TLS: is it http://?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +44,10 @@ def exchange_of(
         ended=reply.ended,
         peer=reply.peer,
     )
+
+
+def speaks_no_tls(exchange: Exchange) -> bool:
+    """Whether the peer answered the handshake with something other than TLS. Reads the wording of OpenSSL
+    3.0 and 3.2."""
+    words = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+    return exchange.fault is Fault.TLS and any(word in exchange.detail for word in words)

@@ -11,8 +11,7 @@ from typing import Any
 
 from conformance import __version__
 from conformance.checks.check import by_name
-from conformance.checks.sender.profile import SenderProfile
-from conformance.checks.sender.recorded_profile import as_data
+from conformance.checks.sender.profile import SenderProfile, as_data
 from conformance.checks.sender.signing import scheme_of, signature_of
 from conformance.checks.sender.wire import CHECKS, deliveries
 from conformance.model.errors import InputError

@@ -6,9 +6,10 @@ raises.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum, auto
 
-from conformance.engine.stop import Stop
+from conformance.model.sentence import Sentence
 
 
 class State(Enum):
@@ -47,6 +48,19 @@ TRANSITIONS = {
     (State.TARGET_GONE, Change.ENDED): State.TARGET_GONE,
 }
 """(state, change) → state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why the suite is not run (`code` for programs), and the ids of the exchanges that show it.
+
+    With `fail` the target broke a rule (it answers every plain message 5xx); without, nothing could be
+    learnt of it."""
+
+    code: str
+    reason: Sentence
+    exchanges: tuple[int, ...]
+    fail: bool = False
 
 
 class Lifecycle:

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from conformance.checks import registry
 from conformance.checks.check import Scope
 from conformance.engine.case_record import CaseRecord
-from conformance.engine.stop import Stop
+from conformance.engine.lifecycle import Stop
 from conformance.model.errors import InputError
 from conformance.model.result import Result
 from conformance.model.rules import Finding, Judgement, Outcome, Unjudged

@@ -16,10 +16,9 @@ from conformance.checks.check import Scope
 from conformance.checks.registry import CHECKS
 from conformance.engine.case_record import CaseRecord
 from conformance.engine.imported import describe_capture
-from conformance.engine.judge import RecordedJudge, conclude, judge_case
+from conformance.engine.judge import RecordedJudge, conclude, judge_case, refer_to_cause
 from conformance.engine.metadata import OUTSIDE_CASES, Key, exchange_counts
 from conformance.engine.receiver.judge import ReceiverJudge
-from conformance.engine.results import refer_to_cause
 from conformance.engine.sender.judge import SenderJudge
 from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange

@@ -16,8 +16,15 @@ from typing import Any, Protocol
 
 from conformance.engine.case_record import CannotRunError, CaseRecord
 from conformance.engine.events import Listener, RunStarted, ignore
-from conformance.engine.judge import Judge, judge_case, judge_check
-from conformance.engine.lifecycle import Change, Lifecycle, State
+from conformance.engine.judge import (
+    TIME_RAN_OUT,
+    Judge,
+    judge_case,
+    judge_check,
+    own_fault,
+    refer_to_cause,
+)
+from conformance.engine.lifecycle import Change, Lifecycle, State, Stop
 from conformance.engine.metadata import (
     NOTHING_PASSED,
     Key,
@@ -26,9 +33,7 @@ from conformance.engine.metadata import (
     mark_superseded,
 )
 from conformance.engine.plan import as_not_run_alone, choose, judgement_of_stop
-from conformance.engine.results import TIME_RAN_OUT, own_fault, refer_to_cause
 from conformance.engine.stalls import Stalls
-from conformance.engine.stop import Stop
 from conformance.model.clock import Clock
 from conformance.model.errors import HarnessError
 from conformance.model.exchange import Exchange

@@ -16,9 +16,8 @@ from typing import Any
 from conformance.model.exchange import Headers
 from conformance.model.sentence import EMPTY, Sentence
 from conformance.protocol.dialect import Dialect, verify
-from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.fast_validation import message_fits
-from conformance.protocol.schemes import Scheme, others
+from conformance.protocol.schemes import Scheme, fitting, others
 from conformance.protocol.signing import Signer
 from conformance.protocol.validation import message_problems
 from conformance.receiver.behaviour import TOLERANCE, Response, credentials, fresh
@@ -90,9 +89,9 @@ class Explainer:
         self, headers: Headers, body: bytes, received: float, value: Any
     ) -> tuple[Signature, Sentence]:
         dialect, secret = self._signer.dialect, self._signer.secret
-        presented = credentials(headers, dialect)
-        if isinstance(presented, Response):
-            other = self._other_scheme(headers, body, value)
+        presented = _presented(headers, dialect)
+        if presented is None:
+            other = self._other_scheme(headers, body)
             return other or (Signature.MISSING, _missing(headers, dialect))
         stamp, signature = presented
         if verify(dialect, secret, stamp, body, signature):
@@ -101,7 +100,7 @@ class Explainer:
         near_miss = self._near_miss(stamp, signature, body, value)
         if near_miss:
             return Signature.OTHER, _WITH_SECRET + near_miss
-        return self._other_scheme(headers, body, value) or (Signature.WRONG, _UNKNOWN)
+        return self._other_scheme(headers, body) or (Signature.WRONG, _UNKNOWN)
 
     def _near_miss(self, stamp: bytes, signature: bytes, body: bytes, value: Any) -> Sentence:
         """What is wrong with a signature of the expected scheme that is misspelt or over the timestamp
@@ -121,31 +120,15 @@ class Explainer:
                 )
         return EMPTY
 
-    def _other_scheme(
-        self, headers: Headers, body: bytes, value: Any
-    ) -> tuple[Signature, Sentence] | None:
+    def _other_scheme(self, headers: Headers, body: bytes) -> tuple[Signature, Sentence] | None:
         """How another scheme with the same secret explains the signature; None if none does."""
         if len(body) > LONGEST_SEARCH:
             return None
-        rewritten: dict[str, bytes] = {}
-        by_headers: dict[tuple[str, str], tuple[bytes, bytes] | Response] = {}
-        for scheme in self._likely():
-            dialect, secret = scheme.signer.dialect, scheme.signer.secret
-            names = dialect.timestamp_header, dialect.signature_header
-            if names not in by_headers:
-                by_headers[names] = credentials(headers, dialect)
-            presented = by_headers[names]
-            if isinstance(presented, Response):
-                continue
-            signed_bytes = body
-            if scheme.rewritten is not None:
-                if scheme.rewritten not in rewritten:
-                    rewritten[scheme.rewritten] = _encode(scheme.rewritten, value)
-                signed_bytes = rewritten[scheme.rewritten]
-            if verify(dialect, secret, presented[0], signed_bytes, presented[1]):
-                self._last = scheme
-                return Signature.OTHER, _WITH_SECRET + _difference(self._signer.dialect, scheme)
-        return None
+        scheme = fitting(self._likely(), body, lambda dialect: _presented(headers, dialect))
+        if scheme is None:
+            return None
+        self._last = scheme
+        return Signature.OTHER, _WITH_SECRET + _difference(self._signer.dialect, scheme)
 
     def _likely(self) -> Iterator[Scheme]:
         """The scheme that matched last, then all: a peer signs all its messages the same way."""
@@ -186,11 +169,10 @@ def _parsed(body: bytes) -> tuple[Any, Sentence]:
     return value, EMPTY
 
 
-def _encode(encoding: str, value: Any) -> bytes:
-    try:
-        return ENCODINGS[encoding](value)
-    except (ValueError, RecursionError):  # a lone surrogate cannot be encoded as UTF-8
-        return b""
+def _presented(headers: Headers, dialect: Dialect) -> tuple[bytes, bytes] | None:
+    """The timestamp and the signature in the headers; None unless there is one of each."""
+    pair = credentials(headers, dialect)
+    return None if isinstance(pair, Response) else pair
 
 
 def _difference(expected: Dialect, scheme: Scheme) -> Sentence:

@@ -14,11 +14,11 @@ from typing import Any
 
 from conformance.checks.receiver.case import count
 from conformance.engine.case_record import CaseRecord
+from conformance.engine.lifecycle import Stop
 from conformance.engine.receiver.judge import ReceiverJudge
 from conformance.engine.receiver.preconditions import NEEDS
 from conformance.engine.receiver.side import ReceiverSide
 from conformance.engine.runner import Runner
-from conformance.engine.stop import Stop
 from conformance.load.audit import Audit, Progress
 from conformance.load.figures import load_figures
 from conformance.load.ledger import Ledger

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from conformance.model.sentence import Sentence, verbatim
-from conformance.protocol.dialect import Dialect, Secret, parse_template
+from conformance.protocol.dialect import Dialect, Secret, parse_template, verify
+from conformance.protocol.encodings import ENCODINGS
 from conformance.protocol.signing import Signer
 
 _TEMPLATES = {
@@ -73,6 +75,33 @@ def others(requested: Signer, known: Iterable[Dialect]) -> Iterator[Scheme]:
         yield Scheme(replace(requested, dialect=dialect), None, describe_dialect(dialect))
     for dialect in (requested.dialect, *dialects, *templates):
         yield from _with_other_texts(requested, dialect)
+
+
+def fitting(
+    schemes: Iterable[Scheme],
+    body: bytes,
+    presented: Callable[[Dialect], tuple[bytes, bytes] | None],
+) -> Scheme | None:
+    """The first of `schemes` in which a request with this body is signed. `presented` finds the timestamp and
+    the signature that it carries for a dialect; None where there are none."""
+    texts: dict[str | None, bytes | None] = {None: body}
+    for scheme in schemes:
+        signer = scheme.signer
+        if scheme.rewritten not in texts:
+            texts[scheme.rewritten] = _written_again(body, scheme.rewritten or "")
+        text, parts = texts[scheme.rewritten], presented(signer.dialect)
+        if text is None or parts is None:
+            continue
+        if verify(signer.dialect, signer.secret, parts[0], text, parts[1]):
+            return scheme
+    return None
+
+
+def _written_again(body: bytes, encoding: str) -> bytes | None:
+    try:
+        return ENCODINGS[encoding](json.loads(body))
+    except (ValueError, RecursionError, KeyError):  # not JSON, or a lone surrogate in it
+        return None
 
 
 def _with_other_templates(requested: Dialect, dialects: Iterable[Dialect]) -> Iterator[Dialect]:

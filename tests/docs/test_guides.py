@@ -28,7 +28,7 @@ from click.testing import CliRunner, Result
 
 import hookproof_pytest
 from conformance.cli.main import main
-from conformance.engine.sender.api_client import METHODS
+from conformance.engine.sender.session import METHODS
 from conformance.load.settings import MIX
 from conformance.model.load import LoadFigures
 from conformance.model.rules import Outcome

@@ -4,8 +4,7 @@ from itertools import product
 
 import pytest
 
-from conformance.engine.lifecycle import TRANSITIONS, Change, Lifecycle, State
-from conformance.engine.stop import Stop
+from conformance.engine.lifecycle import TRANSITIONS, Change, Lifecycle, State, Stop
 from conformance.model.sentence import Sentence
 
 GONE = Stop("target-gone", Sentence("gone"), ())

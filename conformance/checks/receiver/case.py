@@ -404,7 +404,7 @@ def _miscounted(
     worst = max(wrong, key=lambda miscount: miscount.effects)
     lost = worst.effects < worst.expected
     wrong = [each for each in wrong if (each.effects < each.expected) is lost]
-    several = Sentence("{count} of {messages} messages: ", count=len(wrong), messages=messages)
+    several = Sentence("{count} of {total} messages: ", count=len(wrong), total=messages)
     probes = [e.id for e in exchanges if e.msg_id == worst.msg_id and e.role is Role.PROBE]
     forgotten = step.observe is not None and worst.effects < worst.expected
     description = _FORGOTTEN if forgotten else _times(worst.effects, worst.expected)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conformance.checks.sender.profile import SenderProfile, under_way
-from conformance.checks.sender.step import StepExchanges
+from conformance.checks.sender.step import StepExchanges, some_of
 from conformance.model.exchange import Exchange, Fault
 from conformance.model.rules import NO_EVIDENCE, Finding, Judgement, Level, Unjudged, held
 from conformance.model.sentence import Sentence, listed
@@ -38,7 +38,6 @@ def as_answered(step: StepExchanges, profile: SenderProfile, level: Level) -> li
             held(level, seen, Unjudged("not-given-up", _NOT_GIVEN_UP) if step.ids else NO_EVIDENCE)
         ]
     attempts = by_message[wrong[0]]
-    count = Sentence("{count} of {total} messages: ", count=len(wrong), total=len(step.ids))
     evidence = tuple(each.id for each in attempts[:10]) or step.evidence_ids(wrong[:1])
     many = len(attempts) > expected_attempts(attempts, retry_count)
     slack = (
@@ -47,9 +46,8 @@ def as_answered(step: StepExchanges, profile: SenderProfile, level: Level) -> li
         else slack_of_few(attempts, step.deadline)
     )
     code = "too-many-attempts" if many else "too-few-attempts" if attempts else "not-delivered"
-    return [
-        Finding(level, code, count + _described(attempts, retry_count, profile), evidence, slack)
-    ]
+    text = some_of(len(wrong), len(step.ids)) + _described(attempts, retry_count, profile)
+    return [Finding(level, code, text, evidence, slack)]
 
 
 def slack_of_many(
@@ -72,9 +70,14 @@ def slack_of_few(attempts: Sequence[Exchange], deadline: float) -> float | None:
     return left[0] if left and left[0] > 0 else None
 
 
+def not_arrived(profile: SenderProfile) -> Sentence:
+    """What is said of a message that has not been attempted."""
+    return Sentence("did not arrive within {seconds:g} s", seconds=profile.arrival)
+
+
 def _described(attempts: Sequence[Exchange], retry_count: int, profile: SenderProfile) -> Sentence:
     if not attempts:
-        return Sentence("did not arrive within {seconds:g} s", seconds=profile.arrival)
+        return not_arrived(profile)
     number, expected = len(attempts), expected_attempts(attempts, retry_count)
     answers = listed(_answer(each) for each in attempts)
     if number < expected:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from conformance.checks.registry import CHECKS
 from conformance.checks.sender.api import message, succeeded
-from conformance.checks.sender.attempt_count import slack_of_few, slack_of_many
+from conformance.checks.sender.attempt_count import not_arrived, slack_of_few, slack_of_many
 from conformance.checks.sender.pass_evidence import describe_attempts, describe_drawn
 from conformance.checks.sender.profile import UNDER_WAY, SenderProfile, under_way
-from conformance.checks.sender.step import CaseExchanges, StepExchanges
+from conformance.checks.sender.step import CaseExchanges, StepExchanges, some_of
 from conformance.checks.sender.waits import BLUR
 from conformance.model.exchange import Exchange, Fault
 from conformance.model.rules import NO_EVIDENCE, Finding, Judgement, Unjudged, held
@@ -101,11 +101,8 @@ def _arrives(expectation: Expectation, step: StepExchanges, profile: SenderProfi
     if not evidence:
         return NO_EVIDENCE
     where = Sentence(" at the other endpoint") if expectation.other else EMPTY
-    count = Sentence("{count} of {total} messages ", count=len(missing), total=total)
-    text = (count if total > 1 else EMPTY) + Sentence(
-        "did not arrive within {seconds:g} s", seconds=profile.arrival
-    )
-    return Finding(expectation.level, "not-delivered", text + where, evidence)
+    text = some_of(len(missing), total) + not_arrived(profile) + where
+    return Finding(expectation.level, "not-delivered", text, evidence)
 
 
 def _stays_away(expectation: Expectation, step: StepExchanges, profile: SenderProfile) -> Judgement:
@@ -162,12 +159,11 @@ def _attempts(expectation: Expectation, step: StepExchanges, profile: SenderProf
         return held(expectation.level, seen, slack=_slack_of_giving_up(expectation, step))
     msg_id = (few or many)[0]
     attempts = by_message[msg_id]
-    count = Sentence("{count} of {total} messages: ", count=len(few or many), total=len(step.ids))
     code, text = (
         _too_few(attempts, (least, most), step, profile) if few else _too_many(attempts, most, step)
     )
     evidence = tuple(attempt.id for attempt in attempts[:10]) or step.evidence_ids([msg_id])
-    text = (count if len(step.ids) > 1 else EMPTY) + text
+    text = some_of(len(few or many), len(step.ids)) + text
     slack = (
         slack_of_few(attempts, step.deadline)
         if few
@@ -206,8 +202,7 @@ def _too_few(
     least, most = expected
     number = len(attempts)
     if not attempts:
-        text = Sentence("did not arrive within {seconds:g} s", seconds=profile.arrival)
-        return "not-delivered", text
+        return "not-delivered", not_arrived(profile)
     last = attempts[-1]
     if under_way(last):
         text = Sentence(

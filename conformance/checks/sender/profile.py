@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from statistics import median
+from typing import Any
 
+from conformance.checks.recorded_scheme import read_dialect, read_scheme, scheme_data
 from conformance.model.exchange import Exchange
+from conformance.options.secrets import other_secret
 from conformance.protocol.dialect import Secret
 from conformance.protocol.schemes import Scheme
 from conformance.protocol.signing import Signer
@@ -135,3 +138,33 @@ def retry_after(attempt: Exchange) -> float:
         return 0.0
     values = [value for name, value in attempt.answer.headers if name.lower() == b"retry-after"]
     return float(values[0]) if values and values[0].isdigit() else 0.0
+
+
+_SECRET = ("requested", "other_secret", "scheme")
+"""Fields of SenderProfile that contain a secret."""
+
+
+def as_data(profile: SenderProfile) -> dict[str, Any]:
+    """`profile` as JSON values, as `schemas/run.schema.json` describes them."""
+    plain = [field.name for field in fields(profile) if field.name not in _SECRET]
+    return {
+        "requested": asdict(profile.requested.dialect),
+        "scheme": scheme_data(profile.scheme) if profile.scheme is not None else None,
+        **{name: getattr(profile, name) for name in plain},
+    }
+
+
+def from_data(data: dict[str, Any], secret: Secret) -> SenderProfile:
+    """The profile in `data`, which fits `schemas/run.schema.json`, with the `secret` of the suite's
+    configurations (empty when it is not known)."""
+    firsts, seconds = data["waits"]
+    scheme = data["scheme"]
+    return SenderProfile(
+        **{
+            **data,
+            "requested": Signer(read_dialect(data["requested"]), secret),
+            "scheme": read_scheme(scheme, secret) if scheme is not None else None,
+            "other_secret": other_secret(secret),
+            "waits": (tuple(firsts), tuple(seconds)),
+        }
+    )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 
 from conformance.model.exchange import Exchange
 from conformance.model.sentence import EMPTY
-from conformance.protocol.dialect import Dialect, Secret, verify
-from conformance.protocol.encodings import ENCODINGS
-from conformance.protocol.schemes import Scheme, others
+from conformance.protocol.dialect import Dialect, Secret
+from conformance.protocol.schemes import Scheme, fitting, others
 from conformance.protocol.signing import Signer
 from conformance.scenario import dialects
 
@@ -38,23 +38,24 @@ def stamp_time(each: Exchange, dialect: Dialect) -> float | None:
 def fits(scheme: Scheme, each: Exchange, requested: Dialect, secret: Secret | None = None) -> bool:
     """Whether a delivery is signed with `scheme`, with its secret or else with `secret`. The headers are
     those of the scheme's dialect, or else those of `requested`."""
-    dialect = scheme.signer.dialect
-    headers = dialect if signature_of(each, dialect) is not None else requested
-    body = _signed_body(each, scheme)
-    signature = _normalized(signature_of(each, headers) or b"", dialect)
-    key = secret or scheme.signer.secret
-    stamp = stamp_of(each, headers) or b""
-    return body is not None and verify(dialect, key, stamp, body, signature)
+    signer = replace(scheme.signer, secret=secret or scheme.signer.secret)
+    return _first_fitting([replace(scheme, signer=signer)], each, requested) is not None
 
 
 def scheme_of(each: Exchange, requested: Signer) -> Scheme | None:
     """The scheme that a delivery is signed with: the requested one, or else another known one; None when
     no known scheme fits."""
-    plain = Scheme(requested, None, EMPTY)
-    if fits(plain, each, requested.dialect):
-        return plain
-    candidates = _candidates(requested)
-    return next((scheme for scheme in candidates if fits(scheme, each, requested.dialect)), None)
+    candidates = (Scheme(requested, None, EMPTY), *_candidates(requested))
+    return _first_fitting(candidates, each, requested.dialect)
+
+
+def _first_fitting(schemes: Iterable[Scheme], each: Exchange, requested: Dialect) -> Scheme | None:
+    def presented(dialect: Dialect) -> tuple[bytes, bytes]:
+        headers = dialect if signature_of(each, dialect) is not None else requested
+        signature = _normalized(signature_of(each, headers) or b"", dialect)
+        return stamp_of(each, headers) or b"", signature
+
+    return fitting(schemes, each.request.body, presented)
 
 
 @lru_cache(8)  # many deliveries may fit none
@@ -76,14 +77,3 @@ def _normalized(signature: bytes, dialect: Dialect) -> bytes:
         )
     except ValueError:
         return plain
-
-
-def _signed_body(each: Exchange, scheme: Scheme) -> bytes | None:
-    """The body that is signed: as received, or rewritten in the scheme's encoding. None if it is not JSON."""
-    if scheme.rewritten is None:
-        return each.request.body
-    try:
-        fields = json.loads(each.request.body)
-        return ENCODINGS[scheme.rewritten](fields)
-    except (ValueError, RecursionError, KeyError):
-        return None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.model.exchange import Exchange, Fault, Role
+from conformance.model.sentence import EMPTY, Sentence
 from conformance.protocol.delivery import GUIDE_DEADLINE, deadline
 from conformance.protocol.message import mark_in
 from conformance.scenario.sender import SenderCase
@@ -143,6 +144,13 @@ class StepExchanges:
     def _next_call(self) -> float:
         later = (c.started for c in self.exchanges.having(Role.API) if c.step > self.index)
         return min(later, default=float("inf"))
+
+
+def some_of(count: int, total: int) -> Sentence:
+    """How many messages of a step a finding is about; empty where there is only one."""
+    if total == 1:
+        return EMPTY
+    return Sentence("{count} of {total} messages: ", count=count, total=total)
 
 
 def is_call(exchange: Exchange, name: str) -> bool:

@@ -17,7 +17,7 @@ from conformance.checks.sender.pass_evidence import (
 )
 from conformance.checks.sender.profile import SenderProfile, retry_after
 from conformance.checks.sender.signing import fits, signature_of
-from conformance.checks.sender.step import Fields, StepExchanges, fields_of, has_whole_body
+from conformance.checks.sender.step import Fields, StepExchanges, fields_of, has_whole_body, some_of
 from conformance.checks.sender.waiting import all_delivered, at_least, enough_attempts
 from conformance.checks.sender.waits import (
     BLUR,
@@ -59,9 +59,7 @@ def faithful(step: StepExchanges, profile: SenderProfile, level: Level) -> list[
         readable = [first for first in firsts.values() if fields_of(first)]
         return [held(level, readable, Unjudged("unreadable", _UNREADABLE))]
     text, first = wrong[0]
-    if len(events) > 1:
-        count, total = len(wrong), len(events)
-        text = Sentence("{count} of {total} messages: ", count=count, total=total) + text
+    text = some_of(len(wrong), len(events)) + text
     return [Finding(level, "message-changed", text, (first,))]
 
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from conformance.engine.case_record import FuzzJudgement
+from conformance.engine.judge import own_fault
 from conformance.engine.receiver.example_runner import ExampleEvidence
 from conformance.engine.receiver.fuzz_driver import run_campaign
 from conformance.engine.receiver.sequence_runner import SequenceEvidence
 from conformance.engine.receiver.session import Session
-from conformance.engine.results import own_fault
 from conformance.fuzz.campaign.outcomes import Aborted, TargetDown
 from conformance.model.errors import HarnessError
 from conformance.model.escaping import visible

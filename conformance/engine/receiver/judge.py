@@ -11,13 +11,12 @@ from conformance.checks import messages
 from conformance.checks.check import Check, Need, Scope
 from conformance.checks.receiver import case as cases
 from conformance.checks.receiver.load import LoadRun
-from conformance.checks.receiver.profile import ReceiverProfile
-from conformance.checks.receiver.recorded_profile import from_data
+from conformance.checks.receiver.profile import ReceiverProfile, from_data
 from conformance.checks.receiver.root_causes import without_root_cause
 from conformance.checks.receiver.wording import answered
 from conformance.checks.registry import CHECKS
 from conformance.engine.case_record import CaseRecord
-from conformance.engine.results import decide_result
+from conformance.engine.judge import decide_result
 from conformance.model.exchange import Exchange, Headers, Role
 from conformance.model.load import LoadFigures
 from conformance.model.report import Result

@@ -14,10 +14,10 @@ from dataclasses import replace
 from conformance.checks.receiver.case import count
 from conformance.checks.receiver.inferred_observer import infer_observer
 from conformance.checks.receiver.wording import answered
-from conformance.engine.exchanges import Place
+from conformance.engine.exchanges import NO_TLS, Place, speaks_no_tls
+from conformance.engine.lifecycle import Stop
 from conformance.engine.receiver.compose import ComposedRequest
 from conformance.engine.receiver.session import BETWEEN, PLAIN, Session
-from conformance.engine.stop import NO_TLS, Stop, speaks_no_tls
 from conformance.model.exchange import Answer, Exchange, Fault, Role
 from conformance.model.sentence import Sentence
 from conformance.protocol.encodings import ENCODINGS

@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.checks.receiver.crash_suspects import describe_suspects, suspects
-from conformance.checks.receiver.recorded_profile import as_data
+from conformance.checks.receiver.profile import as_data
 from conformance.checks.receiver.root_causes import UNVERIFIED
 from conformance.checks.receiver.wording import RATE_LIMIT
 from conformance.engine.case_record import CaseRecord, FuzzJudgement
-from conformance.engine.lifecycle import Change, State
+from conformance.engine.lifecycle import Change, State, Stop
 from conformance.engine.receiver.fuzz_report import judge_by_fuzzing
 from conformance.engine.receiver.judge import ReceiverJudge
 from conformance.engine.receiver.preconditions import skip_reason
@@ -26,7 +26,6 @@ from conformance.engine.receiver.session import Session
 from conformance.engine.receiver.steps import CaseRun, is_busy
 from conformance.engine.runner import Runner
 from conformance.engine.stalls import CHAIN
-from conformance.engine.stop import Stop
 from conformance.model.clock import Clock
 from conformance.model.exchange import Exchange, Fault, Role, Transport
 from conformance.model.report import Result

@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 
 from conformance.engine.command import run_command
 from conformance.engine.exchanges import USER_AGENT, Place, exchange_of
-from conformance.engine.sender.api_client import with_query
-from conformance.engine.sender.session import SenderSession
+from conformance.engine.sender.session import SenderSession, with_query
 from conformance.model.exchange import Answer, Exchange, Fault, Request, Role
 from conformance.protocol.message import build, mark_in, marked
 from conformance.scenario.sender import Emit

@@ -11,11 +11,10 @@ from conformance.checks.check import Check, Need
 from conformance.checks.registry import CHECKS
 from conformance.checks.sender import case as cases
 from conformance.checks.sender.case import describe_pass
-from conformance.checks.sender.profile import SenderProfile
-from conformance.checks.sender.recorded_profile import from_data
+from conformance.checks.sender.profile import SenderProfile, from_data
 from conformance.checks.sender.signing import fits
 from conformance.engine.case_record import CaseRecord
-from conformance.engine.results import decide_result
+from conformance.engine.judge import decide_result
 from conformance.model.exchange import Exchange, Masked, Role
 from conformance.model.report import Result
 from conformance.model.rules import Judgement, Level

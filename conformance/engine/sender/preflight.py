@@ -13,12 +13,12 @@ from dataclasses import replace
 from conformance.checks.sender.api import configuration_of, message, succeeded
 from conformance.checks.sender.signing import scheme_of
 from conformance.checks.sender.waits import waits
+from conformance.engine.exchanges import NO_TLS, speaks_no_tls
+from conformance.engine.lifecycle import Stop
 from conformance.engine.sender.emitter import EmittedMessage, accepted
-from conformance.engine.sender.peer import SenderPeer
-from conformance.engine.sender.registrations import CHANNELS, Registration, scripted
+from conformance.engine.sender.registrations import CHANNELS, Registration, SenderPeer, scripted
 from conformance.engine.sender.session import BEFORE, SenderSession
 from conformance.engine.sender.steps import by_message
-from conformance.engine.stop import NO_TLS, Stop, speaks_no_tls
 from conformance.model.exchange import Exchange, Fault
 from conformance.model.sentence import EMPTY, Sentence, verbatim
 from conformance.protocol.message import TYPES
@@ -100,7 +100,7 @@ def _unusable_api(session: SenderSession) -> Stop | None:
 async def _reach(peer: SenderPeer, registration: Registration) -> Stop | None:
     """Call Test and learn the scheme of what arrives. A Stop when nothing does, unless a message may."""
     session = peer.session
-    tested = await peer.api.call("Test", BEFORE, id=registration.ident)
+    tested = await session.call("Test", BEFORE, id=registration.ident)
     session.profile = replace(session.profile, reports_tests=succeeded(tested))
     await _until(
         session,
@@ -164,13 +164,13 @@ async def _learn_several(peer: SenderPeer, first: Registration) -> None:
     session = peer.session
     second = await peer.registrations.configure(Endpoint(configure=ALL_KINDS), BEFORE)
     try:
-        listed = await peer.api.call("List", BEFORE)
+        listed = await session.call("List", BEFORE)
         in_list = [
             configuration_of(listed, each.endpoint.url) is not None for each in (first, second)
         ]
         session.profile = replace(session.profile, lists=any(in_list), lists_several=all(in_list))
         before = len(first.endpoint.arrivals)
-        await peer.api.call("Test", BEFORE, id=second.ident)
+        await session.call("Test", BEFORE, id=second.ident)
         # Without an ID, Test may mean the newest configuration, or all of them.
         only_second = second.ident is not None and len(first.endpoint.arrivals) == before
         by_id = only_second and bool(second.endpoint.arrivals)

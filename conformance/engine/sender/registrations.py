@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.checks.sender.api import configuration_of, ident_of, succeeded
 from conformance.engine.exchanges import Place, exchange_of
-from conformance.engine.sender.api_client import ApiClient
+from conformance.engine.sender.emitter import Emitter
 from conformance.engine.sender.session import SenderSession
 from conformance.model.exchange import Exchange, Fault, Request, Role, Transport
 from conformance.protocol.message import TYPES
@@ -55,9 +55,8 @@ class Registration:
 class Registrations:
     """The configurations of one run, at one sender."""
 
-    def __init__(self, session: SenderSession, api: ApiClient) -> None:
+    def __init__(self, session: SenderSession) -> None:
         self._session = session
-        self._api = api
         self.all: list[Registration] = []
         self._recorded: set[tuple[str, int]] = set()  # (path of the endpoint, id of the arrival)
         self._channel = 0
@@ -108,7 +107,7 @@ class Registrations:
         from List."""
         registration.active = True  # the sender may have it, should this be cancelled
         fields = registration.settings if fields is None else fields
-        answer = await self._api.call("Config", place, fields)
+        answer = await self._session.call("Config", place, fields)
         registration.active = answer.status is not None and answer.status < 300
         registration.answer, registration.ident = answer, ident_of(answer)
         if registration.active and registration.ident is None:
@@ -117,7 +116,7 @@ class Registrations:
 
     async def _listed_id(self, registration: Registration) -> object:
         listed = configuration_of(
-            await self._api.call("List", Place(case="between")), registration.endpoint.url
+            await self._session.call("List", Place(case="between")), registration.endpoint.url
         )
         return (listed or {}).get("id")
 
@@ -131,12 +130,12 @@ class Registrations:
         if registration.ident is None:  # its creation was cancelled, or the sender has no IDs
             registration.ident = await self._listed_id(registration)
         if self._session.profile.deletes and registration.ident is not None:
-            deleted = await self._api.call("Delete", place, id=registration.ident)
+            deleted = await self._session.call("Delete", place, id=registration.ident)
             if deleted.status is None or succeeded(deleted):
                 return
             self._session.profile = replace(self._session.profile, deletes=False)
         fields = {**self.id_field(registration), **registration.settings, "Enabled": False}
-        await self._api.call("Update", place, fields)
+        await self._session.call("Update", place, fields)
 
     async def unregister_all(self) -> None:
         """Remove every configuration that is still active, as some are when a run is cancelled."""
@@ -205,6 +204,16 @@ class Registrations:
         role = registration.role if arrival.role is Role.ATTEMPT else arrival.role
         rule, case, step = place.rule, place.case, place.step
         self._session.trace.add(replace(arrival, role=role, rule=rule, case=case, step=step))
+
+
+class SenderPeer:
+    """The sender under test, by all the ways in which a run reaches it: its API, the endpoints registered
+    there, and its message events."""
+
+    def __init__(self, session: SenderSession) -> None:
+        self.session = session
+        self.registrations = Registrations(session)
+        self.emitter = Emitter(session)
 
 
 def scripted(

@@ -16,18 +16,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from conformance.checks.sender.profile import SenderProfile
-from conformance.checks.sender.recorded_profile import as_data
+from conformance.checks.sender.profile import SenderProfile, as_data
 from conformance.engine.case_record import CaseRecord
+from conformance.engine.lifecycle import Stop
 from conformance.engine.runner import Runner
 from conformance.engine.sender.judge import SenderJudge
-from conformance.engine.sender.peer import SenderPeer
 from conformance.engine.sender.preconditions import duration, skip_reason
 from conformance.engine.sender.preflight import run_preflight
-from conformance.engine.sender.registrations import SETTINGS, Registration
+from conformance.engine.sender.registrations import SETTINGS, Registration, SenderPeer
 from conformance.engine.sender.session import BEFORE, SenderSession
 from conformance.engine.sender.steps import SenderCaseRun
-from conformance.engine.stop import Stop
 from conformance.model.exchange import Exchange
 from conformance.model.report import Result
 from conformance.model.rules import Outcome, Unjudged

@@ -20,8 +20,7 @@ from conformance.engine.case_record import CannotRunError
 from conformance.engine.command import POLL_SECONDS, restart
 from conformance.engine.exchanges import Place
 from conformance.engine.sender.emitter import EmittedMessage, accepted
-from conformance.engine.sender.peer import SenderPeer
-from conformance.engine.sender.registrations import CHANNELS, Registration, scripted
+from conformance.engine.sender.registrations import CHANNELS, Registration, SenderPeer, scripted
 from conformance.engine.sender.session import Settled
 from conformance.model.exchange import Exchange
 from conformance.model.rules import Unjudged
@@ -199,13 +198,13 @@ class SenderCaseRun:
         await endpoint.listen()
 
     async def _call(self, call: Call, place: Place) -> None:
-        api, registrations = self._peer.api, self._peer.registrations
+        session, registrations = self._session, self._peer.registrations
         registration = self._registration
         match call.name:
             case "List":
-                await api.call("List", place)
+                await session.call("List", place)
             case "Test":
-                await api.call("Test", place, id=registration.ident)
+                await session.call("Test", place, id=registration.ident)
             case "Config":
                 fields = _without_none({**registration.settings, **call.fields})
                 await registrations.submit(registration, place, fields)
@@ -218,7 +217,7 @@ class SenderCaseRun:
                 changes = registrations.settings_in(call.fields)
                 fields = {**registrations.id_field(registration), **settings, **changes}
                 registration.settings |= changes
-                await api.call("Update", place, _without_none(fields))
+                await session.call("Update", place, _without_none(fields))
 
     async def _restart(self) -> None:
         session, command = self._session, self._session.options.restart_command
@@ -226,7 +225,7 @@ class SenderCaseRun:
 
         async def serves() -> bool:
             session.send_options = session.send_options.renewed()
-            return (await self._peer.api.call("List", Place(case="between"))).status is not None
+            return (await session.call("List", Place(case="between"))).status is not None
 
         await restart(command, serves, session.clock, Sentence("the sender's API did not answer"))
 

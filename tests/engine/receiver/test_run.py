@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from conformance import check_receiver
-from conformance.engine.results import TIME_RAN_OUT
+from conformance.engine.judge import TIME_RAN_OUT
 from conformance.model.errors import InputError
 from conformance.model.exchange import Fault
 from conformance.model.rules import Outcome, Verdict
