@@ -39,7 +39,8 @@ MOST_EXCHANGES = 20
 
 
 class Judge(Protocol):
-    """How one side is judged, by what is known of its target. Pure."""
+    """How one side is judged, by what is known of its target; and what cannot be judged when something is
+    missing, as in a recorded run. Pure."""
 
     def judge(self, case: Case, exchanges: Sequence[Exchange]) -> list[Judgement]:
         """The judgements on a case that made these exchanges."""
@@ -53,10 +54,6 @@ class Judge(Protocol):
 
     def result(self, record: CaseRecord, *, strict: bool) -> Result:
         """The result of a case: its judgements without those that another rule reports, in words."""
-
-
-class RecordedJudge(Judge, Protocol):
-    """A judge that also says what it cannot judge when something is missing, as in a recorded run."""
 
     def needs_secret(self, record: CaseRecord) -> bool:
         """Whether the case cannot be judged without the secret."""

@@ -16,7 +16,7 @@ from conformance.checks.check import Scope
 from conformance.checks.registry import CHECKS
 from conformance.engine.case_record import CaseRecord
 from conformance.engine.imported import describe_capture
-from conformance.engine.judge import RecordedJudge, conclude, judge_case, refer_to_cause
+from conformance.engine.judge import Judge, conclude, judge_case, refer_to_cause
 from conformance.engine.metadata import OUTSIDE_CASES, Key, exchange_counts
 from conformance.engine.receiver.judge import ReceiverJudge
 from conformance.engine.sender.judge import SenderJudge
@@ -33,7 +33,7 @@ from conformance.scenario.load import recorded
 from conformance.scenario.records import Scenario
 from conformance.trace import StoredTrace
 
-JUDGES: Mapping[str, Callable[[Mapping[str, Any], Secret], RecordedJudge]] = {
+JUDGES: Mapping[str, Callable[[Mapping[str, Any], Secret], Judge]] = {
     "receiver": ReceiverJudge.recorded,
     "sender": SenderJudge.recorded,
 }
@@ -233,9 +233,7 @@ class _Examined:
     """Those of `exchanges` that a check over other cases examines; without masked ones where it needs
     bodies."""
 
-    def __init__(
-        self, record: CaseRecord, judge: RecordedJudge, exchanges: Iterable[Exchange]
-    ) -> None:
+    def __init__(self, record: CaseRecord, judge: Judge, exchanges: Iterable[Exchange]) -> None:
         self._record, self._judge, self._exchanges = record, judge, exchanges
         self._scenario = record.scenario
         self._needs_bodies = judge.needs_bodies(record)

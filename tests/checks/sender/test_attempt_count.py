@@ -55,7 +55,7 @@ def test_a_message_is_attempted_until_it_is_answered_200_or_the_retries_are_used
 def test_too_few_and_too_many_attempts_are_findings_with_the_answers(answers, said):
     (found,) = judged(*answers)
     assert isinstance(found, Finding)
-    assert f"1 of 1 messages: {said}" in told([found])[0]
+    assert told([found])[0].startswith(said)
 
 
 def test_a_200_that_broke_off_is_none():

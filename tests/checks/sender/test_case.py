@@ -201,7 +201,7 @@ def test_a_message_that_does_not_arrive_is_a_finding():
 
 def test_a_finding_counts_the_messages_that_did_not_arrive():
     assert says(given(), given(SECOND), attempt(), steps=emitting({"arrives": True})) == (
-        "1 of 2 messages did not arrive within 10 s"
+        "1 of 2 messages: did not arrive within 10 s"
     )
 
 
