@@ -94,7 +94,7 @@ def _unusable_api(session: SenderSession) -> Stop | None:
         return Stop("api-refuses-key", text + _KEY, (created.id,))
     if created.status in (404, 405):
         return Stop("api-not-found", text + _BASE, (created.id,))
-    return Stop("configuration-refused", text, (created.id,), fail=True)
+    return Stop("no-configuration", text, (created.id,), fail=True)
 
 
 async def _reach(peer: SenderPeer, registration: Registration) -> Stop | None:
