@@ -17,7 +17,7 @@ demo: $(PLAIN)  ## both suites against the embedded reference parts
 	$(BIN)/hookproof demo
 
 test: $(STAMP)  ## every behaviour once: a few minutes
-	$(BIN)/pytest --numprocesses 3
+	$(BIN)/pytest --numprocesses 4
 
 selftest: $(STAMP)  ## the suite against its whole gallery, in all stacks
 	$(BIN)/hookproof selftest
