@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -35,9 +35,10 @@ PASSING = ("unanswered", "unmeasured")
 """Codes of what leaves one sequence unjudged, and says nothing about the next."""
 MOST_RECORDED = 3000
 """Exchanges of all sequences that go into the trace, besides those that show a failure."""
-LEAST_WAIT, SLACK = 0.1, 5.0
+LEAST_WAIT, SLACK, REMEMBERED = 0.1, 5.0, 8
 """A first look waits for an effect for at least LEAST_WAIT seconds, and for SLACK times as long as the
-slowest effect so far took. A failure is reported only after the full wait of the rules."""
+slowest of the last effects took, those of REMEMBERED sequences: a moment in which everything was slow must
+not slow down the rest. A failure is reported only after the full wait of the rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class SequenceRunner:
     def __init__(self, session: Session, scenario: Scenario) -> None:
         self._session = session
         self._rule = scenario.rule
-        self._slowest = 0.0
+        self._lags: deque[float] = deque(maxlen=REMEMBERED)
         self._start = len(session.trace)
         self._patient = False
         self._uses: Counter[str] = Counter()  # kind of action → how often it was drawn
@@ -182,7 +183,7 @@ class SequenceRunner:
         """The observer's answers about every message whose effects are expected, once a later message has
         shown its own effect. They are exchanges of the steps that expect the effects."""
         session, place = self._session, Place(self._rule.id)
-        hasty = min(EFFECT_SECONDS, max(LEAST_WAIT, SLACK * self._slowest))
+        hasty = min(EFFECT_SECONDS, max(LEAST_WAIT, SLACK * max(self._lags, default=0.0)))
         seconds = EFFECT_SECONDS if self._patient else hasty
         expected: list[tuple[int, str, int]] = []
         for index, step in enumerate(steps):
@@ -200,7 +201,7 @@ class SequenceRunner:
         finally:
             session.recording = True
         if all(count(exchange) for exchange in good):
-            self._slowest = max(self._slowest, session.clock.monotonic() - begin)
+            self._lags.append(session.clock.monotonic() - begin)
         by_id = {exchange.msg_id: exchange for exchange in (*good, *bad)}
         return [
             replace(exchange, step=index)
