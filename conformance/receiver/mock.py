@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
-import logging
 import re
 import secrets
 import socket
@@ -26,13 +25,11 @@ from conformance.model.errors import InputError
 from conformance.model.exchange import Exchange, Fault, Headers, Request, Role, Transport
 from conformance.protocol.http1 import LONGEST_HEAD, problems
 from conformance.protocol.message import mark_in
-from conformance.receiver import behaviour as behaviour
+from conformance.receiver import behaviour
 from conformance.receiver.script import Outcome, Scripted, perform
 from conformance.wire.listener import Arrival, Connection, Listener, Taker
 
 __all__ = ["Mock", "MockEndpoint", "RefusingEndpoint", "Scripted", "listening"]
-
-_LOG = logging.getLogger("hookproof.receiver")
 
 PLAIN = Scripted()
 _MSG_ID = re.compile(rb'"msgId"\s*:\s*"?([0-9]{1,20})(?=["\s,}])')
@@ -40,9 +37,9 @@ _TOKEN = re.compile(rb"/h/[0-9a-f]{32}")
 _TOKEN_AND_BEFORE = re.compile(r".*?/h/[0-9a-f]{32}|.*")
 _UNKNOWN = Scripted(404, headers=(("Connection", "close"),), body=b'{"status": "error"}')
 _MALFORMED = replace(_UNKNOWN, status=400)
+_TOO_LARGE = replace(_UNKNOWN, status=413)
 _SENDER_LEFT = "the sender left"
 _PENDING: Outcome = (None, None, "")
-_TOO_LARGE = Scripted(413, headers=(("Connection", "close"),), body=b'{"status": "error"}')
 
 
 class MockEndpoint:
@@ -131,14 +128,14 @@ class RefusingEndpoint(MockEndpoint):
     """An endpoint on its own port, which refuses connections until `listen` is awaited. Its URL is
     never the public one: no tunnel leads to its port."""
 
-    def __init__(self, path: str, url: str, mock: Mock, bound: socket.socket) -> None:
+    def __init__(self, path: str, url: str, listener: Listener, bound: socket.socket) -> None:
         super().__init__(path, url, (PLAIN,))
-        self._mock = mock
+        self._listener = listener
         self._bound = bound
 
     async def listen(self) -> None:
         """Accept connections from now on. Call it once."""
-        await self._mock._serve(self._bound)
+        await self._listener.listen(self._bound)
 
 
 class Mock:
@@ -180,15 +177,12 @@ class Mock:
         bound = _bind(first.family, (host, 0, *rest))
         self._bound.append(bound)
         path = _path()
-        endpoint = RefusingEndpoint(path, self._base(bound) + path, self, bound)
+        endpoint = RefusingEndpoint(path, self._base(bound) + path, self._listener, bound)
         self._endpoints[path] = endpoint
         return endpoint
 
     def _base(self, bound: socket.socket) -> str:
         return f"{'https' if self._tls else 'http'}://{self._host}:{bound.getsockname()[1]}"
-
-    async def _serve(self, bound: socket.socket) -> None:
-        await self._listener.listen(bound)
 
     async def _stop(self) -> None:
         self._stopping = True
@@ -353,7 +347,7 @@ async def listening(
     name = f"[{host}]" if ":" in host else host
     mock = Mock(bound, name, (public_url or "").rstrip("/"), tls, clock)
     try:
-        await mock._serve(bound)
+        await mock._listener.listen(bound)
         yield mock
     finally:
         await mock._stop()
