@@ -1,11 +1,10 @@
 """The life of a delivery, as a table: what an attempt's outcome means, and how long to wait.
 
-Pure: time and randomness come in as arguments. Guide: 接收流程 2-3, 伺服器要求 3, 重試機制, 訊息去重.
+Pure: time and randomness come in as arguments. Guide: 接收流程 2-3, 伺服器要求 3, 重試機制.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -78,20 +77,3 @@ class Backoff:
         # The exponent is bounded so that attempt 5,000 does not overflow a float.
         plain = min(self.cap, self.base * self.factor ** min(attempt - 1, 64))
         return plain * (1 + self.jitter * (2 * draw - 1))
-
-
-class Window:
-    """The last `size` message ids; the oldest is forgotten first."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self._seen: OrderedDict[str, None] = OrderedDict()
-
-    def add(self, msg_id: str) -> bool:
-        """Remembers `msg_id`; True when it is new. A repeat does not renew its place."""
-        if msg_id in self._seen:
-            return False
-        self._seen[msg_id] = None
-        if len(self._seen) > self.size:
-            self._seen.popitem(last=False)
-        return True

@@ -1,4 +1,4 @@
-"""The life of a delivery as tables, and the laws of waits and of the dedup window."""
+"""The life of a delivery as tables, and the laws of waits."""
 
 import itertools
 
@@ -11,7 +11,6 @@ from conformance.protocol.delivery import (
     Backoff,
     DeliveryEvent,
     State,
-    Window,
     deadline,
     outcome,
 )
@@ -64,13 +63,3 @@ def test_a_wait_stays_within_jitter_and_cap(attempt, draw):
 def test_waits_grow_whatever_the_jitter(attempt, one, other):
     backoff = Backoff()
     assert backoff.wait(attempt + 1, one) > backoff.wait(attempt, other)
-
-
-@given(st.integers(1, 50), st.lists(st.integers(0, 60).map(str), max_size=200))
-def test_the_window_never_forgets_inside_its_bound(size, ids):
-    window = Window(size)
-    order: list[str] = []
-    for each in ids:
-        assert window.add(each) is (each not in order[-size:])
-        if each not in order[-size:]:
-            order.append(each)
