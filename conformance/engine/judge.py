@@ -6,6 +6,7 @@ Knows neither sides nor rules, nor how exchanges were made: a side's judge knows
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Protocol
 
 from conformance.checks.messages import Tally
-from conformance.engine.case_record import CaseRecord
+from conformance.engine.case_record import CannotRunError, CaseRecord
 from conformance.engine.stalls import as_stalled, drop_unreliable, is_stalled
+from conformance.model.errors import HarnessError
 from conformance.model.exchange import HELD_UP, Exchange
 from conformance.model.result import Result
 from conformance.model.rules import (
@@ -32,7 +34,13 @@ from conformance.model.sentence import EMPTY, Sentence, clauses
 from conformance.protocol.dialect import Secret
 from conformance.scenario.records import Case, Scenario
 
-TIME_RAN_OUT = Sentence("the time ran out before this was judged (--timeout)")
+_LOG = logging.getLogger("hookproof")
+
+TIME_RAN_OUT = Unjudged(
+    "time-ran-out",
+    Sentence("the time ran out before this was judged (--timeout)"),
+    error=True,
+)
 _PACKAGE = Path(__file__).parents[1]
 MOST_EXCHANGES = 20
 """Exchanges that a result cites at most."""
@@ -162,7 +170,19 @@ def judge_as_far_as_run(judgements: Sequence[Judgement], *, complete: bool) -> l
     stopped = any(isinstance(each, Unjudged) and each.error for each in judgements)
     if complete or stopped or any(isinstance(each, Finding) for each in judgements):
         return list(judgements)
-    return [Unjudged("time-ran-out", TIME_RAN_OUT, error=True)]
+    return [TIME_RAN_OUT]
+
+
+def as_unjudged(fault: Exception, name: str) -> Unjudged:
+    """Why the case or the rule `name` is not judged, when carrying it out or judging it raised `fault`. A
+    fault of Hookproof itself is logged."""
+    match fault:
+        case CannotRunError():
+            return fault.unjudged
+        case HarnessError():
+            return Unjudged("step-failed", fault.sentence, error=True)
+    _LOG.error("%s could not be judged", name, exc_info=fault)
+    return Unjudged("own-fault", own_fault(fault), error=True)
 
 
 def own_fault(fault: Exception) -> Sentence:

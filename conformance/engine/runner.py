@@ -14,11 +14,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from conformance.engine.case_record import CannotRunError, CaseRecord
+from conformance.engine.case_record import CaseRecord
 from conformance.engine.events import Listener, RunStarted, ignore
 from conformance.engine.judge import (
     TIME_RAN_OUT,
     Judge,
+    as_unjudged,
     judge_case,
     judge_check,
     own_fault,
@@ -35,7 +36,6 @@ from conformance.engine.metadata import (
 from conformance.engine.plan import as_not_run_alone, choose, judgement_of_stop
 from conformance.engine.stalls import Stalls
 from conformance.model.clock import Clock
-from conformance.model.errors import HarnessError
 from conformance.model.exchange import Exchange
 from conformance.model.language import ENGLISH, Language
 from conformance.model.report import Report, Result
@@ -174,20 +174,12 @@ class Runner:
         """Carry out a case, whose exchanges `work` returns, and judge it. Settles nothing."""
         begin = self.clock.monotonic()
         fresh = CaseRecord(record.scenario, record.case, runs=record.runs + 1)
-        rule = record.scenario.rule.id
         try:
             exchanges = await work
             lost = self.stalls.worst(begin)
             attempted = judge_case(self.side.judge, replace(fresh, exchanges=exchanges), lost)
-        except CannotRunError as reason:
-            attempted = replace(fresh, judgements=[reason.unjudged])
-        except HarnessError as fault:
-            unjudged = Unjudged("step-failed", fault.sentence, error=True)
-            attempted = replace(fresh, judgements=[unjudged])
-        except Exception as fault:  # a fault of the suite itself is no verdict on the target
-            _LOG.exception("%s could not be judged", rule)
-            unjudged = Unjudged("own-fault", own_fault(fault), error=True)
-            attempted = replace(fresh, judgements=[unjudged])
+        except Exception as fault:  # none of these is a verdict on the target
+            attempted = replace(fresh, judgements=[as_unjudged(fault, record.name)])
         return replace(attempted, seconds=self.clock.monotonic() - begin)
 
     def settle(self, record: CaseRecord) -> None:
@@ -225,7 +217,8 @@ class Runner:
                 await self.side.finish()
                 self.lifecycle.change(Change.ENDED)
         except TimeoutError:
-            self.lifecycle.change(Change.TIME_RAN_OUT, Stop("time-ran-out", TIME_RAN_OUT, ()))
+            stop = Stop(TIME_RAN_OUT.code, TIME_RAN_OUT.reason, ())
+            self.lifecycle.change(Change.TIME_RAN_OUT, stop)
 
     async def _preflight(self) -> Stop | None:
         try:
@@ -253,8 +246,7 @@ class Runner:
             elif record.checks_others:
                 self.settle(self._checked(record))
             else:
-                late = Unjudged("time-ran-out", TIME_RAN_OUT, error=True)
-                self.settle(record.unjudged(late))
+                self.settle(record.unjudged(TIME_RAN_OUT))
         for record in self.records:
             if record.provisional and record.result is not None:
                 self._settle(record, as_not_run_alone(record.result))
@@ -265,8 +257,7 @@ class Runner:
         try:
             return judge_check(self.side.judge, record, over, complete=complete)
         except Exception as fault:  # a fault of the suite itself is no verdict on the target
-            _LOG.exception("%s could not be judged", record.name)
-            return record.unjudged(Unjudged("own-fault", own_fault(fault), error=True))
+            return record.unjudged(as_unjudged(fault, record.name))
 
     def _reason_not_to_judge(self, record: CaseRecord) -> Judgement | None:
         state, stop = self.lifecycle.state, self.lifecycle.stop

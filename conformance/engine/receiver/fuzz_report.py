@@ -6,7 +6,6 @@ Knows nothing of how examples are drawn and tried.
 
 from __future__ import annotations
 
-import logging
 import re
 import shlex
 from typing import TYPE_CHECKING, Any
@@ -14,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from conformance.engine.case_record import FuzzJudgement
-from conformance.engine.judge import own_fault
+from conformance.engine.judge import as_unjudged
 from conformance.engine.receiver.example_runner import ExampleEvidence
 from conformance.engine.receiver.fuzz_driver import run_campaign
 from conformance.engine.receiver.sequence_runner import SequenceEvidence
 from conformance.engine.receiver.session import Session
 from conformance.fuzz.campaign.outcomes import Aborted, TargetDown
-from conformance.model.errors import HarnessError
 from conformance.model.escaping import visible
 from conformance.model.exchange import Role
 from conformance.model.rules import GRAVITY, Finding, Judgement, Level, Unjudged, held
@@ -41,7 +39,6 @@ RULE_ID = "receiver.found.sequence"
 """The beginning of the ids under which failing sequences can be saved as rules."""
 
 _REPETITION = re.compile(r"(.{1,8}?)\1{19,}", re.DOTALL)
-_LOG = logging.getLogger("hookproof")
 _SECRET = "env:HOOKPROOF_SECRET"  # noqa: S105 - where the secret is, not the secret
 
 
@@ -49,11 +46,8 @@ async def judge_by_fuzzing(session: Session, scenario: Scenario, seconds: float)
     """Judge a fuzz rule within `seconds` and a little more."""
     try:
         campaign = await run_campaign(session, scenario, seconds)
-    except HarnessError as fault:
-        return FuzzJudgement([Unjudged("step-failed", fault.sentence, error=True)])
-    except Exception as fault:  # a fault of the suite itself is no verdict on the target
-        _LOG.exception("%s could not be judged", scenario.rule.id)
-        return FuzzJudgement([Unjudged("own-fault", own_fault(fault), error=True)])
+    except Exception as fault:  # none of these is a verdict on the target
+        return FuzzJudgement([as_unjudged(fault, scenario.rule.id)])
     return FuzzJudgement(
         judgements=[judgement_of(campaign, scenario, session)],
         summary=summary(campaign, session),
