@@ -82,8 +82,9 @@ class _Capture:
                 self.first = self.first or delivery
                 self.ended = max(self.ended, delivery.ended)
                 self.timed = self.timed or delivery.clock is not None
-                if len(self.probes) < MOST_PROBES and not delivery.masked:
-                    self.probes += [delivery] if signature_of(delivery, dialect) else []
+                enough = len(self.probes) == MOST_PROBES
+                if not enough and not delivery.masked and signature_of(delivery, dialect):
+                    self.probes.append(delivery)
 
 
 def _profile(captured: _Capture, secret: Secret | None, dialect: Dialect) -> SenderProfile:

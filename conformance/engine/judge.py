@@ -103,7 +103,9 @@ def judge_check(
 def conclude(record: CaseRecord, judgements: Sequence[Judgement], *, complete: bool) -> CaseRecord:
     """`record` with the `judgements` of its check. Of a run that is not `complete` the check has seen some
     cases only: they may break a rule, but do not show that it holds."""
-    judgements = judge_as_far_as_run(judgements, complete=complete)
+    stopped = any(isinstance(each, Unjudged) and each.error for each in judgements)
+    if not (complete or stopped or any(isinstance(each, Finding) for each in judgements)):
+        judgements = [TIME_RAN_OUT]
     return replace(record, judgements=judgements, judged=True)
 
 
@@ -162,15 +164,6 @@ def refer_to_cause(result: Result, scenarios: Iterable[Scenario]) -> Result:
 
 def _evidence(judgement: Judgement) -> tuple[int, ...]:
     return judgement.evidence if isinstance(judgement, Held) else ()
-
-
-def judge_as_far_as_run(judgements: Sequence[Judgement], *, complete: bool) -> list[Judgement]:
-    """The judgements of a check over many rules. What holds so far holds only when the run is complete:
-    what did not run could have broken it."""
-    stopped = any(isinstance(each, Unjudged) and each.error for each in judgements)
-    if complete or stopped or any(isinstance(each, Finding) for each in judgements):
-        return list(judgements)
-    return [TIME_RAN_OUT]
 
 
 def as_unjudged(fault: Exception, name: str) -> Unjudged:

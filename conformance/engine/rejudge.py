@@ -171,12 +171,12 @@ class _Rejudging:
 
     def _by_case_alone(self, record: CaseRecord) -> CaseRecord:
         if self._secret is None and self._judge.needs_secret(record):
-            return replace(record, judgements=[Unjudged("needs-secret", _NEEDS_SECRET)])
+            return replace(record, judgements=[_NEEDS_SECRET])
         masked = self._run["redacted"] or any(
             self._judge.is_masked(record, exchange) for exchange in record.exchanges
         )
         if masked and self._judge.needs_bodies(record):
-            return replace(record, judgements=[Unjudged("needs-bodies", _NEEDS_BODIES)])
+            return replace(record, judgements=[_NEEDS_BODIES])
         return judge_case(self._judge, replace(record, runs=1))
 
     def _by_check(self, record: CaseRecord) -> CaseRecord:
@@ -185,7 +185,7 @@ class _Rejudging:
         if check is None:
             return replace(record, judgements=[Unjudged("unknown-check", _unknown(name))])
         if self._secret is None and judge.needs_secret(record):
-            return replace(record, judgements=[Unjudged("needs-secret", _NEEDS_SECRET)])
+            return replace(record, judgements=[_NEEDS_SECRET])
         if check.scope is Scope.MESSAGE:
             judgements, masked = self._by_message[record.key]
         else:
@@ -194,7 +194,7 @@ class _Rejudging:
         # A masked exchange shows nothing; what the others show still counts.
         found = [each for each in judgements if isinstance(each, Finding)]
         if masked and not found:
-            return replace(record, judgements=[Unjudged("needs-bodies", _NEEDS_BODIES)])
+            return replace(record, judgements=[_NEEDS_BODIES])
         record = replace(record, exchanges=list(self._of_the_same_cases(record, found)))
         return conclude(record, judgements, complete=self._run["complete"])
 
@@ -278,5 +278,5 @@ INCOMPLETE = Unjudged(
     Sentence("exchanges that this rests on are missing from the trace"),
     error=True,
 )
-_NEEDS_SECRET = Sentence("needs --secret")
-_NEEDS_BODIES = Sentence("needs content that is masked in this trace")
+_NEEDS_SECRET = Unjudged("needs-secret", Sentence("needs --secret"))
+_NEEDS_BODIES = Unjudged("needs-bodies", Sentence("needs content that is masked in this trace"))
