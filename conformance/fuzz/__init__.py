@@ -25,23 +25,6 @@ if TYPE_CHECKING:
     from conformance.fuzz.strategies.sequences import sequences as sequences
     from conformance.fuzz.strategies.valid import valid_examples as valid_examples
 
-_HOMES = {
-    "contents": "conformance.fuzz.sender_inputs",
-    "scripts": "conformance.fuzz.sender_inputs",
-    "forged_examples": "conformance.fuzz.strategies.forged",
-    "Campaign": "conformance.fuzz.campaign.campaign",
-    "sequences": "conformance.fuzz.strategies.sequences",
-    "malformed_examples": "conformance.fuzz.strategies.malformed",
-    "Delivery": "conformance.fuzz.strategies.deliveries",
-    "forged_deliveries": "conformance.fuzz.strategies.deliveries",
-    "malformed_bodies": "conformance.fuzz.strategies.deliveries",
-    "malformed_deliveries": "conformance.fuzz.strategies.deliveries",
-    "messages": "conformance.fuzz.strategies.deliveries",
-    "valid_bodies": "conformance.fuzz.strategies.deliveries",
-    "valid_deliveries": "conformance.fuzz.strategies.deliveries",
-    "valid_examples": "conformance.fuzz.strategies.valid",
-}
-
 __all__ = [
     "Delivery",
     "forged_deliveries",
@@ -53,10 +36,21 @@ __all__ = [
 ]
 """The names meant for your own tests; the engine uses the rest."""
 
+_HOMES = {
+    "Campaign": "campaign.campaign",
+    "contents": "sender_inputs",
+    "scripts": "sender_inputs",
+    "forged_examples": "strategies.forged",
+    "malformed_examples": "strategies.malformed",
+    "sequences": "strategies.sequences",
+    "valid_examples": "strategies.valid",
+    **dict.fromkeys(__all__, "strategies.deliveries"),
+}
+
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'conformance.fuzz' has no attribute {name!r}")
 
 

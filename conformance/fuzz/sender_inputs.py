@@ -16,14 +16,12 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
-from conformance.fuzz.campaign.campaign import EndRound
+from conformance.fuzz.campaign.campaign import BATCH, EndRound
 from conformance.fuzz.strategies.valid import MEDIA, valid_contents
 from conformance.fuzz.strategies.values import TRICKY, texts
 from conformance.fuzz.turn import TURN
 from conformance.scenario.sender import OK, ScriptedAnswer
 
-BATCH = 8
-"""Draws in one example of Hypothesis's, which costs as much as drawing several of them."""
 SPARE = 8
 """Draws for each input that is needed, because some are drawn twice."""
 MOST_FAILURES = 3

@@ -98,7 +98,7 @@ class Model:
         self._steps += steps
         message = self._messages.get(action.name)
         kinds = _kinds(action, known=message is not None and message.valid_step is not None)
-        self._kinds += [next(iter(sorted(kinds)))] * len(steps)
+        self._kinds += [min(kinds)] * len(steps)
         if action.kind in ("others", "restart"):
             for other in self._messages.values():
                 other.kinds |= kinds
@@ -140,31 +140,25 @@ class Model:
             words["exact"] = True
         elif "again" in words and action.how == "fresh":
             words["with"] = {"timestamp": "{now}"}
-        message = self._messages.get(action.name)
-        # A receiver may still be busy with the delivery that was given up, and say so.
-        expectation: Words = (
-            {} if message is not None and message.unsure else {"status": "accepted"}
-        )
+        expectation: Words = {"status": "accepted"}
         if action.copies > 1:
             words["copies"] = action.copies
-            expectation = expectation and {**expectation, "level": "SHOULD"}
-        return {"send": words, "expect": [expectation]} if expectation else {"send": words}
+            expectation["level"] = "SHOULD"
+        if action.name in self.unsure:
+            # The receiver may still be busy with the delivery that was given up, and say so.
+            return {"send": words}
+        return {"send": words, "expect": [expectation]}
+
+
+_KINDS = {"forge": "forged", "mutate": "malformed", "give-up": "given up"}
 
 
 def _kinds(action: Action, *, known: bool) -> set[str]:
     """The kinds of an action, for the report and for distinguishing failures."""
-    match action.kind:
-        case "send":
-            burst = {"burst"} if action.copies > 1 else set()
-            return {"sent"} | burst | ({"repeated"} if known else set())
-        case "forge":
-            return {"forged"}
-        case "mutate":
-            return {"malformed"}
-        case "give-up":
-            return {"given up"}
-        case kind:
-            return {kind}
+    if action.kind != "send":
+        return {_KINDS.get(action.kind, action.kind)}
+    burst = {"burst"} if action.copies > 1 else set()
+    return {"sent"} | burst | ({"repeated"} if known else set())
 
 
 def one_by_one(actions: Actions) -> Actions:
