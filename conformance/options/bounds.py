@@ -22,13 +22,13 @@ def expected(option: Option) -> Sentence | None:
     unit = UNITS.get(option.kind)
     if unit is None:
         return None
-    low, high = option.low or 0, option.high
+    low, high = option.low or option.above or 0, option.high
     if option.above is not None and high is not None:
         return Sentence("{unit} above {low:g} and at most {high:g}", unit=unit, low=low, high=high)
     if high is not None:
         return Sentence("{unit} from {low:g} to {high:g}", unit=unit, low=low, high=high)
     if option.above is not None:
-        return Sentence("{unit} above {low:g}", unit=unit, low=option.above)
+        return Sentence("{unit} above {low:g}", unit=unit, low=low)
     return Sentence("{unit} of at least {low:g}", unit=unit, low=low)
 
 

@@ -212,7 +212,7 @@ def problems(raw: bytes) -> list[Sentence]:
     return [
         *_line_problems(raw[: head.size]),
         *_request_line_problems(head),
-        *_host_problems(head),
+        *_count_problems(head),
         *_length_problems(head),
         *_body_problems(head, raw),
     ]
@@ -246,14 +246,13 @@ def _request_line_problems(head: Head) -> Iterator[Sentence]:
         yield Sentence("the version is {version}", version=_shown(head.version))
 
 
-def _host_problems(head: Head) -> Iterator[Sentence]:
-    for name, least in ((b"host", head.version == b"HTTP/1.1"), (b"content-type", False)):
-        count = len(head.values(name))
-        shown = {b"host": "Host", b"content-type": "Content-Type"}[name]
+def _count_problems(head: Head) -> Iterator[Sentence]:
+    for name, least in (("Host", head.version == b"HTTP/1.1"), ("Content-Type", 0)):
+        count = len(head.values(name.lower().encode()))
         if count < least:
-            yield Sentence("no {name} header", name=shown)
+            yield Sentence("no {name} header", name=name)
         if count > 1:
-            yield Sentence("{count} {name} headers", count=count, name=shown)
+            yield Sentence("{count} {name} headers", count=count, name=name)
 
 
 def _length_problems(head: Head) -> Iterator[Sentence]:
