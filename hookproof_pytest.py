@@ -78,7 +78,7 @@ def pytest_load_initial_conftests(
     words = {arg.partition("=")[0] for arg in args}
     groups = [parser._anonymous, *parser._groups]
     taken = {name for group in groups for option in group.options for name in option.names()}
-    short = {f"--{option.pytest or option.flag}": option for option in _options().values()}
+    short = {option.brief: option for option in _options().values()}
     free = {name for name, option in short.items() if option.short and name not in taken}
     early_config.stash[SHORT] = free
     for name in sorted(free):

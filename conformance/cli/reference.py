@@ -54,17 +54,12 @@ def _page(root: click.Context, lang: Language) -> Iterator[str]:
     yield from _commands(root, root.command)
     statuses = [(f"{status}", meaning.in_(lang)) for status, meaning in STATUSES.items()]
     yield from _section(Sentence("Exit status").in_(lang), statuses)
-    names = [
-        (f"{option.long} {option.metavar}".rstrip(), f"--{option.pytest or option.flag}", option)
-        for option in pytest_options().values()
-    ]
-    yield from _section(
-        "pytest",
-        [
-            (f"{name}, {short}" if option.short else name, note(option, lang))
-            for name, short, option in names
-        ],
-    )
+    rows = []
+    for option in pytest_options().values():
+        name = f"{option.long} {option.metavar}".rstrip()
+        name += f", {option.brief}" if option.short else ""
+        rows.append((name, note(option, lang)))
+    yield from _section("pytest", rows)
     for function, table in (("check_receiver", ReceiverTable), ("check_sender", SenderTable)):
         rows = [(name, note(option, lang)) for name, option in options_of(table).items()]
         yield from _section(f"`conformance.{function}`", rows)

@@ -100,6 +100,11 @@ class Option:
         return f"--hookproof-{self.pytest or self.flag}"
 
     @property
+    def brief(self) -> str:
+        """The same without `hookproof-`; pytest has it only for options that are `short`."""
+        return f"--{self.pytest or self.flag}"
+
+    @property
     def dest(self) -> str:
         """The attribute of pytest's parsed options that has its value."""
         return f"hookproof_{self.name}"

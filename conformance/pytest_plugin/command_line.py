@@ -37,8 +37,7 @@ def values(config: pytest.Config) -> dict[str, Any]:
 
 def written(config: pytest.Config, option: Option) -> str:
     """An option as pytest's command line spells it."""
-    name = f"--{option.pytest or option.flag}"
-    return name if name in config.stash[SHORT] else option.long
+    return option.brief if option.brief in config.stash[SHORT] else option.long
 
 
 def message(config: pytest.Config, fault: InputError) -> str:
