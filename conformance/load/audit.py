@@ -136,7 +136,8 @@ class Audit:
         return "stopped" if self._stopped else "settled"
 
     async def _ask(self, ids: Iterable[int]) -> bool:
-        """Ask about `ids` until a whole chunk of them gets no count. Returns whether that did not happen."""
+        """Ask about `ids`. Gives up, and returns False, after a chunk of which none got a count, and once it
+        is stopped."""
         rest = iter(ids)
         while chunk := list(islice(rest, CHUNK)):
             observed = await self._session.effects([str(each) for each in chunk], 0, HERE, 0.0)

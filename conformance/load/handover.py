@@ -1,7 +1,7 @@
 """Between Locust's process and the one that judges: the settings at the beginning, the ledgers at the end.
 
 The judging process (`hookproof judge-load`) gets both on its standard input, and reports over a pipe that the
-load may begin. Its standard output is Locust's own: the report is printed by it.
+load may begin. It prints the report on the standard output that it shares with Locust.
 """
 
 from __future__ import annotations

@@ -126,12 +126,10 @@ class Plugin:
     def prepare(self) -> bool:
         """Start the process that judges. Returns whether its preflight lets the load begin; otherwise the
         exit status is set."""
-        options = vars(self._options)
-        values = {option.name.replace("-", "_"): None for option in OPTIONS}
         self._options.run_id = random.SystemRandom().randrange(RUNS)
-        self._judge = JudgeProcess(
-            self._environment.host or "", {name: options[name] for name in values}
-        )
+        names = (option.name.replace("-", "_") for option in OPTIONS)
+        values = {name: getattr(self._options, name) for name in names}
+        self._judge = JudgeProcess(self._environment.host or "", values)
         if self._judge.is_ready():
             return True
         self._environment.process_exit_code = self._judge.status()

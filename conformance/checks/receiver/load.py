@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from conformance.checks.check import Check, Scope
 from conformance.checks.receiver.case import count
@@ -18,6 +19,8 @@ from conformance.model.sentence import EMPTY, Sentence
 
 EXAMPLES = 10
 """Exchanges that a finding cites at most."""
+AUDIT = "audit"
+"""The case of what the observer was asked once the load was over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +34,17 @@ class LoadRun:
         """The recorded requests of these kinds."""
         return [e for e in self.exchanges if e.role is Role.LOAD and e.case in kinds]
 
-    def observed(self, least: int, most: int | None = None) -> list[Exchange]:
-        """The observer's answers, once the load was over, that count between `least` and `most` effects
-        of a message of the load."""
-        counts = ((each, count(each)) for each in self.exchanges if each.case == AUDIT)
-        return [
-            each
-            for each, effects in counts
-            if effects is not None and least <= effects <= (effects if most is None else most)
-        ]
+    def observed(self, most: float = inf) -> list[Exchange]:
+        """The observer's answers, once the load was over, that count at least one effect of a message of the
+        load, and no more than `most`."""
+        audited = [each for each in self.exchanges if each.case == AUDIT]
+        return [each for each in audited if 1 <= (count(each) or 0) <= most]
 
     def of_messages(self, name: str) -> tuple[int, ...]:
         """Ids of exchanges that concern the messages which the figures name as `name`."""
         names = set(self.figures.observer["examples"][name]) if self.figures.observer else set()
         about = [each for each in self.exchanges if each.msg_id in names]
         return _ids(sorted(about, key=lambda each: each.role is Role.OBSERVE, reverse=True))
-
-
-AUDIT = "audit"
-"""The case of what the observer was asked once the load was over."""
 
 
 def answers(run: LoadRun, profile: ReceiverProfile, level: Level) -> list[Judgement]:
@@ -154,7 +149,7 @@ def lost(run: LoadRun, profile: ReceiverProfile, level: Level) -> list[Judgement
             examples=", ".join(observer["examples"]["lost"]),
         )
         return [Finding(level, "lost", message, run.of_messages("lost"))]
-    return [_incomplete(figures) or held(level, run.observed(1), _NONE_ACKNOWLEDGED)]
+    return [_incomplete(figures) or held(level, run.observed(), _NONE_ACKNOWLEDGED)]
 
 
 def doubled(run: LoadRun, profile: ReceiverProfile, level: Level) -> list[Judgement]:
@@ -177,7 +172,7 @@ def doubled(run: LoadRun, profile: ReceiverProfile, level: Level) -> list[Judgem
     if not observer["later"]:
         return [_incomplete(figures) or _NO_LATER_EFFECT]
     repeated = {exchange.msg_id for exchange in run.sent(Kind.REPEAT, Kind.RETRY)}
-    once = [exchange for exchange in run.observed(1, 1) if exchange.msg_id in repeated]
+    once = [exchange for exchange in run.observed(most=1) if exchange.msg_id in repeated]
     return [_incomplete(figures) or held(level, once)]
 
 
