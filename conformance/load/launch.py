@@ -37,7 +37,6 @@ def become_locust(
     host, path = split(url)
     read_secret(secret)  # reports a missing secret before anything starts
     _check_run_time(str(options["run-time"]))
-    check_amounts(options["users"], None)
     is_place = secret.startswith(("env:", "file:"))
     all_options = {
         "host": host,

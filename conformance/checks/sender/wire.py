@@ -112,8 +112,7 @@ def _content_type(each: Exchange, profile: SenderProfile) -> Sentence | None:
     value = each.header(b"content-type") or b""
     if value.partition(b";")[0].strip().lower() == b"application/json":
         return None
-    kind = _excerpt(value)
-    return Sentence("Content-Type is {actual!r}", actual=kind)
+    return Sentence("Content-Type is {actual!r}", actual=_excerpt(value))
 
 
 def _timestamp(each: Exchange, profile: SenderProfile) -> Sentence | None:
@@ -159,21 +158,13 @@ def _excerpt(value: bytes) -> str:
 
 
 def _always_signed(each: Exchange, profile: SenderProfile) -> Sentence | None:
-    missing = [
-        name
-        for name, value in (
-            (profile.requested.dialect.timestamp_header, stamp_of(each, profile.requested.dialect)),
-            (
-                profile.requested.dialect.signature_header,
-                signature_of(each, profile.requested.dialect),
-            ),
-        )
-        if not value
-    ]
-    if not missing:
-        return None
-    names = ", ".join(missing)
-    return Sentence("without {names}", names=names)
+    dialect = profile.requested.dialect
+    values = (
+        (dialect.timestamp_header, stamp_of(each, dialect)),
+        (dialect.signature_header, signature_of(each, dialect)),
+    )
+    missing = ", ".join(name for name, value in values if not value)
+    return Sentence("without {names}", names=missing) if missing else None
 
 
 def whole_body(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
@@ -215,21 +206,20 @@ def _describe_loss(
 
 def signature(over: Sequence[Exchange], profile: SenderProfile, level: Level) -> list[Judgement]:
     """The signature is an HMAC over exactly the bytes sent. A finding names another scheme that fits."""
-    requested = profile.requested
+    requested, attempts = profile.requested, deliveries(over)
     signed = [
         each
-        for each in deliveries(over)
+        for each in attempts
         if has_whole_body(each)
         and stamp_of(each, requested.dialect)
         and signature_of(each, requested.dialect)
     ]
-    attempts = deliveries(over)
-    spoken = profile.scheme.description if profile.scheme is not None else EMPTY
-    if attempts and not signed and spoken:  # the headers are those of another dialect
-        ids = tuple(each.id for each in attempts)
-        return [Finding(level, "other-scheme", _FITS + spoken + _NOT_ASKED, ids)]
     if attempts and not signed:
-        return [UNSIGNED]
+        spoken = profile.scheme.description if profile.scheme is not None else EMPTY
+        if not spoken:
+            return [UNSIGNED]
+        ids = tuple(each.id for each in attempts)  # the headers are those of another dialect
+        return [Finding(level, "other-scheme", _FITS + spoken + _NOT_ASKED, ids)]
     wrong = [each for each in signed if not _is_signed(each, profile, over)]
     scheme = scheme_of(wrong[0], requested) if wrong else None
     code = "signature-mismatch" if scheme is None else "other-scheme"
