@@ -36,8 +36,8 @@ TEXTS = (
 )
 """Texts that have broken software before. Each of them is used before any text is drawn."""
 
-_STORED = texts(10_000).map(lambda text: text.replace("\0", ""))
 # Not every database accepts a NUL, and no WeChat message contains one.
+_STORED = texts(10_000).map(lambda text: text.replace("\0", ""))
 _URL = st.sampled_from(
     ("https://hookproof.test/a?b=1&c=%20#d", "https://測試.hookproof.test/頁?a=b")
 )

@@ -20,8 +20,8 @@ _COPIES = st.sampled_from((1, 1, 1, 2, 3, 5))
 _HOW = st.sampled_from(("signed", "fresh", "exact"))
 _TAMPERINGS = ("wrong-secret", "flip-body", "missing-signature", "truncated", "of-unsent")
 _MUTATIONS = ("trailing-comma", "cut-short", "unquoted")
-_COUNTS = st.integers(1, 20 * OTHERS).map(lambda number: min(number, OTHERS))
 # OTHERS as a rule, and any smaller number to shrink it to.
+_COUNTS = st.integers(1, 20 * OTHERS).map(lambda number: min(number, OTHERS))
 
 _ACTIONS = (
     st.builds(Action, st.just("send"), _NAMES),

@@ -31,7 +31,7 @@ CONTROLS = ("sender.filter.group-and-private",)
 PROGRAM = "conformance.gallery.senders.program"
 
 _TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
-# The variables that make OpenSSL and Node trust a certificate.
+"""The variables that make OpenSSL and Node trust a certificate."""
 
 
 @asynccontextmanager

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from conformance.model.exchange import Exchange, Role
-from conformance.model.report import Report, Result
+from conformance.model.report import Report
 from conformance.model.rules import Outcome
 from conformance.protocol.delivery import GUIDE_DEADLINE
 from conformance.reporting.charts import bar, durations
@@ -49,15 +49,14 @@ def group_of(rule: str) -> str:
 def groups(reports: Iterable[Report]) -> list[Group]:
     """The groups of all rules in the order of the reports, each with its bar. The group with the most
     results has the longest bar."""
-    by_group: dict[tuple[str, str], list[Result]] = {}
+    by_group: defaultdict[tuple[str, str], Counter[Outcome]] = defaultdict(Counter)
     for report in reports:
         for result in report.results:
-            by_group.setdefault((report.side, group_of(result.rule.id)), []).append(result)
-    most = max(map(len, by_group.values()), default=1)
+            by_group[report.side, group_of(result.rule.id)][result.outcome] += 1
+    most = max(map(Counter.total, by_group.values()), default=1)
     return [
-        Group(side, name, counts, bar(counts, len(results) / most))
-        for (side, name), results in by_group.items()
-        for counts in [Counter(result.outcome for result in results)]
+        Group(side, name, counts, bar(counts, counts.total() / most))
+        for (side, name), counts in by_group.items()
     ]
 
 
