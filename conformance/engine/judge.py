@@ -37,9 +37,7 @@ from conformance.scenario.records import Case, Scenario
 _LOG = logging.getLogger("hookproof")
 
 TIME_RAN_OUT = Unjudged(
-    "time-ran-out",
-    Sentence("the time ran out before this was judged (--timeout)"),
-    error=True,
+    "time-ran-out", Sentence("the time ran out before this was judged (--timeout)"), error=True
 )
 _PACKAGE = Path(__file__).parents[1]
 MOST_EXCHANGES = 20

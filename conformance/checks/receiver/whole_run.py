@@ -112,12 +112,7 @@ def body_refusal_status(
         e for e in over if e.role is Role.PROBE and e.status is not None and 400 <= e.status < 500
     ]
     if not refused:
-        return [
-            Unjudged(
-                "nothing-refused",
-                Sentence("no malformed body was refused by 4xx"),
-            )
-        ]
+        return [Unjudged("nothing-refused", Sentence("no malformed body was refused by 4xx"))]
     other = [e for e in refused if e.status != 400 and (e.status != 401 or _is_utf8(e))]
     if other:
         return [Finding(level, "other-4xx", _by_status(other, profile, "400"), _ids(other))]
@@ -177,12 +172,7 @@ def fast_ack(over: Iterable[Exchange], profile: ReceiverProfile, level: Level) -
         e for e in over if e.role in (Role.PLAIN, Role.PREFLIGHT) and e.status in profile.accepted
     ]
     if len(alone) < ENOUGH:
-        return [
-            Unjudged(
-                "too-few-answers",
-                Sentence("too few plain messages were answered"),
-            )
-        ]
+        return [Unjudged("too-few-answers", Sentence("too few plain messages were answered"))]
     median = statistics.median(exchange.seconds for exchange in alone)
     if median <= FAST:
         return [held(level, alone)]
@@ -225,20 +215,8 @@ def https(over: Iterable[Exchange], profile: ReceiverProfile, level: Level) -> l
         return [held(level, (exchange for exchange in over if exchange.answer is not None))]
     peers = {each.peer for each in over if each.role is Role.PLAIN and each.peer}
     if all(_is_loopback(peer) for peer in peers or {urlsplit(profile.url).hostname or ""}):
-        return [
-            Unjudged(
-                "on-loopback",
-                Sentence("an endpoint on loopback needs no https"),
-            )
-        ]
-    return [
-        Finding(
-            level,
-            "plain-http",
-            Sentence("the endpoint is plain http"),
-            _ids(first),
-        )
-    ]
+        return [Unjudged("on-loopback", Sentence("an endpoint on loopback needs no https"))]
+    return [Finding(level, "plain-http", Sentence("the endpoint is plain http"), _ids(first))]
 
 
 def _is_loopback(host: str) -> bool:

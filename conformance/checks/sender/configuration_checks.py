@@ -63,12 +63,7 @@ def distinguishes_failures(
     }
     silent = [name for name in APART if name not in tests or tests[name].status is None]
     if silent:
-        return [
-            Unjudged(
-                "no-answer",
-                Sentence("no answer of Test ({silent})", silent=silent[0]),
-            )
-        ]
+        return [Unjudged("no-answer", Sentence("no answer of Test ({silent})", silent=silent[0]))]
     for one, other in combinations(APART, 2):
         if _report(tests[one]) == _report(tests[other]):
             text = Sentence(

@@ -36,10 +36,7 @@ GIVEN_UP = 1.0
 FROZEN = 3.0
 """Seconds after which a retry with the first attempt's timestamp was not given a new one."""
 NOTHING = Unjudged("no-delivery", Sentence("no delivery arrived"), error=True)
-UNSIGNED = Unjudged(
-    "unsigned",
-    Sentence("not judged: no delivery was signed"),
-)
+UNSIGNED = Unjudged("unsigned", Sentence("not judged: no delivery was signed"))
 
 
 def deliveries(over: Sequence[Exchange]) -> list[Exchange]:
@@ -415,8 +412,7 @@ _NO_SCHEME = Sentence("the signature fits no known scheme")
 _FITS = Sentence("the signature fits ")
 _NOT_ASKED = Sentence(", not the requested scheme")
 _NO_AGE = Unjudged(
-    "no-timestamp",
-    Sentence("not judged: no delivery carries a timestamp in the right format"),
+    "no-timestamp", Sentence("not judged: no delivery carries a timestamp in the right format")
 )
 _LATER = Sentence("createTime is later than timestamp")
 _NO_TIMES = Sentence(
