@@ -7,7 +7,6 @@ becomes a Stop, in one sentence.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -30,6 +29,8 @@ from conformance.scenario.receiver import Send
 PLAIN_MESSAGES = 3
 RESTART_SECONDS = 3.0
 """Seconds that a dead target gets to be started again, by whatever supervises it."""
+PAUSE = 0.3
+"""Seconds before a target that did not accept a plain message is asked again."""
 BEFORE = Place(case="before")
 AFTER = Place(case="after")
 # First messages (F) and immediate repeats (R) in an aperiodic order, so that answers which alternate by
@@ -281,7 +282,7 @@ async def is_alive(session: Session) -> bool:
         seconds = session.clock.monotonic() - begin - session.stalls.lost(begin)
         if tries > 1 and seconds >= RESTART_SECONDS:
             return False
-        await session.clock.sleep(0.3)
+        await session.clock.sleep(PAUSE)
 
 
 async def send_final_message(session: Session) -> None:
@@ -290,4 +291,4 @@ async def send_final_message(session: Session) -> None:
         exchange = await session.plain(Role.PLAIN, AFTER)
         if exchange.status in session.profile.accepted:
             return
-        await asyncio.sleep(0.3)
+        await session.clock.sleep(PAUSE)

@@ -15,7 +15,7 @@ from conformance.engine.receiver.compose import ComposedRequest
 from conformance.engine.receiver.session import BETWEEN, Session
 from conformance.model.exchange import Exchange, Fault, Role
 from conformance.model.sentence import Sentence
-from conformance.scenario.receiver import Send, Step
+from conformance.scenario.receiver import Expect, Send, Step
 from conformance.scenario.records import Case
 from conformance.wire.raw import Connection, Gate
 
@@ -109,7 +109,7 @@ class CaseRun:
             await self._session.clock.sleep(BACKGROUND_LEAD)
         elif step.send is not None:
             exchanges = await self._send(index, step.send)
-            self._note_busy(step)
+            self._note_busy(step.send, step.expects)
             return exchanges
         elif step.resend:
             return await self._resend(index)
@@ -157,40 +157,30 @@ class CaseRun:
     def _first_by_name(self) -> dict[str, ComposedRequest]:
         return {name: requests[0] for name, requests in self._by_name.items()}
 
-    def _note_busy(self, step: Step) -> None:
+    def _note_busy(self, send: Send, expects: Sequence[Expect]) -> None:
         """Remember, for `resend`, the valid messages that the target answered with 429 or 5xx, or not at
         all."""
-        send = step.send
-        words = {word for expect in step.expects for word in expect.status}
-        valid = not words & {"refused", "4xx", "no-5xx"} and (
-            send is not None
-            and send.method == "POST"
-            and not (
-                send.tampering
-                or send.mutation
-                or send.body
-                or send.signature_of
-                or send.without
-                or send.timestamp
-                or send.repeat_of  # the target may know its id from the first time
-                or send.id_of
-            )
-        )
-        if valid:
-            # Without an observer nobody knows whether an unanswered message took effect.
-            profile = self._session.profile
-            taken = {
-                request.msg_id
-                for request, exchange in self._last_sent
-                if exchange.status in profile.accepted
-            }
-            self._session.refused_for_now |= {
-                request.msg_id: request
-                for request, exchange in self._last_sent
-                if is_busy(exchange)
-                and request.msg_id not in taken  # another copy of it was accepted
-                and (profile.observed or exchange.status is not None)
-            }
+        words = {word for expect in expects for word in expect.status}
+        refusable = words & {"refused", "4xx", "no-5xx"} or send.method != "POST"
+        altered = send.tampering or send.mutation or send.body or send.without or send.timestamp
+        # The target may know the id of an earlier message from the first time.
+        borrowed = send.signature_of or send.repeat_of or send.id_of
+        if refusable or altered or borrowed:
+            return
+        profile = self._session.profile
+        taken = {
+            request.msg_id
+            for request, exchange in self._last_sent
+            if exchange.status in profile.accepted
+        }
+        # Without an observer nobody knows whether an unanswered message took effect.
+        self._session.refused_for_now |= {
+            request.msg_id: request
+            for request, exchange in self._last_sent
+            if is_busy(exchange)
+            and request.msg_id not in taken  # another copy of it was accepted
+            and (profile.observed or exchange.status is not None)
+        }
 
     async def _resend(self, index: int) -> list[Exchange]:
         repeat = Send(repeat_of="it")
