@@ -145,8 +145,7 @@ def _certainty(judgement: Judgement) -> int:
 
 def all_held(judgements: Iterable[Judgement]) -> bool:
     """Whether every expectation holds, and there is one."""
-    kinds = {type(judgement) for judgement in judgements}
-    return kinds == {Held}
+    return {type(judgement) for judgement in judgements} == {Held}
 
 
 def verdict(outcomes: Iterable[Outcome], *, complete: bool) -> Verdict:

@@ -18,10 +18,11 @@ LONGEST_HEAD = 64 * 1024
 
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _REQUEST_LINE = re.compile(rb"[A-Z]{3,} [^\r\n]* HTTP/1\.[0-9]\r?\n")
-_BEGINNING = re.compile(rb"[A-Z]{0,20}( [^\r\n]*\r?)?")
+_BEGINNING = re.compile(rb"[A-Z]{0,20}( [^\r\n]*\r?)?")  # what may become a request line
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?(\r?\n)")
 _TRAILER = re.compile(rb"(?:[^\r\n]+\r?\n)*\r?\n")
+_LONGEST_SIZE = 60  # bytes; a longer line is not the size of a chunk
 _SHOWN = 60  # bytes of what was received, in a problem
 
 
@@ -154,7 +155,10 @@ class RequestReader:
         while True:
             size = _CHUNK_SIZE.match(self._buffer, self._at)
             if size is None:
-                if b"\n" in self._buffer[self._at :] or len(self._buffer) - self._at > _SHOWN:
+                if (
+                    b"\n" in self._buffer[self._at :]
+                    or len(self._buffer) - self._at > _LONGEST_SIZE
+                ):
                     return self._take(len(self._buffer), bytes(self._body), whole=False)
                 return None
             length, start = int(size[1], 16), size.end()

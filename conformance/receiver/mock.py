@@ -230,7 +230,7 @@ class Mock:
     async def _refuse(self, endpoint: MockEndpoint, arrived: Arrival) -> None:
         """Answer 400 to bytes that are no request, and record them."""
         if not problems(arrived.request.raw):
-            return  # the connection ended in the head: there is nothing to be seen
+            return  # the connection ended in the head: there is nothing to report
         transport = arrived.connection.transport
         outcome = await perform(transport, "", _MALFORMED, arrived.sent, self._clock)
         arrival = self._arrival(endpoint, arrived, outcome)

@@ -128,8 +128,7 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
 
     def find(self, trace_filter: TraceFilter = ALL, limit: int = -1) -> Iterator[Exchange]:
         """The matching exchanges in full, by id; at most `limit`."""
-        where, values = trace_filter.where()
-        return self._exchanges(where, values, limit=limit)
+        return self._exchanges(*trace_filter.where(), limit=limit)
 
     def _exchanges(
         self, where: str, values: Sequence[object], order: str = "id", limit: int = -1

@@ -90,10 +90,10 @@ def same_message(step: StepExchanges, profile: SenderProfile, level: Level) -> l
             compared.append(each)
             fields = _without_timestamp(each)
             names = dict.fromkeys([*first, *fields])
-            differing = [n for n in names if not _same(first.get(n), fields.get(n))]
-            if differing:
+            changed = [n for n in names if not _same(first.get(n), fields.get(n))]
+            if changed:
                 place = Sentence("attempt {number}: ", number=number)
-                change = _changed(differing[0], first.get(differing[0]), fields)
+                change = _changed(changed[0], first.get(changed[0]), fields)
                 return [
                     Finding(level, "message-changed", place + change, (each.id, whole[0][1].id))
                 ]
@@ -189,10 +189,9 @@ def exponential_waits(step: StepExchanges, profile: SenderProfile, level: Level)
     # An attempt that is due may have to wait for the turn of its message.
     kind = kind_of(means, scatter, max(BLUR, spread))
     if kind is None and are_too_short(means):
-        seconds = figures(means)
         text = Sentence(
             "waits were {waits} s, too short to tell backoff from a busy machine: needs a longer first wait",
-            waits=seconds,
+            waits=figures(means),
         )
         return [Unjudged("waits-too-short", text, slack=max(means) / 4)]
     if kind is None:
@@ -205,8 +204,7 @@ def exponential_waits(step: StepExchanges, profile: SenderProfile, level: Level)
     # A sender with a limited rate returns to a message once in a round, whatever its backoff.
     if spread > A_ROUND and SAME_AS_ROUND[0] < median(means) / spread < SAME_AS_ROUND[1]:
         return [Unjudged("lost-in-crowd", _LOST_IN_CROWD, slack=spread - A_ROUND)]
-    listed_waits = figures(means)
-    text = Sentence("waits were {waits} s: ", waits=listed_waits) + kind.text
+    text = Sentence("waits were {waits} s: ", waits=figures(means)) + kind.text
     return [
         Finding(level, kind.code, text, tuple(each.id for each in messages[0]), slack_of(means))
     ]

@@ -84,6 +84,4 @@ def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 VALUES: st.SearchStrategy[Any] = _nested(_nested(_nested(SCALARS)))
 """Any JSON value, a few levels deep, with numbers that every parser accepts."""
 
-OBJECTS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
-    KEYS, _nested(_nested(_nested(SCALARS))), max_size=4
-)
+OBJECTS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(KEYS, VALUES, max_size=4)
