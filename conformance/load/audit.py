@@ -27,7 +27,8 @@ LAGS = 3
 PAUSE = 0.2
 ATTEMPTS = 5
 """How often the observer is asked about a message while it gives no count."""
-HERE, LATER = Place(case=AUDIT), Place(case="later")
+OF_AUDIT, OF_LATER = Place(case=AUDIT), Place(case="later")
+"""The places of what the observer is asked about the load, and about a message sent after it."""
 
 Progress = Callable[[int, int], None]
 
@@ -68,7 +69,7 @@ class Audit:
         run's figures."""
         session = self._session
         # "Once" can be believed when the effect of a message sent after all others has appeared.
-        later = await session.plain(Role.CONTROL, LATER)
+        later = await session.plain(Role.CONTROL, OF_LATER)
         session.recording = False
         messages = sum(len(ledger.states) for ledger in self._ledgers.values())
         await self._ask_all(self._messages(VALID | FORGED), progress, messages)
@@ -78,7 +79,7 @@ class Audit:
             # Messages that were still in work may have taken a second effect meanwhile.
             await self._ask(self._messages(REPEATED | FORGED))
         session.recording = True
-        shown = await session.effects([str(later.msg_id)], 1, LATER)
+        shown = await session.effects([str(later.msg_id)], 1, OF_LATER)
         await self._record_evidence()
         return {
             "messages": messages,
@@ -140,7 +141,7 @@ class Audit:
         is stopped."""
         rest = iter(ids)
         while chunk := list(islice(rest, CHUNK)):
-            observed = await self._session.effects([str(each) for each in chunk], 0, HERE, 0.0)
+            observed = await self._session.effects([str(each) for each in chunk], 0, OF_AUDIT, 0.0)
             counts = [count(exchange) for exchange in observed]
             for msg_id, effects in zip(chunk, counts, strict=True):
                 self._note(msg_id, effects)

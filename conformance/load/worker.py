@@ -34,7 +34,7 @@ TIMEOUT_DEADLINES = 2
 """An exchange is abandoned after this many deadlines, so that a late answer differs from none."""
 
 
-class Clock:
+class StallClock:
     """Measures how long this process stalls, so that the receiver is not blamed for it."""
 
     def __init__(self, ticks: histogram.Histogram) -> None:
@@ -80,7 +80,7 @@ class Worker:
         self.repeat_window = max(1, settings.repeat_within // workers)
         self.bursts: tuple[Burst, ...] = draw(settings.seed)
         self.forgeries: tuple[Tampering, ...] = forgeries(settings.dialect)
-        self.clock = Clock(self.figures.ticks)
+        self.clock = StallClock(self.figures.ticks)
         self.user_numbers: Iterator[int] = count()
         self._start = perf_counter()
         self._head = request_head(settings)
