@@ -111,14 +111,14 @@ class Ledger:
     figures: Figures = field(default_factory=Figures)
     samples: dict[str, list[Exchange]] = field(default_factory=dict)
 
-    def sample(self, name: str, made: Callable[[], Exchange], most: int = SAMPLES) -> None:
-        """Keep the exchange of `made` unless there are `most` of this `name` already."""
+    def sample(self, name: str, made: Callable[[], Exchange]) -> None:
+        """Keep the exchange of `made` unless there are SAMPLES of this `name` already."""
         kept = self.samples.get(name)
         if kept is None:
             if len(self.samples) == SAMPLE_KINDS:
                 return
             kept = self.samples[name] = []
-        if len(kept) < most:
+        if len(kept) < SAMPLES:
             kept.append(made())
 
     def add_message(self, state: int) -> int:

@@ -121,7 +121,7 @@ class RequestReader:
         if head is None:
             return self._unreadable()
         if head.chunked:
-            return self._chunks(head)
+            return self._chunks()
         available = len(self._buffer) - head.size
         if available < head.length and available <= self.limit:
             return None
@@ -151,7 +151,7 @@ class RequestReader:
             return self._take(len(self._buffer), b"", whole=False)
         return None
 
-    def _chunks(self, head: Head) -> RawRequest | None:
+    def _chunks(self) -> RawRequest | None:
         while True:
             size = _CHUNK_SIZE.match(self._buffer, self._at)
             if size is None:

@@ -83,10 +83,10 @@ def durations(times: Iterable[tuple[float, int]], deadline: float) -> Markup:
     return _svg("times", parts, width="100%", height=end + 4)
 
 
-def lines(series: Series, *, unit: str = "") -> Markup:
+def lines(series: Series) -> Markup:
     """Lines over time, from second 0 on, on an axis that begins at 0."""
     top = _round_up(max((value for points in series.values() for _, value in points), default=1))
-    marks = {part: f"{top * part:,g}{unit}" for part in (0, 0.5, 1)}
+    marks = {part: f"{top * part:,g}" for part in (0, 0.5, 1)}
     return _plot(
         {name: [(x, y / top) for x, y in points] for name, points in series.items()}, marks
     )

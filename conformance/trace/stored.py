@@ -126,14 +126,14 @@ class StoredTrace:  # noqa: PLR0904 - waits until it and `Trace` become one read
         with self._reading():
             return exchange_from(values)
 
-    def find(self, trace_filter: TraceFilter = ALL, limit: int = -1) -> Iterator[Exchange]:
-        """The matching exchanges in full, by id; at most `limit`."""
-        return self._exchanges(*trace_filter.where(), limit=limit)
+    def find(self, trace_filter: TraceFilter = ALL) -> Iterator[Exchange]:
+        """The matching exchanges in full, by id."""
+        return self._exchanges(*trace_filter.where())
 
     def _exchanges(
-        self, where: str, values: Sequence[object], order: str = "id", limit: int = -1
+        self, where: str, values: Sequence[object], order: str = "id"
     ) -> Iterator[Exchange]:
-        for batch in self._fetched(where, values, (*NARROW, *WIDE), order, limit):
+        for batch in self._fetched(where, values, (*NARROW, *WIDE), order):
             for row in batch:
                 with self._reading():
                     exchange = exchange_from(row)

@@ -52,7 +52,7 @@ def judge_steps(
             if expect.status:
                 judgement = _statuses(expect, step, here, profile)
                 if expect.or_skip and not isinstance(judgement, Held):
-                    return [_plain_refused(probes, profile)]
+                    return [_plain_refused(probes)]
                 judgements.append(judgement)
             if expect.within is not None:
                 judgements.append(_within(expect, probes))
@@ -61,11 +61,9 @@ def judge_steps(
     return judgements
 
 
-def _plain_refused(probes: Sequence[Exchange], profile: ReceiverProfile) -> Unjudged:
+def _plain_refused(probes: Sequence[Exchange]) -> Unjudged:
     return (
-        Unjudged("plain-refused", _PLAIN_REFUSED + answered(probes[0], profile))
-        if probes
-        else NO_EVIDENCE
+        Unjudged("plain-refused", _PLAIN_REFUSED + answered(probes[0])) if probes else NO_EVIDENCE
     )
 
 
@@ -89,7 +87,7 @@ def _refused_control(exchanges: Sequence[Exchange], profile: ReceiverProfile) ->
         return None
     reason = (
         Sentence("not judged: a plain valid message sent beside it was not accepted (")
-        + answered(refused, profile)
+        + answered(refused)
         + Sentence(")")
     )
     return Unjudged("control-refused", reason, error=True, exchanges=(refused.id,))
@@ -124,10 +122,10 @@ def _not_refused(
     unreached = [probe for probe in probes if probe.fault in _UNREACHED]
     if unreached:
         first = unreached[0]
-        return Unjudged("unreached", answered(first, profile), error=True, exchanges=(first.id,))
+        return Unjudged("unreached", answered(first), error=True, exchanges=(first.id,))
     busy = [probe for probe in probes if probe.status in NOT_NOW]
     if busy and (busy[0].status, None) != profile.refusal:
-        reason = answered(busy[0], profile) + _NOT_NO
+        reason = answered(busy[0]) + _NOT_NO
         return Unjudged("busy", reason, error=True, exchanges=(busy[0].id,))
     silent = [
         probe
@@ -135,7 +133,7 @@ def _not_refused(
         if probe.fault is Fault.TIMEOUT and not _is_without_effect(probe, here)
     ]
     if silent:
-        reason = answered(silent[0], profile) + _NO_REFUSAL
+        reason = answered(silent[0]) + _NO_REFUSAL
         return Unjudged(
             "unanswered", reason, error=True, exchanges=tuple(probe.id for probe in silent[:10])
         )
@@ -168,10 +166,10 @@ def _unexpected(
     wrong = firm or wrong
     first = wrong[0]
     if first.fault in (Fault.REFUSED, Fault.DNS):
-        return Unjudged("unreached", answered(first, profile), error=True, exchanges=(first.id,))
+        return Unjudged("unreached", answered(first), error=True, exchanges=(first.id,))
     if first.status == 429 and not burst:
         return Unjudged("rate-limit", RATE_LIMIT, error=True, exchanges=(first.id,))
-    message = answered(first, profile) + _expected(expect.status, step, first)
+    message = answered(first) + _expected(expect.status, step, first)
     if total > 1:
         message = Sentence("{count} of {total} requests: ", count=len(wrong), total=total) + message
     ids = tuple(probe.id for probe in wrong[:10])

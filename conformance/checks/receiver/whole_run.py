@@ -95,12 +95,10 @@ def signature_refusal_status(
     judgements: list[Judgement] = []
     if wrong:
         judgements.append(
-            Finding(level, "refused-otherwise", _by_status(wrong, profile, "401"), _ids(wrong))
+            Finding(level, "refused-otherwise", _by_status(wrong, "401"), _ids(wrong))
         )
     if other:
-        judgements.append(
-            Finding(Level.MAY, "other-4xx", _by_status(other, profile, "401"), _ids(other))
-        )
+        judgements.append(Finding(Level.MAY, "other-4xx", _by_status(other, "401"), _ids(other)))
     return judgements or [held(level, refused)]
 
 
@@ -115,7 +113,7 @@ def body_refusal_status(
         return [Unjudged("nothing-refused", Sentence("no malformed body was refused by 4xx"))]
     other = [e for e in refused if e.status != 400 and (e.status != 401 or _is_utf8(e))]
     if other:
-        return [Finding(level, "other-4xx", _by_status(other, profile, "400"), _ids(other))]
+        return [Finding(level, "other-4xx", _by_status(other, "400"), _ids(other))]
     return [held(level, refused)]
 
 
@@ -137,7 +135,7 @@ def body_answered(
         return [Unjudged("no-evidence", Sentence("no malformed body was sent"))]
     silent = [probe for probe in probes if probe.fault in _UNANSWERED]
     if silent:
-        return [Finding(level, "unanswered", _by_status(silent, profile, None), _ids(silent))]
+        return [Finding(level, "unanswered", _by_status(silent, None), _ids(silent))]
     return [held(level, [probe for probe in probes if probe.answer is not None])]
 
 
@@ -194,7 +192,7 @@ def alive(over: Iterable[Exchange], profile: ReceiverProfile, level: Level) -> l
         return [Unjudged("rate-limit", RATE_LIMIT, error=True, exchanges=_ids(after))]
     if after[-1].fault is Fault.GIVEN_UP:
         return [Unjudged("unmeasured", UNMEASURED, error=True, exchanges=_ids(after))]
-    message = Sentence("after the run, a plain valid message: ") + answered(after[-1], profile)
+    message = Sentence("after the run, a plain valid message: ") + answered(after[-1])
     lost = suspects(over, after[-1].request.url) if after[-1].status is None else []
     return [Finding(level, "dead", message + describe_suspects(lost), _ids([*after[-1:], *lost]))]
 
@@ -230,13 +228,11 @@ def _is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def _by_status(
-    exchanges: Sequence[Exchange], profile: ReceiverProfile, expected: str | None
-) -> Sentence:
+def _by_status(exchanges: Sequence[Exchange], expected: str | None) -> Sentence:
     """Exchanges grouped by answer: "answered 403: a, b; answered 500: c (instead of 401)"."""
     groups: dict[Sentence, list[Exchange]] = {}
     for exchange in exchanges:
-        groups.setdefault(answered(exchange, profile), []).append(exchange)
+        groups.setdefault(answered(exchange), []).append(exchange)
     answers = clauses(
         Sentence("{answer}: {places}", answer=answer, places=places(group))
         for answer, group in groups.items()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from conformance.checks.receiver.profile import ReceiverProfile
 from conformance.model.exchange import Exchange, Fault
 from conformance.model.sentence import Sentence, joined, verbatim
+
+MOST_PLACES = 4
 
 _FAULTS = {
     Fault.DNS: Sentence("the host name does not resolve"),
@@ -26,7 +27,7 @@ _WORDS = {
 }
 
 
-def answered(exchange: Exchange, profile: ReceiverProfile) -> Sentence:
+def answered(exchange: Exchange) -> Sentence:
     """What the target answered, as a predicate: "answered 500"."""
     if exchange.status is not None:
         return Sentence("answered {status}", status=exchange.status)
@@ -36,13 +37,13 @@ def answered(exchange: Exchange, profile: ReceiverProfile) -> Sentence:
     return _FAULTS[exchange.fault] + verbatim(detail)
 
 
-def places(exchanges: Sequence[Exchange], most: int = 4) -> str:
-    """The rules and cases that the exchanges belong to: the first `most`, and how many more."""
+def places(exchanges: Sequence[Exchange]) -> str:
+    """The rules and cases that the exchanges belong to: the first MOST_PLACES, and how many more."""
     names = sorted(
         {f"{e.rule or 'plain message'}{f'[{e.case}]' if e.case else ''}" for e in exchanges}
     )
-    rest = f" +{len(names) - most}" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+    rest = f" +{len(names) - MOST_PLACES}" if len(names) > MOST_PLACES else ""
+    return ", ".join(names[:MOST_PLACES]) + rest
 
 
 RATE_LIMIT = Sentence(

@@ -251,7 +251,7 @@ def _too_many(
         )
         return "sent-again-after-200", text
     first = attempts[0]
-    if first.fault is Fault.TIMEOUT and step.expected_answer(first) is not None:
+    if first.fault is Fault.TIMEOUT and step.accepts_first:
         held = first.ended - first.sent
         text = Sentence(
             "given up after {seconds:.1f} s, before the deadline, and sent again", seconds=held

@@ -132,10 +132,11 @@ class StepExchanges:
         ids = tuple(event.id for event in self.events if event.msg_id in missing)[:10]
         return ids or ((self.call.id,) if self.call is not None else ())
 
-    def expected_answer(self, attempt: Exchange) -> float | None:
-        """The seconds after which the script answers a first attempt with 200; None if it does not."""
+    @property
+    def accepts_first(self) -> bool:
+        """Whether the script answers a first attempt with 200."""
         first = self.sender_case.endpoint.answers[0]
-        return first.delay if first.status == 200 and first.fault is None else None
+        return first.status == 200 and first.fault is None
 
     def _is_after_call(self, attempt: Exchange) -> bool:
         """Whether an attempt is no older than the step's call; those of an earlier Test are."""

@@ -114,7 +114,7 @@ class ReceiverJudge:
         probes = [e for e in record.exchanges if e.role is Role.PROBE and e.status is not None]
         if not probes or not record.case.acts:
             return EMPTY
-        text = answered(probes[-1], self.profile)
+        text = answered(probes[-1])
         if record.case.counting and not self.profile.observed and self.profile.inferred is not None:
             text += Sentence(" (judged by the answers)")
         return text

@@ -186,7 +186,7 @@ async def _look_at_observer(session: Session, plain: Sequence[Exchange]) -> None
     effects = count(exchange)
     if effects is None:
         expected = Sentence(' instead of 200 and {{"count": N}}: check --observer-url')
-        blind = Sentence("the observer ") + answered(exchange, session.profile) + expected
+        blind = Sentence("the observer ") + answered(exchange) + expected
     elif effects == 0:
         blind = Sentence(
             "a plain message was accepted, but the observer shows no effect of it within 5 s: "
@@ -230,10 +230,7 @@ def _unreached(last: Exchange, session: Session) -> Sentence:
         Fault.CLOSED: Sentence("is it an HTTP server, and does it speak http rather than https?"),
     }
     hint = hints.get(last.fault or Fault.CLOSED, hints[Fault.CLOSED])
-    if speaks_no_tls(last):
-        reason = NO_TLS
-    else:
-        reason = answered(last, session.profile) + Sentence("; {hint}", hint=hint)
+    reason = NO_TLS if speaks_no_tls(last) else answered(last) + Sentence("; {hint}", hint=hint)
     return Sentence("{url} cannot be judged: ", url=url) + reason
 
 
