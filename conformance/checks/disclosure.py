@@ -1,4 +1,6 @@
-"""Whether bytes that a peer sent give a secret away, or hold it by chance. Only what accuses a peer asks."""
+"""Whether bytes that a peer sent give a secret away, or hold it by chance. Only checks that accuse a peer
+ask.
+"""
 
 from __future__ import annotations
 

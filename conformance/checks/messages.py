@@ -1,5 +1,5 @@
-"""Checks of one message at a time, and the sum of what they say: so that a trace is judged in the memory that
-its longest message needs, however many there are.
+"""Applies checks to one message at a time, and sums up what they say: judging a trace takes the memory of its
+longest message, however many there are.
 """
 
 from __future__ import annotations

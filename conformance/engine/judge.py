@@ -76,7 +76,7 @@ class Judge(Protocol):
 
 def judge_case(judge: Judge, record: CaseRecord, lost: float = 0.0) -> CaseRecord:
     """`record` with the judgements on the exchanges that it made. `lost` is the most seconds for which this
-    process was stalled meanwhile; what they can explain is no evidence."""
+    process was stalled meanwhile; what they can explain is not evidence."""
     judgements = judge.judge(record.case, record.exchanges)
     reliable = drop_unreliable(judgements, lost)
     unmeasured = any(exchange.detail == HELD_UP for exchange in record.exchanges)

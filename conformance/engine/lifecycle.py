@@ -64,8 +64,8 @@ class Stop:
 
 
 class Lifecycle:
-    """The state of one run, and the `stop` that explains it: why the rest is not judged. None while, and
-    where, everything is."""
+    """The state of one run, and the `stop` that explains it: why the rest is not judged. None as long as
+    everything is."""
 
     def __init__(self) -> None:
         self.state = State.PREFLIGHT

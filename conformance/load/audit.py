@@ -21,8 +21,8 @@ from conformance.model.exchange import Role
 CHUNK = 64
 """Messages that are asked about at once."""
 QUIET_PERIOD = 5.0
-"""Seconds without another missing effect, after which the rest counts as lost: at least so many, or
-LAGS times the longest lag that was seen."""
+"""Seconds without a further effect after which the missing ones count as lost; or LAGS times the longest lag
+that was seen, if that is longer."""
 LAGS = 3
 PAUSE = 0.2
 ATTEMPTS = 5

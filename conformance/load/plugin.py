@@ -113,7 +113,7 @@ class Plugin:
         self._leads = not isinstance(self._runner, WorkerRunner)
         self._sends = not isinstance(self._runner, MasterRunner)
         self._language = language
-        self._judge: JudgeProcess | None = None  # of the run that goes on
+        self._judge: JudgeProcess | None = None  # of the current run
         self._judging: JudgeProcess | None = None  # of the run that has ended
         self._began = self._ended = 0.0
         self._greenlets: list[gevent.Greenlet[[], None]] = []

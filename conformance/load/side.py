@@ -34,9 +34,9 @@ from conformance.scenario.load import built_in
 CONCURRENCY = 32
 """Questions to the observer in flight."""
 LONGEST = 7 * 24 * 3600.0
-"""Seconds that a run may take: the load has an end of its own, and so has the audit."""
+"""Seconds that a run may take: the load has an end of its own, and so does the audit."""
 AUDIT_SECONDS, AUDIT_SHARE = 600.0, 3.0
-"""Seconds that effects are waited for at most: so many, or this multiple of the load's own."""
+"""The longest wait for effects: these seconds, or this multiple of the load's if that is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,8 @@ class LoadSide(ReceiverSide):
         return replace(super().judge, load=self._figures)
 
     async def preflight(self) -> Stop | None:
-        """As for any receiver; a load is then sent only as it was asked for, and with an observer that
-        answers."""
+        """As for any receiver. It also stops a load in another dialect than the requested one, and one whose
+        observer does not answer."""
         stop = await super().preflight()
         if stop is not None:
             return stop

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from conformance.protocol.dialect import Dialect, Secret
 
 REQUIRED: Any = object()
-"""The default of an option that must be there."""
+"""The default of a required option."""
 
 EXAMPLES = Path(".hookproof", "examples")
 """Where failing examples are stored: in the working directory, like Hypothesis's own."""
@@ -79,7 +79,7 @@ class Option:
 
     @property
     def required(self) -> bool:
-        """Whether it must be there."""
+        """Whether a value must be given."""
         return self.default is REQUIRED
 
     @property
@@ -300,11 +300,11 @@ class ReportOptions:
 
 
 PYTEST = (RunOptions, ReceiverTable, SenderTable, ReportOptions)
-"""The tables whose options pytest has, but for those that are not `pytest`."""
+"""The tables whose options pytest has, except those whose `pytest` is None."""
 
 
 def pytest_options() -> dict[str, Option]:
-    """The options of pytest by their names. There none is required: embedded parts stand in for targets."""
+    """The options of pytest by their names. None is required there: embedded parts stand in for targets."""
     return {
         name: replace(declared, default=None) if declared.required else declared
         for table in PYTEST

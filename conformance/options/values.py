@@ -49,7 +49,7 @@ def read_one(option: Option, value: Any) -> Any:
 
 
 def read_options(record: type[T], values: Mapping[str, object], **fixed: Any) -> T:
-    """A record of options with these `values`, by name. `fixed` are its fields that are no options.
+    """A record of options with these `values`, by name. `fixed` are its fields that are not options.
     Raises InputError."""
     table = options(record)
     unknown = next((name for name in values if name not in table), None)

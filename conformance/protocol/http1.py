@@ -86,7 +86,7 @@ class RequestReader:
 
     @property
     def begun(self) -> bool:
-        """Whether some bytes of a request have been received that is not complete yet."""
+        """Whether bytes of an incomplete request have been received."""
         return bool(self._buffer)
 
     @property
@@ -101,7 +101,7 @@ class RequestReader:
 
     def surplus(self) -> bytes:
         """Bytes that follow a complete request and do not begin another one: they belong to its body.
-        Takes them off the connection. To be asked for before `next`."""
+        Takes them off the connection. Call it before `next`."""
         if self._first or not self._buffer or self._head is not None:
             return b""
         begins = _REQUEST_LINE.search(self._buffer)

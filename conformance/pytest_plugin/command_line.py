@@ -60,7 +60,7 @@ def run_options(
     config: pytest.Config, target: Target, more: Mapping[str, Any], **fixed: Any
 ) -> RunOptions:
     """The options of a run against `target`: its own and those of the command line; `more` replaces them, and
-    `fixed` are no options. Raises InputError."""
+    `fixed` are fields that are not options. Raises InputError."""
     record = SenderOptions if isinstance(target, SenderTarget) else Options
     common = {name: value for name, value in values(config).items() if name in COMMON}
     return read_options(

@@ -39,7 +39,7 @@ QUIET = pytest.mark.filterwarnings(
     f"always::{HookproofWarning.__module__}.{HookproofWarning.__name__}",
 )
 """A user's `filterwarnings = error` is about their own code. But filters hold for all threads, and such
-an error on the run's thread would break the run. Nor does it make a MUST of a SHOULD."""
+an error on the run's thread would break the run. Nor may they turn a SHOULD into a MUST."""
 
 
 class RuleItem(pytest.Function):

@@ -1,7 +1,7 @@
 """A raw HTTP/1.1 listener: hands over whatever reaches a port, as bytes, however broken.
 
-It answers nothing but 100 Continue; who takes an arrival writes to its connection. Knows neither
-endpoints nor scripts.
+It answers nothing but 100 Continue; whoever takes an arrival writes the answer to its connection. Knows
+neither endpoints nor scripts.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _LOG.addHandler(logging.NullHandler())
 BACKLOG = 1024
 """How many connections may wait to be accepted: a burst opens hundreds at once."""
 LINGER = 2.0
-"""Seconds in which a sender may still send what is discarded, before its connection is closed: a reset
-would take the answer away."""
+"""Seconds for which what a sender still sends is discarded before its connection is closed: closing at once
+would reset the connection, and the answer could be lost."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 

@@ -24,7 +24,7 @@ from conformance.fuzz.campaign.outcomes import Aborted, ExampleResult, Failure, 
 from conformance.model.rules import Unjudged
 
 BATCH = 8
-"""Messages in one example of Hypothesis's, which costs as much as drawing several of them."""
+"""Messages in one of Hypothesis's examples: an example costs as much as drawing several messages."""
 ROUND_EXAMPLES = 9
 """Examples of Hypothesis's in a round. From the tenth on it builds most of them by copying parts of
 one over others. That finds what two equal values break, but with messages that must be new each time
@@ -211,7 +211,7 @@ class Campaign:
         whole = self.shrinking or (self._stored is not None and self._stored.untried)
         try:
             tried, result = self.attempt(batch if whole else batch[: self._left])
-        except Exception as fault:  # a fault of the suite is no failing example
+        except Exception as fault:  # a fault of the suite is not a failing example
             self._fault = fault
             self._end_round()
         if self.shrinking:
