@@ -64,7 +64,7 @@ class Audit:
         """Ask no more: the load is judged by the counts so far."""
         self._stopped = True
 
-    async def run(self, progress: Progress = lambda asked, messages: None) -> dict[str, Any]:
+    async def run(self, progress: Progress) -> dict[str, Any]:
         """Ask until every effect has been seen, or the missing ones are lost. Returns the `observer` of the
         run's figures."""
         session = self._session

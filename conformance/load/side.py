@@ -72,12 +72,7 @@ def options(settings: Settings) -> Options:
 class LoadSide(ReceiverSide):
     """The receiver under a load. `progress` takes how many messages the observer was asked about."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        generate: Generate,
-        progress: Progress = lambda asked, messages: None,
-    ) -> None:
+    def __init__(self, settings: Settings, generate: Generate, progress: Progress) -> None:
         super().__init__(options(settings))
         self._settings = settings
         self._generate = generate

@@ -34,13 +34,12 @@ class Files:
         )
         return Files(json, junit, html, trace, self.redact)
 
-    def check(self, prefix: str = "") -> None:
-        """Raise InputError for a path that cannot be written, so that a run does not start in vain.
-        `prefix` begins the names of the options, after the dashes."""
+    def check(self) -> None:
+        """Raise InputError for a path that cannot be written, so that a run does not start in vain."""
         if self.redact and self.trace is None:
             raise InputError("--redact needs --trace: it hides what the trace holds")
         for option, path in self._paths():
-            check_writable(prefix + option, path)
+            check_writable(option, path)
         if self.trace is not None:
             check_place(self.trace)
 

@@ -41,11 +41,7 @@ class SenderCaseRun:
     that need the same configuration."""
 
     def __init__(
-        self,
-        peer: SenderPeer,
-        rule: str,
-        case: Case,
-        registration: Registration | None = None,
+        self, peer: SenderPeer, rule: str, case: Case, registration: Registration | None
     ) -> None:
         self._peer = peer
         self._session = peer.session
