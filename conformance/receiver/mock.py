@@ -22,8 +22,8 @@ from weakref import WeakKeyDictionary
 
 from conformance.model.clock import Clock
 from conformance.model.errors import InputError
-from conformance.model.exchange import Exchange, Fault, Headers, Request, Role, Transport
-from conformance.protocol.http1 import LONGEST_HEAD, problems
+from conformance.model.exchange import Exchange, Fault, Request, Role, Transport
+from conformance.protocol.http1 import LONGEST_HEAD, Head, problems
 from conformance.protocol.message import mark_in
 from conformance.receiver import behaviour
 from conformance.receiver.script import Outcome, Scripted, perform
@@ -225,7 +225,7 @@ class Mock:
             self._end(endpoint, index, self._disconnected(Fault.TIMEOUT, _SENDER_LEFT))
             raise
         self._end(endpoint, index, outcome)
-        return _stays_open(arrival.request.headers, dict(scripted.headers))
+        return _stays_open(request.head, dict(scripted.headers))
 
     async def _refuse(self, endpoint: MockEndpoint, arrived: Arrival) -> None:
         """Answer 400 to bytes that are no request, and record them."""
@@ -281,10 +281,12 @@ class Mock:
         )  # fmt: skip
 
 
-def _stays_open(received: Headers, answered: dict[str, str]) -> bool:
-    """Whether both sides keep the connection (RFC 9112, 9.3)."""
-    asked = {value.lower() for name, value in received if name.lower() == b"connection"}
-    return b"close" not in asked and answered.get("Connection", "").lower() != "close"
+def _stays_open(head: Head, answered: dict[str, str]) -> bool:
+    """Whether both sides keep the connection (RFC 9112, 9.3). In HTTP/1.0 the end of an answer may be that of
+    the connection."""
+    asked = b",".join(head.values(b"connection")).lower().split(b",")
+    closes = b"close" in map(bytes.strip, asked) or head.version == b"HTTP/1.0"
+    return not closes and answered.get("Connection", "").lower() != "close"
 
 
 def _msg_id(body: bytes) -> str | None:

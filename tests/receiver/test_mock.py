@@ -458,3 +458,22 @@ async def test_every_interface_is_reached_by_loopback() -> None:
         endpoint = server.endpoint()
         assert address(endpoint.url)[0] == "127.0.0.1"
         assert (await ask(endpoint)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("version", "connection"),
+    [
+        pytest.param("HTTP/1.0", "keep-alive", id="HTTP/1.0"),
+        pytest.param("HTTP/1.1", "TE, close", id="close among other words"),
+    ],
+)
+async def test_an_answer_ends_the_connection_of_a_sender_that_reads_to_its_end(
+    version: str, connection: str
+) -> None:
+    async with mock() as server:
+        endpoint = server.endpoint()
+        data = head(endpoint, 2, f"Connection: {connection}") + b"{}"
+        reader, writer = await send(endpoint, data.replace(b"HTTP/1.1", version.encode(), 1))
+        async with asyncio.timeout(SOON):
+            assert (await reader.read()).startswith(b"HTTP/1.1 200")
+        writer.close()
