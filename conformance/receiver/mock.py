@@ -237,7 +237,10 @@ class Mock:
         endpoint.malformed.append(replace(arrival, role=Role.MALFORMED))
 
     def _extend(self, arrived: Arrival, surplus: bytes) -> None:
-        endpoint, index = self._met[arrived.connection], self._indices[arrived.connection]
+        endpoint = self._met.get(arrived.connection)
+        if endpoint is None:  # the request was for nobody
+            return
+        index = self._indices[arrived.connection]
         arrival = endpoint.arrivals[index]
         request = replace(arrival.request, body=arrival.request.body + surplus)
         raw = (arrival.raw or arrived.request.raw) + surplus

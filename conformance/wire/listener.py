@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._started: float | None = None
         self._count = 0
         self._ended = False
+        self._lingers = False
         self._paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -76,6 +77,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio."""
+        if self._lingers:  # a body that is too long may come in pieces
+            self._reader.receive(data)
+            self._take_surplus()
         if self._ended:
             return
         if self._started is None:
@@ -104,6 +108,7 @@ class Connection(asyncio.Protocol):
             return
         if self.transport.can_write_eof():
             self.transport.write_eof()
+            self._lingers = True
             self._resume()
             asyncio.get_running_loop().call_later(LINGER, self.transport.close)
         else:
@@ -143,9 +148,12 @@ class Connection(asyncio.Protocol):
             self.transport.write(CONTINUE)
 
     def _take_surplus(self) -> None:
-        if (surplus := self._reader.surplus()) and self._last is not None:
-            self._listener.taker.extend(self._last, surplus)
-            self._started = None
+        if not (surplus := self._reader.surplus()) or self._last is None:
+            return
+        self._started = None
+        request, taker = self._last.request, self._listener.taker
+        if request.whole and len(request.body) <= taker.limit:
+            taker.extend(self._last, surplus)
 
     def _serve(self, request: RawRequest) -> None:
         now = self._listener.clock.monotonic()
@@ -165,6 +173,7 @@ class Connection(asyncio.Protocol):
             _LOG.exception("an arrival could not be taken")
         finally:
             self._task = None
+            self._take_surplus()
             if not stays or self._ended:
                 self.close()
         if stays and not self._ended:

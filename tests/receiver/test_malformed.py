@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conformance.model.exchange import Role
+from tests.receiver.mock_parts import SOON
 from tests.receiver.test_mock import ask, body, ended, head, mock, send
 
 CONTENT = body("7")
@@ -84,3 +85,16 @@ async def test_bytes_without_a_known_path_are_not_recorded() -> None:
         writer.close()
         assert (await ask(endpoint)).status == 200
     assert endpoint.malformed == []
+
+
+async def test_bytes_after_the_last_request_of_a_connection_belong_to_it() -> None:
+    async with mock() as server:
+        endpoint = server.endpoint()
+        data = head(endpoint, 2, "Connection: close") + b"{}"
+        reader, writer = await send(endpoint, data)
+        await reader.read()
+        writer.write(b'"}')
+        writer.close()
+        await endpoint.changed(SOON)
+    (arrival,) = endpoint.arrivals
+    assert (arrival.request.body, arrival.raw) == (b'{}"}', data + b'"}')
