@@ -125,7 +125,8 @@ class Connection(asyncio.Protocol):
             return
         self._ended = True
         if self._task is not None:
-            self._task.cancel()
+            # Soon, not at once: a task that is cancelled before its first step never runs.
+            asyncio.get_running_loop().call_soon(self._task.cancel)
             return
         self._take_surplus()
         if (rest := self._reader.finish()) is not None:
@@ -174,7 +175,7 @@ class Connection(asyncio.Protocol):
         finally:
             self._task = None
             self._take_surplus()
-            if not stays or self._ended:
+            if not stays or self._ended or self.transport.is_closing():
                 self.close()
         if stays and not self._ended:
             self._resume()
