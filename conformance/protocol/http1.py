@@ -20,7 +20,7 @@ _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _REQUEST_LINE = re.compile(rb"[A-Z]{3,} [^\r\n]* HTTP/1\.[0-9]\r?\n")
 _BEGINNING = re.compile(rb"[A-Z]{0,20}( [^\r\n]*\r?)?")  # what may become a request line
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?(\r?\n)")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?(\r?\n)")
 _TRAILER = re.compile(rb"(?:[^\r\n]+\r?\n)*\r?\n")
 _LONGEST_SIZE = 60  # bytes; a longer line is not the size of a chunk
 _SHOWN = 60  # bytes of what was received, in a problem
@@ -164,7 +164,9 @@ class RequestReader:
             length, start = int(size[1], 16), size.end()
             if length == 0:
                 return self._trailer(start)
-            if len(self._buffer) < start + length + 2 and len(self._body) <= self.limit:
+            available = len(self._buffer) - start
+            size_so_far = len(self._body) + min(available, length)
+            if available < length + 2 and size_so_far <= self.limit:
                 return None
             self._body += self._buffer[start : start + length]
             self._at = start + length
@@ -296,11 +298,23 @@ def _body_problems(head: Head, raw: bytes) -> Iterator[Sentence]:
         ):
             yield Sentence("a chunk does not end with CRLF")
             return
-        if length == 0 or at >= len(raw):
+        if length == 0:
+            yield from _end_problems(raw, at)
+            return
+        if at >= len(raw):
             return
         at += 2
     if at < len(raw):
         yield Sentence("not the size of a chunk: {line}", line=_shown(raw[at:]))
+
+
+def _end_problems(raw: bytes, at: int) -> Iterator[Sentence]:
+    """What is wrong from `at` on, behind the line of the last chunk."""
+    end = _TRAILER.match(raw, at)
+    if end is not None and b"\n" in end[0].replace(b"\r\n", b""):
+        yield Sentence("a chunk does not end with CRLF")
+    if end is not None and end.end() < len(raw):
+        yield Sentence("{count:,} bytes follow the last chunk", count=len(raw) - end.end())
 
 
 def _split(line: bytes) -> tuple[bytes, bytes, bytes]:

@@ -146,6 +146,12 @@ def test_what_h11_writes_is_read_whole_and_has_no_problem(
             id="no chunk size",
         ),
         pytest.param(
+            CHUNKED + b"more", "{count:,} bytes follow the last chunk", id="more after the chunks"
+        ),
+        pytest.param(
+            CHUNKED[:-2] + b"\n", "a chunk does not end with CRLF", id="LF after the chunks"
+        ),
+        pytest.param(
             PLAIN.replace(b"Host: mock", b"Host: mock\r\n more"),
             "a header is folded over two lines: {line}",
             id="folded",
@@ -176,6 +182,7 @@ def test_what_is_wrong_with_the_form_is_named(raw: bytes, template: str) -> None
     [
         pytest.param(PLAIN, id="length"),
         pytest.param(CHUNKED, id="chunks"),
+        pytest.param(CHUNKED.replace(b"\r\n0", b"\r\n" + b"0" * 9), id="a size of nine digits"),
         pytest.param(PLAIN[:-1], id="cut"),
         pytest.param(CHUNKED[:-30], id="cut in chunks"),
         pytest.param(b"POST / HTTP/1.0\r\nContent-Length: 0\r\n\r\n", id="HTTP/1.0 without a host"),
@@ -196,8 +203,14 @@ def test_the_bytes_after_a_body_that_is_too_long_belong_to_it() -> None:
     assert second.raw == PLAIN
 
 
-def test_a_body_past_the_limit_is_not_read_further() -> None:
-    head = PLAIN.replace(b": 2", b": 5000")[:-2]
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(PLAIN.replace(b": 2", b": 5000")[:-2], id="length"),
+        pytest.param(CHUNKED.partition(b"1\r\n{")[0] + b"7fffffff\r\n", id="one chunk"),
+    ],
+)
+def test_a_body_past_the_limit_is_not_read_further(head: bytes) -> None:
     reader = RequestReader(LIMIT)
     reader.receive(head + b"x" * (LIMIT + 1))
     request = reader.next()
