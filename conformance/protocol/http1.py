@@ -211,9 +211,10 @@ def problems(raw: bytes) -> list[Sentence]:
     head = parse_head(raw)
     if head is None:
         line, ends, _ = raw.partition(b"\n")
-        cut = _END_OF_HEAD.search(raw) is None and (
-            _REQUEST_LINE.match(line + ends) or (not ends and _BEGINNING.fullmatch(line))
-        )
+        begins = _REQUEST_LINE.match(line + ends) or (not ends and _BEGINNING.fullmatch(line))
+        if begins and len(raw) > LONGEST_HEAD:
+            return [Sentence("the head is longer than {limit:,} bytes", limit=LONGEST_HEAD)]
+        cut = begins and _END_OF_HEAD.search(raw) is None
         return [] if cut else [Sentence("not HTTP/1.x: {start}", start=_shown(raw))]
     return [
         *_line_problems(raw[: head.size]),

@@ -169,6 +169,16 @@ def test_what_h11_writes_is_read_whole_and_has_no_problem(
             "a character in the request line that must be percent-encoded: {target}",
             id="space in the target",
         ),
+        pytest.param(
+            PLAIN.replace(b"Host:", b"X: " + b"x" * LONGEST_HEAD + b"\r\nHost:"),
+            "the head is longer than {limit:,} bytes",
+            id="long head",
+        ),
+        pytest.param(
+            PLAIN[:30] + b"x" * LONGEST_HEAD,
+            "the head is longer than {limit:,} bytes",
+            id="endless head",
+        ),
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "not HTTP/1.x: {start}", id="HTTP/2"),
         pytest.param(b"\x16\x03\x01\x02\x00\x01", "not HTTP/1.x: {start}", id="TLS"),
     ],
