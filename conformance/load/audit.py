@@ -81,10 +81,11 @@ class Audit:
         session.recording = True
         shown = await session.effects([str(later.msg_id)], 1, OF_LATER)
         await self._record_evidence()
+        lost = self._missing - self._unread  # of what has no count any more nothing is known
         return {
             "messages": messages,
             "unread": len(self._unread),
-            "lost": len(self._missing),
+            "lost": len(lost),
             "doubled": len(self._doubled),
             "forged": len(self._forged),
             "late": self._late,
@@ -93,7 +94,7 @@ class Audit:
             "ended": ending,
             "later": (count(shown[0]) or 0) > 0,
             "examples": {
-                "lost": _examples(self._missing),
+                "lost": _examples(lost),
                 "doubled": _examples(self._doubled),
                 "forged": _examples(self._forged),
             },
@@ -117,19 +118,23 @@ class Audit:
     async def _wait(self) -> str:
         """Ask about the missing effects until they have settled. Returns what ended the waiting."""
         clock = self._session.clock
-        grew = clock.monotonic()
+        grew = heard = clock.monotonic()
         while self._missing:
             now = clock.monotonic()
             quiet = max(QUIET_PERIOD, LAGS * self._behind)
             if self._stopped:
                 return "stopped"
-            if now - grew >= quiet and now >= self._earliest_end:
+            if self._missing.isdisjoint(self._unread):
+                heard = now
+            silent = 0 < now - heard < quiet  # it may yet give the counts that it owes
+            if now - grew >= quiet and now >= self._earliest_end and not silent:
                 return "settled"
             if now > self._until:
                 return "time"
             await clock.sleep(PAUSE)
-            before = len(self._missing)
-            await self._ask(sorted(self._missing))
+            before, missing = len(self._missing), sorted(self._missing)
+            if not await self._ask(missing) and not self._stopped:
+                self._unread.update(missing)
             if len(self._missing) < before:
                 grew = clock.monotonic()
                 self._late += before - len(self._missing)

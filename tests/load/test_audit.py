@@ -162,6 +162,21 @@ async def test_an_answer_without_a_count_leaves_the_message_unread(body):
     assert (found["unread"], found["lost"]) == (1, 0)
 
 
+@pytest.mark.parametrize("messages", [1, 130])
+async def test_an_observer_that_falls_silent_shows_no_loss(messages):
+    # The first time it was asked, the effects had not appeared yet.
+    made = ledger(*[GOOD] * messages)
+    found, target, _ = await audited(made, lambda msg_id, n: 0 if n < 3 else b"busy")
+    assert (found["lost"], found["unread"], found["ended"]) == (0, messages, "settled")
+    assert target.clock.at < 1000 + LIMIT
+
+
+async def test_a_short_silence_of_the_observer_hides_no_loss():
+    # Four seconds, from before the effect timeout until after it.
+    found, _, _ = await audited(ledger(GOOD), lambda msg_id, n: b"busy" if 40 < n < 60 else 0)
+    assert (found["lost"], found["unread"]) == (1, 0)
+
+
 async def test_an_observer_that_never_counts_is_abandoned():
     found, target, _ = await audited(ledger(*[GOOD] * 1000), lambda msg_id, n: b"no")
     assert found["unread"] == 1000
