@@ -70,16 +70,22 @@ class Audit:
         session = self._session
         # "Once" can be believed when the effect of a message sent after all others has appeared.
         later = await session.plain(Role.CONTROL, OF_LATER)
+        asked = [str(later.msg_id)]
+        shown = await session.effects(asked, 1, OF_LATER, PAUSE)
+        behind = not count(shown[0])
         session.recording = False
         messages = sum(len(ledger.states) for ledger in self._ledgers.values())
         await self._ask_all(self._messages(VALID | FORGED), progress, messages)
         ending = await self._wait()
         waited = session.clock.monotonic() - self._ended
-        if self._missing or self._late:
-            # Messages that were still in work may have taken a second effect meanwhile.
-            await self._ask(self._messages(REPEATED | FORGED))
         session.recording = True
-        shown = await session.effects([str(later.msg_id)], 1, OF_LATER)
+        if behind:
+            shown = await session.effects(asked, 1, OF_LATER)
+        if behind or self._missing or self._late:
+            # Messages that were still in work may have taken a second effect meanwhile.
+            session.recording = False
+            await self._ask(self._messages(REPEATED | FORGED))
+            session.recording = True
         await self._record_evidence()
         lost = self._missing - self._unread  # of what has no count any more nothing is known
         return {

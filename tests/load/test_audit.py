@@ -39,13 +39,14 @@ class Turned:
 
 class Target:
     """Accepts everything; the observer's answer to the nth question about a msgId is `answer(msg_id, n)`: a
-    count, or the body as bytes. A message of the audit's own has one effect."""
+    count, or the body as bytes. A message of the audit's own has one effect, after `lag` seconds."""
 
-    def __init__(self, made, answer):
+    def __init__(self, made, answer, lag):
         self.clock = Turned()
         self.asked = {}
         self._known = {made.msg_id(number) for number in range(len(made.states))}
         self._answer = answer
+        self._shown_at = self.clock.at + lag
 
     async def send(self, request, how):
         now = self.clock.monotonic()
@@ -53,7 +54,8 @@ class Target:
         if request.method == "GET":
             msg_id = int(request.url.rpartition("=")[2])
             self.asked[msg_id] = self.asked.get(msg_id, 0) + 1
-            counted = self._answer(msg_id, self.asked[msg_id]) if msg_id in self._known else 1
+            own = int(now >= self._shown_at)
+            counted = self._answer(msg_id, self.asked[msg_id]) if msg_id in self._known else own
             body = (
                 counted if isinstance(counted, bytes) else json.dumps({"count": counted}).encode()
             )
@@ -67,9 +69,9 @@ def ledger(*states):
     return made
 
 
-async def audited(made, answer, *, stop_after=None):
+async def audited(made, answer, *, stop_after=None, lag=0.0):
     """What an audit of `made` finds out, the target, and the session's trace."""
-    target = Target(made, answer)
+    target = Target(made, answer, lag)
     session = Session(options(SETTINGS), target.send, target.clock, Stalls(target.clock))
     ended = target.clock.monotonic()
     limits = {"effect_timeout": EFFECT_TIMEOUT, "until": ended + LIMIT}
@@ -149,6 +151,13 @@ async def test_a_late_second_effect_is_found():
 
     found, _, _ = await audited(made, answer)
     assert found["examples"]["doubled"] == [str(made.msg_id(1))]
+
+
+async def test_a_second_effect_is_waited_for_where_no_first_one_is_late():
+    # The repeat is still in a queue, with the audit's own message behind it.
+    made = ledger(GOOD | REPEATED)
+    found, _, _ = await audited(made, lambda msg_id, n: n, lag=2.0)
+    assert (found["doubled"], found["later"]) == (1, True)
 
 
 async def test_a_question_with_a_bad_answer_is_asked_again():
