@@ -158,7 +158,7 @@ def secret_hidden(step: StepExchanges, profile: SenderProfile, level: Level) -> 
         return [Unjudged("list-unread", _LIST_UNREAD)]
     masked = Masked.SECRET in call.masked
     # A short secret may be part of another word, but not the whole value of a Secret.
-    whole = {secret.decode("utf-8", "replace")} | ({MASK.decode()} if masked else set())
+    whole = [secret.decode("utf-8", "replace"), *([MASK.decode()] if masked else [])]
     shown = any(entry.get("secret") in whole for entry in configurations(call))
     disclosed = discloses(call.answer.body, secret)
     if shown or disclosed or (masked and is_distinctive(secret)):

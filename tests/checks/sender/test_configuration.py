@@ -151,7 +151,7 @@ def with_secret(shown, secret=SECRET):
     return step(*calls, steps=[{"call": "List"}]), profile
 
 
-@pytest.mark.parametrize("shown", ["********", "a li****", "", None, "(hidden)"])
+@pytest.mark.parametrize("shown", ["********", "a li****", "", None, "(hidden)", {"set": True}])
 def test_a_masked_secret_is_hidden(shown):
     assert check("secret-hidden", *with_secret(shown)) == []
 
