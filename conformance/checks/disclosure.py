@@ -33,5 +33,6 @@ def discloses(content: bytes, secret: bytes) -> bool | None:
 
 def is_distinctive(spelling: bytes) -> bool:
     """Whether a text has these bytes on purpose."""
+    spelling = spelling.replace(b"\0", b"")  # of UTF-16
     text = spelling.decode("utf-8", "replace")
     return len(spelling) >= (SHORTEST_WORD if text.isalpha() or text.isdecimal() else SHORTEST)

@@ -118,8 +118,9 @@ class Mask:
     """Finds secrets in bytes and in texts, and replaces them by MASK: `own`, with which the target signs or
     verifies, and `others`. An empty one counts for nothing.
 
-    A secret is found in any ASCII case, reversed, in hex, within Base64 and Base32 at every alignment, and
-    with escapes of percent-encoding, HTML and JSON for some or all of its characters, also one in another.
+    A secret is found in any ASCII case, reversed, in UTF-16, in hex, within Base64 and Base32 at every
+    alignment, and with escapes of percent-encoding, HTML and JSON for some or all of its characters, also one
+    in another.
     Cost: some 30 searches for fixed bytes, and one pass per level of escapes.
     """
 
@@ -219,12 +220,14 @@ def _spellings(secret: bytes) -> Iterator[_Spelling]:
 
 def _variants(secret: bytes) -> set[bytes]:
     """The secret as a text may contain it: its letters in another case (those beyond ASCII all upper or all
-    lower), without the white space around it, with + for spaces, reversed, and through Latin-1."""
+    lower), without the white space around it, with + for spaces, reversed, through Latin-1, and in UTF-16."""
     text = secret.decode("utf-8", "replace")
     texts = {text, text.lower(), text.upper(), text.strip(), text.replace(" ", "+")}
     latin = secret.decode("latin-1")
     texts |= {each[::-1] for each in texts} | {latin}
-    variants = {secret, secret[::-1], *(each.encode("utf-8", "surrogatepass") for each in texts)}
+    wide = (text.encode(form, "surrogatepass") for form in ("utf-16-le", "utf-16-be"))
+    variants = {secret, secret[::-1], *wide}
+    variants |= {each.encode("utf-8", "surrogatepass") for each in texts}
     # As in the repr of a header, in which \x87 counts as a byte.
     variants.add(b"".join(c.encode() if c.isprintable() else c.encode("latin-1") for c in latin))
     with suppress(UnicodeEncodeError):

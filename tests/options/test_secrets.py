@@ -78,6 +78,8 @@ ENCODINGS = {
     "HTML in JSON": lambda secret: json.dumps(html.escape(secret.decode()))[1:-1].encode(),
     "repr": lambda secret: repr(secret)[2:-1].encode(),
     "repr of a header": lambda secret: repr(secret.decode("latin-1"))[1:-1].encode(),
+    "UTF-16": lambda secret: secret.decode().encode("utf-16"),
+    "UTF-16, big end first": lambda secret: secret.decode().encode("utf-16-be"),
     "in Latin-1": lambda secret: secret.decode("latin-1").encode(),
 }
 

@@ -38,6 +38,8 @@ def answered(body: bytes, name: bytes = b"X-Answer"):
     [
         pytest.param(b"Qx7-fish", b"not Qx7-fish", Finding, id="as it is"),
         pytest.param(b"Qx7-fish", b"not QX7-FISH", Finding, id="in upper case"),
+        pytest.param(b"Qx7-fish", "Qx7-fish".encode("utf-16"), Finding, id="in UTF-16"),
+        pytest.param(b"secret", "a secret".encode("utf-16"), Unjudged, id="a word in UTF-16"),
         pytest.param(b"Qx7-fish", b"not Qx7%2Dfish", Finding, id="escaped"),
         pytest.param(b"swordfish", b"no swordfish here", Unjudged, id="a word"),
         pytest.param(b"swordfish", base64.b64encode(b"swordfish"), Finding, id="an encoded word"),
