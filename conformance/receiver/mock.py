@@ -34,7 +34,6 @@ __all__ = ["Mock", "MockEndpoint", "RefusingEndpoint", "Scripted", "listening"]
 PLAIN = Scripted()
 _MSG_ID = re.compile(rb'"msgId"\s*:\s*"?([0-9]{1,20})(?=["\s,}])')
 _TOKEN = re.compile(rb"/h/[0-9a-f]{32}")
-_TOKEN_AND_BEFORE = re.compile(r".*?/h/[0-9a-f]{32}|.*")
 _UNKNOWN = Scripted(404, headers=(("Connection", "close"),), body=b'{"status": "error"}')
 _MALFORMED = replace(_UNKNOWN, status=400)
 _TOO_LARGE = replace(_UNKNOWN, status=413)
@@ -270,9 +269,10 @@ class Mock:
             owner = endpoint.owner("POST", request.raw)
         else:
             method = head.method.decode("latin-1")
-            # What follows the token may be the query, or something that the sender appended.
-            suffix = _TOKEN_AND_BEFORE.sub("", head.target.decode("latin-1"), count=1)
-            url = endpoint.url + suffix
+            target = head.target.decode("latin-1")
+            _, path, suffix = target.partition(endpoint.path)
+            # What follows the path may be the query, or something that the sender appended.
+            url = endpoint.url + suffix if path else endpoint.url.removesuffix(endpoint.path) + target
             received = Request(method, url, head.headers, request.body, Transport.RAW)
             owner = endpoint.owner(method, request.body)
         address = arrived.connection.transport.get_extra_info("peername")

@@ -98,3 +98,14 @@ async def test_bytes_after_the_last_request_of_a_connection_belong_to_it() -> No
         await endpoint.changed(SOON)
     (arrival,) = endpoint.arrivals
     assert (arrival.request.body, arrival.raw) == (b'{}"}', data + b'"}')
+
+
+async def test_a_request_for_another_path_is_recorded_with_it() -> None:
+    async with mock() as server:
+        endpoint = server.endpoint()
+        _, writer = await send(endpoint, head(endpoint, 2) + b"{}")
+        await ended(endpoint)
+        writer.write(head(endpoint, 2).replace(endpoint.path.encode(), b"/other?a=1") + b"{}")
+        arrival = await ended(endpoint, 2)
+        writer.close()
+    assert arrival.request.url == endpoint.url.removesuffix(endpoint.path) + "/other?a=1"
