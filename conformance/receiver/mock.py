@@ -246,11 +246,14 @@ class Mock:
         endpoint._record(replace(arrival, request=request, raw=raw), index)
 
     def _endpoint(self, arrived: Arrival) -> MockEndpoint | None:
-        """The endpoint that a request is for: by the token in its target, or wherever the token is in a
-        request that cannot be read, else that of the connection's last request."""
-        token = _TOKEN.search(arrived.request.raw, 0, LONGEST_HEAD)
-        found = self._endpoints.get(token[0].decode()) if token is not None else None
-        return found or self._met.get(arrived.connection)
+        """The endpoint that a request is for: by the token in its target, else that of the connection's last
+        request, else by the token wherever it is. A token that nobody has is one of an earlier run."""
+        request = arrived.request
+        token = _TOKEN.search(request.head.target) if request.head is not None else None
+        if token is None and arrived.connection in self._met:
+            return self._met[arrived.connection]
+        token = token or _TOKEN.search(request.raw, 0, LONGEST_HEAD)
+        return self._endpoints.get(token[0].decode()) if token is not None else None
 
     def _end(self, endpoint: MockEndpoint, index: int, outcome: Outcome) -> None:
         answer, fault, detail = outcome
@@ -272,7 +275,9 @@ class Mock:
             target = head.target.decode("latin-1")
             _, path, suffix = target.partition(endpoint.path)
             # What follows the path may be the query, or something that the sender appended.
-            url = endpoint.url + suffix if path else endpoint.url.removesuffix(endpoint.path) + target
+            url = (
+                endpoint.url + suffix if path else endpoint.url.removesuffix(endpoint.path) + target
+            )
             received = Request(method, url, head.headers, request.body, Transport.RAW)
             owner = endpoint.owner(method, request.body)
         address = arrived.connection.transport.get_extra_info("peername")

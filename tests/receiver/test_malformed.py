@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from conformance.model.exchange import Role
@@ -109,3 +111,15 @@ async def test_a_request_for_another_path_is_recorded_with_it() -> None:
         arrival = await ended(endpoint, 2)
         writer.close()
     assert arrival.request.url == endpoint.url.removesuffix(endpoint.path) + "/other?a=1"
+
+
+async def test_a_request_for_an_endpoint_of_an_earlier_run_is_nobody_s() -> None:
+    async with mock() as server:
+        endpoint = server.endpoint()
+        reader, writer = await send(endpoint, head(endpoint, 2) + b"{}")
+        await ended(endpoint)
+        writer.write(head(endpoint, 2).replace(endpoint.path.encode(), b"/h/" + b"0" * 32) + b"{}")
+        async with asyncio.timeout(SOON):
+            assert b"HTTP/1.1 404" in await reader.read()
+        writer.close()
+    assert len(endpoint.received) == 1
