@@ -35,6 +35,8 @@ MOST_CHARACTERS = 600
 """Characters of a body that are shown."""
 MOST_UNJUDGED = 0.1
 """The share of the examples that may remain unjudged when the others hold."""
+MOST_UNSTEADY = 0.1
+"""The share of the examples that may fail once, and not when sent again, when the others hold."""
 RULE_ID = "receiver.found.sequence"
 """The beginning of the ids under which failing sequences can be saved as rules."""
 
@@ -63,6 +65,8 @@ def judgement_of(campaign: Campaign, scenario: Scenario, session: Session) -> Ju
         return campaign.stop_reason.reason
     if not evidence and len(campaign.unjudged) > MOST_UNJUDGED * campaign.tried:
         return campaign.unjudged[0]
+    if not evidence and campaign.unsteady > MOST_UNSTEADY * campaign.tried:
+        return Unjudged("unsteady", summary(campaign, session), error=True)
     if not evidence:
         rule = scenario.rule
         probes = [e for e in session.trace if e.rule == rule.id and e.role is Role.PROBE]

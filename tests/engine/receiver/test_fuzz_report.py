@@ -28,12 +28,13 @@ ACCEPTED = Failure(
 )  # fmt: skip
 
 
-def judgement(*, tried=200, unjudged=0, failures=(), stop_reason=None):
+def judgement(*, tried=200, unjudged=0, unsteady=0, failures=(), stop_reason=None):
     session = SimpleNamespace(trace=[PROBE], options=SimpleNamespace(seed=1))
     campaign = Campaign(
         rule=FORGED.rule.id, target="h/", example_limit=200, seed=1, until=0.0,
         monotonic=lambda: 0.0, attempt=lambda batch: (0, None), confirm=lambda failure: None,
-        tried=tried, unjudged=[SILENT] * unjudged, failures=list(failures), stop_reason=stop_reason,
+        tried=tried, unjudged=[SILENT] * unjudged, unsteady=unsteady, failures=list(failures),
+        stop_reason=stop_reason,
     )  # fmt: skip
     return judgement_of(campaign, FORGED, session)
 
@@ -46,6 +47,11 @@ def test_the_rule_holds_where_a_few_examples_could_not_be_judged(unjudged):
 @pytest.mark.parametrize(("tried", "unjudged"), [(200, 21), (5, 1), (1, 1)])
 def test_it_is_not_judged_where_more_than_a_tenth_could_not(tried, unjudged):
     assert judgement(tried=tried, unjudged=unjudged) == SILENT
+
+
+def test_a_target_that_fails_at_random_does_not_hold():
+    assert isinstance(judgement(unsteady=20), Held)
+    assert judgement(unsteady=21).code == "unsteady"
 
 
 @pytest.mark.parametrize(
