@@ -12,6 +12,7 @@ from conformance.model.exchange import Answer, Exchange, Headers, Masked, Reques
 from conformance.model.result import Result
 from conformance.model.sentence import Sentence
 from conformance.options.secrets import MASK, Mask, mask_of
+from conformance.protocol.http1 import parse_head
 
 _DELIVERED = frozenset({Role.ATTEMPT, Role.ELSEWHERE, Role.MALFORMED})
 _PEER_ROLES = _DELIVERED | {Role.API, Role.EMIT}
@@ -40,7 +41,7 @@ def mask_exchange(exchange: Exchange, mask: Mask) -> Exchange:
         request=_request(exchange, mask),
         signing=signing and replace(signing, body=mask(signing.body)),
         answer=exchange.answer and _answer(exchange.answer, mask),
-        raw=exchange.raw and mask(exchange.raw),
+        raw=exchange.raw and _raw(exchange.raw, exchange.request.body, mask),
     )
     if masked == exchange:
         return exchange
@@ -116,6 +117,14 @@ def _request(exchange: Exchange, mask: Mask) -> Request:
         headers=_headers(request.headers, mask),
         body=mask(request.body),
     )
+
+
+def _raw(raw: bytes, body: bytes, mask: Mask) -> bytes:
+    """The bytes of a request. Where chunks may divide a secret, nothing stays of the body."""
+    if body in raw or not mask.matches(body):
+        return mask(raw)
+    head = parse_head(raw)
+    return mask(raw[: head.size]) + MASK if head is not None else MASK
 
 
 def _answer(answer: Answer, mask: Mask) -> Answer:
