@@ -56,7 +56,8 @@ def answers(run: LoadRun, profile: ReceiverProfile, level: Level) -> list[Judgem
     allowed = figures.limits["max_fail_ratio"] or 0.0
     valid = run.sent(*VALID)
     if bad / sent <= allowed:
-        return [held(level, [exchange for exchange in valid if exchange.status == 200])]
+        right = [exchange for exchange in valid if exchange.status == 200]
+        return [_missing_worker(figures) or held(level, right)]
     message = Sentence(
         "{bad:,} of {sent:,} valid requests were not answered 200 ({share:.2%}, at most {allowed:.2%} "
         "may): {answers}",
@@ -82,7 +83,8 @@ def deadline(run: LoadRun, profile: ReceiverProfile, level: Level) -> list[Judge
             deadline=limit,
         )
         return [Finding(level, "late", message, _ids(late))]
-    return [held(level, [exchange for exchange in sent if exchange.status], _NOTHING_ANSWERED)]
+    answered = [exchange for exchange in sent if exchange.status]
+    return [_missing_worker(figures) or held(level, answered, _NOTHING_ANSWERED)]
 
 
 def p99(run: LoadRun, profile: ReceiverProfile, level: Level) -> list[Judgement]:
@@ -95,7 +97,7 @@ def p99(run: LoadRun, profile: ReceiverProfile, level: Level) -> list[Judgement]
     if actual is None:
         return [_NOTHING_ANSWERED]
     if actual <= limit:
-        return [held(level, answered, _NOTHING_ANSWERED)]
+        return [_missing_worker(figures) or held(level, answered, _NOTHING_ANSWERED)]
     message = Sentence(
         "the p99 of the answers is {actual:.3g} s; {limit:.3g} s are allowed",
         actual=actual,
@@ -129,7 +131,8 @@ def forged(run: LoadRun, profile: ReceiverProfile, level: Level) -> list[Judgeme
         )
         taken = [exchange for exchange in forgeries if 200 <= (exchange.status or 0) < 300]
         return [Finding(level, "forged", message, (*_ids(taken), *run.of_messages("forged")))]
-    return [held(level, [e for e in forgeries if e.status], _NOTHING_ANSWERED)]
+    refused = [exchange for exchange in forgeries if exchange.status]
+    return [_missing_worker(figures) or held(level, refused, _NOTHING_ANSWERED)]
 
 
 def lost(run: LoadRun, profile: ReceiverProfile, level: Level) -> list[Judgement]:
@@ -176,15 +179,23 @@ def doubled(run: LoadRun, profile: ReceiverProfile, level: Level) -> list[Judgem
     return [_incomplete(figures) or held(level, once)]
 
 
+def _missing_worker(figures: LoadFigures) -> Unjudged | None:
+    """Why the figures do not show that a rule holds, where a worker has not reported its own."""
+    if not figures.missing_workers:
+        return None
+    message = Sentence(
+        "{missing} worker(s) left without reporting what they had sent",
+        missing=figures.missing_workers,
+    )
+    return Unjudged("worker-missing", message, error=True)
+
+
 def _incomplete(figures: LoadFigures) -> Unjudged | None:
     """Why the observer's counts do not show what became of every message; None when they do."""
     observer = figures.observer or {}
-    if figures.missing_workers:
-        message = Sentence(
-            "{missing} worker(s) left without reporting what they had sent",
-            missing=figures.missing_workers,
-        )
-        return Unjudged("worker-missing", message, error=True)
+    missing = _missing_worker(figures)
+    if missing is not None:
+        return missing
     if observer["unread"]:
         message = Sentence(
             "the observer gave no count for {unread:,} of {messages:,} messages",

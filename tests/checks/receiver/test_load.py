@@ -176,3 +176,9 @@ def test_a_message_that_was_never_answered_200_shows_no_effect():
     made = run(exchanges=[sent(1, status=500), observed(2, 1, 0)])
     assert unjudged("lost", made) == ("none-acknowledged", False)
     assert judged("doubled", made) == NO_EVIDENCE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_holds_by_the_figures_of_some_workers(name):
+    (judgement,) = CHECKS["receiver"][name].judge(run(missing_workers=1), None, Level.MUST)
+    assert judgement.code == "worker-missing"
