@@ -241,6 +241,8 @@ class Mock:
             return
         index = self._indices[arrived.connection]
         arrival = endpoint.arrivals[index]
+        if len(arrival.request.body) > behaviour.LIMIT:
+            return
         request = replace(arrival.request, body=arrival.request.body + surplus)
         raw = (arrival.raw or arrived.request.raw) + surplus
         endpoint._record(replace(arrival, request=request, raw=raw), index)

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from conformance.model.exchange import Role
+from conformance.receiver import behaviour
 from tests.receiver.mock_parts import SOON
-from tests.receiver.test_mock import ask, body, ended, head, mock, send
+from tests.receiver.test_mock import ask, body, ended, head, mock, send, until
 
 CONTENT = body("7")
 
@@ -123,3 +124,16 @@ async def test_a_request_for_an_endpoint_of_an_earlier_run_is_nobody_s() -> None
             assert b"HTTP/1.1 404" in await reader.read()
         writer.close()
     assert len(endpoint.received) == 1
+
+
+async def test_not_all_is_kept_of_what_follows_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(behaviour, "LIMIT", 10)
+    async with mock() as server:
+        endpoint = server.endpoint()
+        _, writer = await send(endpoint, head(endpoint, 2) + b"{}")
+        await ended(endpoint)
+        for piece in (b"}" * 20, b"]" * 20):
+            writer.write(piece)
+            await until(endpoint, lambda all_: len(all_[0].request.body) > 2)
+        writer.close()
+    assert endpoint.arrivals[0].request.body == b"{}" + b"}" * 20
