@@ -199,6 +199,7 @@ class Mock:
         request, connection = arrived.request, arrived.connection
         endpoint = self._endpoint(arrived)
         if endpoint is None:
+            self._met.pop(connection, None)  # what follows is for nobody either
             await perform(connection.transport, "", _UNKNOWN, arrived.sent, self._clock)
             return False
         self._met[connection] = endpoint
