@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._started: float | None = None
         self._count = 0
         self._ended = False
+        self._taken = False  # whether `take` has got the last arrival
         self._lingers = False
         self._paused = False
 
@@ -87,7 +88,10 @@ class Connection(asyncio.Protocol):
         self._reader.receive(data)
         if self._task is None:
             self._advance()
-        elif not self._paused:  # pipelined, or too long: read on once this request is answered
+            return
+        if self._taken:
+            self._take_surplus()
+        if self._reader.begun and not self._paused:  # pipelined: read on once this one is answered
             self._paused = True
             self.transport.pause_reading()
 
@@ -165,7 +169,7 @@ class Connection(asyncio.Protocol):
         self._task = asyncio.get_running_loop().create_task(self._handle(self._last))
 
     async def _handle(self, arrival: Arrival) -> None:
-        stays = False
+        stays, self._taken = False, True
         try:
             stays = await self._listener.taker.take(arrival)
         except ConnectionError:
@@ -173,7 +177,7 @@ class Connection(asyncio.Protocol):
         except Exception:
             _LOG.exception("an arrival could not be taken")
         finally:
-            self._task = None
+            self._task, self._taken = None, False
             self._take_surplus()
             if not stays or self._ended or self.transport.is_closing():
                 self.close()

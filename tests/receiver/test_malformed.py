@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from conformance.model.exchange import Role
+from conformance.model.exchange import Fault, Role
 from conformance.receiver import behaviour
+from conformance.receiver.mock import Scripted
 from tests.receiver.mock_parts import SOON
 from tests.receiver.test_mock import ask, body, ended, head, mock, send, until
 
@@ -139,3 +140,16 @@ async def test_not_all_is_kept_of_what_follows_a_request(monkeypatch: pytest.Mon
             await until(endpoint, lambda all_: len(all_[0].request.body) > 2)
         writer.close()
     assert endpoint.arrivals[0].request.body == b"{}" + b"}" * 20
+
+
+async def test_a_sender_that_leaves_is_noticed_though_its_body_is_too_long() -> None:
+    async with mock() as server:
+        endpoint = server.endpoint([Scripted(fault="hang")])
+        _, writer = await send(endpoint, head(endpoint, 2) + b"{}")
+        await endpoint.changed(SOON)
+        writer.write(b"}")
+        await until(endpoint, lambda all_: len(all_[0].request.body) == 3)
+        writer.close()
+        async with asyncio.timeout(SOON / 2):  # well before the mock hangs up
+            arrival = await ended(endpoint)
+    assert arrival.fault is Fault.TIMEOUT
