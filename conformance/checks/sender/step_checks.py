@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from statistics import median
 from typing import Any
@@ -132,6 +133,39 @@ def own_secret(step: StepExchanges, profile: SenderProfile, level: Level) -> lis
 def new_secret(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
     """Deliveries after an Update of the Secret are signed with the new one."""
     return [_signed_with(profile.other_secret, _own(step), profile, level, _OLD_SECRET)]
+
+
+def url_whole(step: StepExchanges, profile: SenderProfile, level: Level) -> list[Judgement]:
+    """Requests go to the URL that was configured, as RFC 3986, 6.2.2 compares it, without its fragment."""
+    configured = fields_of(step.config_call).get("URL") if step.config_call is not None else None
+    attempts = _own(step)
+    if not isinstance(configured, str):
+        return [NO_EVIDENCE]
+    for each in attempts:
+        expected, actual = (
+            _path_and_query(configured.partition("#")[0]),
+            _path_and_query(each.request.url),
+        )
+        if expected != actual:
+            was, now = differing(visible_json(expected), visible_json(actual))
+            text = Sentence("sent to {actual}, not to {expected}", actual=now, expected=was)
+            return [Finding(level, "url-changed", text, (each.id,))]
+    return [held(level, attempts)]
+
+
+def _path_and_query(url: str) -> str:
+    """What a request for `url` asks for, normalised: a fragment is not sent, but if it was, it shows."""
+    path = "/" + url.partition("://")[2].partition("/")[2]
+    return _ESCAPED.sub(_unescaped, path)
+
+
+def _unescaped(escaped: re.Match[str]) -> str:
+    character = chr(int(escaped[1], 16))
+    return character if _UNRESERVED.fullmatch(character) else escaped[0].upper()
+
+
+_ESCAPED = re.compile("%([0-9A-Fa-f]{2})")
+_UNRESERVED = re.compile("[A-Za-z0-9._~-]")  # RFC 3986, 2.3
 
 
 def _own(step: StepExchanges, *, other: bool = False) -> list[Exchange]:
@@ -328,6 +362,7 @@ CHECKS = (
     Check("same-message", Scope.STEP, same_message, _BODIES | {Need.SECRET}, at_least(2)),
     Check("own-secret", Scope.STEP, own_secret, _BODIES | {Need.SECRET}, at_least(1)),
     Check("new-secret", Scope.STEP, new_secret, _BODIES | {Need.SECRET}, at_least(1)),
+    Check("url-whole", Scope.STEP, url_whole, settled_when=at_least(1)),
     Check("distinct-ids", Scope.STEP, distinct_ids),
     Check(
         "exponential-waits",

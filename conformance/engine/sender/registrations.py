@@ -28,6 +28,8 @@ SETTINGS: dict[str, Any] = {
 }
 """The settings of a configuration, unless a scenario says otherwise."""
 
+OWN_URL = "{url}"
+"""What stands for the URL of the case's endpoint in a scenario."""
 OTHER_SECRET = "{other-secret}"  # noqa: S105 - a placeholder
 """What stands for the secret of other endpoints in a scenario."""
 
@@ -90,10 +92,10 @@ class Registrations:
         endpoint = mock.refusing_endpoint() if listener.kind == "refusing" else mock.endpoint()
         kind, types = self._kind(listener, kinds)
         settings = {
-            "URL": endpoint.url,
             "Secret": secret.decode("utf-8", "replace"),
             **SETTINGS,
             **listener.configure,
+            "URL": listener.configure.get("URL", OWN_URL).replace(OWN_URL, endpoint.url),
             "MessageTypes": types,
         }
         registration = Registration(endpoint, settings, kind, place)
@@ -116,7 +118,7 @@ class Registrations:
 
     async def _listed_id(self, registration: Registration) -> object:
         listed = configuration_of(
-            await self._session.call("List", Place(case="between")), registration.endpoint.url
+            await self._session.call("List", Place(case="between")), registration.settings["URL"]
         )
         return (listed or {}).get("id")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from conformance.gallery.peer import Faults
+from yarl import URL
+
+from conformance.gallery.peer import Faults, row
 from conformance.gallery.senders.serve import SENDER
 from conformance.protocol import configuration as config
 from conformance.protocol.configuration import ALL, Configuration
@@ -132,3 +134,28 @@ def newest_served_alone(configurations: Mapping[int, Configuration], message: Me
     It keeps one webhook in a global variable, though List shows them all.
     """
     return [key for key in list(configurations)[-1:] if configurations[key].wants(message)]
+
+
+@faulty(
+    "url-whole",
+    step="request",
+    rows=(
+        row("query-dropped", "drops the query", url=lambda url: url.with_query(None)),
+        row("slash-appended", "appends a slash to the path", url=lambda url: url / ""),
+        row(
+            "keys-once",
+            "keeps one value of a repeated key",
+            "url-whole[repeated-keys]",
+            url=lambda url: url.with_query(dict(url.query)),
+        ),
+        row(
+            "path-decoded",
+            "decodes %2F in the path",
+            "url-whole[encoded-slash]",
+            url=lambda url: URL(str(url).replace("%2F", "/"), encoded=True),
+        ),
+    ),
+)
+def _changed_url(request: Outgoing, *, url: Callable[[URL], URL]) -> Outgoing:
+    """Takes the URL apart, and {}."""
+    return replace(request, url=url(request.url))

@@ -56,6 +56,33 @@ def held(name, seen, profile=PROFILE):
     return found.slack
 
 
+URL = "http://mock/h/1"
+
+
+@pytest.mark.parametrize(
+    ("configured", "sent", "right"),
+    [
+        ("/a%2fb?x=1&x=%7e", "/a%2Fb?x=1&x=~", True),
+        ("?a=1#part", "?a=1", True),
+        ("?a=1#part", "?a=1#part", False),
+        ("?a=1", "", False),
+        ("", "/", False),
+        ("/a%2Fb", "/a/b", False),
+        ("?x=1&x=2", "?x=2", False),
+    ],
+)
+def test_the_path_and_the_query_arrive_as_configured(configured, sent, right):
+    delivery = attempt()
+    delivery = replace(delivery, request=replace(delivery.request, url=URL + sent))
+    seen = step(called("Config", fields={"URL": URL + configured}), given(), delivery)
+    assert [each.code for each in check("url-whole", seen)] == ([] if right else ["url-changed"])
+
+
+def test_without_the_call_that_configured_it_no_url_is_judged():
+    (unjudged,) = check("url-whole", step(given(), attempt()))
+    assert isinstance(unjudged, Unjudged)
+
+
 ODD = '👩‍👩‍👧‍👦 <b>&amp;</b> "q" \\ \x01\x7f 測試'
 
 
