@@ -94,7 +94,7 @@ def kind_of(means: Sequence[float], scatter: float, blur: float = BLUR) -> Kind 
     if len(free) < 3:
         return None if grown[-1] / grown[0] >= GROWTH else _CONSTANT
     # A cap may have cut the last one short; wild means do not show by how much they grow before it.
-    return None if _keeps_its_factor(free) or (wild and capped) else _LINEAR
+    return None if _keeps_its_factor(free, scatter) or (wild and capped) else _LINEAR
 
 
 def are_too_short(means: Sequence[float]) -> bool:
@@ -148,9 +148,10 @@ def _bends(grown: Sequence[float]) -> bool:
     return grown[-1] - grown[-2] >= BEND * (grown[1] - grown[0])
 
 
-def _keeps_its_factor(free: Sequence[float]) -> bool:
+def _keeps_its_factor(free: Sequence[float], scatter: float) -> bool:
     first, last = free[1] / free[0], free[-1] / max(free[-2], NONE)
-    return last >= max(GROWTH, FALLING * first)
+    # Over 60 messages a quarter of the scatter is more than twice what it does to a ratio of two factors.
+    return last >= max(GROWTH, (FALLING - scatter / 4) * first)
 
 
 _NO_WAIT = Kind("no-wait", Sentence("there is no wait at all"))
