@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from conformance.model.clock import Clock
@@ -276,11 +277,12 @@ class Mock:
         else:
             method = head.method.decode("latin-1")
             target = head.target.decode("latin-1")
-            _, path, suffix = target.partition(endpoint.path)
-            # What follows the path may be the query, or something that the sender appended.
-            url = (
-                endpoint.url + suffix if path else endpoint.url.removesuffix(endpoint.path) + target
-            )
+            before, path, suffix = target.partition(endpoint.path)
+            base = endpoint.url.removesuffix(endpoint.path)
+            # A tunnel may strip the path of the public URL, or leave it. What else precedes the path, or
+            # follows it, is what the sender made of the URL.
+            whole = path and urlsplit(before).path in ("", urlsplit(base).path)
+            url = endpoint.url + suffix if whole else base + target
             received = Request(method, url, head.headers, request.body, Transport.RAW)
             owner = endpoint.owner(method, request.body)
         address = arrived.connection.transport.get_extra_info("peername")

@@ -183,6 +183,16 @@ async def test_an_unknown_path_is_answered_404() -> None:
         assert ((await ask(endpoint)).status, endpoint.arrivals) == (404, [])
 
 
+async def test_what_a_sender_puts_in_front_of_the_path_is_recorded() -> None:
+    async with mock() as server:
+        endpoint = server.endpoint()
+        data = head(endpoint, 2).replace(b" /h/", b" /api/h/")
+        _, writer = await send(endpoint, data + b"{}")
+        expected = endpoint.url.removesuffix(endpoint.path) + "/api" + endpoint.path
+        assert (await ended(endpoint)).request.url == expected
+        writer.close()
+
+
 @pytest.mark.parametrize("suffix", ["/", "0", "/more?a=1", "?a=1&a=%2F"])
 async def test_what_a_sender_appends_to_the_path_is_recorded(suffix: str) -> None:
     async with mock() as server:
