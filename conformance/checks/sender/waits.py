@@ -94,7 +94,7 @@ def kind_of(means: Sequence[float], scatter: float, blur: float = BLUR) -> Kind 
     if len(free) < 3:
         return None if grown[-1] / grown[0] >= GROWTH else _CONSTANT
     # A cap may have cut the last one short; wild means do not show by how much they grow before it.
-    return None if _keeps_its_factor(free, scatter) or (wild and capped) else _LINEAR
+    return None if (wild and capped) or _goes_on_growing(free, wild=wild) else _LINEAR
 
 
 def are_too_short(means: Sequence[float]) -> bool:
@@ -148,10 +148,10 @@ def _bends(grown: Sequence[float]) -> bool:
     return grown[-1] - grown[-2] >= BEND * (grown[1] - grown[0])
 
 
-def _keeps_its_factor(free: Sequence[float], scatter: float) -> bool:
+def _goes_on_growing(free: Sequence[float], *, wild: bool) -> bool:
+    """Whether the factor stays, or the steps grow though it falls: 1, 10, 30 is not linear."""
     first, last = free[1] / free[0], free[-1] / max(free[-2], NONE)
-    # Over 60 messages a quarter of the scatter is more than twice what it does to a ratio of two factors.
-    return last >= max(GROWTH, (FALLING - scatter / 4) * first)
+    return last >= GROWTH and (last >= FALLING * first or (not wild and _bends(free)))
 
 
 _NO_WAIT = Kind("no-wait", Sentence("there is no wait at all"))

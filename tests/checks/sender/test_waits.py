@@ -169,6 +169,21 @@ def jittered(waits, seed, messages=60, jitter=0.2):
     return means, fmean(pstdev(c) / m for c, m in zip(columns, means, strict=True))
 
 
+@pytest.mark.parametrize(
+    "published",
+    [
+        [1, 10, 30, 60, 60],
+        [1, 5, 15, 60, 60],
+        [1, 4, 9, 10, 10],
+        [1, 2, 3, 5, 8],
+        [1, 4, 9, 16, 25],
+    ],
+    ids=str,
+)
+def test_a_schedule_whose_steps_grow_is_not_linear(published):
+    assert all(kind_of(*jittered(published, seed)) is None for seed in range(20))
+
+
 SEEDS = st.integers(0, 2**32)
 BASES = st.floats(0.05, 30)
 
